@@ -1,0 +1,92 @@
+//! Elements and synapses, made once for every back end, so that all of them run the same circuit to the last bit.
+//!
+//! Takes a validated network and a seed for granted. [`elements()`] gives each neuron its params and initial states;
+//! [`Synapses`] enumerate what lands on a target, in a fixed order, for any split of the targets over threads.
+//! Random values are functions of (seed, path, site, element), so neither order nor threads can change them.
+//! What can still go wrong (a table index out of range, a weight that is no number) is reported as [`RunError::Build`].
+
+mod elements;
+mod ends;
+mod filter;
+mod formula;
+mod params;
+mod synapses;
+mod tables;
+
+pub use elements::{Elements, PopulationElements, elements};
+pub use params::{ParamValues, apply, derive};
+pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
+
+use super::engine::RunError;
+use crate::ir::Population;
+
+/// Coordinates of every neuron, axis by axis: `[axis][neuron]`.
+///
+/// The same as [`Population::coordinates`] for each index, at a cost of O(size) per axis.
+fn coordinates(population: &Population) -> Result<Vec<Vec<u32>>, RunError> {
+    fn fill(population: &Population, prefix: &mut Vec<u32>, out: &mut [Vec<u32>]) {
+        let Some(axis) = population.axes.get(prefix.len()) else {
+            out.iter_mut().zip(prefix.iter()).for_each(|(list, at)| list.push(*at));
+            return;
+        };
+        for position in 0..axis.size_at(prefix) {
+            prefix.push(position);
+            fill(population, prefix, out);
+            prefix.pop();
+        }
+    }
+    let mut out = vec![Vec::with_capacity(population.size as usize); population.axes.len()];
+    fill(population, &mut Vec::new(), &mut out);
+    match out.iter().find(|list| list.len() != population.size as usize) {
+        None => Ok(out),
+        Some(list) => Err(RunError::Build(format!(
+            "{}: its axes hold {} cells, its size is {}",
+            population.path,
+            list.len(),
+            population.size
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Axis, Dynamics, Exprs, Spike};
+
+    pub(super) fn dynamics() -> Dynamics {
+        Dynamics {
+            model: "Test".into(),
+            exprs: Exprs::default(),
+            params: vec![],
+            states: vec![],
+            systems: vec![],
+            noises: 0,
+            integrate: vec![],
+            receptors: vec![],
+            poisson: vec![],
+            spike: Spike::Never,
+            reset: vec![],
+            refractory: None,
+            observables: vec![],
+            solvers: vec![],
+        }
+    }
+
+    #[test]
+    fn bulk_coordinates_are_those_of_each_index() {
+        let axis = |sizes: &[u32]| Axis { name: None, labels: vec![], sizes: sizes.to_vec() };
+        let ragged = Population {
+            path: "E".into(),
+            source: false,
+            size: 2 * (3 + 5),
+            axes: vec![axis(&[2]), axis(&[2]), axis(&[3, 5])],
+            dynamics: dynamics(),
+        };
+        let bulk = coordinates(&ragged).unwrap();
+        for index in 0..ragged.size {
+            let one: Vec<u32> = bulk.iter().map(|list| list[index as usize]).collect();
+            assert_eq!(one, ragged.coordinates(index));
+        }
+        assert!(coordinates(&Population { size: 17, ..ragged }).is_err());
+    }
+}

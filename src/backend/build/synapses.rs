@@ -1,0 +1,281 @@
+//! The synapses of one projection, target by target, with weights and delays.
+//!
+//! Which cells are connected comes from `connect`; what a synapse weighs and how long it takes comes from build
+//! expressions. Weights and delays are not stored: those of a target are made when asked for, by any thread, with the
+//! same bits. Cells of a subset are taken in its order; it is ascending, and so are the sources of a target.
+
+use super::elements::Elements;
+use super::ends::{End, ends, of_side};
+use super::filter::Filter;
+use super::formula::{Formula, Leaves, Level, Values};
+use crate::backend::engine::RunError;
+use crate::connect::{Candidates, Cells, Ends, Expansion, expected_synapses, max_indegree_bound};
+use crate::ir::{Attribute, Delay, ExprId, Network, Population, Projection, ProjectionId, Side, Weight};
+use crate::random::{Purpose, StreamKey};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Takes the synapses of one target: its index in the population; the indices of its sources, ascending; their weights;
+/// their delays in steps. Weights and delays are empty where the projection has one for all ([`Weight::Constant`],
+/// [`Delay::Constant`]).
+pub type Sink<'s> = dyn FnMut(u32, &[u32], &[f64], &[u32]) + 's;
+
+/// What a projection's synapses are made from: its ends as built and its expressions, prepared.
+pub struct SynapsePlan<'n> {
+    network: &'n Network,
+    projection: &'n Projection,
+    pre: Arc<End<'n>>,
+    post: Arc<End<'n>>,
+    ends: Ends<'n>,
+    connect: StreamKey,
+    filter: Option<Filter<'n>>,
+    /// With whether values are rounded to single precision.
+    weight: Option<(Formula<'n>, bool)>,
+    /// With the most steps.
+    delay: Option<(Formula<'n>, u32)>,
+}
+
+/// The synapses of one projection, ready to be enumerated; may be shared between threads.
+pub struct Synapses<'p> {
+    plan: &'p SynapsePlan<'p>,
+    expansion: Expansion<'p>,
+}
+
+impl<'n> SynapsePlan<'n> {
+    /// `elements` are those that [`super::elements()`] built for `network` under the same `seed`.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where an end has no elements or axes that do not fit its size.
+    pub fn new(
+        network: &'n Network,
+        elements: &'n Elements,
+        id: ProjectionId,
+        seed: u64,
+    ) -> Result<SynapsePlan<'n>, RunError> {
+        let Some((from, to)) = network.graph.edge_endpoints(id) else {
+            return Err(RunError::Build(format!("there is no projection {}", id.index())));
+        };
+        let projection = &network.graph[id];
+        let path = &projection.path;
+        let formula_of = |value: ExprId, path: &str, purpose| {
+            let key = StreamKey::new(seed, path, purpose);
+            Formula::new(&network.build, elements.tables(network), value, key)
+        };
+        let formula = |value, purpose| formula_of(value, path, purpose);
+        let weight = match projection.weight {
+            Weight::Constant(_) => None,
+            Weight::PerSynapse { value, single } => Some((formula(value, Purpose::Weight), single)),
+        };
+        let delay = match projection.delay {
+            Delay::Constant(_) => None,
+            Delay::PerSynapse { value, max } => Some((formula(value, Purpose::Delay), max.max(1))),
+        };
+        // Apart from the draws of the rule, which are keyed by the path itself.
+        let filter = projection.filter.map(|value| formula_of(value, &format!("{path}.where"), Purpose::Connect));
+        let mut reads: Vec<(Side, Attribute)> = vec![];
+        let formulas = [weight.as_ref().map(|w| &w.0), delay.as_ref().map(|d| &d.0), filter.as_ref()];
+        formulas.into_iter().flatten().for_each(|f| reads.extend(f.attributes()));
+        let pre = Arc::new(End::new(network, elements, from, &of_side(&reads, Side::Pre))?);
+        let post = Arc::new(End::new(network, elements, to, &of_side(&reads, Side::Post))?);
+        let ends = ends(projection, pre.population, post.population, from == to);
+        let filter = filter.map(|f| Filter::new(path, f, (pre.clone(), ends.pre), (post.clone(), ends.post)));
+        let connect = StreamKey::new(seed, path, Purpose::Connect);
+        Ok(SynapsePlan { network, projection, pre, post, ends, connect, filter, weight, delay })
+    }
+
+    /// Checks the rule against its ends and draws what concerns several targets at once.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] with the projection's path where the rule cannot be carried out or `where` fails.
+    pub fn expand(&self) -> Result<Synapses<'_>, RunError> {
+        let candidates = self.filter.as_ref().map_or(Candidates::ALL, Filter::candidates);
+        let expansion = Expansion::prepare(&self.projection.spec, self.ends, candidates, self.connect);
+        // A filter that failed gives wrong candidates, so its error comes before what they lead to.
+        self.filter_fault()?;
+        let expansion = expansion.map_err(|e| RunError::Build(format!("{}: {e}", self.projection.path)))?;
+        Ok(Synapses { plan: self, expansion })
+    }
+
+    /// The source population and its position in [`Network::populations`].
+    pub fn source(&self) -> (usize, &'n Population) {
+        (self.pre.position, self.pre.population)
+    }
+
+    /// The target population and its position in [`Network::populations`].
+    pub fn target(&self) -> (usize, &'n Population) {
+        (self.post.position, self.post.population)
+    }
+
+    /// The number of target cells: positions `0 .. posts` are what [`Synapses::incoming`] takes.
+    pub fn posts(&self) -> u32 {
+        self.ends.post.len()
+    }
+
+    fn filter_fault(&self) -> Result<(), RunError> {
+        self.filter.as_ref().map_or(Ok(()), Filter::fault)
+    }
+
+    /// The weight of the synapse whose leaves are in `at`.
+    fn weight(&self, formula: &Formula, single: bool, values: &Values, at: &Place) -> Result<f64, RunError> {
+        let w = formula.result(values).map_err(|message| self.wrong("weight", at, &message))?;
+        let w = if single { f64::from(w as f32) } else { w };
+        if w.is_finite() { Ok(w) } else { Err(self.wrong("weight", at, &format!("it is {w}"))) }
+    }
+
+    /// The delay in steps.
+    fn delay(&self, formula: &Formula, max: u32, values: &Values, at: &Place) -> Result<u32, RunError> {
+        let ms = formula.result(values).map_err(|message| self.wrong("delay", at, &message))?;
+        if ms.is_nan() {
+            return Err(self.wrong("delay", at, "it is NaN"));
+        }
+        Ok((ms / self.network.dt_ms).round().clamp(1.0, f64::from(max)) as u32)
+    }
+
+    fn wrong(&self, what: &str, at: &Place, message: &str) -> RunError {
+        RunError::Build(format!(
+            "{}: the {what} of the synapse from {}[{}] to {}[{}]: {message}",
+            self.projection.path, self.pre.population.path, at.pre, self.post.population.path, at.post
+        ))
+    }
+}
+
+/// A synapse: its neurons by index, what keys its draws, and its edge in an edge file.
+struct Place {
+    pre: u32,
+    post: u32,
+    element: u64,
+    edge: Option<u32>,
+}
+
+impl Synapses<'_> {
+    /// Calls `sink` for the targets at the positions `posts` of the target subset in order, also for those without
+    /// synapses. Any split of the positions over threads gives the same synapses.
+    ///
+    /// A draw for the i-th source of the target at position p is keyed by (seed, path, site, p * 2^32 + i).
+    ///
+    /// # Errors
+    /// [`RunError::Build`] with projection, source and target where a weight is NaN or infinite, a delay is NaN, or a
+    /// table index is out of range; nothing is given to `sink` from that target on.
+    pub fn incoming(&self, posts: Range<u32>, sink: &mut Sink) -> Result<(), RunError> {
+        let plan = self.plan;
+        let mut row = Row {
+            plan,
+            weight: plan.weight.as_ref().map(|(formula, single)| (formula, *single, formula.values())),
+            delay: plan.delay.as_ref().map(|(formula, max)| (formula, *max, formula.values())),
+            weights: vec![],
+            delays: vec![],
+        };
+        // Positions are indices: nothing to translate.
+        let whole = plan.ends.pre == Cells::all(plan.pre.population.size);
+        let mut indices: Vec<u32> = vec![];
+        let mut result = Ok(());
+        self.expansion.incoming(posts, &mut |position, sources, edges| {
+            if result.is_err() {
+                return;
+            }
+            let sources = if whole {
+                sources
+            } else {
+                indices.clear();
+                indices.extend(sources.iter().map(|k| plan.ends.pre.id(*k)));
+                &indices
+            };
+            let post = plan.ends.post.id(position);
+            match row.fill(position, post, sources, edges) {
+                Ok(()) => sink(post, sources, &row.weights, &row.delays),
+                Err(e) => result = Err(e),
+            }
+        });
+        plan.filter_fault()?;
+        result
+    }
+}
+
+/// Weights and delays of one target at a time.
+struct Row<'p> {
+    plan: &'p SynapsePlan<'p>,
+    weight: Option<(&'p Formula<'p>, bool, Values)>,
+    delay: Option<(&'p Formula<'p>, u32, Values)>,
+    weights: Vec<f64>,
+    delays: Vec<u32>,
+}
+
+impl Row<'_> {
+    fn fill(&mut self, position: u32, post: u32, sources: &[u32], edges: Option<&[u32]>) -> Result<(), RunError> {
+        let plan = self.plan;
+        let places = || {
+            sources.iter().enumerate().map(|(i, pre)| Place {
+                pre: *pre,
+                post,
+                element: u64::from(position) << 32 | i as u64,
+                edge: edges.and_then(|edges| edges.get(i)).copied(),
+            })
+        };
+        // What reads the target alone is computed before its first source is looked at.
+        let before = Place { pre: 0, post, element: 0, edge: None };
+        if let Some((formula, single, values)) = &mut self.weight {
+            compute(plan, formula, Level::Post, values, &before);
+            self.weights.clear();
+            for place in places() {
+                compute(plan, formula, Level::Element, values, &place);
+                self.weights.push(plan.weight(formula, *single, values, &place)?);
+            }
+        }
+        if let Some((formula, max, values)) = &mut self.delay {
+            compute(plan, formula, Level::Post, values, &before);
+            self.delays.clear();
+            for place in places() {
+                compute(plan, formula, Level::Element, values, &place);
+                self.delays.push(plan.delay(formula, *max, values, &place)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Computes one level of a formula at one synapse.
+fn compute(plan: &SynapsePlan, formula: &Formula, level: Level, values: &mut Values, at: &Place) {
+    let leaves = Leaves {
+        element: at.element,
+        attribute: &|side, attribute| match side {
+            Side::Pre => plan.pre.attribute(at.pre, attribute),
+            Side::Post => plan.post.attribute(at.post, attribute),
+            // A synapse is no neuron; `valid` refuses such an expression.
+            Side::Own => f64::NAN,
+        },
+        column: &|k| {
+            let column = plan.projection.columns.get(k as usize);
+            column.zip(at.edge).and_then(|(values, edge)| values.get(edge as usize)).copied().unwrap_or(f64::NAN)
+        },
+    };
+    formula.compute(level, values, &leaves);
+}
+
+/// What a projection will take, before anything is built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    pub path: String,
+    /// Expected number of synapses; where a filter restricts the candidates, of the rule without it.
+    pub synapses: f64,
+    /// No target has more.
+    pub max_indegree: u64,
+}
+
+/// Estimates all projections, in the order of [`Network::projections`].
+pub fn estimate(network: &Network) -> Vec<Estimate> {
+    network
+        .projections()
+        .filter_map(|(_, from, to, projection)| {
+            let (pre, post) = network.population(from).zip(network.population(to))?;
+            let ends = ends(projection, pre, post, from == to);
+            Some(Estimate {
+                path: projection.path.clone(),
+                synapses: expected_synapses(&projection.spec, &ends, &Candidates::ALL),
+                max_indegree: max_indegree_bound(&projection.spec, &ends),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What every back end offers to the walker of experiments.
+
+use crate::script::BinaryOp;
+use std::sync::atomic::AtomicBool;
+
+/// A network that can be stepped. Populations are numbered in order of declaration
+/// (`ir::Network::populations`), projections likewise (`ir::Network::projections`).
+pub trait Engine {
+    /// Steps done so far.
+    fn step(&self) -> u64;
+
+    /// Runs up to `steps` steps, recording as asked. Stops early, at a step boundary, when `stop` is set or a state is no longer
+    /// finite. Gives the number of steps done.
+    fn advance(&mut self, steps: u64, stop: &AtomicBool) -> Result<u64, RunError>;
+
+    /// Writes a settable param; takes effect with the next step. Params derived from it follow.
+    fn set(&mut self, setting: &Setting) -> Result<(), RunError>;
+
+    /// Current values of a param, one per cell asked for (in their order).
+    fn param(&self, population: usize, param: u32, cells: &[u32]) -> Vec<f64>;
+
+    /// Current values of an observable, one per cell asked for.
+    fn observe(&self, population: usize, observable: u32, cells: &[u32]) -> Vec<f64>;
+
+    /// A state by position, all cells: for comparison of back ends.
+    fn state(&self, population: usize, state: u32) -> Vec<f64>;
+
+    fn spikes(&self, population: usize) -> &SpikeLog;
+
+    fn traces(&self) -> &[TraceLog];
+
+    /// Weights of a projection, rows by presynaptic cell, each ascending in the target.
+    fn weights(&self, projection: usize) -> Vec<f64>;
+
+    /// Synapses that exist.
+    fn synapses(&self) -> u64;
+
+    /// Bytes that hold them.
+    fn synapse_bytes(&self) -> u64;
+
+    /// Spikes x out-degree delivered so far.
+    fn synaptic_events(&self) -> u64;
+}
+
+/// A write to a settable param.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    pub population: usize,
+    pub param: u32,
+    /// `None`: all cells.
+    pub cells: Option<Vec<u32>>,
+    /// `None`: replace.
+    pub op: Option<BinaryOp>,
+    /// One for all cells, or one for each.
+    pub values: Vec<f64>,
+}
+
+/// An observable to be sampled while the network runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceRequest {
+    pub population: usize,
+    pub observable: u32,
+    pub cells: Vec<u32>,
+    /// Samples are taken after steps that are multiples of this; 1 is every step.
+    pub every: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceLog {
+    pub request: TraceRequest,
+    /// The sample after step `s` (time `s * dt`).
+    pub steps: Vec<u64>,
+    /// Time-major: one row of `cells` for each of `steps`.
+    pub values: Vec<f64>,
+}
+
+/// The spikes of one population, in order of (step, neuron).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpikeLog {
+    /// Keep every spike; otherwise only the running statistics.
+    pub keep: bool,
+    pub steps: Vec<u64>,
+    pub senders: Vec<u32>,
+    pub count: u64,
+    neurons: Vec<Intervals>,
+}
+
+/// Running sums of one neuron's inter-spike intervals.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Intervals {
+    /// Step of the last spike; 0 where there was none (a spike is stamped 1 at the earliest).
+    last: u64,
+    n: u32,
+    sum: f64,
+    squares: f64,
+}
+
+impl SpikeLog {
+    pub fn new(size: u32, keep: bool) -> SpikeLog {
+        SpikeLog { keep, neurons: vec![Intervals::default(); size as usize], ..SpikeLog::default() }
+    }
+
+    /// Appends the spikes stamped `step`, neurons ascending.
+    pub fn push(&mut self, step: u64, neurons: &[u32]) {
+        self.count += neurons.len() as u64;
+        for neuron in neurons {
+            let i = &mut self.neurons[*neuron as usize];
+            if i.last > 0 {
+                let interval = (step - i.last) as f64;
+                i.n += 1;
+                i.sum += interval;
+                i.squares += interval * interval;
+            }
+            i.last = step;
+        }
+        if self.keep {
+            self.steps.extend(std::iter::repeat_n(step, neurons.len()));
+            self.senders.extend_from_slice(neurons);
+        }
+    }
+
+    /// Mean over neurons with at least three spikes of (SD of the intervals) / (their mean).
+    pub fn cv_isi(&self) -> Option<f64> {
+        let mut sum = 0.0;
+        let mut n = 0_u64;
+        for i in &self.neurons {
+            if i.n >= 2 {
+                let count = f64::from(i.n);
+                let mean = i.sum / count;
+                let variance = (i.squares / count - mean * mean).max(0.0);
+                sum += variance.sqrt() / mean;
+                n += 1;
+            }
+        }
+        (n > 0).then(|| sum / n as f64)
+    }
+}
+
+/// Why a run could not go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunError {
+    /// A state is NaN or infinite.
+    NotFinite { population: String, neuron: u32, step: u64, variable: String, value: f64 },
+    /// What could not be built, in words.
+    Build(String),
+    /// An expression of the experiment failed.
+    Script { place: String, message: String },
+    /// The circuit asks for more than it may have.
+    Limit(String),
+}

@@ -1,0 +1,375 @@
+//! The neurons of one population and what is on its way to them.
+
+use super::rows::Rows;
+use crate::backend::build::{self, ParamValues, PopulationElements};
+use crate::backend::engine::{RunError, Setting};
+use crate::backend::eval;
+use crate::ir::{Arrival, Assign, Expr, ExprId, Exprs, Network, Population, PopulationId, Spike};
+use crate::random::{self, Purpose, StreamKey};
+use std::collections::VecDeque;
+
+/// One population while it runs.
+pub struct Cells {
+    population: Population,
+    dt_ms: f64,
+    params: Vec<ParamValues>,
+    /// `[neuron][state]`
+    states: Vec<Vec<f64>>,
+    /// Steps for which a neuron is refractory still.
+    refractory: Vec<u64>,
+    /// What arrives in the steps to come; the first is the next one.
+    inboxes: VecDeque<Inbox>,
+    code: Code,
+    noise: StreamKey,
+    spike: StreamKey,
+    inputs: Vec<StreamKey>,
+    /// Room for the values of expressions, kept to save its allocation.
+    scratch: Vec<f64>,
+}
+
+/// What arrives in one step: `[receptor][term]`.
+type Inbox = Vec<Vec<Pending>>;
+
+/// One arrival term, by neuron.
+#[derive(Clone)]
+enum Pending {
+    Counts(Vec<u64>),
+    Sums(Vec<f64>),
+    /// Drawn in the step of arrival.
+    Poisson,
+}
+
+/// An expression with the order that computes it.
+struct Value {
+    root: ExprId,
+    order: Vec<ExprId>,
+}
+
+/// All statements, prepared.
+struct Code {
+    /// What `Before` asks for anywhere.
+    before: Vec<Value>,
+    stages: Vec<Vec<(u32, Value)>>,
+    /// Rate and weight of each Poisson input.
+    inputs: Vec<(Value, Value)>,
+    receptors: Vec<ReceptorCode>,
+    condition: Option<Value>,
+    reset: Vec<(u32, Value)>,
+    refractory: Option<Value>,
+    observables: Vec<Value>,
+}
+
+struct ReceptorCode {
+    /// Weight (of a count) and gain of each term.
+    terms: Vec<(Option<Value>, Option<Value>)>,
+    body: Vec<(u32, Value)>,
+}
+
+impl Code {
+    fn new(population: &Population) -> Code {
+        let dynamics = &population.dynamics;
+        let exprs = &dynamics.exprs;
+        let value = |root: ExprId| Value { root, order: eval::order(exprs, &[root]) };
+        let assigns = |list: &[Assign]| list.iter().map(|a| (a.state, value(a.value))).collect::<Vec<_>>();
+        let term = |arrival: &Arrival| match arrival {
+            Arrival::Count { weight, gain, .. } => (Some(value(*weight)), gain.map(value)),
+            Arrival::Sum { gain, .. } => (None, gain.map(value)),
+            Arrival::Poisson(_) => (None, None),
+        };
+        let before = exprs.iter().filter_map(|(_, e)| match e {
+            Expr::Before(inner) => Some(value(*inner)),
+            _ => None,
+        });
+        Code {
+            before: before.collect(),
+            stages: dynamics.integrate.iter().map(|stage| assigns(&stage.assigns)).collect(),
+            inputs: dynamics.poisson.iter().map(|p| (value(p.rate), value(p.weight))).collect(),
+            receptors: dynamics
+                .receptors
+                .iter()
+                .map(|r| ReceptorCode { terms: r.arrivals.iter().map(term).collect(), body: assigns(&r.body) })
+                .collect(),
+            condition: match &dynamics.spike {
+                Spike::When(condition) => Some(value(*condition)),
+                Spike::Never | Spike::Schedule(_) => None,
+            },
+            reset: assigns(&dynamics.reset),
+            refractory: dynamics.refractory.as_ref().map(|r| value(r.steps)),
+            observables: dynamics.observables.iter().map(|o| value(o.value)).collect(),
+        }
+    }
+}
+
+/// What the leaves of one neuron's expressions are at one moment of a step.
+struct Moment<'m> {
+    exprs: &'m Exprs,
+    params: &'m [ParamValues],
+    neuron: u32,
+    step: u64,
+    time: f64,
+    arrival: f64,
+    /// Whether the refractory counter was positive at the start of the step.
+    refractory: bool,
+    /// Values at the start of the step, by the expression inside `Before`.
+    before: &'m [(ExprId, f64)],
+    noise: StreamKey,
+    spike: StreamKey,
+}
+
+impl Moment<'_> {
+    fn evaluate(&self, value: &Value, states: &[f64], scratch: &mut Vec<f64>) -> f64 {
+        eval::evaluate(self.exprs, &value.order, scratch, &mut |e, _| match e {
+            Expr::State(s) => states[*s as usize],
+            Expr::Param(j) => self.params[*j as usize].at(self.neuron),
+            Expr::Arrival => self.arrival,
+            Expr::Time => self.time,
+            Expr::Noise(k) => random::normal(self.noise, self.step, self.neuron, *k),
+            Expr::Uniform => random::uniform(self.spike, self.step, self.neuron, 0),
+            Expr::Held => f64::from(u8::from(self.refractory)),
+            Expr::Before(inner) => self.before.iter().find(|(e, _)| e == inner).map_or(f64::NAN, |(_, v)| *v),
+            // Leaves of the build have no place in dynamics; `valid` refuses them.
+            _ => f64::NAN,
+        });
+        scratch[value.root.0 as usize]
+    }
+}
+
+impl Cells {
+    pub fn new(
+        network: &Network,
+        id: PopulationId,
+        population: &Population,
+        elements: PopulationElements,
+        seed: u64,
+    ) -> Cells {
+        let (size, dynamics) = (population.size as usize, &population.dynamics);
+        let empty: Inbox = dynamics
+            .receptors
+            .iter()
+            .map(|receptor| {
+                let pending = |arrival: &Arrival| match arrival {
+                    Arrival::Count { .. } => Pending::Counts(vec![0; size]),
+                    Arrival::Sum { .. } => Pending::Sums(vec![0.0; size]),
+                    Arrival::Poisson(_) => Pending::Poisson,
+                };
+                receptor.arrivals.iter().map(pending).collect()
+            })
+            .collect();
+        let longest = network.projections().filter(|(_, _, to, _)| *to == id).map(|(.., p)| p.delay.max()).max();
+        let key = |path: &str, purpose| StreamKey::new(seed, path, purpose);
+        Cells {
+            dt_ms: network.dt_ms,
+            states: (0..size).map(|n| elements.initial.iter().map(|state| state[n]).collect()).collect(),
+            params: elements.params,
+            refractory: vec![0; size],
+            // A spike of step k over d steps is queued at the end of step k, when the first inbox is that of k + 1.
+            inboxes: vec![empty; longest.unwrap_or(1).max(1) as usize].into(),
+            code: Code::new(population),
+            noise: key(&population.path, Purpose::Noise),
+            spike: key(&population.path, Purpose::Spike),
+            inputs: dynamics.poisson.iter().map(|p| key(&p.path, Purpose::Input)).collect(),
+            scratch: vec![],
+            population: population.clone(),
+        }
+    }
+
+    pub fn size(&self) -> u32 {
+        self.population.size
+    }
+
+    /// One step of all neurons: from `k * dt` to `(k + 1) * dt`. Gives those that fired, ascending.
+    pub fn advance(&mut self, k: u64) -> Vec<u32> {
+        let inbox = self.inboxes.pop_front().unwrap_or_default();
+        let mut fired = vec![];
+        for neuron in 0..self.population.size {
+            if self.advance_neuron(k, neuron, &inbox) {
+                fired.push(neuron);
+            }
+        }
+        // The slots are used in turn.
+        let mut emptied = inbox;
+        for pending in emptied.iter_mut().flatten() {
+            match pending {
+                Pending::Counts(counts) => counts.fill(0),
+                Pending::Sums(sums) => sums.fill(0.0),
+                Pending::Poisson => {}
+            }
+        }
+        self.inboxes.push_back(emptied);
+        fired
+    }
+
+    /// The order of one step for one neuron, as the head of `ir` states it. Gives whether it fired.
+    fn advance_neuron(&mut self, k: u64, neuron: u32, inbox: &Inbox) -> bool {
+        let Cells { population, dt_ms, params, code, scratch, .. } = self;
+        let dynamics = &population.dynamics;
+        let states = &mut self.states[neuron as usize];
+        let counter = &mut self.refractory[neuron as usize];
+        let refractory = *counter > 0;
+        let held = |state: u32| refractory && dynamics.refractory.as_ref().is_some_and(|r| r.held.contains(&state));
+
+        let (start, end) = (k as f64 * *dt_ms, (k + 1) as f64 * *dt_ms);
+        let mut now = Moment {
+            exprs: &dynamics.exprs,
+            params,
+            neuron,
+            step: k,
+            time: start,
+            arrival: f64::NAN,
+            refractory,
+            before: &[],
+            noise: self.noise,
+            spike: self.spike,
+        };
+
+        // What belongs to the start of the step is read before anything changes.
+        let before: Vec<(ExprId, f64)> =
+            code.before.iter().map(|value| (value.root, now.evaluate(value, states, scratch))).collect();
+        now.before = &before;
+        let mut counts = Vec::with_capacity(code.inputs.len());
+        for (i, (rate, _)) in code.inputs.iter().enumerate() {
+            let mean = now.evaluate(rate, states, scratch) * *dt_ms;
+            // Nothing was sent before the run began. A mean that is NaN or negative counts as none.
+            let count = match k.checked_sub(u64::from(dynamics.poisson[i].delay)) {
+                Some(sent) => random::poisson_each(self.inputs[i], sent, neuron, 0, mean),
+                None => 0.0,
+            };
+            counts.push(count);
+        }
+
+        // 1. Integrate.
+        for stage in &code.stages {
+            let values: Vec<f64> = stage.iter().map(|(_, value)| now.evaluate(value, states, scratch)).collect();
+            for ((state, _), value) in stage.iter().zip(values) {
+                if !held(*state) {
+                    states[*state as usize] = value;
+                }
+            }
+        }
+
+        // 2. Arrive.
+        for (r, receptor) in code.receptors.iter().enumerate() {
+            let mut arrival: Option<f64> = None;
+            for (term, (weight, gain)) in receptor.terms.iter().enumerate() {
+                let mut value = match &inbox[r][term] {
+                    Pending::Counts(counts) => counts[neuron as usize] as f64,
+                    Pending::Sums(sums) => sums[neuron as usize],
+                    Pending::Poisson => 0.0,
+                };
+                if let Arrival::Poisson(i) = dynamics.receptors[r].arrivals[term] {
+                    let i = i as usize;
+                    value = counts[i] * now.evaluate(&code.inputs[i].1, states, scratch);
+                }
+                if let Some(weight) = weight {
+                    value *= now.evaluate(weight, states, scratch);
+                }
+                if let Some(gain) = gain {
+                    value *= now.evaluate(gain, states, scratch);
+                }
+                arrival = Some(arrival.map_or(value, |sum| sum + value));
+            }
+            now.arrival = arrival.unwrap_or(0.0);
+            for (state, value) in &receptor.body {
+                if !held(*state) {
+                    states[*state as usize] = now.evaluate(value, states, scratch);
+                }
+            }
+        }
+
+        // 3. Spike.
+        if refractory {
+            *counter -= 1;
+            return false;
+        }
+        now.time = end;
+        now.arrival = f64::NAN;
+        let fires = match &dynamics.spike {
+            Spike::Never => false,
+            Spike::Schedule(steps) => {
+                steps.get(neuron as usize).is_some_and(|steps| steps.binary_search(&(k + 1)).is_ok())
+            }
+            Spike::When(_) => code.condition.as_ref().is_some_and(|condition| {
+                let value = now.evaluate(condition, states, scratch);
+                value != 0.0 && !value.is_nan()
+            }),
+        };
+        if fires {
+            for (state, value) in &code.reset {
+                states[*state as usize] = now.evaluate(value, states, scratch);
+            }
+            if let Some(steps) = &code.refractory {
+                // The conversion takes what is negative or NaN for 0.
+                *counter = now.evaluate(steps, states, scratch) as u64;
+            }
+        }
+        fires
+    }
+
+    /// 5. Queue: puts the spike of `pre` that was just sent where it will arrive. Gives the number of its synapses.
+    pub fn queue(&mut self, rows: &Rows, pre: u32) -> u64 {
+        let mut delivered = 0;
+        for (post, weight, delay) in rows.row(pre) {
+            delivered += 1;
+            for term in &rows.terms {
+                match &mut self.inboxes[delay as usize - 1][rows.receptor][*term] {
+                    Pending::Counts(counts) => counts[post as usize] += 1,
+                    Pending::Sums(sums) => sums[post as usize] += weight,
+                    Pending::Poisson => {}
+                }
+            }
+        }
+        delivered
+    }
+
+    /// Reports the first state that is NaN or infinite after the step that ended at `step`.
+    pub fn check_finite(&self, step: u64) -> Result<(), RunError> {
+        for (neuron, states) in (0..).zip(&self.states) {
+            if let Some(s) = states.iter().position(|v| !v.is_finite()) {
+                return Err(RunError::NotFinite {
+                    population: self.population.path.clone(),
+                    neuron,
+                    step,
+                    variable: self.population.dynamics.states[s].name.clone(),
+                    value: states[s],
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub fn set(&mut self, setting: &Setting) -> Result<(), RunError> {
+        build::apply(&self.population.dynamics, self.dt_ms, &mut self.params, self.population.size, setting)
+    }
+
+    pub fn param(&self, param: u32, cells: &[u32]) -> Vec<f64> {
+        cells.iter().map(|n| self.params[param as usize].at(*n)).collect()
+    }
+
+    pub fn state(&self, state: u32) -> Vec<f64> {
+        self.states.iter().map(|states| states[state as usize]).collect()
+    }
+
+    /// Values after the step that ended at `step`.
+    pub fn observe(&self, observable: u32, cells: &[u32], step: u64) -> Vec<f64> {
+        let value = &self.code.observables[observable as usize];
+        let scratch = &mut vec![];
+        cells
+            .iter()
+            .map(|neuron| {
+                let now = Moment {
+                    exprs: &self.population.dynamics.exprs,
+                    params: &self.params,
+                    neuron: *neuron,
+                    step,
+                    time: step as f64 * self.dt_ms,
+                    arrival: f64::NAN,
+                    refractory: self.refractory[*neuron as usize] > 0,
+                    before: &[],
+                    noise: self.noise,
+                    spike: self.spike,
+                };
+                now.evaluate(value, &self.states[*neuron as usize], scratch)
+            })
+            .collect()
+    }
+}

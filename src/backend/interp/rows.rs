@@ -1,0 +1,79 @@
+//! The synapses of one projection in rows by presynaptic neuron.
+
+use crate::backend::build::{Elements, SynapsePlan};
+use crate::backend::engine::RunError;
+use crate::ir::{Arrival, Delay, Network, ProjectionId, Weight};
+
+/// A projection while it runs. A row is ascending in the target; synapses between the same two neurons stand in the
+/// order in which they were built.
+pub struct Rows {
+    /// Populations by position.
+    pub from: usize,
+    pub to: usize,
+    pub receptor: usize,
+    /// Arrival terms of the receptor that take its spikes.
+    pub terms: Vec<usize>,
+    /// Where each presynaptic neuron's row begins; one more than there are neurons.
+    starts: Vec<usize>,
+    synapses: Vec<Synapse>,
+}
+
+#[derive(Clone, Copy)]
+struct Synapse {
+    post: u32,
+    delay: u32,
+    weight: f64,
+}
+
+impl Rows {
+    pub fn new(network: &Network, elements: &Elements, id: ProjectionId, seed: u64) -> Result<Rows, RunError> {
+        let plan = SynapsePlan::new(network, elements, id, seed)?;
+        let projection = &network.graph[id];
+        let ((from, source), (to, target)) = (plan.source(), plan.target());
+        let receptor = projection.receptor as usize;
+        let takes = |arrival: &Arrival| match arrival {
+            Arrival::Count { projections, .. } | Arrival::Sum { projections, .. } => projections.contains(&id),
+            Arrival::Poisson(_) => false,
+        };
+        let arrivals = target.dynamics.receptors.get(receptor).map_or(&[][..], |r| &r.arrivals);
+        let terms: Vec<usize> = (0..arrivals.len()).filter(|k| takes(&arrivals[*k])).collect();
+        if terms.is_empty() {
+            return Err(RunError::Build(format!("{}: no receptor takes its spikes", projection.path)));
+        }
+
+        let constant_weight = if let Weight::Constant(w) = projection.weight { w } else { f64::NAN };
+        let constant_delay = if let Delay::Constant(d) = projection.delay { d.max(1) } else { 1 };
+        let mut all: Vec<(u32, Synapse)> = vec![];
+        plan.expand()?.incoming(0..plan.posts(), &mut |post, sources, weights, delays| {
+            for (k, pre) in sources.iter().enumerate() {
+                let weight = weights.get(k).copied().unwrap_or(constant_weight);
+                let delay = delays.get(k).copied().unwrap_or(constant_delay);
+                all.push((*pre, Synapse { post, delay, weight }));
+            }
+        })?;
+        // Stable: what was built first stays first.
+        all.sort_by_key(|(pre, synapse)| (*pre, synapse.post));
+        let starts = (0..=source.size).map(|pre| all.partition_point(|(p, _)| *p < pre)).collect();
+        let synapses = all.into_iter().map(|(_, synapse)| synapse).collect();
+        Ok(Rows { from, to, receptor, terms, starts, synapses })
+    }
+
+    /// (post, weight, delay in steps) of each synapse of `pre`.
+    pub fn row(&self, pre: u32) -> impl Iterator<Item = (u32, f64, u32)> {
+        let pre = pre as usize;
+        self.synapses[self.starts[pre]..self.starts[pre + 1]].iter().map(|s| (s.post, s.weight, s.delay))
+    }
+
+    pub fn weights(&self) -> Vec<f64> {
+        self.synapses.iter().map(|s| s.weight).collect()
+    }
+
+    pub fn synapses(&self) -> u64 {
+        self.synapses.len() as u64
+    }
+
+    /// Bytes that the synapses and their index take.
+    pub fn bytes(&self) -> u64 {
+        (size_of_val(self.synapses.as_slice()) + size_of_val(self.starts.as_slice())) as u64
+    }
+}

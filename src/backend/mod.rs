@@ -1,0 +1,12 @@
+//! Back ends: what executes a validated network.
+//!
+//! [`interp`] walks the IR, slowly and plainly; [`native`] compiles kernels. Both implement [`Engine`], build the same elements
+//! through [`build`], and must agree to the last bit.
+
+pub mod build;
+pub mod engine;
+pub mod eval;
+pub mod interp;
+pub mod native;
+
+pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};

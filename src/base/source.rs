@@ -1,0 +1,124 @@
+//! Source files, byte spans in them, and the door through which imports reach files.
+//!
+//! Nothing here touches the file system: the command line hands in a [`Loader`], tests hand in a map.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A file of the [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// A half-open range of bytes in one file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    pub file: FileId,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    pub fn new(file: FileId, start: usize, end: usize) -> Span {
+        Span { file, start: start as u32, end: end as u32 }
+    }
+
+    /// The smallest span that holds both; both must be of one file.
+    pub fn to(self, other: Span) -> Span {
+        debug_assert_eq!(self.file, other.file);
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}..{}", self.file.0, self.start, self.end)
+    }
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub node: T,
+    pub span: Span,
+}
+
+/// One file: its name as the user would write it, and its text.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    pub name: String,
+    pub text: Arc<str>,
+}
+
+/// All files of one compilation, in the order in which they were first read.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
+        self.files.push(SourceFile { name: name.into(), text: text.into() });
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    pub fn file(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    pub fn get(&self, id: FileId) -> Option<&SourceFile> {
+        self.files.get(id.0 as usize)
+    }
+
+    pub fn snippet(&self, span: Span) -> &str {
+        &self.file(span.file).text[span.start as usize..span.end as usize]
+    }
+
+    /// 1-based line and column (in characters) of a byte offset.
+    pub fn line_column(&self, file: FileId, offset: u32) -> (usize, usize) {
+        let text = &self.file(file).text;
+        let upto = &text[..(offset as usize).min(text.len())];
+        let line = upto.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = upto.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        (line, column)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.files.iter().enumerate().map(|(k, f)| (FileId(k as u32), f))
+    }
+}
+
+/// Why a file could not be had.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoadError {
+    NotFound,
+    /// The path leaves the project's folder.
+    Outside,
+    NotUtf8 {
+        valid_up_to: usize,
+    },
+    TooLarge {
+        bytes: u64,
+        limit: u64,
+    },
+    Io(String),
+}
+
+/// How imports and data files are reached. `from` is the name of the importing file.
+///
+/// A loader answers with the canonical name of what it found, so that one file reached by two paths is one module.
+pub trait Loader {
+    /// Names the file that `path`, written in `from`, means; `Err` if it lies outside the project or does not exist.
+    fn resolve(&self, from: &str, path: &str) -> Result<String, LoadError>;
+    /// The `.nsm` files of a folder, sorted by name; `None` if `name` is not a folder.
+    fn folder(&self, name: &str) -> Option<Vec<String>>;
+    fn text(&self, name: &str) -> Result<String, LoadError>;
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError>;
+}

@@ -1,0 +1,103 @@
+//! `nsmc compile`: an artefact, or one stage of the compilation as text.
+
+use super::args::{CompileArgs, Emit, TargetArg};
+use super::codes::{self, not_offered, usage};
+use super::terminal::{self, Terminal};
+use super::{Status, artefact, dot, files, source};
+use crate::base::Diagnostic;
+use crate::driver::{self, EmitKind, Outcome};
+use crate::ir;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
+    let fail = |d: &Diagnostic| source::fail_in(d, args.message_format, terminal);
+    if args.target == TargetArg::Loihi2 {
+        return fail(&not_offered("the target `loihi2`", "the target `native` runs on this machine"));
+    }
+    let outcome = match source::compile(&args.file, &args.circuit, false) {
+        Ok(outcome) => outcome,
+        Err(d) => return fail(&d),
+    };
+    let status = source::report(&outcome, args.message_format, terminal);
+    // A tree exists for wrong files too, and is the more useful there.
+    if status != Status::Fine && args.emit != Some(Emit::Ast) {
+        return status;
+    }
+    let result = match args.emit {
+        Some(stage) => emit(stage, &outcome).and_then(|text| write_text(&text, args.output.as_deref())),
+        None => write_artefact(args, &outcome, terminal),
+    };
+    match result {
+        Ok(()) => status,
+        Err(d) => status.max(fail(&d)),
+    }
+}
+
+fn emit(stage: Emit, outcome: &Outcome) -> Result<String, Diagnostic> {
+    if stage == Emit::Ast {
+        return Ok(outcome.ast.as_ref().map_or_else(String::new, |ast| format!("{ast:#?}\n")));
+    }
+    let mut out = String::new();
+    for job in &outcome.jobs {
+        if stage == Emit::Ron {
+            let text = artefact::pretty(job).map_err(|e| usage(format!("the circuit has no RON form: {e}")))?;
+            out.push_str(&text);
+            out.push('\n');
+            continue;
+        }
+        for (k, unit) in job.units.iter().enumerate() {
+            let text = match stage {
+                Emit::Dot => dot::dot(&unit.network),
+                Emit::Clif => driver::emit(unit, EmitKind::Clif)?,
+                Emit::Asm => driver::emit(unit, EmitKind::Asm)?,
+                Emit::Ir | Emit::Ast | Emit::Ron => ir::print(&unit.network),
+            };
+            // Where there are several texts, each says whose it is, in the comment that its language has.
+            if outcome.jobs.len() > 1 || job.units.len() > 1 {
+                let comment = if matches!(stage, Emit::Ir | Emit::Dot) { "//" } else { ";" };
+                out.push_str(&format!("{comment} experiment {}, unit {k}\n", job.experiment));
+            }
+            out.push_str(&text);
+            if !out.ends_with('\n') {
+                out.push('\n');
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn write_text(text: &str, output: Option<&Path>) -> Result<(), Diagnostic> {
+    match output {
+        Some(path) if path != Path::new("-") => save(path, text.as_bytes()),
+        _ => {
+            terminal::out(text);
+            Ok(())
+        }
+    }
+}
+
+fn write_artefact(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) -> Result<(), Diagnostic> {
+    let path = match &args.output {
+        Some(path) => path.clone(),
+        None => match Path::new(&args.file).file_stem() {
+            Some(stem) if args.file != "-" => PathBuf::from(stem).with_extension("nsmart"),
+            _ => return Err(usage("standard input has no name; say where to write with `-o`")),
+        },
+    };
+    if outcome.jobs.is_empty() {
+        let d = usage(format!("`{}` has no experiment, so there is nothing to compile", args.file));
+        return Err(d.help("write one, or give a duration with `--for \"1 s\"`"));
+    }
+    let hash = artefact::source_hash(&outcome.sources);
+    let bytes = artefact::write(&outcome.jobs, hash).map_err(|e| usage(format!("the circuit has no RON form: {e}")))?;
+    save(&path, &bytes)?;
+    if !terminal.quiet {
+        terminal::err(&format!("{}: {} bytes\n", path.display(), bytes.len()));
+    }
+    Ok(())
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    files::write_atomic(path, |w| w.write_all(bytes)).map_err(|e| codes::unwritable(path, &e))
+}

@@ -1,0 +1,152 @@
+//! What `run` tells a person: populations, expectations, measures, times, files.
+
+use super::job::JobResult;
+use super::terminal::Terminal;
+use crate::execute::{Expectation, Summary};
+use crate::units::{Dimension, display, number};
+use std::fmt::Write;
+
+/// The whole report. `folder` is where files were written.
+pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Terminal) -> String {
+    let s = &result.summary;
+    let mut out = head(s);
+    out.push('\n');
+    let rows = s.populations.iter().map(|(path, p)| {
+        let cv = p.cv_isi.map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
+        vec![path.clone(), p.size.to_string(), number(p.spikes.0), rate(p.rate_hz), cv]
+    });
+    table(&mut out, &["population", "size", "spikes", "rate", "CV ISI"], rows.collect());
+    if !result.expectations.is_empty() {
+        out.push('\n');
+        let width = result.expectations.iter().map(|e| e.text.chars().count()).max().unwrap_or(0).min(72);
+        for e in result.expectations.iter() {
+            out.push_str(&expectation(e, width, terminal));
+        }
+    }
+    if !s.measures.is_empty() {
+        out.push('\n');
+        let rows = s.measures.iter().map(|(name, m)| {
+            let unit = m.unit.clone().unwrap_or_default();
+            let shown = |v: &crate::execute::Number| format!("{v} {unit}").trim_end().to_string();
+            vec![name.clone(), m.n.to_string(), shown(&m.mean), shown(&m.sd), shown(&m.min), shown(&m.max)]
+        });
+        table(&mut out, &["measure", "n", "mean", "sd", "min", "max"], rows.collect());
+    }
+    out.push('\n');
+    out.push_str(&costs(s));
+    if let Some(folder) = folder {
+        let _ = writeln!(out, "  written to {folder}: {}", files(&result.written));
+    }
+    out
+}
+
+fn head(s: &Summary) -> String {
+    let what = if s.experiment.is_empty() { s.network.clone() } else { format!("{} of {}", s.experiment, s.network) };
+    let seed = match s.runs {
+        0 | 1 => format!("seed {}", s.seed),
+        n => format!("{n} runs, first seed {}", s.seed),
+    };
+    let time = |ms: f64| display(ms, Dimension::TIME);
+    format!("{what}, {seed}: {} in steps of {}\n", time(s.duration_ms), time(s.dt_ms))
+}
+
+fn rate(hz: f64) -> String {
+    display(hz * 1e-3, Dimension::RATE)
+}
+
+/// One expectation on one line: mark, text, what was measured, and where it stands if it failed.
+pub(super) fn expectation(e: &Expectation, width: usize, terminal: &Terminal) -> String {
+    let mark = match e.holds() {
+        true => terminal.verdict(true, terminal.check_mark()),
+        false => terminal.verdict(false, terminal.cross()),
+    };
+    let measured = match e.measured_text() {
+        Some(text) => text,
+        None => "skipped: nothing to judge under --quick".to_string(),
+    };
+    let mut line = format!("  {mark} {:width$}  {measured}", e.text);
+    if !e.holds() {
+        let times = if e.judged > 1 { format!(", failed {} of {} times", e.failed, e.judged) } else { String::new() };
+        let _ = write!(line, "  ({}{times})", e.place);
+    }
+    format!("{}\n", line.trim_end())
+}
+
+fn costs(s: &Summary) -> String {
+    let mut out = String::new();
+    let _ = write!(out, "  {} neurons, {} synapses", s.neurons, number(s.synapses.0));
+    if s.synapses.0 > 0.0 {
+        let _ = write!(out, " of {:.1} bytes", s.synapse_bytes.0 / s.synapses.0);
+    }
+    let _ = writeln!(out, ", {} synaptic events", number(s.synaptic_events.0));
+    let seconds = |v: f64| display(v * 1e3, Dimension::TIME);
+    let _ = write!(out, "  compile {}, build {}, run {}", short(s.compile_s), short(s.build_s), short(s.run_s));
+    if s.duration_ms > 0.0 {
+        let _ = write!(out, " = {:.2} x real time for {}", s.run_s * 1e3 / s.duration_ms, seconds(s.duration_ms * 1e-3));
+    }
+    let _ = writeln!(out, " ({}, {} thread{})", s.backend, s.threads, if s.threads == 1 { "" } else { "s" });
+    out
+}
+
+/// Wall time to three digits.
+pub(super) fn short(seconds: f64) -> String {
+    match seconds {
+        s if s >= 100.0 => format!("{s:.0} s"),
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s => format!("{:.1} ms", s * 1e3),
+    }
+}
+
+/// Names of files; those of many runs are told by the first one's.
+fn files(names: &[String]) -> String {
+    let runs = names.iter().filter_map(|n| n.split_once('/').map(|(run, _)| run));
+    let mut runs: Vec<&str> = runs.collect();
+    runs.dedup();
+    let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return names.join(", ") };
+    let of_first = names.iter().filter_map(|n| n.split_once('/')).filter(|(run, _)| run == first);
+    let each: Vec<&str> = of_first.map(|(_, file)| file).collect();
+    let together: Vec<&str> = names.iter().filter(|n| !n.contains('/')).map(String::as_str).collect();
+    format!("{} in {first} .. {last}; {}", each.join(", "), together.join(", "))
+}
+
+/// First column to the left, the others to the right.
+fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
+    let length = |t: &str| t.chars().count();
+    let width = |k: usize| rows.iter().map(|r| length(&r[k])).chain([length(heads[k])]).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut line = |cells: &[String]| {
+        let mut text = format!("  {:1$}", cells[0], widths[0]);
+        for (cell, w) in cells.iter().zip(&widths).skip(1) {
+            let _ = write!(text, "  {cell:>w$}");
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    };
+    line(&heads.iter().map(|h| h.to_string()).collect::<Vec<_>>());
+    rows.iter().for_each(|r| line(r));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned() {
+        let mut out = String::new();
+        table(&mut out, &["name", "n"], vec![vec!["µ".into(), "10000".into()], vec!["population".into(), "2".into()]]);
+        assert_eq!(out, "  name            n\n  µ           10000\n  population      2\n");
+    }
+
+    #[test]
+    fn many_runs_are_told_by_the_first() {
+        let names: Vec<String> =
+            ["run-0/a.npz", "run-0/b.svg", "run-1/a.npz", "run-1/b.svg", "summary.json"].map(String::from).to_vec();
+        assert_eq!(files(&names), "a.npz, b.svg in run-0 .. run-1; summary.json");
+        assert_eq!(files(&names[4..]), "summary.json");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!((short(0.0123), short(1.234), short(123.4)), ("12.3 ms".into(), "1.23 s".into(), "123 s".into()));
+    }
+}

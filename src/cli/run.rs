@@ -1,0 +1,150 @@
+//! `nsmc run`: one experiment of a source file or an artefact.
+
+use super::args::{MessageFormat, RunArgs};
+use super::codes::{self, not_offered, usage};
+use super::job::{self, JobResult, Settings};
+use super::output::Output;
+use super::progress::{self, Bar};
+use super::terminal::{self, Terminal};
+use super::{Status, artefact, report, source};
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, LoadError};
+use crate::driver;
+use crate::ir::artefact::Job;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
+    let begin = Instant::now();
+    let loaded = if is_artefact(&args.file) { load(args) } else { compile(args, terminal) };
+    let (jobs, warned) = match loaded {
+        Ok((jobs, warned)) => (jobs, warned),
+        Err(Stop::Shown(status)) => return status,
+        Err(Stop::Failed(d)) => return source::fail(&d, terminal),
+    };
+    let compile_s = begin.elapsed().as_secs_f64();
+    match choose(&jobs, args).and_then(|job| execute(job, args, compile_s, terminal)) {
+        Ok(status) => status.max(warned),
+        Err(d) => source::fail(&d, terminal),
+    }
+}
+
+enum Stop {
+    Failed(Diagnostic),
+    /// The reason has been shown.
+    Shown(Status),
+}
+
+impl From<Diagnostic> for Stop {
+    fn from(d: Diagnostic) -> Stop {
+        Stop::Failed(d)
+    }
+}
+
+fn compile(args: &RunArgs, terminal: &Terminal) -> Result<(Vec<Job>, Status), Stop> {
+    let outcome = source::compile(&args.file, &args.circuit, false)?;
+    match source::report(&outcome, MessageFormat::Human, terminal) {
+        Status::Fine => Ok((outcome.jobs, Status::Fine)),
+        status => Err(Stop::Shown(status)),
+    }
+}
+
+/// Looks at the first bytes; what can't be read is reported by whoever reads it.
+fn is_artefact(file: &str) -> bool {
+    if file == "-" || !Path::new(file).is_file() {
+        return false;
+    }
+    let mut start = [0; 8];
+    File::open(file).and_then(|mut f| f.read_exact(&mut start)).is_ok() && artefact::is_artefact(&start)
+}
+
+fn load(args: &RunArgs) -> Result<(Vec<Job>, Status), Stop> {
+    let fixed = &args.circuit;
+    if !fixed.set.is_empty() || fixed.dt.is_some() || fixed.for_time.is_some() {
+        let d = usage("`--set`, `--dt` and `--for` change a circuit, and that of an artefact is fixed");
+        return Err(d.help("give them to `nsmc compile`, or run the source").into());
+    }
+    if fixed.precision.precision().is_none() {
+        return Err(not_offered("single precision", "leave `--precision` out").into());
+    }
+    let read = std::fs::read(&args.file);
+    let bytes = read.map_err(|e| codes::unreadable(&args.file, &LoadError::Io(e.to_string())))?;
+    let broken = |what: String| {
+        Diagnostic::error(codes::ARTEFACT, format!("`{}` is no artefact that can be run: {what}", args.file))
+            .help("compile the source again with `nsmc compile`")
+    };
+    let artefact = artefact::read(&bytes).map_err(|e| broken(e.to_string()))?;
+    for job in &artefact.jobs {
+        // A checksum says that nothing changed, not that it was right.
+        driver::verify(job).map_err(|d| broken(d.message))?;
+    }
+    Ok((artefact.jobs, Status::Fine))
+}
+
+/// The experiment that is meant.
+fn choose<'a>(jobs: &'a [Job], args: &RunArgs) -> Result<&'a Job, Diagnostic> {
+    let names = || jobs.iter().map(|j| j.experiment.as_str());
+    if let Some(name) = &args.circuit.experiment {
+        return jobs.iter().find(|j| j.experiment == *name).ok_or_else(|| {
+            let hint = did_you_mean(name, names()).map(|n| format!("did you mean `{n}`?"));
+            usage(format!("there is no experiment `{name}` in `{}`", args.file)).maybe_help(hint)
+        });
+    }
+    match jobs {
+        [job] => Ok(job),
+        [] => Err(usage(format!("`{}` has no experiment", args.file))
+            .help("write one, or run the circuit alone for a time: `--for \"1 s\"`")),
+        _ => {
+            let list: Vec<&str> = names().collect();
+            Err(usage(format!("`{}` has {} experiments: {}", args.file, list.len(), list.join(", ")))
+                .help("choose one with `--experiment`, or run all of them with `nsmc test`"))
+        }
+    }
+}
+
+fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Result<Status, Diagnostic> {
+    let execution = &args.execution;
+    let backend = execution.backend.backend().ok_or_else(|| {
+        not_offered("the back end `loihi2`", "`--backend native` runs on this machine, `--backend interp` is the reference")
+    })?;
+    let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));
+    let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;
+    let json = execution.summary.is_some();
+    let settings = Settings {
+        seed: execution.seed,
+        threads: execution.threads(),
+        backend,
+        backend_name: execution.backend.name(),
+        limit: execution.limit(),
+        quick: false,
+        compile_s,
+        stop: progress::stop_flag(),
+        bar: &Bar::new(terminal.watched),
+    };
+    let result = job::execute(job, &settings, output.as_ref());
+    tell(&result, args, json, terminal);
+    Ok(result.status())
+}
+
+fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
+    if json {
+        super::test::print_summary(result);
+    } else if !result.runs.is_empty() && !terminal.quiet {
+        let folder = args.out.as_ref().map(|p| p.display().to_string());
+        terminal::out(&report::report(result, folder.as_deref(), terminal));
+    } else if !result.expectations.all_hold() {
+        let failed = result.expectations.iter().filter(|e| !e.holds());
+        failed.for_each(|e| terminal::out(&report::expectation(e, 0, terminal)));
+    }
+    if let Some(d) = &result.error {
+        source::fail(d, terminal);
+    }
+    if result.interrupted {
+        let time = result.runs.last().map_or(0.0, |r| r.duration_ms());
+        let kept = if args.out.is_some() { "; what was recorded until then is written" } else { "" };
+        let at = crate::units::display(time, crate::units::Dimension::TIME);
+        terminal::err(&format!("nsmc: stopped at t = {at} of run {}{kept}\n", result.runs.len()));
+    }
+}

@@ -1,0 +1,101 @@
+//! From a file of the command line to compiled jobs, with its diagnostics shown.
+
+use super::args::{CircuitArgs, MessageFormat};
+use super::codes::{self, not_offered};
+use super::terminal::{self, Terminal};
+use super::{Status, loader::FileLoader, messages, render};
+use crate::base::{Diagnostic, LoadError, Severity, SourceMap};
+use crate::driver::{self, Options, Outcome};
+use std::fs;
+use std::path::Path;
+
+/// Compiles `file`. `Err` where it can't be read or a flag asks for what isn't there; diagnostics of the circuit are in the
+/// outcome and have not been shown.
+pub(super) fn compile(file: &str, circuit: &CircuitArgs, quick: bool) -> Result<Outcome, Diagnostic> {
+    let precision = circuit.precision.precision().ok_or_else(|| {
+        not_offered("single precision", "leave `--precision` out: f64 is fast, and its results are the same everywhere")
+    })?;
+    let (loader, name) = FileLoader::open(file).map_err(|e| codes::unreadable(file, &e))?;
+    let options = Options {
+        set: circuit.set.clone(),
+        dt: circuit.dt.clone(),
+        experiment: circuit.experiment.clone(),
+        for_time: circuit.for_time.clone(),
+        quick,
+        precision,
+    };
+    Ok(driver::compile(&loader, &name, &options))
+}
+
+/// Shows all diagnostics and says what they mean for the exit status.
+pub(super) fn report(outcome: &Outcome, format: MessageFormat, terminal: &Terminal) -> Status {
+    let list = outcome.diagnostics.sorted();
+    match format {
+        MessageFormat::Human => render::show(list.iter().copied(), &outcome.sources, terminal),
+        MessageFormat::Json => list.iter().for_each(|d| terminal::out(&messages::json(d, &outcome.sources))),
+    }
+    list.iter().map(|d| status_of(d)).max().unwrap_or(Status::Fine)
+}
+
+/// Shows one diagnostic that belongs to no source.
+pub(super) fn fail(diagnostic: &Diagnostic, terminal: &Terminal) -> Status {
+    render::show([diagnostic], &SourceMap::default(), terminal);
+    status_of(diagnostic)
+}
+
+/// As [`fail`], in either format.
+pub(super) fn fail_in(diagnostic: &Diagnostic, format: MessageFormat, terminal: &Terminal) -> Status {
+    match format {
+        MessageFormat::Human => fail(diagnostic, terminal),
+        MessageFormat::Json => {
+            terminal::out(&messages::json(diagnostic, &SourceMap::default()));
+            status_of(diagnostic)
+        }
+    }
+}
+
+/// The hundreds of a code say where it belongs: 07 to runs, 08 to files and usage, all others to the circuit.
+pub(super) fn status_of(d: &Diagnostic) -> Status {
+    match d.severity {
+        Severity::Error if d.code.0.starts_with("E07") => Status::Failed,
+        Severity::Error if d.code.0.starts_with("E08") => Status::Usage,
+        Severity::Error => Status::Wrong,
+        Severity::Warning | Severity::Note => Status::Fine,
+    }
+}
+
+/// The files meant by `paths`: files as they are, folders by the `.nsm` files below them, in order of name. The flag says
+/// whether a file was named itself.
+pub(super) fn collect(paths: &[String]) -> Result<Vec<(String, bool)>, Diagnostic> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path != "-" && Path::new(path).is_dir() {
+            let mut below = Vec::new();
+            walk(Path::new(path), 0, &mut below)?;
+            below.sort();
+            all.extend(below.into_iter().map(|p| (p, false)));
+        } else {
+            all.push((path.clone(), true));
+        }
+    }
+    Ok(all)
+}
+
+/// Folders within folders; deeper ones are a loop of links.
+const FOLDER_DEPTH: usize = 64;
+
+fn walk(folder: &Path, depth: usize, out: &mut Vec<String>) -> Result<(), Diagnostic> {
+    let fail = |e: std::io::Error| codes::unreadable(&folder.to_string_lossy(), &LoadError::Io(e.to_string()));
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(fail)?;
+        let path = entry.path();
+        if kind.is_dir() && !hidden && depth < FOLDER_DEPTH {
+            walk(&path, depth + 1, out)?;
+        } else if path.extension().is_some_and(|x| x == "nsm") && path.is_file() {
+            out.push(path.to_string_lossy().into_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `nsmc test`: circuits carry their own tests, and this runs them.
+
+use super::args::{MessageFormat, TestArgs};
+use super::codes::not_offered;
+use super::job::{self, JobResult, Settings};
+use super::progress::{self, Bar};
+use super::terminal::{self, Terminal};
+use super::{Status, report, source};
+use crate::base::Diagnostic;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+pub(super) fn test(args: &TestArgs, terminal: &Terminal) -> Status {
+    match all(args, terminal) {
+        Ok(status) => status,
+        Err(d) => source::fail(&d, terminal),
+    }
+}
+
+fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
+    let execution = &args.execution;
+    let backend = execution.backend.backend().ok_or_else(|| {
+        not_offered("the back end `loihi2`", "`--backend native` runs on this machine, `--backend interp` is the reference")
+    })?;
+    let files = source::collect(&args.paths)?;
+    let stop = progress::stop_flag();
+    let bar = Bar::new(terminal.watched);
+    let mut tally = Tally { json: execution.summary.is_some(), terminal, passed: 0, failed: 0, status: Status::Fine };
+    for (file, named) in &files {
+        let begin = Instant::now();
+        let outcome = match source::compile(file, &args.circuit, args.quick) {
+            Ok(outcome) => outcome,
+            Err(d) => {
+                tally.broken(file, "can't be read", source::fail(&d, terminal));
+                continue;
+            }
+        };
+        let status = source::report(&outcome, MessageFormat::Human, terminal);
+        if status != Status::Fine {
+            tally.broken(file, "does not compile", status);
+            continue;
+        }
+        if outcome.jobs.is_empty() && *named {
+            tally.line("--", file, "no experiment");
+        }
+        // What all experiments of a file share.
+        let compile_s = begin.elapsed().as_secs_f64();
+        for job in &outcome.jobs {
+            let settings = Settings {
+                seed: execution.seed,
+                threads: execution.threads(),
+                backend,
+                backend_name: execution.backend.name(),
+                limit: execution.limit(),
+                quick: args.quick,
+                compile_s,
+                stop,
+                bar: &bar,
+            };
+            let begin = Instant::now();
+            let result = job::execute(job, &settings, None);
+            tally.judge(file, &job.experiment, &result, begin.elapsed().as_secs_f64());
+            if stop.load(Ordering::Relaxed) {
+                return Ok(tally.finish());
+            }
+        }
+    }
+    Ok(tally.finish())
+}
+
+/// The summary as one line of JSON on standard output.
+pub(super) fn print_summary(result: &JobResult) {
+    match serde_json::to_string(&result.summary) {
+        Ok(json) => terminal::out(&format!("{json}\n")),
+        Err(e) => terminal::err(&format!("nsmc: the summary has no JSON form: {e}\n")),
+    }
+}
+
+struct Tally<'a> {
+    json: bool,
+    terminal: &'a Terminal,
+    passed: usize,
+    failed: usize,
+    status: Status,
+}
+
+impl Tally<'_> {
+    fn judge(&mut self, file: &str, experiment: &str, result: &JobResult, seconds: f64) {
+        let status = result.status();
+        self.status = self.status.max(status);
+        let good = status == Status::Fine;
+        if good {
+            self.passed += 1;
+        } else if !result.interrupted {
+            self.failed += 1;
+        }
+        if self.json {
+            print_summary(result);
+        } else if !good || !self.terminal.quiet {
+            let n = result.expectations.iter().count();
+            let expectations = format!("{n} expectation{}", if n == 1 { "" } else { "s" });
+            let word = match (good, result.interrupted) {
+                (true, _) => "ok",
+                (false, true) => "stopped",
+                (false, false) => "FAIL",
+            };
+            self.line(word, file, &format!("{experiment} ({expectations}, {})", report::short(seconds)));
+            let notable = result.expectations.iter().filter(|e| !e.holds() || e.was_skipped());
+            notable.for_each(|e| terminal::out(&format!("      {}", report::expectation(e, 0, self.terminal).trim_start())));
+        }
+        if let Some(d) = &result.error {
+            source::fail(d, self.terminal);
+        }
+    }
+
+    fn broken(&mut self, file: &str, why: &str, status: Status) {
+        self.status = self.status.max(status);
+        self.failed += 1;
+        self.line("FAIL", file, why);
+    }
+
+    fn line(&self, word: &str, file: &str, what: &str) {
+        if !self.json {
+            let word = format!("{word:<7}");
+            terminal::out(&format!("{} {file}: {what}\n", self.terminal.verdict(!word.starts_with("FAIL"), &word)));
+        }
+    }
+
+    fn finish(self) -> Status {
+        if !self.json {
+            terminal::out(&format!("{} passed, {} failed\n", self.passed, self.failed));
+        }
+        self.status
+    }
+}

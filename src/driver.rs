@@ -1,0 +1,268 @@
+//! The only place that names the order of the phases. No IO: files come through a [`Loader`], results go back as data.
+
+use crate::backend::native::{self, Native};
+use crate::backend::{Engine, RunError, TraceRequest, interp::Interpreter};
+use crate::base::{Code, Diagnostic, Diagnostics, LoadError, Loader, SourceMap};
+use crate::ir::artefact::{Job, Unit};
+use crate::lower::{self, Overrides};
+use crate::syntax::ast;
+use crate::{passes, sema, stdlib, valid};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A failure of the compiler's own rules: a bug, or a damaged artefact.
+pub const INVALID_IR: Code = Code("E0606");
+
+/// Width of state and weights in the native back end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    #[default]
+    F64,
+    F32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Backend {
+    #[default]
+    Native,
+    Interp,
+}
+
+/// How much memory a network may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MemoryLimit {
+    /// 80 % of what is free.
+    #[default]
+    Default,
+    Bytes(u64),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub set: Vec<(String, String)>,
+    pub dt: Option<String>,
+    /// `None`: the only experiment, or the circuit alone.
+    pub experiment: Option<String>,
+    pub for_time: Option<String>,
+    pub quick: bool,
+    pub precision: Precision,
+}
+
+/// What came of a compilation.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub sources: SourceMap,
+    pub diagnostics: Diagnostics,
+    /// One per experiment, in the order of the file; empty where there are errors.
+    pub jobs: Vec<Job>,
+    pub ast: Option<ast::File>,
+    pub compile_s: f64,
+}
+
+/// Finds `std/...` in the embedded library and everything else with the user's loader.
+struct WithStd<'l>(&'l dyn Loader);
+
+impl Loader for WithStd<'_> {
+    fn resolve(&self, from: &str, path: &str) -> Result<String, LoadError> {
+        self.0.resolve(from, path)
+    }
+
+    fn folder(&self, name: &str) -> Option<Vec<String>> {
+        if name != "std" && !name.starts_with("std/") {
+            return self.0.folder(name);
+        }
+        let inside = format!("{name}/");
+        let mut files = Vec::new();
+        let mut any = false;
+        for (file, _) in stdlib::FILES {
+            if let Some(rest) = file.strip_prefix(&inside) {
+                any = true;
+                if !rest.contains('/') {
+                    files.push(file.to_string());
+                }
+            }
+        }
+        any.then_some(files)
+    }
+
+    fn text(&self, name: &str) -> Result<String, LoadError> {
+        if name.starts_with("std/") {
+            let found = stdlib::FILES.iter().find(|(file, _)| *file == name);
+            return found.map(|(_, text)| text.to_string()).ok_or(LoadError::NotFound);
+        }
+        self.0.text(name)
+    }
+
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError> {
+        self.0.bytes(name)
+    }
+}
+
+/// Text to verified IR: every experiment of the file, or the one asked for, or its network alone.
+pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
+    let start = Instant::now();
+    let mut out = Outcome::default();
+    let loader = WithStd(loader);
+    let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
+    if let Some(analysis) = analysis {
+        out.jobs = jobs(&analysis, options, &mut out.sources, &mut out.diagnostics);
+        out.ast = Some(Rc::unwrap_or_clone(analysis.ast));
+    }
+    if out.diagnostics.has_errors() {
+        out.jobs.clear();
+    }
+    out.compile_s = start.elapsed().as_secs_f64();
+    out
+}
+
+fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, diags: &mut Diagnostics) -> Vec<Job> {
+    // Lowering what is broken would only repeat what was said.
+    if diags.has_errors() {
+        return Vec::new();
+    }
+    let program = &analysis.program;
+    let overrides =
+        Overrides { set: options.set.clone(), dt: options.dt.clone(), duration: options.for_time.clone() };
+    let wanted: Vec<(crate::hir::NetworkId, Option<usize>)> = match &options.experiment {
+        Some(name) => match analysis.experiments.iter().find(|k| program.experiments[**k].name == *name) {
+            Some(k) => vec![(program.experiments[*k].network, Some(*k))],
+            None => {
+                let all: Vec<&str> = analysis.experiments.iter().map(|k| program.experiments[*k].name.as_str()).collect();
+                let near = crate::base::diag::did_you_mean(name, all.iter().copied());
+                let help = near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                diags.push(
+                    Diagnostic::error(lower::error::UNKNOWN_EXPERIMENT, format!("the file has no experiment `{name}`")).help(help),
+                );
+                return Vec::new();
+            }
+        },
+        None if !analysis.experiments.is_empty() => {
+            analysis.experiments.iter().map(|k| (program.experiments[*k].network, Some(*k))).collect()
+        }
+        None => analysis.networks.iter().map(|n| (*n, None)).collect(),
+    };
+    let mut out = Vec::new();
+    for (network, experiment) in wanted {
+        let Some(mut job) = lower::lower(program, sources, network, experiment, &overrides, diags) else { continue };
+        for unit in &mut job.units {
+            passes::run(&mut unit.network);
+        }
+        if let Err(d) = verify(&job) {
+            diags.push(d);
+            continue;
+        }
+        out.push(job);
+    }
+    out
+}
+
+/// Checks every network of a job again: after the passes, and after loading an artefact.
+pub fn verify(job: &Job) -> Result<(), Diagnostic> {
+    for unit in &job.units {
+        valid::validate(&unit.network).map_err(|e| {
+            Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}"))
+                .note("a compiled artefact may be damaged; from source, this is a bug of nsmc")
+        })?;
+        valid::protocol(unit).map_err(|e| {
+            Diagnostic::error(INVALID_IR, format!("the experiment is not valid: {e}"))
+                .note("a compiled artefact may be damaged; from source, this is a bug of nsmc")
+        })?;
+    }
+    if let Some(p) = job.points.iter().find(|p| p.unit >= job.units.len()) {
+        return Err(Diagnostic::error(INVALID_IR, format!("a run refers to network {}, which is not there", p.unit)));
+    }
+    Ok(())
+}
+
+/// Seconds that the parts of making an engine took.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timings {
+    /// IR to callable kernels.
+    pub compile_s: f64,
+    /// Elements and synapses.
+    pub build_s: f64,
+}
+
+/// Makes a network runnable: estimates its memory first, compiles kernels, builds elements and synapses.
+pub fn engine(
+    unit: &Unit,
+    seed: u64,
+    traces: Vec<TraceRequest>,
+    keep_spikes: &[bool],
+    backend: Backend,
+    threads: usize,
+    limit: MemoryLimit,
+) -> Result<(Box<dyn Engine>, Timings), Diagnostic> {
+    check_memory(unit, limit)?;
+    let network = valid::validate(&unit.network)
+        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
+    let start = Instant::now();
+    match backend {
+        Backend::Interp => {
+            let engine = Interpreter::new(network.network(), seed, traces, keep_spikes).map_err(|e| run_error(&e, unit.network.dt_ms))?;
+            Ok((Box::new(engine), Timings { compile_s: 0.0, build_s: start.elapsed().as_secs_f64() }))
+        }
+        Backend::Native => {
+            let kernels = native::compile(network).map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
+            let compile_s = start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let engine = Native::new(network, kernels, seed, traces, keep_spikes, threads).map_err(|e| run_error(&e, unit.network.dt_ms))?;
+            Ok((Box::new(engine), Timings { compile_s, build_s: start.elapsed().as_secs_f64() }))
+        }
+    }
+}
+
+fn run_error(e: &RunError, dt_ms: f64) -> Diagnostic {
+    crate::execute::diagnostic(e, dt_ms)
+}
+
+fn check_memory(unit: &Unit, limit: MemoryLimit) -> Result<(), Diagnostic> {
+    let parts = valid::estimate(&unit.network);
+    let total: f64 = parts.iter().map(|p| p.bytes).sum();
+    let allowed = match limit {
+        MemoryLimit::Bytes(b) => b as f64,
+        MemoryLimit::Default => match available_memory() {
+            Some(free) => 0.8 * free as f64,
+            None => f64::INFINITY,
+        },
+    };
+    if total <= allowed {
+        return Ok(());
+    }
+    let (need, have) = (valid::bytes_text(total), valid::bytes_text(allowed));
+    Err(Diagnostic::error(lower::error::MEMORY, format!("the network needs about {need}, allowed are {have}"))
+        .note(format!("     bytes           items  part\n{}", valid::table(&parts, 12)))
+        .help("lower sizes or connectivity, or raise the limit: --memory-limit 64GB"))
+}
+
+/// Bytes that may still be taken: of the machine, or of the control group if that is less. `None` where neither is known.
+pub fn available_memory() -> Option<u64> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
+    });
+    let number = |path: &str| std::fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+    let group = number("/sys/fs/cgroup/memory.max")
+        .and_then(|max| number("/sys/fs/cgroup/memory.current").map(|used| max.saturating_sub(used)));
+    match (machine, group) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmitKind {
+    Clif,
+    Asm,
+}
+
+/// The kernels of a unit as text.
+pub fn emit(unit: &Unit, kind: EmitKind) -> Result<String, Diagnostic> {
+    let network = valid::validate(&unit.network)
+        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
+    let text = match kind {
+        EmitKind::Clif => native::clif(network),
+        EmitKind::Asm => native::disassembly(network),
+    };
+    text.map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))
+}

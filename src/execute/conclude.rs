@@ -1,0 +1,380 @@
+//! `conclude`: what is expected and drawn over the rows of all runs.
+
+use super::error::{Halt, script};
+use super::expectation::Ledger;
+use super::flow::{Actor, Variables, walk};
+use super::rows::{Row, Rows};
+use crate::backend::RunError;
+use crate::ir::protocol::{Protocol, Stmt};
+use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
+use crate::units::Dimension;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// What came of `conclude`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conclusion {
+    pub expectations: Ledger,
+    pub curves: Vec<Curve>,
+    pub error: Option<RunError>,
+}
+
+/// `plot curve of mean(m by x)`, in internal units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    pub title: String,
+    /// Name and dimension of the variable that groups.
+    pub x: (String, Dimension),
+    /// Of the values.
+    pub dimension: Dimension,
+    /// Ascending where the groups are numbers; other groups are numbered.
+    pub points: Vec<(f64, f64)>,
+    /// Names of the groups where they are no numbers.
+    pub labels: Vec<String>,
+}
+
+/// Evaluates the `conclude` of `protocol` over `rows`. Under `quick`, an expectation over no rows is skipped.
+///
+/// `protocol` is that of any unit of the experiment: their conclusions are the same.
+pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
+    let mut host = Concluder {
+        rows,
+        quick,
+        variables: Variables::new(protocol.variables.iter().map(|v| v.name.clone())),
+        ledger: Ledger::default(),
+    };
+    let walked = walk(&mut host, &protocol.conclude);
+    let mut out = Conclusion::default();
+    match walked {
+        Err(Halt::Failed(e)) => out.error = Some(e),
+        // Nothing here can be interrupted.
+        Ok(()) | Err(Halt::Interrupted) => {}
+    }
+    for plot in &protocol.conclude_plots {
+        match host.groups(&plot.rows) {
+            Ok(groups) => {
+                let name = plot.rows.by.clone().unwrap_or_default();
+                let known = rows.variables.iter().find(|(n, _)| *n == name);
+                let x = (name, known.map_or(Dimension::NUMBER, |(_, d)| *d));
+                out.curves.push(curve(plot.title.clone(), x, plot.dimension, groups));
+            }
+            Err(e) if e.empty && quick => {}
+            Err(e) => {
+                out.error.get_or_insert(RunError::Script { place: plot.place.clone(), message: e.message });
+            }
+        }
+    }
+    out.expectations = host.ledger;
+    out
+}
+
+fn curve(title: String, x: (String, Dimension), dimension: Dimension, groups: Vec<(Option<Value>, f64)>) -> Curve {
+    let numeric = groups.iter().all(|(g, _)| matches!(g, Some(Value::Number(_))));
+    let mut labels = Vec::new();
+    let mut points = Vec::with_capacity(groups.len());
+    for (k, (group, y)) in groups.into_iter().enumerate() {
+        match group {
+            Some(Value::Number(v)) if numeric => points.push((v, y)),
+            other => {
+                labels.push(other.map_or_else(|| "all".to_string(), |v| v.to_string()));
+                points.push((k as f64, y));
+            }
+        }
+    }
+    Curve { title, x, dimension, points, labels }
+}
+
+struct Concluder<'a> {
+    rows: &'a Rows,
+    quick: bool,
+    variables: Variables,
+    ledger: Ledger,
+}
+
+/// What a slot of a row query reads.
+enum Source {
+    Seed,
+    Variable(usize),
+    Measure(usize),
+}
+
+impl Concluder<'_> {
+    /// The aggregate of each group; one group without a value where there is no `by`.
+    ///
+    /// Groups ascend where their values are numbers; else they stand in the order of first appearance.
+    fn groups(&mut self, query: &RowQuery) -> Result<Vec<(Option<Value>, f64)>, EvalError> {
+        let chosen = self.chosen(query)?;
+        let mut keys: BTreeMap<String, usize> = BTreeMap::new();
+        let mut groups: Vec<(Option<Value>, Vec<Vec<f64>>)> = Vec::new();
+        for (group, values) in chosen {
+            let key = group.as_ref().map_or_else(String::new, |v| format!("{v:?}"));
+            let at = *keys.entry(key).or_insert_with(|| {
+                groups.push((group, vec![Vec::new(); values.len()]));
+                groups.len() - 1
+            });
+            groups[at].1.iter_mut().zip(values).for_each(|(list, v)| list.push(v));
+        }
+        let number = |v: &Option<Value>| v.as_ref().and_then(|v| v.number().ok());
+        if groups.iter().all(|(g, _)| number(g).is_some()) {
+            groups.sort_by(|a, b| match (number(&a.0), number(&b.0)) {
+                (Some(x), Some(y)) => x.total_cmp(&y),
+                _ => Ordering::Equal,
+            });
+        }
+        if groups.is_empty() {
+            return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", "))));
+        }
+        let list = |values: Vec<f64>| Value::List(values.into_iter().map(Value::Number).collect());
+        let mut out = Vec::with_capacity(groups.len());
+        for (group, columns) in groups {
+            // The second argument of `quantile` is a number, not a column.
+            let last = columns.get(1).and_then(|c| c.first()).copied();
+            let mut args: Vec<Value> = columns.into_iter().map(list).collect();
+            if let (Func::Quantile, Some(q), Some(arg)) = (query.function, last, args.get_mut(1)) {
+                *arg = Value::Number(q);
+            }
+            out.push((group, query.function.apply(&args)?.number()?));
+        }
+        Ok(out)
+    }
+
+    /// Group and values of each row that passes the filter.
+    fn chosen(&mut self, query: &RowQuery) -> Result<Vec<(Option<Value>, Vec<f64>)>, EvalError> {
+        let rows = self.rows;
+        let named = |name: &str| rows.measures.iter().position(|(n, _)| n == name);
+        let Some(first) = query.measures.first() else {
+            return Err(EvalError::new(format!("{} of no measure", query.function)));
+        };
+        let mut measures = Vec::with_capacity(query.measures.len());
+        for name in &query.measures {
+            let found = named(name).ok_or_else(|| EvalError::empty(format!("nothing was measured as `{name}`")));
+            measures.push(found?);
+        }
+        let columns = rows_of(rows, &measures);
+        let sources: Vec<(VarId, Option<Source>)> =
+            query.variables.iter().map(|(slot, name)| (*slot, self.source(name, &query.measures))).collect();
+        let by = query.by.as_ref().map(|name| (name, self.source(name, &[])));
+        let Some(base) = columns.first() else { return Ok(Vec::new()) };
+        let mut out = Vec::new();
+        for (k, row) in base.iter().enumerate() {
+            for (slot, source) in &sources {
+                let value = source.as_ref().and_then(|s| read(s, row, &columns, k));
+                self.variables.bind(*slot, value);
+            }
+            if let Some(filter) = &query.filter
+                && !eval(filter, self)?.boolean()?
+            {
+                continue;
+            }
+            if let Some(short) = columns.iter().position(|c| c.len() != base.len()) {
+                let message = format!(
+                    "`{first}` has {} rows and `{}` has {}; they can't be paired",
+                    base.len(),
+                    query.measures[short],
+                    columns[short].len()
+                );
+                return Err(EvalError::new(message));
+            }
+            let group = match &by {
+                None => None,
+                Some((name, source)) => {
+                    let value = source.as_ref().and_then(|s| read(s, row, &columns, k));
+                    Some(value.ok_or_else(|| EvalError::new(format!("rows of `{first}` have no `{name}`")))?)
+                }
+            };
+            let values = query.value.iter().map(|e| eval(e, self)?.number()).collect::<Result<Vec<_>, _>>()?;
+            out.push((group, values));
+        }
+        for (slot, _) in &sources {
+            self.variables.bind(*slot, None);
+        }
+        Ok(out)
+    }
+
+    fn source(&self, name: &str, measures: &[String]) -> Option<Source> {
+        if let Some(k) = measures.iter().position(|m| m == name) {
+            return Some(Source::Measure(k));
+        }
+        if name == "seed" {
+            return Some(Source::Seed);
+        }
+        self.rows.variables.iter().position(|(n, _)| n == name).map(Source::Variable)
+    }
+}
+
+/// The rows of each measure, in order of runs and time.
+fn rows_of<'a>(rows: &'a Rows, measures: &[usize]) -> Vec<Vec<&'a Row>> {
+    measures.iter().map(|m| rows.list.iter().filter(|r| r.measure == *m).collect()).collect()
+}
+
+/// The k-th rows of all measures belong together.
+fn read(source: &Source, row: &Row, columns: &[Vec<&Row>], k: usize) -> Option<Value> {
+    match source {
+        Source::Seed => Some(Value::Number(row.seed as f64)),
+        Source::Variable(at) => row.variable(*at).cloned(),
+        Source::Measure(at) => columns.get(*at).and_then(|c| c.get(k)).map(|r| Value::Number(r.value)),
+    }
+}
+
+impl Actor for Concluder<'_> {
+    fn variables(&mut self) -> &mut Variables {
+        &mut self.variables
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    fn quick(&self) -> bool {
+        self.quick
+    }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+
+    fn act(&mut self, stmt: &Stmt) -> Result<(), Halt> {
+        let place = match stmt {
+            Stmt::Simulate { place, .. } | Stmt::Set { place, .. } | Stmt::Measure { place, .. } => place,
+            _ => return Ok(()),
+        };
+        Err(script(place, EvalError::new("nothing runs in `conclude`: time is over")))
+    }
+}
+
+impl Host for Concluder<'_> {
+    fn variable(&self, id: VarId) -> Result<Value, EvalError> {
+        self.variables.get(id)
+    }
+
+    fn bind(&mut self, id: VarId, value: Value) {
+        self.variables.bind(id, Some(value));
+    }
+
+    fn query(&mut self, _: &Query) -> Result<Value, EvalError> {
+        Err(EvalError::new("a run's spikes and states are gone in `conclude`; `measure` what is needed of them"))
+    }
+
+    fn rows(&mut self, rows: &RowQuery) -> Result<Value, EvalError> {
+        let mut groups = self.groups(rows)?;
+        match (&rows.by, groups.pop()) {
+            (None, Some((_, v))) => Ok(Value::Number(v)),
+            (_, last) => {
+                groups.extend(last);
+                Ok(Value::List(groups.into_iter().map(|(_, v)| Value::Number(v)).collect()))
+            }
+        }
+    }
+
+    fn draw(&mut self, _: Distribution, _: &[f64], _: u32) -> Result<f64, EvalError> {
+        Err(EvalError::new("nothing is drawn in `conclude`"))
+    }
+
+    fn list_draw(&mut self, _: ListDraw, _: &[Value], _: u32) -> Result<Value, EvalError> {
+        Err(EvalError::new("nothing is drawn in `conclude`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::protocol::{CurvePlot, Expect, Protocol};
+    use crate::script::{BinaryOp, Expr};
+
+    /// Two runs of two trials: `correct` is 1, 0 | 1, 1, `truth` is 10, 20 | 30, 40.
+    fn rows() -> Rows {
+        let mut rows = Rows::default();
+        rows.measures = vec![("correct".into(), Dimension::NUMBER), ("truth".into(), Dimension::VOLTAGE)];
+        rows.variables = vec![("trial".into(), Dimension::NUMBER)];
+        let data = [(0, 0, 1.0, 10.0), (0, 1, 0.0, 20.0), (1, 0, 1.0, 30.0), (1, 1, 1.0, 40.0)];
+        for (run, trial, correct, truth) in data {
+            for (measure, value) in [(0, correct), (1, truth)] {
+                let variables = vec![Some(Value::Number(f64::from(trial)))];
+                rows.list.push(Row { run, seed: 7 + run as u64, measure, value, variables });
+            }
+        }
+        rows
+    }
+
+    fn query(function: Func, measures: &[&str]) -> RowQuery {
+        let mut variables: Vec<(VarId, String)> = vec![(0, "trial".into()), (1, "seed".into())];
+        variables.extend(measures.iter().enumerate().map(|(k, m)| (k as u32 + 2, m.to_string())));
+        RowQuery {
+            function,
+            measures: measures.iter().map(|m| m.to_string()).collect(),
+            variables,
+            value: (0..measures.len()).map(|k| Expr::Var(k as u32 + 2)).collect(),
+            filter: None,
+            by: None,
+        }
+    }
+
+    fn is(slot: VarId, v: f64) -> Option<Expr> {
+        Some(Expr::Binary(BinaryOp::Eq, Box::new(Expr::Var(slot)), Box::new(Expr::number(v))))
+    }
+
+    fn value(query: RowQuery) -> Result<Value, EvalError> {
+        let rows = rows();
+        let mut host = Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
+        host.rows(&query)
+    }
+
+    #[test]
+    fn rows_are_filtered_and_grouped() {
+        assert_eq!(value(query(Func::Mean, &["correct"])), Ok(Value::Number(0.75)));
+        let second = RowQuery { filter: is(0, 1.0), ..query(Func::Mean, &["correct"]) };
+        assert_eq!(value(second), Ok(Value::Number(0.5)));
+        let by = |name: &str| RowQuery { by: Some(name.into()), ..query(Func::Mean, &["correct"]) };
+        let list = |v: &[f64]| Ok(Value::List(v.iter().map(|v| Value::Number(*v)).collect()));
+        assert_eq!(value(by("seed")), list(&[0.5, 1.0]));
+        assert_eq!(value(by("trial")), list(&[1.0, 0.5]));
+        let seed = RowQuery { filter: is(1, 8.0), by: Some("trial".into()), ..query(Func::Max, &["truth"]) };
+        assert_eq!(value(seed), list(&[30.0, 40.0]));
+    }
+
+    #[test]
+    fn two_measures_pair_by_order() {
+        let corr = value(query(Func::Corr, &["correct", "truth"])).unwrap().number().unwrap();
+        // (1, 10), (0, 20), (1, 30), (1, 40)
+        assert!((corr - 5.0 / (0.75 * 500.0_f64).sqrt()).abs() < 1e-12);
+        let dot = RowQuery { filter: is(0, 0.0), ..query(Func::Dot, &["correct", "truth"]) };
+        assert_eq!(value(dot), Ok(Value::Number(40.0)));
+    }
+
+    #[test]
+    fn no_rows_are_an_error_that_quick_forgives() {
+        assert!(value(RowQuery { filter: is(0, 9.0), ..query(Func::Mean, &["correct"]) }).unwrap_err().empty);
+        assert!(value(query(Func::Mean, &["latency"])).unwrap_err().empty);
+        let expect = Expect {
+            text: "mean(latency) < 1 ms".into(),
+            condition: Expr::Binary(
+                BinaryOp::Lt,
+                Box::new(Expr::Rows(Box::new(query(Func::Mean, &["latency"])))),
+                Box::new(Expr::number(1.0)),
+            ),
+            measured: None,
+            dimension: Dimension::TIME,
+            place: "a.nsm:9:9".into(),
+        };
+        let protocol = Protocol { conclude: vec![Stmt::Expect(expect)], ..Protocol::default() };
+        let strict = conclude(&protocol, &rows(), false);
+        assert!(matches!(strict.error, Some(RunError::Script { ref place, .. }) if place == "a.nsm:9:9"));
+        let quick = conclude(&protocol, &rows(), true);
+        assert_eq!(quick.error, None);
+        assert!(quick.expectations.iter().all(|e| e.was_skipped() && e.holds()));
+    }
+
+    #[test]
+    fn curves_run_over_the_groups() {
+        let plot = CurvePlot {
+            title: "correct by trial".into(),
+            rows: RowQuery { by: Some("trial".into()), ..query(Func::Mean, &["correct"]) },
+            dimension: Dimension::NUMBER,
+            place: String::new(),
+        };
+        let protocol = Protocol { conclude_plots: vec![plot], ..Protocol::default() };
+        let out = conclude(&protocol, &rows(), false);
+        assert_eq!(out.curves[0].points, [(0.0, 1.0), (1.0, 0.5)]);
+        assert_eq!(out.curves[0].x.0, "trial");
+    }
+}

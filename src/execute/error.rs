@@ -1,0 +1,71 @@
+//! What stops a run, as diagnostics: codes E0701 to E0704, each with a page in `base/explain`.
+
+use crate::backend::RunError;
+use crate::base::{Code, Diagnostic};
+use crate::script::EvalError;
+use crate::units::number;
+
+pub const NOT_FINITE: Code = Code("E0701");
+pub const NOT_BUILT: Code = Code("E0702");
+pub const STATEMENT: Code = Code("E0703");
+pub const LIMIT: Code = Code("E0704");
+
+/// All codes of this room.
+pub const RUN_CODES: [Code; 4] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT];
+
+/// Why the walk over the statements ended before the last one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Halt {
+    Interrupted,
+    Failed(RunError),
+}
+
+impl From<RunError> for Halt {
+    fn from(e: RunError) -> Halt {
+        Halt::Failed(e)
+    }
+}
+
+/// An expression that failed at `place`.
+pub(super) fn script(place: &str, error: EvalError) -> Halt {
+    Halt::Failed(RunError::Script { place: place.to_string(), message: error.message })
+}
+
+/// A run's error with its code. `dt_ms` turns steps into times.
+pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
+    match error {
+        RunError::NotFinite { population, neuron, step, variable, value } => {
+            let time = number(*step as f64 * dt_ms);
+            let what = if value.is_nan() { "not a number".to_string() } else { number(*value) };
+            Diagnostic::error(NOT_FINITE, format!("`{variable}` of `{population}[{neuron}]` became {what} at {time} ms"))
+                .note("what was recorded up to then is kept")
+                .help(format!(
+                    "a smaller step (`--dt`, now {} ms) or another `integrate with` may help; check divisions and powers in \
+                     its equation",
+                    number(dt_ms)
+                ))
+        }
+        RunError::Build(message) => Diagnostic::error(NOT_BUILT, format!("the network could not be built: {message}")),
+        RunError::Script { place, message } => Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}")),
+        RunError::Limit(message) => Diagnostic::error(LIMIT, message.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_finite_is_told_with_its_place_and_time() {
+        let error = RunError::NotFinite {
+            population: "bg.D1".into(),
+            neuron: 3,
+            step: 1234,
+            variable: "V".into(),
+            value: f64::NEG_INFINITY,
+        };
+        let d = diagnostic(&error, 0.1);
+        assert_eq!(d.code, NOT_FINITE);
+        assert_eq!(d.message, "`V` of `bg.D1[3]` became -inf at 123.4 ms");
+    }
+}

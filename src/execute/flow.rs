@@ -1,0 +1,227 @@
+//! The statements that a run and a `conclude` share: variables, branches, bounded loops, expectations.
+
+use super::error::{Halt, script};
+use super::expectation::{Expectation, Ledger};
+use crate::backend::RunError;
+use crate::ir::protocol::{Expect, Loop, Stmt};
+use crate::script::{BinaryOp, EvalError, Expr, Host, Value, VarId, binary, eval};
+
+/// More rounds of one loop than this are a slip, not an experiment.
+pub(super) const ROUND_LIMIT: u64 = 1_000_000_000;
+
+/// Who walks: a run, or the conclusion after all runs.
+pub(super) trait Actor: Host {
+    fn variables(&mut self) -> &mut Variables;
+    fn ledger(&mut self) -> &mut Ledger;
+    /// Expectations without data are skipped instead of failing.
+    fn quick(&self) -> bool;
+    fn interrupted(&self) -> bool;
+    /// A statement that is not shared.
+    fn act(&mut self, stmt: &Stmt) -> Result<(), Halt>;
+}
+
+/// Values by slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables {
+    values: Vec<Option<Value>>,
+    names: Vec<String>,
+}
+
+impl Variables {
+    pub fn new(names: impl IntoIterator<Item = String>) -> Variables {
+        let names: Vec<String> = names.into_iter().collect();
+        Variables { values: vec![None; names.len()], names }
+    }
+
+    pub fn get(&self, id: VarId) -> Result<Value, EvalError> {
+        match self.values.get(id as usize) {
+            Some(Some(v)) => Ok(v.clone()),
+            _ => {
+                let name = self.names.get(id as usize).map_or("?", String::as_str);
+                Err(EvalError::new(format!("`{name}` has no value here")))
+            }
+        }
+    }
+
+    pub fn bound(&self, id: usize) -> Option<&Value> {
+        self.values.get(id).and_then(Option::as_ref)
+    }
+
+    pub fn bind(&mut self, id: VarId, value: Option<Value>) {
+        let id = id as usize;
+        if id >= self.values.len() {
+            // Index variables of tables need not be listed by name.
+            self.values.resize(id + 1, None);
+        }
+        self.values[id] = value;
+    }
+}
+
+pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> {
+    for stmt in stmts {
+        if actor.interrupted() {
+            return Err(Halt::Interrupted);
+        }
+        match stmt {
+            Stmt::Assign { variable, slots, op, value, place } => {
+                assign(actor, *variable, slots, *op, value).map_err(|e| script(place, e))?;
+            }
+            Stmt::If { condition, then, otherwise, place } => {
+                let holds = truth(condition, actor).map_err(|e| script(place, e))?;
+                walk(actor, if holds { then } else { otherwise })?;
+            }
+            Stmt::For { loops, body, place } => {
+                let mut rounds = 0;
+                nest(actor, loops, body, place, &mut rounds)?;
+            }
+            Stmt::Repeat { times, until, body, place } => {
+                let n = eval(times, actor).and_then(|v| v.count()).map_err(|e| script(place, e))?;
+                too_many(n, place)?;
+                for _ in 0..n {
+                    walk(actor, body)?;
+                    if let Some(until) = until
+                        && truth(until, actor).map_err(|e| script(place, e))?
+                    {
+                        break;
+                    }
+                }
+            }
+            Stmt::Expect(expect) => judge(actor, expect)?,
+            Stmt::Simulate { .. } | Stmt::Set { .. } | Stmt::Measure { .. } => actor.act(stmt)?,
+        }
+    }
+    Ok(())
+}
+
+/// The first loop is the outermost.
+fn nest<A: Actor>(actor: &mut A, loops: &[Loop], body: &[Stmt], place: &str, rounds: &mut u64) -> Result<(), Halt> {
+    let Some((outer, inner)) = loops.split_first() else {
+        *rounds += 1;
+        too_many(*rounds, place)?;
+        return walk(actor, body);
+    };
+    let values = rounds_of(actor, outer).map_err(|e| script(place, e))?;
+    match values {
+        Rounds::Count(low, high) => {
+            too_many(high.saturating_sub(low), place)?;
+            for k in low..high {
+                actor.bind(outer.variable, Value::Number(k as f64));
+                nest(actor, inner, body, place, rounds)?;
+            }
+        }
+        Rounds::List(items) => {
+            for item in items {
+                actor.bind(outer.variable, item);
+                nest(actor, inner, body, place, rounds)?;
+            }
+        }
+    }
+    // Rows that are measured after the loop don't belong to its last round.
+    actor.variables().bind(outer.variable, None);
+    Ok(())
+}
+
+enum Rounds {
+    Count(u64, u64),
+    List(Vec<Value>),
+}
+
+fn rounds_of<A: Actor>(actor: &mut A, l: &Loop) -> Result<Rounds, EvalError> {
+    let start = eval(&l.start, actor)?;
+    match (&l.end, start) {
+        (Some(end), start) => Ok(Rounds::Count(start.count()?, eval(end, actor)?.count()?)),
+        (None, Value::List(items)) => Ok(Rounds::List(items)),
+        (None, mask @ Value::Mask(_)) => Ok(Rounds::List(mask.elements())),
+        (None, count) => Ok(Rounds::Count(0, count.count()?)),
+    }
+}
+
+fn too_many(rounds: u64, place: &str) -> Result<(), Halt> {
+    if rounds <= ROUND_LIMIT {
+        return Ok(());
+    }
+    let message = format!("a loop of {rounds} rounds at {place}; at most {ROUND_LIMIT} are allowed");
+    Err(Halt::Failed(RunError::Limit(message)))
+}
+
+fn truth<A: Actor>(condition: &Expr, actor: &mut A) -> Result<bool, EvalError> {
+    match eval(condition, actor)? {
+        list @ (Value::List(_) | Value::Mask(_)) => {
+            let message = format!("expected true or false, found {}; say all(...) or any(...) of it", list.describe());
+            Err(EvalError::new(message))
+        }
+        v => v.boolean(),
+    }
+}
+
+fn judge<A: Actor>(actor: &mut A, expect: &Expect) -> Result<(), Halt> {
+    let mut entry = Expectation {
+        text: expect.text.clone(),
+        place: expect.place.clone(),
+        dimension: expect.dimension,
+        judged: 1,
+        failed: 0,
+        skipped: 0,
+        measured: None,
+    };
+    match truth(&expect.condition, actor) {
+        Ok(holds) => {
+            entry.failed = u64::from(!holds);
+            // The condition had a value, so its parts have one; a draw in it would be drawn anew, which is nothing to report.
+            entry.measured = expect.measured.as_ref().and_then(|m| eval(m, actor).ok());
+            entry.measured = entry.measured.or(Some(Value::Bool(holds)));
+        }
+        Err(e) if e.empty && actor.quick() => (entry.judged, entry.skipped) = (0, 1),
+        Err(e) => return Err(script(&expect.place, e)),
+    }
+    actor.ledger().add(&entry);
+    Ok(())
+}
+
+fn assign<A: Actor>(
+    actor: &mut A,
+    variable: VarId,
+    slots: &[Expr],
+    op: Option<BinaryOp>,
+    value: &Expr,
+) -> Result<(), EvalError> {
+    let value = eval(value, actor)?;
+    if slots.is_empty() && op.is_none() {
+        actor.bind(variable, value);
+        return Ok(());
+    }
+    let mut path = Vec::with_capacity(slots.len());
+    for slot in slots {
+        path.push(eval(slot, actor)?.count()? as usize);
+    }
+    let mut whole = actor.variable(variable)?;
+    write(&mut whole, &path, op, value)?;
+    actor.bind(variable, whole);
+    Ok(())
+}
+
+fn write(target: &mut Value, path: &[usize], op: Option<BinaryOp>, value: Value) -> Result<(), EvalError> {
+    let Some((k, rest)) = path.split_first() else {
+        *target = match op {
+            Some(op) => binary(op, target, &value)?,
+            None => value,
+        };
+        return Ok(());
+    };
+    let outside = |n: usize| EvalError::new(format!("index {k} is outside a list of {n}"));
+    match target {
+        Value::List(items) => {
+            let n = items.len();
+            write(items.get_mut(*k).ok_or_else(|| outside(n))?, rest, op, value)
+        }
+        Value::Mask(flags) if rest.is_empty() => {
+            let n = flags.len();
+            let flag = flags.get_mut(*k).ok_or_else(|| outside(n))?;
+            let mut new = Value::Bool(*flag);
+            write(&mut new, &[], op, value)?;
+            *flag = new.boolean()?;
+            Ok(())
+        }
+        other => Err(EvalError::new(format!("only a list has elements; this is {}", other.describe()))),
+    }
+}

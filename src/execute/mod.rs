@@ -1,0 +1,41 @@
+//! Runs an experiment: walks an [`ir::protocol::Protocol`](crate::ir::protocol::Protocol) over an engine.
+//!
+//! It takes for granted that the unit was validated and that the engine was built from it with what [`needs`] asked for. It
+//! does no IO: progress goes to a callback, results come back as plain data, an interruption arrives through a flag.
+//!
+//! # Time
+//!
+//! Time moves only in `simulate`; a time in ms becomes a whole number of steps (the nearest). A window from a to b, in ms,
+//! holds the spikes with a < t <= b, because a spike is stamped at the end of its step: two windows that follow each other
+//! share no spike and miss none. Samples of an observable follow the same rule.
+//!
+//! # What a statement means
+//!
+//! - `set ... lasting T` holds until T has been simulated, then the value from before returns. Where several hold at once
+//!   for one cell, the latest wins while it lasts; a plain `set` ends them.
+//! - `repeat N until c` tests `c` after each round. `for` and `repeat` give at most 10^9 rounds.
+//! - The n-th draw at one place of the text is a function of (seed, place, n), see DESIGN.md section 5.
+//! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
+//! - What was recorded up to an error or an interruption is kept.
+
+mod cells;
+mod conclude;
+mod error;
+mod expectation;
+mod flow;
+mod needs;
+mod recording;
+mod rows;
+mod run;
+mod settings;
+mod statistics;
+mod summary;
+
+pub use conclude::{Conclusion, Curve, conclude};
+pub use error::{RUN_CODES, diagnostic};
+pub use expectation::{Expectation, Ledger};
+pub use needs::{Needs, needs};
+pub use recording::PlotData;
+pub use rows::{MeasureSummary, Row, Rows};
+pub use run::{Control, PopulationFigures, Progress, RunOutcome, run};
+pub use summary::{Number, Setup, Summary, summarise};

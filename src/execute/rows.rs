@@ -1,0 +1,151 @@
+//! The rows that `measure` writes, over all runs.
+
+use super::flow::Variables;
+use crate::ir::protocol::Protocol;
+use crate::script::Value;
+use crate::units::{Dimension, Unit};
+
+/// Rows of one run or of many. Names stand once; rows refer to them by position.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    pub measures: Vec<(String, Dimension)>,
+    /// Sweep and loop variables.
+    pub variables: Vec<(String, Dimension)>,
+    /// Slots of `variables` in the protocol of this run.
+    slots: Vec<usize>,
+    pub list: Vec<Row>,
+    seed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub run: usize,
+    pub seed: u64,
+    /// Position in [`Rows::measures`].
+    pub measure: usize,
+    /// In internal units; true is 1.
+    pub value: f64,
+    /// Aligned to [`Rows::variables`] as far as it goes; `None` outside the variable's loop.
+    pub variables: Vec<Option<Value>>,
+}
+
+impl Row {
+    pub fn variable(&self, k: usize) -> Option<&Value> {
+        self.variables.get(k).and_then(Option::as_ref)
+    }
+}
+
+/// A measure over all rows, in the typical unit of its dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeasureSummary {
+    pub name: String,
+    pub unit: Unit,
+    pub n: usize,
+    pub mean: f64,
+    /// Of a sample; 0 for one value.
+    pub sd: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Rows {
+    pub(super) fn new(protocol: &Protocol, seed: u64) -> Rows {
+        let listed = protocol.variables.iter().enumerate().filter(|(_, v)| v.in_rows);
+        let (slots, variables) = listed.map(|(k, v)| (k, (v.name.clone(), v.dimension))).unzip();
+        Rows { measures: Vec::new(), variables, slots, list: Vec::new(), seed }
+    }
+
+    pub(super) fn measure(&mut self, name: &str, dimension: Dimension, value: f64, variables: &Variables) {
+        let measure = position(&mut self.measures, name, dimension);
+        let variables = self.slots.iter().map(|slot| variables.bound(*slot).cloned()).collect();
+        self.list.push(Row { run: 0, seed: self.seed, measure, value, variables });
+    }
+
+    /// Takes in the rows of one run as those of run number `run`. Its variables may differ from those known so far.
+    pub fn append(&mut self, other: Rows, run: usize) {
+        let measures: Vec<usize> = other.measures.iter().map(|(n, d)| position(&mut self.measures, n, *d)).collect();
+        let columns: Vec<usize> = other.variables.iter().map(|(n, d)| position(&mut self.variables, n, *d)).collect();
+        for row in other.list {
+            let mut variables = vec![None; self.variables.len()];
+            for (value, column) in row.variables.into_iter().zip(&columns) {
+                // Two variables of one name (in loops one after the other) are one column: the one that is bound counts.
+                if value.is_some() {
+                    variables[*column] = value;
+                }
+            }
+            self.list.push(Row { run, measure: measures[row.measure], variables, ..row });
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// One entry per measure, in the order of first appearance.
+    pub fn summaries(&self) -> Vec<MeasureSummary> {
+        let summary = |(k, (name, dimension)): (usize, &(String, Dimension))| {
+            let unit = Unit::typical(*dimension);
+            let values: Vec<f64> =
+                self.list.iter().filter(|r| r.measure == k).map(|r| unit.from_internal(r.value)).collect();
+            let n = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
+            MeasureSummary {
+                name: name.clone(),
+                unit,
+                n: values.len(),
+                mean,
+                sd: if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 },
+                min: values.iter().copied().fold(f64::INFINITY, f64::min),
+                max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            }
+        };
+        self.measures.iter().enumerate().map(summary).collect()
+    }
+
+    /// `measures.csv`: one line per row. Values are in the typical unit of their dimension; the heads of the columns of
+    /// variables name theirs, the column `unit` that of the measure.
+    pub fn csv(&self) -> String {
+        let mut out = String::from("run,seed");
+        for (name, dimension) in &self.variables {
+            let unit = Unit::typical(*dimension);
+            let head = if unit.spelling().is_empty() { name.clone() } else { format!("{name} ({})", unit.spelling()) };
+            out.push(',');
+            out.push_str(&field(&head));
+        }
+        out.push_str(",measure,value,unit\n");
+        for row in &self.list {
+            out.push_str(&format!("{},{}", row.run, row.seed));
+            for (k, (_, dimension)) in self.variables.iter().enumerate() {
+                out.push(',');
+                out.push_str(&field(&row.variable(k).map_or_else(String::new, |v| cell(v, *dimension))));
+            }
+            let (name, dimension) = &self.measures[row.measure];
+            let unit = Unit::typical(*dimension);
+            let value = unit.from_internal(row.value);
+            out.push_str(&format!(",{},{value},{}\n", field(name), field(unit.spelling())));
+        }
+        out
+    }
+}
+
+fn position(names: &mut Vec<(String, Dimension)>, name: &str, dimension: Dimension) -> usize {
+    names.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
+        names.push((name.to_string(), dimension));
+        names.len() - 1
+    })
+}
+
+fn cell(value: &Value, dimension: Dimension) -> String {
+    match value {
+        Value::Number(v) => Unit::typical(dimension).from_internal(*v).to_string(),
+        // One digit per cell: 0110.
+        Value::Mask(flags) => flags.iter().map(|f| if *f { '1' } else { '0' }).collect(),
+        other => other.to_string(),
+    }
+}
+
+/// Quoted where commas, quotes or line ends ask for it (RFC 4180).
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
+}

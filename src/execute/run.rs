@@ -1,0 +1,528 @@
+//! One run of an experiment: a seed, a sweep point, an engine.
+
+use super::cells::{self, Selection};
+use super::error::{Halt, script};
+use super::expectation::Ledger;
+use super::flow::{Actor, Variables, walk};
+use super::recording::{self, PlotData};
+use super::rows::Rows;
+use super::settings::{Return, Temporary};
+use super::statistics::{Spikes, Steps};
+use crate::backend::{Engine, RunError, Setting};
+use crate::ir::Population;
+use crate::ir::artefact::Unit;
+use crate::ir::protocol::{Point, SetTarget, Stmt};
+use crate::random::{Purpose, Stream, StreamKey};
+use crate::record::Recording;
+use crate::script::{
+    BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, eval,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How a run is watched and stopped.
+pub struct Control<'a> {
+    /// Set from outside: the run stops at the next step and keeps what it has.
+    pub stop: &'a AtomicBool,
+    /// Called about thirty times a second while time moves.
+    pub progress: &'a dyn Fn(Progress),
+    /// `nsmc test --quick`: an expectation without data is skipped.
+    pub quick: bool,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// ms of the run that have been simulated
+    pub time_ms: f64,
+    /// ms that the run will take, where that is known beforehand
+    pub total_ms: Option<f64>,
+    /// wall time spent in the engine
+    pub spent: Duration,
+}
+
+/// What one run gave, complete or up to where it stopped.
+#[derive(Clone, Debug, Default)]
+pub struct RunOutcome {
+    pub seed: u64,
+    pub dt_ms: f64,
+    /// Steps done.
+    pub steps: u64,
+    pub populations: Vec<PopulationFigures>,
+    pub expectations: Ledger,
+    pub rows: Rows,
+    /// What `record` asks for.
+    pub recording: Recording,
+    /// What `plot` asks for.
+    pub plots: Vec<PlotData>,
+    pub synapses: u64,
+    pub synapse_bytes: u64,
+    pub synaptic_events: u64,
+    /// Wall time in the simulation loop alone.
+    pub run_s: f64,
+    pub interrupted: bool,
+    pub error: Option<RunError>,
+}
+
+impl RunOutcome {
+    pub fn duration_ms(&self) -> f64 {
+        self.steps as f64 * self.dt_ms
+    }
+}
+
+/// What a population did over a whole run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PopulationFigures {
+    pub path: String,
+    /// Trains of a source, not neurons.
+    pub source: bool,
+    pub size: u32,
+    pub spikes: u64,
+    pub rate_hz: f64,
+    /// `None` where no neuron has three spikes.
+    pub cv_isi: Option<f64>,
+}
+
+/// Executes the protocol of `unit` on `engine`, which was built from its network with `seed` and what
+/// [`needs`](super::needs) asked for.
+///
+/// Errors and interruptions are part of the outcome: what was recorded until then is in it.
+pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, control: &Control) -> RunOutcome {
+    let protocol = &unit.protocol;
+    let mut variables = Variables::new(protocol.variables.iter().map(|v| v.name.clone()));
+    for (id, value) in &point.sweep {
+        variables.bind(*id, Some(value.clone()));
+    }
+    let mut walker = Walker {
+        unit,
+        populations: unit.network.populations().map(|(_, p)| p).collect(),
+        engine,
+        control,
+        key: StreamKey::new(seed, "", Purpose::Experiment),
+        draws: BTreeMap::new(),
+        variables,
+        windows: BTreeMap::new(),
+        temporary: Temporary::default(),
+        ledger: Ledger::default(),
+        rows: Rows::new(protocol, seed),
+        spent: Duration::ZERO,
+        slice: 1,
+    };
+    let walked = walk(&mut walker, &protocol.statements);
+    let mut outcome = walker.outcome(seed);
+    match walked {
+        Ok(()) => {}
+        Err(Halt::Interrupted) => outcome.interrupted = true,
+        Err(Halt::Failed(e)) => outcome.error = Some(e),
+    }
+    // Slices may read variables, so this is done by the walker even after an error; its own failure is the lesser news.
+    match recording::collect(protocol, &mut walker) {
+        Ok((recording, plots)) => (outcome.recording, outcome.plots) = (recording, plots),
+        Err(e) => {
+            outcome.error.get_or_insert(RunError::Script { place: "`record` or `plot`".to_string(), message: e.message });
+        }
+    }
+    outcome
+}
+
+pub(super) struct Walker<'a> {
+    pub unit: &'a Unit,
+    populations: Vec<&'a Population>,
+    pub engine: &'a mut dyn Engine,
+    control: &'a Control<'a>,
+    key: StreamKey,
+    /// Draws so far at each place of the text.
+    draws: BTreeMap<u32, u64>,
+    variables: Variables,
+    windows: BTreeMap<String, Steps>,
+    temporary: Temporary,
+    ledger: Ledger,
+    rows: Rows,
+    spent: Duration,
+    /// Steps that take about one frame of the progress bar.
+    slice: u64,
+}
+
+/// The engine is asked to advance for about so long at a time.
+const FRAME: Duration = Duration::from_millis(30);
+
+/// Times beyond this many steps would lose whole steps in a 64-bit float.
+const STEP_LIMIT: f64 = 9.0e15;
+
+impl<'a> Walker<'a> {
+    pub fn population(&self, index: u32) -> Result<&'a Population, EvalError> {
+        let found = self.populations.get(index as usize).copied();
+        found.ok_or_else(|| EvalError::new(format!("the network has no population number {index}")))
+    }
+
+    pub fn select(&mut self, cells: &Cells) -> Result<Selection, EvalError> {
+        let population = self.population(cells.population)?;
+        cells::select(population, &cells.slots, self)
+    }
+
+    fn dt(&self) -> f64 {
+        self.unit.network.dt_ms
+    }
+
+    /// A time in ms as a number of steps, the nearest.
+    fn steps(&mut self, time: &Expr) -> Result<u64, EvalError> {
+        let ms = eval(time, self)?.number()?;
+        let steps = (ms / self.dt()).round();
+        if !(0.0..=STEP_LIMIT).contains(&steps) {
+            return Err(EvalError::new(format!("a time of {ms} ms; it has to be finite and not negative")));
+        }
+        Ok(steps as u64)
+    }
+
+    fn simulate(&mut self, time: &Expr, window: Option<&str>, place: &str) -> Result<(), Halt> {
+        let steps = self.steps(time).map_err(|e| script(place, e))?;
+        let start = self.engine.step();
+        let target = start.saturating_add(steps);
+        let advanced = self.advance(target);
+        if let Some(name) = window {
+            self.windows.insert(name.to_string(), Steps { start, end: self.engine.step() });
+        }
+        advanced
+    }
+
+    fn advance(&mut self, target: u64) -> Result<(), Halt> {
+        loop {
+            let now = self.engine.step();
+            for r in self.temporary.end(now) {
+                self.write_back(r)?;
+            }
+            if now >= target {
+                return Ok(());
+            }
+            let pause = self.temporary.next().unwrap_or(target).min(target);
+            let chunk = (pause - now).min(self.slice);
+            let begin = Instant::now();
+            let done = self.engine.advance(chunk, self.control.stop);
+            let elapsed = begin.elapsed();
+            self.spent += elapsed;
+            let done = done?;
+            self.pace(done, elapsed);
+            (self.control.progress)(Progress {
+                time_ms: self.engine.step() as f64 * self.dt(),
+                total_ms: self.unit.protocol.duration_hint_ms,
+                spent: self.spent,
+            });
+            if self.interrupted() {
+                return Err(Halt::Interrupted);
+            }
+            if done == 0 {
+                return Err(Halt::Failed(RunError::Build("the engine stopped without a reason".to_string())));
+            }
+        }
+    }
+
+    /// Slices grow or shrink towards a frame, at most fourfold at once: one slow slice says little.
+    fn pace(&mut self, done: u64, elapsed: Duration) {
+        let wanted = done as f64 * FRAME.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
+        let slice = self.slice as f64;
+        self.slice = wanted.clamp(slice / 4.0, slice * 4.0).clamp(1.0, 1e9) as u64;
+    }
+
+    fn write_back(&mut self, r: Return) -> Result<(), Halt> {
+        let (population, param) = r.place;
+        let whole = self.populations.get(population).is_some_and(|p| p.size as usize == r.cells.len());
+        let same = r.values.windows(2).all(|w| w[0].to_bits() == w[1].to_bits());
+        let values = if same { r.values[..1].to_vec() } else { r.values };
+        let cells = (!whole).then_some(r.cells);
+        Ok(self.engine.set(&Setting { population, param, cells, op: None, values })?)
+    }
+
+    fn set(
+        &mut self,
+        target: &SetTarget,
+        op: Option<BinaryOp>,
+        value: &Expr,
+        lasting: Option<&Expr>,
+        place: &str,
+    ) -> Result<(), Halt> {
+        let at = |e| script(place, e);
+        let population = self.population(target.cells.population).map_err(at)?;
+        match population.dynamics.params.get(target.param as usize) {
+            Some(p) if p.settable => {}
+            _ => return Err(at(EvalError::new(format!("`{}` can't be set while the circuit runs", target.text)))),
+        }
+        let of = self.select(&target.cells).map_err(at)?;
+        let values = self.values(value, &of, &target.text).map_err(at)?;
+        let lasting = lasting.map(|e| self.steps(e)).transpose().map_err(at)?;
+        if of.cells.is_empty() {
+            return Ok(());
+        }
+        let index = target.cells.population as usize;
+        let key = (index, target.param);
+        let before = lasting.map(|_| self.engine.param(index, target.param, &of.cells));
+        let cells = (!of.whole).then(|| of.cells.clone());
+        self.engine.set(&Setting { population: index, param: target.param, cells, op, values })?;
+        match (lasting, before) {
+            (Some(steps), Some(before)) => {
+                let after = self.engine.param(index, target.param, &of.cells);
+                let end = self.engine.step().saturating_add(steps);
+                self.temporary.begin(key, &of.cells, &before, &after, end);
+            }
+            _ => self.temporary.overwrite(key, &of.cells),
+        }
+        Ok(())
+    }
+
+    /// One value for all cells, or one for each.
+    fn values(&mut self, value: &Expr, of: &Selection, text: &str) -> Result<Vec<f64>, EvalError> {
+        let value = eval(value, self)?;
+        let values = value.numbers()?;
+        if !matches!(value, Value::List(_) | Value::Mask(_)) || values.len() == of.cells.len() {
+            return Ok(values);
+        }
+        Err(EvalError::new(format!("{} values for the {} cells of `{text}`", values.len(), of.cells.len())))
+    }
+
+    fn spikes(
+        &mut self,
+        stat: crate::script::Stat,
+        of: &Cells,
+        window: &Window,
+        by: Option<u32>,
+        bin: Option<&Expr>,
+    ) -> Result<Value, EvalError> {
+        let population = self.population(of.population)?;
+        let window = self.window(window)?;
+        let bin = bin.map(|e| eval(e, self)?.number()).transpose()?;
+        let groups = match by {
+            None => vec![self.select(of)?],
+            Some(axis) => cells::select_by(population, &of.slots, axis as usize, self)?,
+        };
+        let log = self.engine.spikes(of.population as usize);
+        let spikes = Spikes::new(log, population.size, window, self.dt());
+        let mut each = groups.iter().map(|g| spikes.statistic(stat, g, bin));
+        match by {
+            None => each.next().unwrap_or_else(|| Err(EvalError::empty("a statistic of no cells"))),
+            Some(_) => Ok(Value::List(each.collect::<Result<_, _>>()?)),
+        }
+    }
+
+    fn trace(&mut self, of: &Cells, observable: u32, window: Option<&Window>) -> Result<Value, EvalError> {
+        let population = self.population(of.population)?;
+        let Some(name) = population.dynamics.observables.get(observable as usize).map(|o| o.name.as_str()) else {
+            return Err(EvalError::new(format!("`{}` has no observable number {observable}", population.path)));
+        };
+        let cells = self.select(of)?;
+        let window = window.map(|w| self.window(w)).transpose()?;
+        let one = |values: &[f64]| match values {
+            [v] if cells.single => Value::Number(*v),
+            all => Value::List(all.iter().map(|v| Value::Number(*v)).collect()),
+        };
+        let Some(window) = window else {
+            return Ok(one(&self.engine.observe(of.population as usize, observable, &cells.cells)));
+        };
+        let (log, columns) = recording::columns(self.engine.traces(), of.population, observable, 1, &cells.cells)
+            .ok_or_else(|| EvalError::new(format!("`{}.{name}` was not kept over time", population.path)))?;
+        let from = log.steps.partition_point(|s| *s <= window.start);
+        let to = log.steps.partition_point(|s| *s <= window.end).max(from);
+        if (to - from).saturating_mul(columns.len()) > SAMPLE_LIMIT {
+            let message = format!(
+                "{} samples of {} cells are too many for one value; take fewer cells or a shorter window",
+                to - from,
+                columns.len()
+            );
+            return Err(EvalError::new(message));
+        }
+        let width = log.request.cells.len();
+        let rows = (from..to).map(|row| {
+            let values: Vec<f64> = columns.iter().map(|c| log.values[row * width + c]).collect();
+            one(&values)
+        });
+        Ok(Value::List(rows.collect()))
+    }
+
+    fn window(&mut self, window: &Window) -> Result<Steps, EvalError> {
+        let now = self.engine.step();
+        match window {
+            Window::Whole => Ok(Steps { start: 0, end: now }),
+            Window::Last(time) => {
+                let steps = self.steps(time)?;
+                Ok(Steps { start: now.saturating_sub(steps), end: now })
+            }
+            Window::Interval(from, to) => {
+                let start = self.steps(from)?;
+                let end = to.as_ref().map(|e| self.steps(e)).transpose()?.unwrap_or(now);
+                within("the run so far", start, end, now, self.dt())?;
+                Ok(Steps { start, end })
+            }
+            Window::Named(name, part) => {
+                let Some(whole) = self.windows.get(name).copied() else {
+                    return Err(EvalError::new(format!("nothing has been simulated as `{name}` yet")));
+                };
+                let Some((from, to)) = part else { return Ok(whole) };
+                let start = self.steps(from)?;
+                let end = to.as_ref().map(|e| self.steps(e)).transpose()?.unwrap_or(whole.len());
+                within(&format!("`{name}`"), start, end, whole.len(), self.dt())?;
+                Ok(Steps { start: whole.start + start, end: whole.start + end })
+            }
+        }
+    }
+
+    fn stream(&mut self, site: u32) -> Stream {
+        let n = self.draws.entry(site).or_default();
+        let stream = Stream::new(self.key.derive(u64::from(site)), *n);
+        *n += 1;
+        stream
+    }
+
+    fn outcome(&mut self, seed: u64) -> RunOutcome {
+        let steps = self.engine.step();
+        let seconds = steps as f64 * self.dt() * 1e-3;
+        let figures = self.populations.iter().enumerate().map(|(k, p)| {
+            let log = self.engine.spikes(k);
+            let cell_seconds = f64::from(p.size) * seconds;
+            PopulationFigures {
+                path: p.path.clone(),
+                source: p.source,
+                size: p.size,
+                spikes: log.count,
+                rate_hz: if cell_seconds > 0.0 { log.count as f64 / cell_seconds } else { 0.0 },
+                cv_isi: log.cv_isi(),
+            }
+        });
+        RunOutcome {
+            seed,
+            dt_ms: self.dt(),
+            steps,
+            populations: figures.collect(),
+            expectations: std::mem::take(&mut self.ledger),
+            rows: std::mem::take(&mut self.rows),
+            synapses: self.engine.synapses(),
+            synapse_bytes: self.engine.synapse_bytes(),
+            synaptic_events: self.engine.synaptic_events(),
+            run_s: self.spent.as_secs_f64(),
+            ..RunOutcome::default()
+        }
+    }
+}
+
+/// At most so many samples in one value of the experiment: about 2 GiB.
+const SAMPLE_LIMIT: usize = 1 << 26;
+
+fn within(what: &str, start: u64, end: u64, length: u64, dt: f64) -> Result<(), EvalError> {
+    if start <= end && end <= length {
+        return Ok(());
+    }
+    let ms = |steps: u64| crate::units::display(steps as f64 * dt, crate::units::Dimension::TIME);
+    Err(EvalError::new(format!("{} .. {} is outside {what}, which is {} long", ms(start), ms(end), ms(length))))
+}
+
+impl Actor for Walker<'_> {
+    fn variables(&mut self) -> &mut Variables {
+        &mut self.variables
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    fn quick(&self) -> bool {
+        self.control.quick
+    }
+
+    fn interrupted(&self) -> bool {
+        self.control.stop.load(Ordering::Relaxed)
+    }
+
+    fn act(&mut self, stmt: &Stmt) -> Result<(), Halt> {
+        match stmt {
+            Stmt::Simulate { time, window, place } => self.simulate(time, window.as_deref(), place),
+            Stmt::Set { target, op, value, lasting, place } => self.set(target, *op, value, lasting.as_ref(), place),
+            Stmt::Measure { name, value, dimension, place } => {
+                let value = eval(value, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
+                self.rows.measure(name, *dimension, value, &self.variables);
+                Ok(())
+            }
+            // The shared ones never come here.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Host for Walker<'_> {
+    fn variable(&self, id: VarId) -> Result<Value, EvalError> {
+        self.variables.get(id)
+    }
+
+    fn bind(&mut self, id: VarId, value: Value) {
+        self.variables.bind(id, Some(value));
+    }
+
+    fn query(&mut self, query: &Query) -> Result<Value, EvalError> {
+        match query {
+            Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
+            Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
+            Query::Weights { projection } => {
+                if *projection as usize >= self.unit.network.projections().count() {
+                    return Err(EvalError::new(format!("the network has no projection number {projection}")));
+                }
+                let weights = self.engine.weights(*projection as usize);
+                Ok(Value::List(weights.into_iter().map(Value::Number).collect()))
+            }
+            Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
+            Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
+        }
+    }
+
+    fn rows(&mut self, _: &RowQuery) -> Result<Value, EvalError> {
+        Err(EvalError::new("measured rows are known only after the runs, in `conclude`"))
+    }
+
+    fn draw(&mut self, distribution: Distribution, args: &[f64], site: u32) -> Result<f64, EvalError> {
+        let v = distribution.draw(&mut self.stream(site), args);
+        if v.is_nan() {
+            let args: Vec<String> = args.iter().map(f64::to_string).collect();
+            let message = format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
+            return Err(EvalError::new(message));
+        }
+        Ok(v)
+    }
+
+    fn list_draw(&mut self, kind: ListDraw, args: &[Value], site: u32) -> Result<Value, EvalError> {
+        let mut stream = self.stream(site);
+        list_draw(kind, args, &mut stream)
+    }
+}
+
+/// At most so many elements are drawn at once.
+const LIST_LIMIT: u64 = u32::MAX as u64;
+
+fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
+    let count = |k: usize| args.get(k).ok_or_else(|| EvalError::new("a draw lacks an argument"))?.count();
+    let n = count(0)?;
+    if n > LIST_LIMIT {
+        return Err(EvalError::new(format!("a draw from {n} elements; at most {LIST_LIMIT}")));
+    }
+    match kind {
+        ListDraw::Choose if n == 0 => Err(EvalError::new("choose(0): there is nothing to choose from")),
+        ListDraw::Choose => Ok(Value::Number(stream.below(n) as f64)),
+        ListDraw::Permutation => {
+            let mut items: Vec<Value> = (0..n).map(|k| Value::Number(k as f64)).collect();
+            stream.shuffle(&mut items);
+            Ok(Value::List(items))
+        }
+        ListDraw::Sample => {
+            let k = count(1)?;
+            if k > n {
+                return Err(EvalError::new(format!("a sample of {k} out of {n}")));
+            }
+            let mut chosen = Vec::new();
+            // Both are at most u32::MAX.
+            stream.sample_sorted(n as u32, k as u32, &mut chosen);
+            let mut flags = vec![false; n as usize];
+            for cell in chosen {
+                flags[cell as usize] = true;
+            }
+            Ok(Value::Mask(flags))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,40 @@
+//! The intermediate representation: a network of populations and projections, without syntax and without units.
+//!
+//! Everything above produces it, everything below consumes it. Numbers are in the internal units (ms, mV, pA, and what follows
+//! from them: pF, nS, GOhm, ms^-1). It has two printed forms: [`print`] for people and snapshots, RON (complete, loads back equal).
+//!
+//! # The order of one step
+//!
+//! Time is an integer count of steps; step `k` goes from `t = k * dt` to `t + dt`. For each neuron, in this order:
+//!
+//! 1. **Integrate.** The stages of [`Dynamics::integrate`] run one after the other. Within a stage all right-hand sides read the
+//!    states as they were before the stage. `Time` is `t`; params, drives and inputs are those at `t`; `Noise(k)` is the k-th
+//!    standard normal of this neuron and step. If the refractory counter is positive at the start of the step, the held states
+//!    keep their value.
+//! 2. **Arrive.** For each receptor in order: `Arrival` is the sum of its [`Arrival`] terms, first to last; then its body runs,
+//!    statement by statement. A statement on a held state of a refractory neuron does nothing. A `Count` term is
+//!    (number of spikes) x weight x gain; a `Sum` term is the sum of the weights of the arriving spikes in order of (step of
+//!    emission, projection, presynaptic index, position in the row), x gain; a `Poisson` term is a count drawn for this neuron
+//!    and the step of emission x weight.
+//! 3. **Spike.** Where the counter was positive at the start of the step it is reduced by one and nothing fires. Elsewhere the
+//!    condition is tested with `Time` = `t + dt`; `Before(e)` is the value that `e` had at the start of the step (with that
+//!    step's `t`), `Uniform` is this neuron's uniform number of this step. A spike is stamped `t + dt`: the reset statements run
+//!    in order, then the counter is set to the refractory time in steps.
+//! 4. **Plasticity** would run here.
+//! 5. **Queue.** A spike of step `k` over a delay of `d` steps is in the arrivals of step `k + d`.
+//!
+//! A condition whose value is NaN is false. No product and sum are contracted into one rounding. `min(a, b)` is
+//! `a < b ? a : b`. Random numbers are functions of (seed, entity path, purpose, step, element), see `random`.
+
+pub mod artefact;
+mod expr;
+mod network;
+mod print;
+pub mod protocol;
+
+pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
+pub use network::{
+    Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind, PoissonInput, Population,
+    PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight,
+};
+pub use print::{expr_text, print};

@@ -1,0 +1,442 @@
+//! Populations as nodes, projections as edges, dynamics as statements over expression arenas.
+
+use super::expr::{ExprId, Exprs};
+use crate::connect::Spec;
+use crate::units::Dimension;
+use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
+use petgraph::visit::{EdgeRef, IntoEdgeReferences};
+use serde::{Deserialize, Serialize};
+
+pub type PopulationId = NodeIndex<u32>;
+pub type ProjectionId = EdgeIndex<u32>;
+
+/// A whole circuit with every size, param and delay fixed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Network {
+    pub name: String,
+    pub dt_ms: f64,
+    pub graph: StableDiGraph<Node, Projection, u32>,
+    /// Expressions evaluated once per element while the network is built.
+    pub build: Exprs,
+    /// Constant tables that build expressions look up.
+    pub tables: Vec<Table>,
+}
+
+impl PartialEq for Network {
+    fn eq(&self, other: &Network) -> bool {
+        let nodes = |n: &Network| n.graph.node_indices().collect::<Vec<_>>();
+        let edges = |n: &Network| {
+            n.graph.edge_references().map(|e| (e.id(), e.source(), e.target())).collect::<Vec<_>>()
+        };
+        self.name == other.name
+            && self.dt_ms.to_bits() == other.dt_ms.to_bits()
+            && self.build == other.build
+            && self.tables == other.tables
+            && nodes(self) == nodes(other)
+            && edges(self) == edges(other)
+            && self.graph.node_weights().eq(other.graph.node_weights())
+            && self.graph.edge_weights().eq(other.graph.edge_weights())
+    }
+}
+
+/// A dense array of numbers, row-major.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    pub name: String,
+    pub shape: Vec<u32>,
+    /// Empty where `draw` fills it.
+    pub data: Vec<f64>,
+    /// An expression in [`Network::build`] evaluated once per element when the network is built, `Element(Own, Axis(k))` being
+    /// the k-th index: a table with random draws in it.
+    pub draw: Option<ExprId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Node {
+    Population(Population),
+    /// A source without a size: an independent train for each target neuron, generated where it lands.
+    Private { path: String, model: String },
+}
+
+impl Node {
+    pub fn path(&self) -> &str {
+        match self {
+            Node::Population(p) => &p.path,
+            Node::Private { path, .. } => path,
+        }
+    }
+}
+
+/// Neurons, or the trains of a sized source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Population {
+    pub path: String,
+    pub source: bool,
+    pub size: u32,
+    pub axes: Vec<Axis>,
+    pub dynamics: Dynamics,
+}
+
+/// One axis of a population. `starts` is the flat layout: see [`Population::coordinate`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    pub name: Option<String>,
+    /// Names of the positions, where the axis is a set of labels.
+    pub labels: Vec<String>,
+    /// One size for all positions of the axes before it, or one for each.
+    pub sizes: Vec<u32>,
+}
+
+impl Population {
+    /// The coordinate of flat index `index` along axis `axis`. Cost: the number of axes.
+    pub fn coordinate(&self, index: u32, axis: usize) -> u32 {
+        self.coordinates(index)[axis]
+    }
+
+    /// All coordinates of a flat index.
+    pub fn coordinates(&self, index: u32) -> Vec<u32> {
+        let mut out = Vec::with_capacity(self.axes.len());
+        let mut rest = index;
+        for depth in 0..self.axes.len() {
+            let here = self.axes[depth].size_at(&out);
+            let mut position = 0;
+            while position < here {
+                let block = self.block(&out, position, depth);
+                if rest < block {
+                    break;
+                }
+                rest -= block;
+                position += 1;
+            }
+            out.push(position.min(here.saturating_sub(1)));
+        }
+        out
+    }
+
+    /// Flat indices of the cells whose coordinate along each axis lies in `limits` (low, high; the end left out), ascending.
+    /// Where an axis is shorter at some positions, what lies outside it is left out.
+    pub fn select(&self, limits: &[(u32, u32)]) -> Vec<u32> {
+        let mut out = Vec::new();
+        self.select_below(limits, &mut Vec::new(), &mut 0, &mut out);
+        out
+    }
+
+    fn select_below(&self, limits: &[(u32, u32)], prefix: &mut Vec<u32>, next: &mut u32, out: &mut Vec<u32>) {
+        let depth = prefix.len();
+        let n = self.axes[depth].size_at(prefix);
+        let (lo, hi) = limits[depth];
+        if depth + 1 == self.axes.len() {
+            out.extend((lo.min(n)..hi.min(n)).map(|k| *next + k));
+            *next += n;
+            return;
+        }
+        for k in 0..n {
+            if (lo..hi).contains(&k) {
+                prefix.push(k);
+                self.select_below(limits, prefix, next, out);
+                prefix.pop();
+            } else {
+                *next += self.block(prefix, k, depth);
+            }
+        }
+    }
+
+    /// Number of cells below `prefix` extended by `position` at `depth`.
+    fn block(&self, prefix: &[u32], position: u32, depth: usize) -> u32 {
+        let mut at: Vec<u32> = prefix.to_vec();
+        at.push(position);
+        self.cells_below(&at, depth + 1)
+    }
+
+    fn cells_below(&self, prefix: &[u32], depth: usize) -> u32 {
+        if depth == self.axes.len() {
+            return 1;
+        }
+        let n = self.axes[depth].size_at(prefix);
+        if self.axes[depth + 1..].iter().all(|a| a.sizes.len() == 1) {
+            return self.axes[depth + 1..].iter().fold(n, |acc, a| acc * a.sizes[0]);
+        }
+        (0..n)
+            .map(|k| {
+                let mut at = prefix.to_vec();
+                at.push(k);
+                self.cells_below(&at, depth + 1)
+            })
+            .sum()
+    }
+}
+
+impl Axis {
+    /// Size where the axes before it stand at `prefix`. Only the axis just before may set different sizes.
+    pub fn size_at(&self, prefix: &[u32]) -> u32 {
+        match self.sizes.as_slice() {
+            [one] => *one,
+            many => prefix.last().and_then(|p| many.get(*p as usize)).copied().unwrap_or(0),
+        }
+    }
+
+    pub fn max_size(&self) -> u32 {
+        self.sizes.iter().copied().max().unwrap_or(0)
+    }
+}
+
+/// What one neuron of a population does in a step; see the head of this room for the order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dynamics {
+    pub model: String,
+    pub exprs: Exprs,
+    pub params: Vec<Param>,
+    pub states: Vec<State>,
+    pub systems: Vec<System>,
+    /// Standard normals drawn per neuron and step.
+    pub noises: u32,
+    pub integrate: Vec<Stage>,
+    pub receptors: Vec<Receptor>,
+    pub poisson: Vec<PoissonInput>,
+    pub spike: Spike,
+    pub reset: Vec<Assign>,
+    pub refractory: Option<Refractory>,
+    pub observables: Vec<Observable>,
+    pub solvers: Vec<SolverChoice>,
+}
+
+impl Default for Spike {
+    fn default() -> Spike {
+        Spike::Never
+    }
+}
+
+/// Assignments that happen at once: every right side reads the states before the stage.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Stage {
+    pub assigns: Vec<Assign>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assign {
+    pub state: u32,
+    pub value: ExprId,
+}
+
+/// A number that a kernel reads: one for the population or one per neuron.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Param {
+    pub name: String,
+    pub dimension: Dimension,
+    pub kind: ParamKind,
+    /// The experiment writes it while the circuit runs.
+    pub settable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ParamKind {
+    Scalar(f64),
+    /// Expression in [`Network::build`], evaluated for each neuron.
+    PerNeuron(ExprId),
+    /// Computed from other params when the network is built and again when one of them is set.
+    Derived(Derived),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Derived {
+    /// An expression over params in [`Dynamics::exprs`].
+    Expr(ExprId),
+    /// Entry (row, column) of `exp(A dt)` of a system.
+    Propagator { system: u32, row: u32, column: u32 },
+    /// Entry of the integral of `exp(A s)` over one step.
+    Integral { system: u32, row: u32, column: u32 },
+    /// Entry of the Cholesky factor of the noise covariance over one step.
+    Noise { system: u32, row: u32, column: u32 },
+}
+
+/// A linear system `x' = A x + forcing + G xi` whose coefficients differ between neurons or may be set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct System {
+    /// Row-major n x n, expressions over params in [`Dynamics::exprs`], ms^-1 times units.
+    pub a: Vec<ExprId>,
+    /// Row-major n x m.
+    pub g: Vec<ExprId>,
+    pub n: u32,
+    pub m: u32,
+    /// Time that it is advanced by, as a fraction of dt: 1, or 0.5 for values at mid-step.
+    pub span: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub name: String,
+    pub dimension: Dimension,
+    /// In [`Network::build`].
+    pub initial: ExprId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receptor {
+    pub name: String,
+    pub dimension: Dimension,
+    /// Filled by the pass that decides how arrivals are accumulated.
+    pub arrivals: Vec<Arrival>,
+    pub body: Vec<Assign>,
+}
+
+/// One term of what arrives at a receptor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Arrival {
+    /// Spikes are counted and multiplied by a weight that they share. Expressions in [`Dynamics::exprs`].
+    Count { projections: Vec<ProjectionId>, weight: ExprId, gain: Option<ExprId> },
+    /// Weights are summed in the order that the head of this room gives.
+    Sum { projections: Vec<ProjectionId>, gain: Option<ExprId> },
+    /// Position in [`Dynamics::poisson`].
+    Poisson(u32),
+}
+
+/// An independent Poisson train onto each neuron.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoissonInput {
+    /// Path of the projection: it keys the random numbers.
+    pub path: String,
+    pub receptor: u32,
+    /// ms^-1, in [`Dynamics::exprs`]; evaluated at the step of arrival's start.
+    pub rate: ExprId,
+    /// In [`Dynamics::exprs`].
+    pub weight: ExprId,
+    pub delay: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Spike {
+    Never,
+    /// A condition in [`Dynamics::exprs`].
+    When(ExprId),
+    /// Given steps for each element, ascending.
+    Schedule(Vec<Vec<u64>>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refractory {
+    /// Whole steps, in [`Dynamics::exprs`].
+    pub steps: ExprId,
+    pub held: Vec<u32>,
+}
+
+/// Something that may be recorded or asked for: evaluated after the step with `Time` = its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observable {
+    pub name: String,
+    pub dimension: Dimension,
+    pub value: ExprId,
+}
+
+/// Which method integrates which states, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SolverChoice {
+    pub states: Vec<String>,
+    pub method: String,
+    pub reason: String,
+}
+
+/// Cells of one end of a projection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Subset {
+    All,
+    Range(u32, u32),
+    Cells(Vec<u32>),
+}
+
+impl Subset {
+    pub fn len(&self, size: u32) -> u32 {
+        match self {
+            Subset::All => size,
+            Subset::Range(a, b) => b - a,
+            Subset::Cells(c) => c.len() as u32,
+        }
+    }
+
+    /// The population index of the k-th cell.
+    pub fn cell(&self, k: u32) -> u32 {
+        match self {
+            Subset::All => k,
+            Subset::Range(a, _) => a + k,
+            Subset::Cells(c) => c[k as usize],
+        }
+    }
+}
+
+/// Synapses between two populations (or from a private source: then only for the graph, see [`PoissonInput`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Projection {
+    pub path: String,
+    /// Position among the target's receptors.
+    pub receptor: u32,
+    pub pre: Subset,
+    pub post: Subset,
+    pub spec: Spec,
+    /// `where`, in [`Network::build`].
+    pub filter: Option<ExprId>,
+    pub weight: Weight,
+    pub delay: Delay,
+    /// Factor at arrival, in the target's [`Dynamics::exprs`].
+    pub gain: Option<ExprId>,
+    /// Columns of an edge file, one value per edge.
+    pub columns: Vec<Vec<f64>>,
+    /// Set for the edge of a private source.
+    pub private: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Weight {
+    Constant(f64),
+    /// In [`Network::build`]. Values drawn from a distribution are rounded to single precision where they are drawn
+    /// (`single`), so that they can be stored in half the space; listed ones keep every bit.
+    PerSynapse { value: ExprId, single: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Delay {
+    /// Steps, at least 1.
+    Constant(u32),
+    /// ms, in [`Network::build`]; rounded to the nearest step, at least one, at most `max` steps.
+    PerSynapse { value: ExprId, max: u32 },
+}
+
+impl Delay {
+    pub fn max(self) -> u32 {
+        match self {
+            Delay::Constant(d) => d,
+            Delay::PerSynapse { max, .. } => max,
+        }
+    }
+}
+
+impl Network {
+    /// Populations in order of declaration.
+    pub fn populations(&self) -> impl Iterator<Item = (PopulationId, &Population)> {
+        self.graph.node_indices().filter_map(|n| match &self.graph[n] {
+            Node::Population(p) => Some((n, p)),
+            Node::Private { .. } => None,
+        })
+    }
+
+    pub fn population(&self, id: PopulationId) -> Option<&Population> {
+        match self.graph.node_weight(id) {
+            Some(Node::Population(p)) => Some(p),
+            _ => None,
+        }
+    }
+
+    pub fn population_mut(&mut self, id: PopulationId) -> Option<&mut Population> {
+        match self.graph.node_weight_mut(id) {
+            Some(Node::Population(p)) => Some(p),
+            _ => None,
+        }
+    }
+
+    /// Synaptic projections (no private sources) in order of declaration, with their ends.
+    pub fn projections(&self) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection)> {
+        self.graph.edge_indices().filter_map(|e| {
+            let p = &self.graph[e];
+            let (from, to) = self.graph.edge_endpoints(e)?;
+            (!p.private).then_some((e, from, to, p))
+        })
+    }
+}

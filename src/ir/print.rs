@@ -1,0 +1,313 @@
+//! The readable form of a network: one line per fact, for snapshots and for people. RON is the complete form.
+
+use super::*;
+use std::fmt::Write;
+
+/// Prints a whole network. Numbers are in internal units (ms, mV, pA, nS, pF, ms^-1).
+pub fn print(network: &Network) -> String {
+    let mut out = String::new();
+    let w = &mut out;
+    let _ = writeln!(w, "network {} dt {} ms", network.name, network.dt_ms);
+    for (k, table) in network.tables.iter().enumerate() {
+        let _ = writeln!(w, "table {k} {} {:?} of {} values", table.name, table.shape, table.data.len());
+    }
+    for node in network.graph.node_indices() {
+        match &network.graph[node] {
+            Node::Private { path, model } => {
+                let _ = writeln!(w, "\nsource {path}: {model} private");
+            }
+            Node::Population(p) => population(w, network, p),
+        }
+    }
+    for edge in network.graph.edge_indices() {
+        projection(w, network, edge);
+    }
+    out
+}
+
+fn population(w: &mut String, network: &Network, p: &Population) {
+    let axes: Vec<String> = p
+        .axes
+        .iter()
+        .map(|a| {
+            let sizes: Vec<String> = a.sizes.iter().map(u32::to_string).collect();
+            match &a.name {
+                Some(n) => format!("{n}: {}", sizes.join("|")),
+                None => sizes.join("|"),
+            }
+        })
+        .collect();
+    let kind = if p.source { "source" } else { "population" };
+    let d = &p.dynamics;
+    let _ = writeln!(w, "\n{kind} {}[{}]: {} ({} cells)", p.path, axes.join(", "), d.model, p.size);
+    for (k, param) in d.params.iter().enumerate() {
+        let value = match &param.kind {
+            ParamKind::Scalar(v) => format!("{v}"),
+            ParamKind::PerNeuron(e) => format!("per neuron {}", build_text(network, *e)),
+            ParamKind::Derived(Derived::Expr(e)) => format!("derived {}", expr_text(d, *e)),
+            ParamKind::Derived(Derived::Propagator { system, row, column }) => {
+                format!("derived exp(A{system} dt)[{row}, {column}]")
+            }
+            ParamKind::Derived(Derived::Integral { system, row, column }) => {
+                format!("derived integral of exp(A{system} s)[{row}, {column}]")
+            }
+            ParamKind::Derived(Derived::Noise { system, row, column }) => {
+                format!("derived noise{system}[{row}, {column}]")
+            }
+        };
+        let settable = if param.settable { " settable" } else { "" };
+        let _ = writeln!(w, "  param p{k} {}: {} = {value}{settable}", param.name, param.dimension);
+    }
+    for (k, s) in d.systems.iter().enumerate() {
+        let rows: Vec<String> = s
+            .a
+            .chunks(s.n.max(1) as usize)
+            .map(|r| format!("[{}]", r.iter().map(|e| expr_text(d, *e)).collect::<Vec<_>>().join(", ")))
+            .collect();
+        let _ = writeln!(w, "  system A{k} = [{}]", rows.join(", "));
+    }
+    for s in &d.states {
+        let _ = writeln!(w, "  state {}: {} = {}", s.name, s.dimension, build_text(network, s.initial));
+    }
+    for s in &d.solvers {
+        let _ = writeln!(w, "  solve {} by {}: {}", s.states.join(", "), s.method, s.reason);
+    }
+    for (k, stage) in d.integrate.iter().enumerate() {
+        let _ = if d.integrate.len() > 1 { writeln!(w, "  integrate {k}") } else { writeln!(w, "  integrate") };
+        assigns(w, d, &stage.assigns);
+    }
+    for r in &d.receptors {
+        let terms: Vec<String> = r.arrivals.iter().map(|a| arrival(network, d, a)).collect();
+        let _ = writeln!(w, "  receptor {}: {} <- {}", r.name, r.dimension, terms.join(" + "));
+        assigns(w, d, &r.body);
+    }
+    match &d.spike {
+        Spike::Never => {}
+        Spike::When(c) => {
+            let _ = writeln!(w, "  spike when {}", expr_text(d, *c));
+        }
+        Spike::Schedule(times) => {
+            let total: usize = times.iter().map(Vec::len).sum();
+            let _ = writeln!(w, "  spike at {total} given steps");
+        }
+    }
+    if !d.reset.is_empty() {
+        let _ = writeln!(w, "  reset");
+        assigns(w, d, &d.reset);
+    }
+    if let Some(r) = &d.refractory {
+        let held: Vec<&str> = r.held.iter().map(|s| d.states[*s as usize].name.as_str()).collect();
+        let _ = writeln!(w, "  refractory {} steps holds {}", expr_text(d, r.steps), held.join(", "));
+    }
+    for o in &d.observables {
+        let _ = writeln!(w, "  observe {}: {} = {}", o.name, o.dimension, expr_text(d, o.value));
+    }
+}
+
+fn assigns(w: &mut String, d: &Dynamics, list: &[Assign]) {
+    for a in list {
+        let _ = writeln!(w, "    {} = {}", d.states[a.state as usize].name, expr_text(d, a.value));
+    }
+}
+
+fn arrival(network: &Network, d: &Dynamics, a: &Arrival) -> String {
+    let names = |list: &[ProjectionId]| {
+        list.iter().map(|p| network.graph[*p].path.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let times = |gain: &Option<ExprId>| gain.map(|g| format!(" * {}", expr_text(d, g))).unwrap_or_default();
+    match a {
+        Arrival::Count { projections, weight, gain } => {
+            format!("count({}) * {}{}", names(projections), expr_text(d, *weight), times(gain))
+        }
+        Arrival::Sum { projections, gain } => format!("sum({}){}", names(projections), times(gain)),
+        Arrival::Poisson(k) => match d.poisson.get(*k as usize) {
+            Some(p) => format!(
+                "poisson({} * dt, {} steps ago) * {}",
+                expr_text(d, p.rate),
+                p.delay,
+                expr_text(d, p.weight)
+            ),
+            None => format!("poisson #{k}"),
+        },
+    }
+}
+
+fn projection(w: &mut String, network: &Network, id: ProjectionId) {
+    let p = &network.graph[id];
+    let Some((from, to)) = network.graph.edge_endpoints(id) else { return };
+    let (from, to) = (&network.graph[from], &network.graph[to]);
+    let subset = |s: &Subset| match s {
+        Subset::All => String::new(),
+        Subset::Range(a, b) => format!("[{a} .. {b}]"),
+        Subset::Cells(c) => format!("[{} cells]", c.len()),
+    };
+    let receptor = match to {
+        Node::Population(t) => t.dynamics.receptors.get(p.receptor as usize).map(|r| r.name.as_str()).unwrap_or("?"),
+        Node::Private { .. } => "?",
+    };
+    let _ = writeln!(
+        w,
+        "\nprojection {}: {}{} -> {}{}.{receptor}",
+        p.path,
+        from.path(),
+        subset(&p.pre),
+        to.path(),
+        subset(&p.post)
+    );
+    if p.private {
+        let _ = writeln!(w, "  an independent train for each target");
+        return;
+    }
+    let rule = match &p.spec.rule {
+        crate::connect::Rule::Pairs { pre, .. } => format!("pairs, {} edges", pre.len()),
+        rule => format!("{rule:?}"),
+    };
+    let flags = [(p.spec.autapses, " with autapses"), (p.spec.multapses, " with multapses")];
+    let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, t)| *t).collect();
+    let _ = writeln!(w, "  connect {rule}{flags}");
+    if let Some(f) = p.filter {
+        let _ = writeln!(w, "  where {}", build_text(network, f));
+    }
+    let _ = match p.weight {
+        Weight::Constant(v) => writeln!(w, "  weight {v}"),
+        Weight::PerSynapse { value, single } => {
+            let width = if single { "f32" } else { "f64" };
+            writeln!(w, "  weight per synapse ({width}) {}", build_text(network, value))
+        }
+    };
+    let _ = match p.delay {
+        Delay::Constant(d) => writeln!(w, "  delay {d} steps"),
+        Delay::PerSynapse { value, max } => {
+            writeln!(w, "  delay per synapse {} ms, at most {max} steps", build_text(network, value))
+        }
+    };
+    if let (Some(g), Node::Population(t)) = (p.gain, to) {
+        let _ = writeln!(w, "  gain {}", expr_text(&t.dynamics, g));
+    }
+}
+
+/// An expression of a dynamics arena, states and params by name.
+pub fn expr_text(d: &Dynamics, id: ExprId) -> String {
+    let mut out = String::new();
+    text(&mut out, &d.exprs, id, 0, &|e| match e {
+        Expr::State(k) => d.states.get(*k as usize).map(|s| s.name.clone()),
+        Expr::Param(k) => d.params.get(*k as usize).map(|p| p.name.clone()),
+        _ => None,
+    });
+    out
+}
+
+fn build_text(network: &Network, id: ExprId) -> String {
+    let mut out = String::new();
+    text(&mut out, &network.build, id, 0, &|e| match e {
+        Expr::Table { table, .. } => network.tables.get(*table as usize).map(|t| t.name.clone()),
+        _ => None,
+    });
+    out
+}
+
+/// Longest text of one expression: an RK4 step of a big model would fill pages; RON has the whole DAG.
+const LIMIT: usize = 4000;
+
+fn text(out: &mut String, exprs: &Exprs, id: ExprId, parent: u8, name: &dyn Fn(&Expr) -> Option<String>) {
+    if out.len() > LIMIT {
+        if !out.ends_with("...") {
+            out.push_str("...");
+        }
+        return;
+    }
+    let e = exprs.get(id);
+    let list = |out: &mut String, head: &str, items: &[ExprId]| {
+        let _ = write!(out, "{head}(");
+        for (k, i) in items.iter().enumerate() {
+            if k > 0 {
+                out.push_str(", ");
+            }
+            text(out, exprs, *i, 0, name);
+        }
+        out.push(')');
+    };
+    match e {
+        Expr::Const(Real(v)) => {
+            let _ = write!(out, "{v}");
+        }
+        Expr::State(k) => out.push_str(&name(e).unwrap_or_else(|| format!("s{k}"))),
+        Expr::Param(k) => out.push_str(&name(e).unwrap_or_else(|| format!("p{k}"))),
+        Expr::Arrival => out.push_str("arrival"),
+        Expr::Time => out.push('t'),
+        Expr::Noise(k) => {
+            let _ = write!(out, "normal#{k}");
+        }
+        Expr::Uniform => out.push_str("uniform#"),
+        Expr::Held => out.push_str("refractory"),
+        Expr::Before(a) => list(out, "before", &[*a]),
+        Expr::Unary(op @ (UnaryOp::Neg | UnaryOp::Not), a) => {
+            out.push_str(if *op == UnaryOp::Neg { "-" } else { "not " });
+            text(out, exprs, *a, 7, name);
+        }
+        Expr::Unary(op, a) => list(out, op.name(), &[*a]),
+        Expr::Binary(op @ (BinaryOp::Min | BinaryOp::Max | BinaryOp::Pow), a, b) => {
+            let head = match op {
+                BinaryOp::Min => "min",
+                BinaryOp::Max => "max",
+                _ => "pow",
+            };
+            list(out, head, &[*a, *b]);
+        }
+        Expr::Binary(op, a, b) => {
+            let (symbol, level) = match op {
+                BinaryOp::Add => ("+", 4),
+                BinaryOp::Sub => ("-", 4),
+                BinaryOp::Mul => ("*", 5),
+                BinaryOp::Div => ("/", 5),
+                BinaryOp::And => ("and", 2),
+                _ => ("or", 1),
+            };
+            infix(out, exprs, (*a, *b), symbol, level, parent, name);
+        }
+        Expr::Compare(op, a, b) => infix(out, exprs, (*a, *b), op.symbol(), 3, parent, name),
+        Expr::Select(c, a, b) => list(out, "select", &[*c, *a, *b]),
+        Expr::Element(side, attribute) => {
+            let _ = match side {
+                Side::Own => Ok(()),
+                Side::Pre => write!(out, "pre."),
+                Side::Post => write!(out, "post."),
+            };
+            let _ = match attribute {
+                Attribute::Index => write!(out, "index"),
+                Attribute::Axis(k) => write!(out, "axis{k}"),
+                Attribute::Param(k) => write!(out, "p{k}"),
+            };
+        }
+        Expr::Random { distribution, args, .. } => list(out, distribution.name(), args),
+        Expr::Table { table, indices } => {
+            let head = name(e).unwrap_or_else(|| format!("table{table}"));
+            list(out, &head, indices);
+        }
+        Expr::Column(k) => {
+            let _ = write!(out, "column{k}");
+        }
+    }
+}
+
+fn infix(
+    out: &mut String,
+    exprs: &Exprs,
+    (a, b): (ExprId, ExprId),
+    symbol: &str,
+    level: u8,
+    parent: u8,
+    name: &dyn Fn(&Expr) -> Option<String>,
+) {
+    let wrap = level < parent;
+    if wrap {
+        out.push('(');
+    }
+    text(out, exprs, a, level, name);
+    let _ = write!(out, " {symbol} ");
+    // The right side binds one tighter: `a - (b - c)` and `a + (b + c)` are not what `a - b - c` computes.
+    text(out, exprs, b, level + 1, name);
+    if wrap {
+        out.push(')');
+    }
+}

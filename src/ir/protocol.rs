@@ -1,0 +1,153 @@
+//! An experiment as a bounded program over the network: what runs between the steps.
+
+use crate::script::{BinaryOp, Cells, Expr, Func, PlotKind, Value, VarId};
+use crate::units::Dimension;
+use serde::{Deserialize, Serialize};
+
+/// What one run does. Populations and params are positions in the network that it belongs to.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Protocol {
+    pub statements: Vec<Stmt>,
+    pub records: Vec<Record>,
+    pub plots: Vec<Plot>,
+    /// After all runs.
+    pub conclude: Vec<Stmt>,
+    pub conclude_plots: Vec<CurvePlot>,
+    /// Names of the variables, by slot.
+    pub variables: Vec<Variable>,
+    /// Sum of the `simulate` times where they are constants: for the progress bar and the budget, ms.
+    pub duration_hint_ms: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variable {
+    pub name: String,
+    pub dimension: Dimension,
+    /// Written into the rows of `measure`.
+    pub in_rows: bool,
+}
+
+/// Where a statement was written: `file:line:column`, for messages of a run.
+pub type Place = String;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Stmt {
+    Simulate {
+        /// ms
+        time: Expr,
+        window: Option<String>,
+        place: Place,
+    },
+    Set {
+        target: SetTarget,
+        /// `None`: replace.
+        op: Option<BinaryOp>,
+        value: Expr,
+        /// ms
+        lasting: Option<Expr>,
+        place: Place,
+    },
+    Assign {
+        variable: VarId,
+        slots: Vec<Expr>,
+        op: Option<BinaryOp>,
+        value: Expr,
+        place: Place,
+    },
+    For {
+        loops: Vec<Loop>,
+        body: Vec<Stmt>,
+        place: Place,
+    },
+    Repeat {
+        times: Expr,
+        until: Option<Expr>,
+        body: Vec<Stmt>,
+        place: Place,
+    },
+    If {
+        condition: Expr,
+        then: Vec<Stmt>,
+        otherwise: Vec<Stmt>,
+        place: Place,
+    },
+    Expect(Expect),
+    Measure {
+        name: String,
+        value: Expr,
+        dimension: Dimension,
+        place: Place,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    pub variable: VarId,
+    pub start: Expr,
+    /// `None`: `start` is a count or a list.
+    pub end: Option<Expr>,
+}
+
+/// A param of a population's dynamics, for some of its cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetTarget {
+    pub cells: Cells,
+    pub param: u32,
+    pub text: String,
+}
+
+/// What an author keeps true of the circuit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expect {
+    pub text: String,
+    pub condition: Expr,
+    /// The side whose value is reported.
+    pub measured: Option<Expr>,
+    pub dimension: Dimension,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    Spikes {
+        of: Cells,
+    },
+    Observable {
+        of: Cells,
+        observable: u32,
+        /// ms; every step where not given.
+        every: Option<Expr>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plot {
+    pub kind: PlotKind,
+    pub of: Vec<PlotItem>,
+}
+
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlotItem {
+    pub cells: Cells,
+    pub observable: Option<u32>,
+}
+
+/// `plot curve of mean(m by x)`: y over the values of a row variable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePlot {
+    pub title: String,
+    pub rows: crate::script::RowQuery,
+    pub dimension: Dimension,
+    pub place: Place,
+}
+
+/// A summary of a measure over all rows, for `summary.json`.
+pub const SUMMARY_FUNCTIONS: [Func; 4] = [Func::Mean, Func::Sd, Func::Min, Func::Max];
+
+/// One run of an experiment: its sweep values and which unit it executes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    pub sweep: Vec<(VarId, Value)>,
+    pub unit: usize,
+}

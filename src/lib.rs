@@ -1,0 +1,29 @@
+//! `nsm`: a declarative language and compiler for brain-inspired spiking circuits.
+//!
+//! The path of a circuit: [`syntax`] (text to tree) -> [`sema`] (names, imports, units: tree to [`hir`]) -> [`lower`] (params fixed,
+//! loops unrolled, solvers chosen, units gone) -> [`ir`] (a graph of populations and projections) -> [`passes`] -> [`valid`] ->
+//! [`backend`] (interpreter or machine code) -> [`execute`] (walks the experiment) -> [`record`], [`plot`]. [`driver`] is the only
+//! place that names this order.
+
+pub mod backend;
+pub mod base;
+// pub mod cli;
+pub mod connect;
+pub mod driver;
+pub mod execute;
+pub mod fmt;
+pub mod hir;
+pub mod ir;
+pub mod lower;
+pub mod numerics;
+pub mod passes;
+pub mod plot;
+pub mod random;
+pub mod record;
+pub mod runtime;
+pub mod script;
+pub mod sema;
+pub mod stdlib;
+pub mod syntax;
+pub mod units;
+pub mod valid;

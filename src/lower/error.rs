@@ -1,0 +1,37 @@
+//! The codes of what goes wrong once sizes and params are known.
+
+use crate::base::Code;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal;)*) => {
+        $(pub const $name: Code = Code($code);)*
+        /// Every code of this room.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    EXACT_IMPOSSIBLE = "E0410";
+    NOT_CONDITIONALLY_LINEAR = "E0411";
+    NO_EQUATION_METHOD = "E0412";
+    NEGATIVE_SIZE = "E0505";
+    TOO_LARGE = "E0506";
+    DELAY_BELOW_STEP = "E0507";
+    PROBABILITY = "E0508";
+    DEGREE = "E0509";
+    OUT_OF_BOUNDS = "E0510";
+    SLICE = "E0511";
+    SIZES_DIFFER = "E0512";
+    EVALUATION = "E0513";
+    OVERRIDE = "E0514";
+    EDGE_LIST = "E0515";
+    DELAY_UNBOUNDED = "E0516";
+    ROUNDED = "W0517";
+    STEP_LENGTH = "E0518";
+    EMPTY_CIRCUIT = "E0519";
+    MEMORY = "E0520";
+    LOOP_LENGTH = "E0521";
+    FOR_TIME = "E0604";
+    UNKNOWN_EXPERIMENT = "E0605";
+    STEP_OVER_TIME_CONSTANT = "W0413";
+}

@@ -1,0 +1,667 @@
+//! Which method integrates which state, and the assignments that do it.
+//!
+//! * **exact**: the states of a closed linear system with constant coefficients go through its matrix exponential over one step,
+//!   forcing held over the step. Nearly equal time constants are no special case: the exponential of the whole matrix is
+//!   computed, not a quotient of differences. Noise with a constant coefficient enters with its exact covariance (van Loan 1978).
+//! * **exponential Euler**: a state that is linear in itself, the others held: `x + h f(x) exprel(a h)`. Closed linear states that
+//!   it reads enter at their exact value in the middle of the step, which makes the pair second order.
+//! * **rk4**, **euler**: the classical schemes; closed linear states enter at their exact values at the stage's time.
+//!
+//! Noise that is not handled exactly is Euler-Maruyama (Ito): `g sqrt(h) normal`.
+
+use super::dynamics::{Cx, Mode};
+use super::error::*;
+use super::linear::{Linear, Variable, contains, split};
+use super::{Fail, Lowering};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, Method};
+use crate::ir::{Assign, BinaryOp, Derived, Expr, ExprId, Exprs, SolverChoice, Stage, System, UnaryOp};
+use crate::numerics::matrix;
+use std::collections::{BTreeMap, HashMap};
+
+/// States of one matrix exponential: a row of its cost per state, and `numerics::matrix` is made for small ones.
+const LARGEST_SYSTEM: usize = 32;
+
+/// A closed linear system over some states.
+struct Closed {
+    states: Vec<u32>,
+    /// Row-major, expressions of params.
+    a: Vec<ExprId>,
+    forcing: Vec<ExprId>,
+    /// Noise leaf and its coefficient in each row.
+    noises: Vec<u32>,
+    g: Vec<ExprId>,
+}
+
+/// The derivative of each state, 0 where it has no equation.
+struct Equations {
+    rhs: Vec<ExprId>,
+    has: Vec<bool>,
+    spans: Vec<Option<Span>>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn integrate(&mut self, model: &hir::Model, derivatives: &[(u32, ExprId, Span)], cx: &mut Cx) -> Result<(), Fail> {
+        let dt = self.dt;
+        let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
+        let n = body.dynamics.states.len();
+        let zero = body.dynamics.exprs.real(0.0);
+        let mut eq = Equations { rhs: vec![zero; n], has: vec![false; n], spans: vec![None; n] };
+        for (state, rhs, span) in derivatives {
+            eq.rhs[*state as usize] = *rhs;
+            eq.has[*state as usize] = true;
+            eq.spans[*state as usize] = Some(*span);
+        }
+        let names: Vec<String> = body.dynamics.states.iter().map(|s| s.name.clone()).collect();
+        let moving: Vec<u32> = (0..n as u32).filter(|s| eq.has[*s as usize]).collect();
+        if moving.is_empty() {
+            return Ok(());
+        }
+        let mut solver = Solver { body, eq, dt, names, noises: 0, stages: Vec::new(), choices: Vec::new() };
+        let chosen = model.integrate.as_ref().map(|i| (&i.method, i.span));
+        match chosen {
+            None => {
+                let closed = solver.closed(&moving);
+                let rest: Vec<u32> = moving.iter().copied().filter(|s| !closed.contains(s)).collect();
+                solver.automatic(&closed, &rest, self)?;
+            }
+            Some((Method::Exact, span)) => {
+                let closed = solver.closed(&moving);
+                if let Some(s) = moving.iter().find(|s| !closed.contains(s)) {
+                    let name = solver.names[*s as usize].clone();
+                    let at = solver.eq.spans[*s as usize].unwrap_or(span);
+                    return Err(Diagnostic::error(EXACT_IMPOSSIBLE, format!("`{name}` has no exact solution over a step"))
+                        .label(span, "asked for here")
+                        .label(at, solver.why_not_closed(*s))
+                        .help("leave `integrate with` out, and the compiler chooses"));
+                }
+                solver.exact_stage(&closed, "asked for")?;
+            }
+            Some((Method::ExponentialEuler, span)) => {
+                for s in &moving {
+                    if solver.own_linear(*s).is_none() {
+                        let name = solver.names[*s as usize].clone();
+                        let at = solver.eq.spans[*s as usize].unwrap_or(span);
+                        return Err(Diagnostic::error(
+                            NOT_CONDITIONALLY_LINEAR,
+                            format!("`{name}` is not linear in itself, so it has no exponential Euler step"),
+                        )
+                        .label(span, "asked for here")
+                        .label(at, format!("`{name}` stands in it otherwise than as a factor"))
+                        .help("use rk4, or leave `integrate with` out"));
+                    }
+                }
+                let assigns = solver.exponential_euler(&moving, &HashMap::new());
+                solver.stages.push(Stage { assigns });
+                solver.choose(&moving, "exponential Euler", "asked for");
+            }
+            Some((Method::Rk4 { substeps }, _)) => {
+                for _ in 0..*substeps {
+                    let h = dt / f64::from(*substeps);
+                    let assigns = solver.rk4(&moving, h, &HashMap::new(), &HashMap::new());
+                    solver.stages.push(Stage { assigns });
+                }
+                solver.choose(&moving, &format!("rk4 with {substeps} sub-steps"), "asked for");
+            }
+            Some((Method::Euler { substeps }, _)) => {
+                for _ in 0..*substeps {
+                    let h = dt / f64::from(*substeps);
+                    let assigns = solver.euler(&moving, h);
+                    solver.stages.push(Stage { assigns });
+                }
+                solver.choose(&moving, &format!("forward Euler with {substeps} sub-steps"), "asked for");
+            }
+            Some((Method::SequentialEuler { substeps }, _)) => {
+                for (state, _, _) in derivatives {
+                    let count = substeps
+                        .iter()
+                        .find(|(v, _)| self.state_index(body_of(&solver), *v) == *state)
+                        .map_or(1, |(_, c)| *c);
+                    for _ in 0..count {
+                        let assigns = solver.euler(&[*state], dt / f64::from(count));
+                        solver.stages.push(Stage { assigns });
+                    }
+                }
+                solver.choose(&moving, "sequential forward Euler", "asked for");
+            }
+        }
+        let (noises, stages, choices) = (solver.noises, solver.stages, solver.choices);
+        body.dynamics.noises = noises;
+        body.dynamics.integrate = stages;
+        body.dynamics.solvers = choices;
+        Ok(())
+    }
+}
+
+fn body_of(s: &Solver) -> hir::ModelId {
+    s.body.model
+}
+
+struct Solver<'b> {
+    body: &'b mut super::dynamics::Body,
+    eq: Equations,
+    dt: f64,
+    names: Vec<String>,
+    /// Normals used so far.
+    noises: u32,
+    stages: Vec<Stage>,
+    choices: Vec<SolverChoice>,
+}
+
+impl Solver<'_> {
+    fn x(&mut self) -> &mut Exprs {
+        &mut self.body.dynamics.exprs
+    }
+
+    fn choose(&mut self, states: &[u32], method: &str, reason: &str) {
+        let states = states.iter().map(|s| self.names[*s as usize].clone()).collect();
+        self.choices.push(SolverChoice { states, method: method.to_string(), reason: reason.to_string() });
+    }
+
+    /// Constant over a run: reads params only, and none that is computed in the step.
+    fn fixed(&self, id: ExprId) -> bool {
+        !self.body.dynamics.exprs.any(id, &mut |e| {
+            matches!(e, Expr::State(_) | Expr::Time | Expr::Noise(_) | Expr::Uniform | Expr::Arrival | Expr::Held | Expr::Before(_))
+        })
+    }
+
+    fn linear(&mut self, s: u32) -> Option<Linear> {
+        let rhs = self.eq.rhs[s as usize];
+        let l = split(self.x(), rhs, &|_| true)?;
+        l.coefficients.values().all(|c| self.fixed(*c)).then_some(l)
+    }
+
+    /// The largest set of states whose derivatives are linear, with fixed coefficients, in states of the set.
+    fn closed(&mut self, moving: &[u32]) -> Vec<u32> {
+        let mut linear: BTreeMap<u32, Linear> = BTreeMap::new();
+        for s in moving {
+            if let Some(l) = self.linear(*s) {
+                linear.insert(*s, l);
+            }
+        }
+        loop {
+            let bad = linear.iter().find(|(_, l)| {
+                l.coefficients.keys().any(|v| match v {
+                    // A state without an equation moves only by jumps: over a step it is a constant.
+                    Variable::State(k) => self.eq.has[*k as usize] && !linear.contains_key(k),
+                    Variable::Noise(_) => false,
+                })
+            });
+            match bad.map(|(s, _)| *s) {
+                Some(s) => linear.remove(&s),
+                None => break,
+            };
+        }
+        let out: Vec<u32> = linear.keys().copied().collect();
+        if out.len() > LARGEST_SYSTEM { Vec::new() } else { out }
+    }
+
+    fn why_not_closed(&mut self, s: u32) -> String {
+        match self.linear(s) {
+            None => "not linear with constant coefficients".to_string(),
+            Some(_) => "linear, but it follows a state that is not".to_string(),
+        }
+    }
+
+    fn own_linear(&mut self, s: u32) -> Option<Linear> {
+        let rhs = self.eq.rhs[s as usize];
+        split(self.x(), rhs, &|v| v == Variable::State(s) || matches!(v, Variable::Noise(_)))
+            .filter(|l| l.coefficients.keys().all(|v| *v == Variable::State(s) || matches!(v, Variable::Noise(_))))
+    }
+
+    fn automatic(&mut self, closed: &[u32], rest: &[u32], lowering: &mut Lowering) -> Result<(), Fail> {
+        let mut assigns = Vec::new();
+        if !closed.is_empty() {
+            assigns = self.exact(closed, 1.0)?;
+            let all: Vec<String> = closed.iter().map(|s| self.names[*s as usize].clone()).collect();
+            let reason = if rest.is_empty() { "linear with constant coefficients" } else { "a closed linear part with constant coefficients" };
+            self.choices.push(SolverChoice { states: all, method: "exact propagator".to_string(), reason: reason.to_string() });
+            self.warn_fast(closed, lowering);
+        }
+        if !rest.is_empty() {
+            let read: Vec<u32> = closed
+                .iter()
+                .copied()
+                .filter(|c| rest.iter().any(|r| contains(&self.body.dynamics.exprs, self.eq.rhs[*r as usize], &|v| v == Variable::State(*c))))
+                .collect();
+            let middle = self.values_at(closed, &read, 0.5)?;
+            if rest.iter().all(|s| self.own_linear(*s).is_some()) {
+                assigns.extend(self.exponential_euler(rest, &middle));
+                self.choose(rest, "exponential Euler", "linear in itself, the other states held");
+            } else {
+                let end = self.values_at(closed, &read, 1.0)?;
+                assigns.extend(self.rk4(rest, self.dt, &middle, &end));
+                self.choose(rest, "rk4", "not linear in itself");
+            }
+        }
+        self.stages.push(Stage { assigns });
+        Ok(())
+    }
+
+    /// A time constant below the step: exact integration stays right, but what happens within a step is not resolved.
+    fn warn_fast(&mut self, closed: &[u32], lowering: &mut Lowering) {
+        for s in closed {
+            let Some(l) = self.linear(*s) else { continue };
+            let own = l.coefficients.get(&Variable::State(*s)).and_then(|c| self.body.dynamics.exprs.as_const(*c));
+            if let (Some(a), Some(span)) = (own, self.eq.spans[*s as usize])
+                && -a * self.dt > 1.0
+            {
+                let shown = |t: f64| crate::units::display(t, crate::units::Dimension::TIME);
+                lowering.diags.push(
+                    Diagnostic::warning(STEP_OVER_TIME_CONSTANT, format!("dt = {} is longer than a time constant of `{}`", shown(self.dt), self.names[*s as usize]))
+                        .label(span, format!("decays with {}", shown(-1.0 / a)))
+                        .help("choose a smaller dt: what this state does within a step is not resolved"),
+                );
+            }
+        }
+    }
+
+    fn exact_stage(&mut self, closed: &[u32], reason: &str) -> Result<(), Fail> {
+        let assigns = self.exact(closed, 1.0)?;
+        self.stages.push(Stage { assigns });
+        self.choose(closed, "exact propagator", reason);
+        Ok(())
+    }
+
+    fn system(&mut self, states: &[u32]) -> Closed {
+        let n = states.len();
+        let zero = self.x().real(0.0);
+        let mut out = Closed {
+            states: states.to_vec(),
+            a: vec![zero; n * n],
+            forcing: vec![zero; n],
+            noises: Vec::new(),
+            g: Vec::new(),
+        };
+        let linear: Vec<Option<Linear>> = states.iter().map(|s| self.linear(*s)).collect();
+        for l in linear.iter().flatten() {
+            for v in l.coefficients.keys() {
+                if let Variable::Noise(k) = v
+                    && !out.noises.contains(k)
+                {
+                    out.noises.push(*k);
+                }
+            }
+        }
+        let m = out.noises.len();
+        out.g = vec![zero; n * m];
+        for (row, l) in linear.into_iter().enumerate() {
+            let Some(l) = l else { continue };
+            let mut forcing = l.rest.unwrap_or(zero);
+            for (v, c) in l.coefficients {
+                match v {
+                    Variable::State(k) => match states.iter().position(|s| *s == k) {
+                        Some(column) => out.a[row * n + column] = c,
+                        None => {
+                            let held = self.x().intern(Expr::State(k));
+                            let term = self.x().mul(c, held);
+                            forcing = self.x().add(forcing, term);
+                        }
+                    },
+                    Variable::Noise(k) => {
+                        if let Some(column) = out.noises.iter().position(|s| *s == k) {
+                            out.g[row * m + column] = c;
+                        }
+                    }
+                }
+            }
+            out.forcing[row] = forcing;
+        }
+        out
+    }
+
+    /// One step of a closed system: `P x + Phi u + L normal`.
+    fn exact(&mut self, states: &[u32], span: f64) -> Result<Vec<Assign>, Fail> {
+        let system = self.system(states);
+        let held = self.body.dynamics.refractory.as_ref().map(|r| r.held.clone()).unwrap_or_default();
+        let free = self.advance(&system, span, true);
+        // While V is held, what follows V must see it constant, not on its free course.
+        let n = states.len();
+        let follows_held = (0..n).any(|row| {
+            !held.contains(&states[row])
+                && (0..n).any(|column| held.contains(&states[column]) && !self.is_zero(system.a[row * n + column]))
+        });
+        let mut values = free;
+        if follows_held {
+            let zero = self.x().real(0.0);
+            let mut frozen = Closed {
+                states: system.states.clone(),
+                a: system.a.clone(),
+                forcing: system.forcing.clone(),
+                noises: system.noises.clone(),
+                g: system.g.clone(),
+            };
+            let m = frozen.noises.len();
+            for row in 0..n {
+                if held.contains(&states[row]) {
+                    frozen.a[row * n..(row + 1) * n].fill(zero);
+                    frozen.g[row * m..(row + 1) * m].fill(zero);
+                    frozen.forcing[row] = zero;
+                }
+            }
+            let first_noise = self.noises;
+            let still = self.advance(&frozen, span, true);
+            let flag = self.x().intern(Expr::Held);
+            let _ = first_noise;
+            for row in 0..n {
+                if !held.contains(&states[row]) {
+                    values[row] = self.x().select(flag, still[row], values[row]);
+                }
+            }
+        }
+        Ok(states.iter().zip(values).map(|(s, value)| Assign { state: *s, value }).collect())
+    }
+
+    /// Exact values of the closed states in `read` after a fraction of the step, without their noise.
+    fn values_at(&mut self, closed: &[u32], read: &[u32], span: f64) -> Result<HashMap<u32, ExprId>, Fail> {
+        if read.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let system = self.system(closed);
+        let values = self.advance(&system, span, false);
+        Ok(closed.iter().copied().zip(values).filter(|(s, _)| read.contains(s)).collect())
+    }
+
+    fn is_zero(&self, id: ExprId) -> bool {
+        self.body.dynamics.exprs.as_const(id) == Some(0.0)
+    }
+
+    fn advance(&mut self, s: &Closed, span: f64, noise: bool) -> Vec<ExprId> {
+        let n = s.states.len();
+        let m = s.noises.len();
+        let constants: Option<Vec<f64>> = s.a.iter().map(|c| self.body.dynamics.exprs.as_const(*c)).collect();
+        let (p, phi): (Vec<ExprId>, Vec<ExprId>) = match &constants {
+            Some(a) => {
+                let (p, phi) = matrix::propagator(a, n, self.dt * span);
+                let x = self.x();
+                (p.into_iter().map(|v| x.real(v)).collect(), phi.into_iter().map(|v| x.real(v)).collect())
+            }
+            None => {
+                let index = self.body.dynamics.systems.len() as u32;
+                self.body.dynamics.systems.push(System { a: s.a.clone(), g: s.g.clone(), n: n as u32, m: m as u32, span });
+                let reach = self.reachable(&s.a, n);
+                let mut p = Vec::new();
+                let mut phi = Vec::new();
+                for row in 0..n {
+                    for column in 0..n {
+                        let zero = self.x().real(0.0);
+                        if !reach[row * n + column] {
+                            p.push(zero);
+                            phi.push(zero);
+                            continue;
+                        }
+                        let (r, c) = (row as u32, column as u32);
+                        let name = format!("P_{}_{}", self.names[s.states[row] as usize], self.names[s.states[column] as usize]);
+                        p.push(self.body.derived(name.clone(), Derived::Propagator { system: index, row: r, column: c }));
+                        phi.push(if self.is_zero(s.forcing[column]) {
+                            zero
+                        } else {
+                            self.body.derived(format!("Phi{}", &name[1..]), Derived::Integral { system: index, row: r, column: c })
+                        });
+                    }
+                }
+                (p, phi)
+            }
+        };
+        let factors = if noise && m > 0 { self.noise_factors(s, constants.as_deref(), span) } else { Vec::new() };
+        (0..n)
+            .map(|row| {
+                let x = &mut self.body.dynamics.exprs;
+                let mut sum: Option<ExprId> = None;
+                let mut add = |x: &mut Exprs, term: ExprId| {
+                    sum = Some(match sum {
+                        Some(old) => x.add(old, term),
+                        None => term,
+                    });
+                };
+                for column in 0..n {
+                    if x.as_const(p[row * n + column]) != Some(0.0) {
+                        let state = x.intern(Expr::State(s.states[column]));
+                        let term = x.mul(p[row * n + column], state);
+                        add(x, term);
+                    }
+                }
+                for column in 0..n {
+                    let term = x.mul(phi[row * n + column], s.forcing[column]);
+                    if x.as_const(term) != Some(0.0) {
+                        add(x, term);
+                    }
+                }
+                for (k, factor) in factors.iter().filter(|(r, _, _)| *r == row).map(|(_, k, f)| (*k, *f)) {
+                    let normal = x.intern(Expr::Noise(k));
+                    let term = x.mul(factor, normal);
+                    add(x, term);
+                }
+                let zero = x.real(0.0);
+                sum.unwrap_or(zero)
+            })
+            .collect()
+    }
+
+    /// (row, normal, factor) of the noise of one step.
+    fn noise_factors(&mut self, s: &Closed, a: Option<&[f64]>, span: f64) -> Vec<(usize, u32, ExprId)> {
+        let n = s.states.len();
+        let m = s.noises.len();
+        let g: Option<Vec<f64>> = s.g.iter().map(|c| self.body.dynamics.exprs.as_const(*c)).collect();
+        let mut out = Vec::new();
+        if let (Some(a), Some(g)) = (a, &g) {
+            let q = matrix::noise_covariance(a, n, g, m, self.dt * span);
+            let l = matrix::cholesky(&q, n).unwrap_or_else(|| vec![0.0; n * n]);
+            for column in 0..n {
+                if (0..n).all(|row| l[row * n + column] == 0.0) {
+                    continue;
+                }
+                let k = self.noises;
+                self.noises += 1;
+                for row in 0..n {
+                    let v = l[row * n + column];
+                    if v != 0.0 {
+                        let v = self.x().real(v);
+                        out.push((row, k, v));
+                    }
+                }
+            }
+            return out;
+        }
+        let index = match self.body.dynamics.systems.last() {
+            Some(last) if last.a == s.a && last.g == s.g && last.span == span => self.body.dynamics.systems.len() as u32 - 1,
+            _ => {
+                self.body.dynamics.systems.push(System { a: s.a.clone(), g: s.g.clone(), n: n as u32, m: m as u32, span });
+                self.body.dynamics.systems.len() as u32 - 1
+            }
+        };
+        // Rows that noise reaches: its own and those downstream.
+        let reach = self.reachable(&s.a, n);
+        let hit: Vec<bool> = (0..n)
+            .map(|row| (0..n).any(|c| reach[row * n + c] && (0..m).any(|k| !self.is_zero(s.g[c * m + k]))))
+            .collect();
+        for column in (0..n).filter(|c| hit[*c]) {
+            let k = self.noises;
+            self.noises += 1;
+            for row in (column..n).filter(|r| hit[*r]) {
+                let name = format!("noise_{}_{column}", self.names[s.states[row] as usize]);
+                let f = self.body.derived(name, Derived::Noise { system: index, row: row as u32, column: column as u32 });
+                out.push((row, k, f));
+            }
+        }
+        out
+    }
+
+    /// Which entries of the exponential can be other than 0: paths in the graph of the matrix.
+    fn reachable(&self, a: &[ExprId], n: usize) -> Vec<bool> {
+        let mut r: Vec<bool> = (0..n * n).map(|k| k / n == k % n || !self.is_zero(a[k])).collect();
+        for via in 0..n {
+            for row in 0..n {
+                for column in 0..n {
+                    r[row * n + column] |= r[row * n + via] && r[via * n + column];
+                }
+            }
+        }
+        r
+    }
+
+    /// The drift of a state, and its noise terms: (leaf, coefficient).
+    fn drift(&mut self, s: u32) -> (ExprId, Vec<(u32, ExprId)>) {
+        let rhs = self.eq.rhs[s as usize];
+        match split(self.x(), rhs, &|v| matches!(v, Variable::Noise(_))) {
+            Some(l) => {
+                let zero = self.x().real(0.0);
+                let noise = l
+                    .coefficients
+                    .into_iter()
+                    .filter_map(|(v, c)| match v {
+                        Variable::Noise(k) => Some((k, c)),
+                        Variable::State(_) => None,
+                    })
+                    .collect();
+                (l.rest.unwrap_or(zero), noise)
+            }
+            None => (rhs, Vec::new()),
+        }
+    }
+
+    /// Euler-Maruyama increments of some states over `h`; leaves shared between equations share their normals.
+    fn noise_terms(&mut self, states: &[u32], h: f64) -> HashMap<u32, ExprId> {
+        let mut drawn: HashMap<u32, u32> = HashMap::new();
+        let mut out = HashMap::new();
+        for s in states {
+            let (_, noise) = self.drift(*s);
+            for (leaf, c) in noise {
+                let next = self.noises;
+                let k = *drawn.entry(leaf).or_insert(next);
+                if k == next {
+                    self.noises += 1;
+                }
+                let x = self.x();
+                let root = x.real(h.sqrt());
+                let scaled = x.mul(c, root);
+                let normal = x.intern(Expr::Noise(k));
+                let term = x.mul(scaled, normal);
+                let sum = match out.get(s) {
+                    Some(old) => x.add(*old, term),
+                    None => term,
+                };
+                out.insert(*s, sum);
+            }
+        }
+        out
+    }
+
+    fn substitute(&mut self, id: ExprId, values: &HashMap<u32, ExprId>) -> ExprId {
+        if values.is_empty() {
+            return id;
+        }
+        self.x().rewrite(id, &mut HashMap::new(), &mut |_, e| match e {
+            Expr::State(k) => values.get(k).copied(),
+            _ => None,
+        })
+    }
+
+    fn exponential_euler(&mut self, states: &[u32], middle: &HashMap<u32, ExprId>) -> Vec<Assign> {
+        let h = self.dt;
+        let noise = self.noise_terms(states, h);
+        states
+            .iter()
+            .map(|s| {
+                let (drift, _) = self.drift(*s);
+                let f = self.substitute(drift, middle);
+                let l = split(self.x(), f, &|v| v == Variable::State(*s));
+                let x = &mut self.body.dynamics.exprs;
+                let zero = x.real(0.0);
+                let a = l.and_then(|l| l.coefficients.get(&Variable::State(*s)).copied()).unwrap_or(zero);
+                let hh = x.real(h);
+                let ah = x.mul(a, hh);
+                let relative = x.unary(UnaryOp::Exprel, ah);
+                let step = x.mul(f, hh);
+                let step = x.mul(step, relative);
+                let old = x.intern(Expr::State(*s));
+                let mut value = x.add(old, step);
+                if let Some(term) = noise.get(s) {
+                    value = x.add(value, *term);
+                }
+                Assign { state: *s, value }
+            })
+            .collect()
+    }
+
+    fn euler(&mut self, states: &[u32], h: f64) -> Vec<Assign> {
+        let noise = self.noise_terms(states, h);
+        states
+            .iter()
+            .map(|s| {
+                let (drift, _) = self.drift(*s);
+                let x = self.x();
+                let hh = x.real(h);
+                let step = x.mul(hh, drift);
+                let old = x.intern(Expr::State(*s));
+                let mut value = x.add(old, step);
+                if let Some(term) = noise.get(s) {
+                    value = x.add(value, *term);
+                }
+                Assign { state: *s, value }
+            })
+            .collect()
+    }
+
+    fn rk4(&mut self, states: &[u32], h: f64, middle: &HashMap<u32, ExprId>, end: &HashMap<u32, ExprId>) -> Vec<Assign> {
+        let noise = self.noise_terms(states, h);
+        let drifts: Vec<ExprId> = states.iter().map(|s| self.drift(*s).0).collect();
+        let held = self.body.dynamics.refractory.as_ref().map(|r| r.held.clone()).unwrap_or_default();
+        // A held state is constant within the step for the others too, so its increments vanish while the counter runs.
+        let mut slopes = |me: &mut Self, at: &HashMap<u32, ExprId>| -> Vec<ExprId> {
+            drifts
+                .iter()
+                .zip(states)
+                .map(|(d, s)| {
+                    let slope = me.substitute(*d, at);
+                    if held.contains(s) && states.len() > 1 {
+                        let x = me.x();
+                        let (flag, zero) = (x.intern(Expr::Held), x.real(0.0));
+                        x.select(flag, zero, slope)
+                    } else {
+                        slope
+                    }
+                })
+                .collect()
+        };
+        let shifted = |me: &mut Self, slopes: &[ExprId], factor: f64, base: &HashMap<u32, ExprId>| {
+            let mut at = base.clone();
+            for (s, k) in states.iter().zip(slopes) {
+                let x = me.x();
+                let f = x.real(factor);
+                let step = x.mul(f, *k);
+                let old = x.intern(Expr::State(*s));
+                let moved = x.add(old, step);
+                at.insert(*s, moved);
+            }
+            at
+        };
+        let k1 = slopes(self, &HashMap::new());
+        let at = shifted(self, &k1, h / 2.0, middle);
+        let k2 = slopes(self, &at);
+        let at = shifted(self, &k2, h / 2.0, middle);
+        let k3 = slopes(self, &at);
+        let at = shifted(self, &k3, h, end);
+        let k4 = slopes(self, &at);
+        states
+            .iter()
+            .enumerate()
+            .map(|(row, s)| {
+                let x = &mut self.body.dynamics.exprs;
+                let two = x.real(2.0);
+                let inner = x.add(k2[row], k3[row]);
+                let inner = x.binary(BinaryOp::Mul, two, inner);
+                let sum = x.add(k1[row], inner);
+                let sum = x.add(sum, k4[row]);
+                let sixth = x.real(h / 6.0);
+                let step = x.mul(sixth, sum);
+                let old = x.intern(Expr::State(*s));
+                let mut value = x.add(old, step);
+                if let Some(term) = noise.get(s) {
+                    value = x.add(value, *term);
+                }
+                Assign { state: *s, value }
+            })
+            .collect()
+    }
+}

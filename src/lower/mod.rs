@@ -1,0 +1,366 @@
+//! From the typed model to the IR: params fixed, loops unrolled, solvers chosen, units gone.
+//!
+//! A job is lowered once per sweep point; points whose networks come out equal share one unit.
+
+mod dynamics;
+pub mod error;
+mod integrate;
+mod linear;
+mod network;
+mod projection;
+mod protocol;
+mod scripts;
+
+use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
+use crate::hir::{self, ExprKind, ValueId, ValueKind};
+use crate::ir::artefact::{Job, Unit};
+use crate::ir::protocol::Point;
+use crate::script::{Value, VarId};
+use crate::units::{self, Dimension};
+use std::collections::{BTreeMap, HashMap};
+
+/// What the command line may change.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--set name=value`
+    pub set: Vec<(String, String)>,
+    /// `--dt "0.1 ms"`
+    pub dt: Option<String>,
+    /// `--for "2 s"`
+    pub duration: Option<String>,
+}
+
+/// Everything that lowering one point of one experiment knows.
+pub(crate) struct Lowering<'a> {
+    pub program: &'a hir::Program,
+    pub sources: &'a SourceMap,
+    pub diags: &'a mut Diagnostics,
+    /// Values known now: bound params, loop variables, sweep values.
+    pub values: HashMap<ValueId, Value>,
+    /// Bodies of functions being inlined.
+    pub formals: HashMap<ValueId, crate::script::Expr>,
+    /// Experiment variables by slot.
+    pub slots: BTreeMap<ValueId, VarId>,
+    /// While the protocol is lowered sweep variables stay variables, so that points that differ in them alone share a network.
+    pub live: bool,
+    /// Lets being inlined, to stop at a definition by itself.
+    pub depth: u32,
+    pub dt: f64,
+}
+
+/// A failure that is reported once and unwinds to the statement at hand.
+pub(crate) type Fail = Diagnostic;
+
+impl Lowering<'_> {
+    pub(crate) fn report<T>(&mut self, r: Result<T, Fail>) -> Option<T> {
+        match r {
+            Ok(v) => Some(v),
+            Err(d) => {
+                self.diags.push(d);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn place(&self, span: Span) -> String {
+        let (line, column) = self.sources.line_column(span.file, span.start);
+        format!("{}:{line}:{column}", self.sources.file(span.file).name)
+    }
+
+    pub(crate) fn name(&self, id: ValueId) -> &str {
+        &self.program.value(id).name
+    }
+}
+
+/// Lowers an experiment, or a network alone. `None` where errors were reported.
+pub fn lower(
+    program: &hir::Program,
+    sources: &SourceMap,
+    network: hir::NetworkId,
+    experiment: Option<usize>,
+    overrides: &Overrides,
+    diags: &mut Diagnostics,
+) -> Option<Job> {
+    let errors = diags.error_count();
+    let experiment = experiment.map(|k| &program.experiments[k]);
+    let mut first = Lowering::new(program, sources, diags);
+    first.apply_overrides(network, experiment, overrides);
+    if let Some(e) = experiment {
+        for id in &e.names {
+            if matches!(program.value(*id).kind, ValueKind::Param { .. }) {
+                let r = first.param_value(*id);
+                first.report(r);
+            }
+        }
+    }
+    let seeds = match experiment.and_then(|e| e.seeds.as_ref()) {
+        Some(e) => {
+            let n = first.constant_count(e, 1_000_000);
+            first.report(n).unwrap_or(1).max(1)
+        }
+        None => 1,
+    };
+    let points = match experiment {
+        Some(e) => first.sweep_points(&e.sweeps),
+        None => Some(vec![Vec::new()]),
+    };
+    let given = std::mem::take(&mut first.values);
+    let points = points?;
+    let mut job = Job {
+        network: program.network(network).name.clone(),
+        experiment: experiment.map_or_else(String::new, |e| e.name.clone()),
+        seeds,
+        units: Vec::new(),
+        points: Vec::new(),
+    };
+    for point in points {
+        let mut lowering = Lowering::new(program, sources, diags);
+        lowering.values = given.clone();
+        for (variable, value) in &point {
+            lowering.values.insert(*variable, value.clone());
+        }
+        let Some((unit, sweep)) = lowering.unit(network, experiment, overrides, &point) else {
+            // The next point would mostly repeat what was just reported.
+            return None;
+        };
+        let index = match job.units.iter().position(|u| *u == unit) {
+            Some(k) => k,
+            None => {
+                job.units.push(unit);
+                job.units.len() - 1
+            }
+        };
+        job.points.push(Point { sweep, unit: index });
+    }
+    (diags.error_count() == errors).then_some(job)
+}
+
+impl<'a> Lowering<'a> {
+    fn new(program: &'a hir::Program, sources: &'a SourceMap, diags: &'a mut Diagnostics) -> Lowering<'a> {
+        Lowering {
+            program,
+            sources,
+            diags,
+            values: HashMap::new(),
+            formals: HashMap::new(),
+            slots: BTreeMap::new(),
+            live: false,
+            depth: 0,
+            dt: 0.1,
+        }
+    }
+
+    fn apply_overrides(&mut self, network: hir::NetworkId, experiment: Option<&hir::Experiment>, overrides: &Overrides) {
+        let names: Vec<ValueId> = self
+            .program
+            .network(network)
+            .names
+            .iter()
+            .chain(experiment.iter().flat_map(|e| &e.names))
+            .copied()
+            .filter(|v| matches!(self.program.value(*v).kind, ValueKind::Param { .. }))
+            .collect();
+        for (name, text) in &overrides.set {
+            let Some(id) = names.iter().find(|v| self.program.value(**v).name == *name).copied() else {
+                let all: Vec<&str> = names.iter().map(|v| self.program.value(*v).name.as_str()).collect();
+                let near = crate::base::diag::did_you_mean(name, all.iter().copied());
+                let help = near.map_or_else(|| format!("params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                self.diags.push(
+                    Diagnostic::error(error::OVERRIDE, format!("--set {name}={text}: the network has no param `{name}`")).help(help),
+                );
+                continue;
+            };
+            let def = self.program.value(id);
+            let span = def.span;
+            match override_value(text, def.ty.dimension(), def.ty.kind) {
+                Ok(value) => {
+                    if let Err(d) = self.check_bounds(id, &value, span) {
+                        self.diags.push(d);
+                    }
+                    self.values.insert(id, value);
+                }
+                Err((why, help)) => self.diags.push(
+                    Diagnostic::error(error::OVERRIDE, format!("--set {name}={text}: {why}"))
+                        .label(span, "the param that it overrides")
+                        .help(help),
+                ),
+            }
+        }
+    }
+
+    fn sweep_points(&mut self, sweeps: &[hir::Loop]) -> Option<Vec<Vec<(ValueId, Value)>>> {
+        let mut points: Vec<Vec<(ValueId, Value)>> = vec![Vec::new()];
+        for l in sweeps {
+            let items = self.loop_values(l);
+            let items = self.report(items)?;
+            points = points
+                .into_iter()
+                .flat_map(|p| {
+                    items.iter().map(move |v| {
+                        let mut p = p.clone();
+                        p.push((l.variable, v.clone()));
+                        p
+                    })
+                })
+                .collect();
+            if points.len() > 100_000 {
+                self.diags.push(
+                    Diagnostic::error(error::LOOP_LENGTH, format!("the sweeps have {} points", points.len()))
+                        .label(l.start.span, "with this one")
+                        .help("at most 100000 runs"),
+                );
+                return None;
+            }
+        }
+        Some(points)
+    }
+
+    fn unit(
+        &mut self,
+        network: hir::NetworkId,
+        experiment: Option<&hir::Experiment>,
+        overrides: &Overrides,
+        point: &[(ValueId, Value)],
+    ) -> Option<(Unit, Vec<(VarId, Value)>)> {
+        if let Some(e) = experiment {
+            for (param, value) in &e.args {
+                if self.values.contains_key(param) {
+                    continue;
+                }
+                let v = self.constant(value);
+                let v = v.and_then(|v| self.check_bounds(*param, &v, value.span).map(|()| v));
+                if let Some(v) = self.report(v) {
+                    self.values.insert(*param, v);
+                }
+            }
+        }
+        self.dt = self.step_length(network, overrides)?;
+        let mut elaborated = self.network(network, experiment)?;
+        let (protocol, sweep) = self.protocol(experiment, &mut elaborated, overrides, point)?;
+        Some((Unit { network: elaborated.network, protocol }, sweep))
+    }
+
+    fn step_length(&mut self, network: hir::NetworkId, overrides: &Overrides) -> Option<f64> {
+        let (value, span) = match (&overrides.dt, &self.program.network(network).dt) {
+            (Some(text), _) => match override_value(text, Dimension::TIME, hir::Kind::Number) {
+                Ok(v) => (v, None),
+                Err((why, help)) => {
+                    self.diags.push(Diagnostic::error(error::OVERRIDE, format!("--dt {text}: {why}")).help(help));
+                    return None;
+                }
+            },
+            (None, Some(e)) => {
+                let v = self.constant(e);
+                (self.report(v)?, Some(e.span))
+            }
+            (None, None) => return Some(0.1),
+        };
+        let dt = value.number().unwrap_or(f64::NAN);
+        if !(dt > 0.0 && dt.is_finite()) {
+            let d = Diagnostic::error(error::STEP_LENGTH, format!("a step lasts a positive time, found {}", units::display(dt, Dimension::TIME)));
+            self.diags.push(match span {
+                Some(s) => d.label(s, "this is `dt`"),
+                None => d,
+            });
+            return None;
+        }
+        Some(dt)
+    }
+}
+
+/// `4.5`, `0.2 mV`, `true` from the command line.
+fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, (String, String)> {
+    let text = text.trim();
+    if kind == hir::Kind::Bool {
+        return match text {
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ => Err(("expected true or false".to_string(), "write true or false".to_string())),
+        };
+    }
+    let split = text
+        .char_indices()
+        .find(|(k, c)| {
+            let exponent = matches!(c, 'e' | 'E') && text[k + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
+            !(c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+') || exponent)
+        })
+        .map_or(text.len(), |(k, _)| k);
+    let (number, unit) = (text[..split].trim(), text[split..].trim());
+    let unit = if unit.is_empty() {
+        None
+    } else {
+        match units::parse_unit(unit) {
+            Ok(u) => Some(u),
+            Err(e) => {
+                let help = e.suggestion().map_or_else(|| format!("such as 1 {}", dim.typical_unit()), |s| format!("did you mean `{s}`?"));
+                return Err((format!("there is no unit `{unit}`"), help));
+            }
+        }
+    };
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let value = units::quantity_value(digits, unit.as_ref()).map_err(|e| (e.to_string(), format!("write a number and a unit, such as 1 {}", dim.typical_unit())))?;
+    let found = unit.as_ref().map_or(Dimension::NUMBER, units::Unit::dimension);
+    if found != dim && !(value == 0.0 && unit.is_none()) {
+        let words = crate::sema::error::dimension_words;
+        return Err((
+            format!("expected {}, found {}", words(dim), words(found)),
+            format!("write it with its unit: \"{} {}\"", number, dim.typical_unit()),
+        ));
+    }
+    Ok(Value::Number(if negative { -value } else { value }))
+}
+
+/// Whether an expression's value is known without a run, a neuron or a synapse.
+pub(crate) fn reads(e: &hir::Expr, program: &hir::Program, test: &mut dyn FnMut(&hir::Expr) -> bool) -> bool {
+    let mut found = false;
+    visit(e, program, 0, &mut |x| {
+        found |= test(x);
+        !found
+    });
+    found
+}
+
+/// Visits an expression and the lets and functions that it names.
+fn visit(e: &hir::Expr, program: &hir::Program, depth: u32, go: &mut dyn FnMut(&hir::Expr) -> bool) {
+    if depth > 300 || !go(e) {
+        return;
+    }
+    let mut below = |x: &hir::Expr| visit(x, program, depth + 1, go);
+    match &e.kind {
+        ExprKind::Value(id) | ExprKind::Apply(id, _) => {
+            match &program.value(*id).kind {
+                ValueKind::Let(x) | ValueKind::Output(x) => below(x),
+                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => below(value),
+                _ => {}
+            }
+            if let ExprKind::Apply(_, args) = &e.kind {
+                args.iter().for_each(below);
+            }
+        }
+        ExprKind::Unary(_, a) => below(a),
+        ExprKind::Binary(_, a, b) | ExprKind::Crosses(a, b) => {
+            below(a);
+            below(b);
+        }
+        ExprKind::In(a, b, c) | ExprKind::If(a, b, c) => {
+            below(a);
+            below(b);
+            below(c);
+        }
+        ExprKind::List(items) | ExprKind::Call(_, items) => items.iter().for_each(below),
+        ExprKind::Draw { args, .. } | ExprKind::ListDraw { args, .. } => args.iter().for_each(below),
+        ExprKind::IndexList(a, slots) => {
+            below(a);
+            for s in slots {
+                match s {
+                    hir::Slot::At(x) => below(x),
+                    hir::Slot::Range(lo, hi) => lo.iter().chain(hi).for_each(&mut below),
+                }
+            }
+        }
+        _ => {}
+    }
+}

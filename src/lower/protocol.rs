@@ -1,0 +1,512 @@
+//! Experiments to bounded programs over the lowered network.
+
+use super::error::*;
+use super::network::Elaborated;
+use super::scripts::binary;
+use super::{Fail, Lowering, Overrides, override_value};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
+use crate::ir::protocol::{CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable};
+use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
+use crate::units::Dimension;
+use std::collections::BTreeMap;
+
+/// Length of a run of a circuit without an experiment, where `--for` does not say: ms.
+const DEFAULT_DURATION: f64 = 1000.0;
+
+impl Lowering<'_> {
+    pub(super) fn protocol(
+        &mut self,
+        experiment: Option<&hir::Experiment>,
+        out: &mut Elaborated,
+        overrides: &Overrides,
+        point: &[(ValueId, Value)],
+    ) -> Option<(Protocol, Vec<(VarId, Value)>)> {
+        let errors = self.diags.error_count();
+        let duration = match &overrides.duration {
+            Some(text) => match override_value(text, Dimension::TIME, hir::Kind::Number) {
+                Ok(v) => v.number().ok(),
+                Err((why, help)) => {
+                    self.diags.push(Diagnostic::error(OVERRIDE, format!("--for {text}: {why}")).help(help));
+                    return None;
+                }
+            },
+            None => None,
+        };
+        let mut protocol = Protocol::default();
+        let Some(e) = experiment else {
+            let time = Expr::number(duration.unwrap_or(DEFAULT_DURATION));
+            protocol.duration_hint_ms = duration.or(Some(DEFAULT_DURATION));
+            protocol.statements.push(Stmt::Simulate { time, window: None, place: "--for".to_string() });
+            self.seal(out);
+            return Some((protocol, Vec::new()));
+        };
+        self.live = true;
+        self.declare_variables(e, &mut protocol);
+        let mut sweep = Vec::new();
+        for (v, value) in point {
+            if let Some(slot) = self.slots.get(v) {
+                sweep.push((*slot, value.clone()));
+            }
+        }
+        for r in &e.records {
+            let lowered = self.record(r, out);
+            if let Some(r) = self.report(lowered) {
+                protocol.records.push(r);
+            }
+        }
+        for p in &e.plots {
+            let lowered = self.plot(p, out);
+            if let Some(p) = self.report(lowered) {
+                protocol.plots.push(p);
+            }
+        }
+        protocol.statements = self.statements(&e.body, out);
+        protocol.conclude = self.statements(&e.conclude, out);
+        for (curve, span) in &e.curves {
+            let lowered = self.curve(curve, *span);
+            if let Some(c) = self.report(lowered) {
+                protocol.conclude_plots.push(c);
+            }
+        }
+        self.live = false;
+        if let Some(ms) = duration {
+            self.replace_duration(e, &mut protocol, ms);
+        }
+        protocol.duration_hint_ms = hint(&protocol.statements);
+        self.seal(out);
+        (self.diags.error_count() == errors).then_some((protocol, sweep))
+    }
+
+    fn replace_duration(&mut self, e: &hir::Experiment, protocol: &mut Protocol, ms: f64) {
+        let mut times = Vec::new();
+        find_simulate(&mut protocol.statements, &mut times, false);
+        let several = times.len() != 1 || times.iter().any(|(_, looped)| *looped);
+        match times.into_iter().next() {
+            Some((time, _)) if !several => *time = Expr::number(ms),
+            _ => self.diags.push(
+                Diagnostic::error(FOR_TIME, "--for replaces the only `simulate` of an experiment; this one has none or several")
+                    .label(e.span, "of this experiment")
+                    .help("make the durations params and override those: --set duration=..."),
+            ),
+        }
+    }
+
+    /// Every variable that a statement assigns or a loop runs through gets a slot; sweeps first.
+    fn declare_variables(&mut self, e: &hir::Experiment, protocol: &mut Protocol) {
+        let mut add = |me: &mut Self, v: ValueId, in_rows: bool| {
+            if me.slots.contains_key(&v) {
+                return;
+            }
+            let def = me.program.value(v);
+            me.slots.insert(v, protocol.variables.len() as VarId);
+            protocol.variables.push(Variable { name: def.name.clone(), dimension: def.ty.dimension(), in_rows });
+        };
+        for l in &e.sweeps {
+            add(self, l.variable, true);
+        }
+        let mut stack: Vec<&hir::Stmt> = e.body.iter().rev().collect();
+        while let Some(s) = stack.pop() {
+            match &s.kind {
+                StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(self, *variable, false),
+                StmtKind::For { loops, body } => {
+                    loops.iter().for_each(|l| add(self, l.variable, true));
+                    stack.extend(body.iter().rev());
+                }
+                StmtKind::Repeat { body, .. } => stack.extend(body.iter().rev()),
+                StmtKind::If { then, otherwise, .. } => stack.extend(otherwise.iter().rev().chain(then.iter().rev())),
+                _ => {}
+            }
+        }
+        for s in &e.conclude {
+            if let StmtKind::Assign { variable, .. } = &s.kind {
+                add(self, *variable, false);
+            }
+        }
+        // Measures and `seed` are read only in aggregates; they are found there.
+        for (k, def) in self.program.values.iter().enumerate() {
+            let id = ValueId(k as u32);
+            if matches!(def.kind, ValueKind::Measure) && def.span == e.span {
+                add(self, id, false);
+            }
+        }
+        for v in &e.names {
+            if matches!(self.program.value(*v).kind, ValueKind::Variable) {
+                add(self, *v, false);
+            }
+        }
+    }
+
+    fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
+        let mut result = Vec::new();
+        for s in list {
+            let lowered = self.statement(s, out);
+            if let Some(mut lowered) = self.report(lowered) {
+                result.append(&mut lowered);
+            }
+        }
+        result
+    }
+
+    fn statement(&mut self, s: &hir::Stmt, out: &mut Elaborated) -> Result<Vec<Stmt>, Fail> {
+        let place = self.place(s.span);
+        Ok(vec![match &s.kind {
+            StmtKind::Simulate { time, window } => {
+                Stmt::Simulate { time: self.live_script(time, out)?, window: window.clone(), place }
+            }
+            StmtKind::Set { target, name, op, value, lasting } => {
+                let value = self.live_script(value, out)?;
+                let lasting = lasting.as_ref().map(|l| self.live_script(l, out)).transpose()?;
+                let mut all = Vec::new();
+                for target in self.set_targets(target, name, s.span, out)? {
+                    all.push(Stmt::Set {
+                        target,
+                        op: op.map(binary),
+                        value: value.clone(),
+                        lasting: lasting.clone(),
+                        place: place.clone(),
+                    });
+                }
+                return Ok(all);
+            }
+            StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
+                variable: self.slots.get(variable).copied().unwrap_or(0),
+                slots: slots.iter().map(|e| self.live_script(e, out)).collect::<Result<_, _>>()?,
+                op: op.map(binary),
+                value: self.live_script(value, out)?,
+                place,
+            },
+            StmtKind::Fill { variable, axes, value } => {
+                let value = if axes.is_empty() { self.live_script(value, out)? } else { self.script_table(axes, value)? };
+                Stmt::Assign { variable: self.slots.get(variable).copied().unwrap_or(0), slots: Vec::new(), op: None, value, place }
+            }
+            StmtKind::For { loops, body } => {
+                let loops = loops
+                    .iter()
+                    .map(|l| {
+                        Ok(Loop {
+                            variable: self.slots.get(&l.variable).copied().unwrap_or(0),
+                            start: self.live_script(&l.start, out)?,
+                            end: l.end.as_ref().map(|e| self.live_script(e, out)).transpose()?,
+                        })
+                    })
+                    .collect::<Result<_, Fail>>()?;
+                Stmt::For { loops, body: self.statements(body, out), place }
+            }
+            StmtKind::Repeat { times, until, body } => Stmt::Repeat {
+                times: self.live_script(times, out)?,
+                until: until.as_ref().map(|u| self.live_script(u, out)).transpose()?,
+                body: self.statements(body, out),
+                place,
+            },
+            StmtKind::If { condition, then, otherwise } => Stmt::If {
+                condition: self.live_script(condition, out)?,
+                then: self.statements(then, out),
+                otherwise: self.statements(otherwise, out),
+                place,
+            },
+            StmtKind::Expect { condition, within, text } => {
+                Stmt::Expect(self.expect(condition, within.as_ref(), text, place, out)?)
+            }
+            StmtKind::Measure { name, value } => Stmt::Measure {
+                name: name.clone(),
+                dimension: value.ty.dimension(),
+                value: self.live_script(value, out)?,
+                place,
+            },
+        }])
+    }
+
+    fn expect(
+        &mut self,
+        condition: &hir::Expr,
+        within: Option<&(hir::Expr, bool)>,
+        text: &str,
+        place: String,
+        out: &mut Elaborated,
+    ) -> Result<Expect, Fail> {
+        let (left, right) = match &condition.kind {
+            ExprKind::Binary(op, a, b) if !matches!(op, hir::BinaryOp::And | hir::BinaryOp::Or) => (Some(a.as_ref()), Some(b.as_ref())),
+            ExprKind::In(a, ..) => (Some(a.as_ref()), None),
+            _ => (None, None),
+        };
+        let dimension = left.map_or(Dimension::NUMBER, |l| l.ty.dim.or(right.and_then(|r| r.ty.dim)).unwrap_or(Dimension::NUMBER));
+        let measured = left.map(|l| self.live_script(l, out)).transpose()?;
+        let condition = match (within, &measured, right) {
+            (Some((width, relative)), Some(a), Some(b)) => {
+                let b = self.live_script(b, out)?;
+                let width = self.live_script(width, out)?;
+                let off = Expr::Binary(BinaryOp::Sub, Box::new(a.clone()), Box::new(b.clone()));
+                let off = Expr::Call(Func::Abs, vec![off]);
+                let allowed = if *relative {
+                    Expr::Binary(BinaryOp::Mul, Box::new(width), Box::new(Expr::Call(Func::Abs, vec![b])))
+                } else {
+                    width
+                };
+                Expr::Binary(BinaryOp::Le, Box::new(off), Box::new(allowed))
+            }
+            _ => self.live_script(condition, out)?,
+        };
+        Ok(Expect { text: text.to_string(), condition, measured, dimension, place })
+    }
+
+    /// A script expression that may ask the run.
+    fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
+        let asks = super::reads(e, self.program, &mut |x| {
+            matches!(x.kind, ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. })
+        });
+        if !asks {
+            return self.script(e);
+        }
+        let each = |me: &mut Self, items: &[hir::Expr], out: &mut Elaborated| {
+            items.iter().map(|x| me.live_script(x, out)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match &e.kind {
+            ExprKind::Spikes { stat, of, window, by, bin } => {
+                let cells = self.cells(of, out)?;
+                let axes = out.placed.get(&of.population).map(|p| p.info.axes.clone()).unwrap_or_default();
+                let by = by.as_ref().and_then(|name| axes.iter().position(|a| a == name)).map(|k| k as u32);
+                let bin = bin.as_ref().map(|b| self.live_script(b, out)).transpose()?;
+                Expr::Query(Box::new(Query::Spikes { stat: *stat, of: cells, window: self.window(window, out)?, by, bin }))
+            }
+            ExprKind::Trace { of, name, window } => {
+                let observable = self.observe(of, name, out)?;
+                let window = window.as_ref().map(|w| self.window(w, out)).transpose()?;
+                Expr::Query(Box::new(Query::Trace { of: self.cells(of, out)?, observable, window }))
+            }
+            ExprKind::Rows { func, values, filter, by } => Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?)),
+            ExprKind::Unary(op, a) => {
+                let op = match op {
+                    hir::UnaryOp::Neg => script::UnaryOp::Neg,
+                    hir::UnaryOp::Not => script::UnaryOp::Not,
+                };
+                Expr::Unary(op, Box::new(self.live_script(a, out)?))
+            }
+            ExprKind::Binary(op, a, b) => {
+                Expr::Binary(binary(*op), Box::new(self.live_script(a, out)?), Box::new(self.live_script(b, out)?))
+            }
+            ExprKind::In(a, b, c) => Expr::In(
+                Box::new(self.live_script(a, out)?),
+                Box::new(self.live_script(b, out)?),
+                Box::new(self.live_script(c, out)?),
+            ),
+            ExprKind::If(c, a, b) => Expr::If(
+                Box::new(self.live_script(c, out)?),
+                Box::new(self.live_script(a, out)?),
+                Box::new(self.live_script(b, out)?),
+            ),
+            ExprKind::List(items) => Expr::List(each(self, items, out)?),
+            ExprKind::Call(f, args) => Expr::Call(*f, each(self, args, out)?),
+            ExprKind::Draw { distribution, args, site } => {
+                Expr::Draw { distribution: *distribution, args: each(self, args, out)?, site: *site }
+            }
+            ExprKind::ListDraw { kind, args, site } => Expr::ListDraw { kind: *kind, args: each(self, args, out)?, site: *site },
+            ExprKind::IndexList(a, slots) => Expr::Index(Box::new(self.live_script(a, out)?), self.live_slots(slots, out)?),
+            _ => return self.script(e),
+        })
+    }
+
+    fn live_slots(&mut self, slots: &[hir::Slot], out: &mut Elaborated) -> Result<Vec<script::Slot>, Fail> {
+        slots
+            .iter()
+            .map(|s| {
+                Ok(match s {
+                    hir::Slot::At(e) => script::Slot::At(self.live_script(e, out)?),
+                    hir::Slot::Range(lo, hi) => script::Slot::Range(
+                        lo.as_ref().map(|e| self.live_script(e, out)).transpose()?,
+                        hi.as_ref().map(|e| self.live_script(e, out)).transpose()?,
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    fn window(&mut self, w: &hir::Window, out: &mut Elaborated) -> Result<Window, Fail> {
+        Ok(match w {
+            hir::Window::Whole => Window::Whole,
+            hir::Window::Named(name, part) => {
+                let part = match part {
+                    Some((lo, hi)) => {
+                        let lo = self.live_script(lo, out)?;
+                        Some((lo, hi.as_ref().map(|h| self.live_script(h, out)).transpose()?))
+                    }
+                    None => None,
+                };
+                Window::Named(name.clone(), part)
+            }
+            hir::Window::Interval(lo, hi) => {
+                let lo = self.live_script(lo, out)?;
+                Window::Interval(lo, hi.as_ref().map(|h| self.live_script(h, out)).transpose()?)
+            }
+            hir::Window::Last(t) => Window::Last(self.live_script(t, out)?),
+        })
+    }
+
+    /// Position among the network's populations, in order of declaration.
+    fn position(&self, id: PopulationId, out: &Elaborated, span: Span) -> Result<u32, Fail> {
+        let node = out.placed.get(&id).filter(|p| !p.private).map(|p| p.node);
+        node.and_then(|node| out.network.populations().position(|(n, _)| n == node))
+            .map(|k| k as u32)
+            .ok_or_else(|| Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(span, "left out by an `if`, or without a size"))
+    }
+
+    fn cells(&mut self, c: &hir::Cells, out: &mut Elaborated) -> Result<Cells, Fail> {
+        Ok(Cells { population: self.position(c.population, out, c.span)?, slots: self.live_slots(&c.slots, out)? })
+    }
+
+    fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {
+        let Elaborated { network, placed, tables } = out;
+        match placed.get_mut(&c.population) {
+            Some(p) if !p.private => self.observable(&mut p.body, network, tables, name, c.span),
+            _ => Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(c.span, "here")),
+        }
+    }
+
+    fn set_targets(&mut self, c: &hir::Cells, name: &str, span: Span, out: &mut Elaborated) -> Result<Vec<SetTarget>, Fail> {
+        let text = self.sources.snippet(c.span).to_string();
+        let Some(placed) = out.placed.get(&c.population) else {
+            return Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(c.span, "here"));
+        };
+        if placed.private {
+            let places: Vec<(PopulationId, u32)> =
+                placed.scattered.iter().filter(|(_, n, _)| n == name).map(|(p, _, k)| (*p, *k)).collect();
+            if places.is_empty() {
+                return Err(Diagnostic::error(crate::sema::error::NOT_SETTABLE, format!("`{name}` can't be set here"))
+                    .label(span, "it fixes structure, follows time, or its source reaches nothing"));
+            }
+            return places
+                .into_iter()
+                .map(|(p, param)| {
+                    Ok(SetTarget { cells: Cells { population: self.position(p, out, c.span)?, slots: Vec::new() }, param, text: text.clone() })
+                })
+                .collect();
+        }
+        let shown = name.to_string();
+        let found = placed.body.dynamics.params.iter().position(|p| p.settable && p.name == shown);
+        let Some(param) = found else {
+            // An input that no equation reads, or a param that only shapes the network.
+            return Err(Diagnostic::error(crate::sema::error::NOT_SETTABLE, format!("`{name}` can't be set while the circuit runs"))
+                .label(span, "nothing in the dynamics reads it, or it follows time"));
+        };
+        Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text }])
+    }
+
+    fn record(&mut self, r: &hir::Record, out: &mut Elaborated) -> Result<Record, Fail> {
+        Ok(match r {
+            hir::Record::Spikes(c) => Record::Spikes { of: self.cells(c, out)? },
+            hir::Record::Observable { of, name, every, .. } => {
+                let observable = self.observe(of, name, out)?;
+                let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
+                Record::Observable { of: self.cells(of, out)?, observable, every }
+            }
+        })
+    }
+
+    fn plot(&mut self, p: &hir::Plot, out: &mut Elaborated) -> Result<Plot, Fail> {
+        let mut of = Vec::new();
+        for (cells, name) in &p.of {
+            let observable = name.as_ref().map(|n| self.observe(cells, n, out)).transpose()?;
+            of.push(PlotItem { cells: self.cells(cells, out)?, observable });
+        }
+        Ok(Plot { kind: p.kind, of })
+    }
+
+    fn curve(&mut self, e: &hir::Expr, span: Span) -> Result<CurvePlot, Fail> {
+        let ExprKind::Rows { func, values, filter, by } = &e.kind else {
+            return Err(Diagnostic::error(EVALUATION, "a curve is an aggregate `by` a variable").label(span, "here"));
+        };
+        let title = self.sources.snippet(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(CurvePlot {
+            title,
+            rows: self.rows(*func, values, filter.as_deref(), by.as_ref())?,
+            dimension: e.ty.dimension(),
+            place: self.place(span),
+        })
+    }
+
+    fn rows(&mut self, func: Func, values: &[hir::Expr], filter: Option<&hir::Expr>, by: Option<&String>) -> Result<RowQuery, Fail> {
+        let mut measures = Vec::new();
+        let mut variables: BTreeMap<VarId, String> = BTreeMap::new();
+        for e in values.iter().chain(filter) {
+            super::reads(e, self.program, &mut |x| {
+                if let ExprKind::Value(id) = &x.kind
+                    && let Some(slot) = self.slots.get(id)
+                {
+                    let def = self.program.value(*id);
+                    match def.kind {
+                        ValueKind::Measure => {
+                            if !measures.contains(&def.name) {
+                                measures.push(def.name.clone());
+                            }
+                            variables.insert(*slot, def.name.clone());
+                        }
+                        // Lets of `conclude` are no row variables: they are known when the aggregate is taken.
+                        ValueKind::Variable => {
+                            variables.insert(*slot, def.name.clone());
+                        }
+                        _ => {}
+                    }
+                }
+                false
+            });
+        }
+        Ok(RowQuery {
+            function: func,
+            measures,
+            variables: variables.into_iter().collect(),
+            value: values.iter().map(|v| self.script(v)).collect::<Result<_, _>>()?,
+            filter: filter.map(|f| self.script(f)).transpose()?,
+            by: by.cloned(),
+        })
+    }
+}
+
+/// Every `simulate`, and whether a loop or branch stands around it.
+fn find_simulate<'s>(list: &'s mut [Stmt], out: &mut Vec<(&'s mut Expr, bool)>, looped: bool) {
+    for s in list {
+        match s {
+            Stmt::Simulate { time, .. } => out.push((time, looped)),
+            Stmt::For { body, .. } | Stmt::Repeat { body, .. } => find_simulate(body, out, true),
+            Stmt::If { then, otherwise, .. } => {
+                find_simulate(then, out, true);
+                find_simulate(otherwise, out, true);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Simulated time where it is known without running.
+fn hint(list: &[Stmt]) -> Option<f64> {
+    let mut sum = 0.0;
+    for s in list {
+        sum += match s {
+            Stmt::Simulate { time, .. } => time.as_const()?.number().ok()?,
+            Stmt::For { loops, body, .. } => {
+                let mut turns = 1.0;
+                for l in loops {
+                    let start = l.start.as_const()?;
+                    turns *= match &l.end {
+                        Some(end) => end.as_const()?.number().ok()? - start.number().ok()?,
+                        None => match start {
+                            Value::Number(n) => *n,
+                            list => list.elements().len() as f64,
+                        },
+                    };
+                }
+                turns * hint(body)?
+            }
+            Stmt::Repeat { times, until: None, body, .. } => times.as_const()?.number().ok()? * hint(body)?,
+            Stmt::Repeat { .. } => return None,
+            Stmt::If { then, otherwise, .. } => {
+                let (a, b) = (hint(then)?, hint(otherwise)?);
+                if a != b {
+                    return None;
+                }
+                a
+            }
+            _ => 0.0,
+        };
+    }
+    Some(sum)
+}

@@ -1,0 +1,309 @@
+//! Resolved expressions to script expressions, and constants: sizes, tables, sweeps, bound params.
+
+use super::error::*;
+use super::{Fail, Lowering};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, ExprKind, ValueId, ValueKind};
+use crate::script::{self, Expr, NoHost, Value, VarId};
+use crate::units;
+
+/// Slots of table variables lie above those of the experiment.
+const TABLE_SLOTS: VarId = 1 << 20;
+
+impl Lowering<'_> {
+    pub(super) fn script(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
+        Ok(match &e.kind {
+            ExprKind::Const(v) => Expr::Const(v.clone()),
+            ExprKind::Value(id) => self.script_value(*id, e.span)?,
+            ExprKind::Step => Expr::number(self.dt),
+            ExprKind::Time => Expr::Query(Box::new(script::Query::Time)),
+            ExprKind::Unary(op, a) => {
+                let op = match op {
+                    hir::UnaryOp::Neg => script::UnaryOp::Neg,
+                    hir::UnaryOp::Not => script::UnaryOp::Not,
+                };
+                Expr::Unary(op, Box::new(self.script(a)?))
+            }
+            ExprKind::Binary(op, a, b) => Expr::Binary(binary(*op), Box::new(self.script(a)?), Box::new(self.script(b)?)),
+            ExprKind::In(a, b, c) => {
+                Expr::In(Box::new(self.script(a)?), Box::new(self.script(b)?), Box::new(self.script(c)?))
+            }
+            ExprKind::If(c, a, b) => {
+                Expr::If(Box::new(self.script(c)?), Box::new(self.script(a)?), Box::new(self.script(b)?))
+            }
+            ExprKind::List(items) => Expr::List(items.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?),
+            ExprKind::Call(f, args) => Expr::Call(*f, args.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?),
+            ExprKind::Apply(id, args) => {
+                let ValueKind::Function { formals, value } = &self.program.value(*id).kind else {
+                    return Err(unknown_now(e.span));
+                };
+                self.enter(e.span)?;
+                let args = args.iter().map(|x| self.script(x)).collect::<Result<Vec<_>, _>>()?;
+                let saved: Vec<_> = formals.iter().map(|f| (*f, self.formals.get(f).cloned())).collect();
+                for (f, a) in formals.iter().zip(args) {
+                    self.formals.insert(*f, a);
+                }
+                let body = self.script(value);
+                for (f, old) in saved {
+                    match old {
+                        Some(old) => self.formals.insert(f, old),
+                        None => self.formals.remove(&f),
+                    };
+                }
+                self.depth -= 1;
+                body?
+            }
+            ExprKind::Draw { distribution, args, site } => Expr::Draw {
+                distribution: *distribution,
+                args: args.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?,
+                site: *site,
+            },
+            ExprKind::ListDraw { kind, args, site } => Expr::ListDraw {
+                kind: *kind,
+                args: args.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?,
+                site: *site,
+            },
+            ExprKind::IndexList(a, slots) => {
+                let list = self.script(a)?;
+                Expr::Index(Box::new(list), self.script_slots(slots)?)
+            }
+            ExprKind::SynapticEvents => Expr::Query(Box::new(script::Query::SynapticEvents)),
+            ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } => {
+                return Err(Diagnostic::error(EVALUATION, "this is known only while the circuit runs")
+                    .label(e.span, "a value is needed before the run"));
+            }
+            _ => return Err(unknown_now(e.span)),
+        })
+    }
+
+    pub(super) fn script_slots(&mut self, slots: &[hir::Slot]) -> Result<Vec<script::Slot>, Fail> {
+        slots
+            .iter()
+            .map(|s| {
+                Ok(match s {
+                    hir::Slot::At(e) => script::Slot::At(self.script(e)?),
+                    hir::Slot::Range(lo, hi) => script::Slot::Range(
+                        lo.as_ref().map(|e| self.script(e)).transpose()?,
+                        hi.as_ref().map(|e| self.script(e)).transpose()?,
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    fn enter(&mut self, span: Span) -> Result<(), Fail> {
+        self.depth += 1;
+        if self.depth > 200 {
+            self.depth = 0;
+            return Err(Diagnostic::error(EVALUATION, "a definition that leads back to itself").label(span, "needed here"));
+        }
+        Ok(())
+    }
+
+    fn script_value(&mut self, id: ValueId, span: Span) -> Result<Expr, Fail> {
+        if let Some(e) = self.formals.get(&id) {
+            return Ok(e.clone());
+        }
+        if self.live
+            && let Some(slot) = self.slots.get(&id)
+        {
+            return Ok(Expr::Var(*slot));
+        }
+        if let Some(v) = self.values.get(&id) {
+            return Ok(Expr::Const(v.clone()));
+        }
+        let program = self.program;
+        match &program.value(id).kind {
+            ValueKind::Param { .. } => Ok(Expr::Const(self.param_value(id)?)),
+            ValueKind::Let(e) => {
+                self.enter(span)?;
+                let out = self.script(e);
+                self.depth -= 1;
+                let out = out?;
+                // A let that is known is computed once: tables of tables would be copied into every use.
+                if let Ok(v) = script::eval(&out, &mut NoHost::default())
+                    && matches!(v, Value::List(_))
+                {
+                    self.values.insert(id, v.clone());
+                    return Ok(Expr::Const(v));
+                }
+                Ok(out)
+            }
+            ValueKind::Table { axes, value } => {
+                self.enter(span)?;
+                let named = axes.iter().any(|a| a.variable.is_some());
+                let out = if named { self.script_table(axes, value) } else { self.script(value) };
+                self.depth -= 1;
+                let out = out?;
+                if let Ok(v) = script::eval(&out, &mut NoHost::default()) {
+                    if !named {
+                        self.check_shape(axes, &v, span)?;
+                    }
+                    self.values.insert(id, v.clone());
+                    return Ok(Expr::Const(v));
+                }
+                Ok(out)
+            }
+            ValueKind::Label(k) => Ok(Expr::number(f64::from(*k))),
+            ValueKind::Variable | ValueKind::Measure => match self.slots.get(&id) {
+                Some(slot) => Ok(Expr::Var(*slot)),
+                None => Err(unknown_now(span)),
+            },
+            _ => Err(unknown_now(span)),
+        }
+    }
+
+    pub(super) fn script_table(&mut self, axes: &[hir::TableAxis], value: &hir::Expr) -> Result<Expr, Fail> {
+        let mut out = Vec::new();
+        let mut bound = Vec::new();
+        for (k, axis) in axes.iter().enumerate() {
+            let size = self.script(&axis.size)?;
+            let slot = TABLE_SLOTS + self.depth * 64 + k as VarId;
+            if let Some(v) = axis.variable {
+                bound.push((v, self.formals.insert(v, Expr::Var(slot))));
+            }
+            out.push((slot, size));
+        }
+        let body = self.script(value);
+        for (v, old) in bound {
+            match old {
+                Some(old) => self.formals.insert(v, old),
+                None => self.formals.remove(&v),
+            };
+        }
+        Ok(Expr::Table { axes: out, body: Box::new(body?) })
+    }
+
+    /// `let N[Layer] = [...]`: the list must have the sizes that the brackets say.
+    fn check_shape(&mut self, axes: &[hir::TableAxis], v: &Value, span: Span) -> Result<(), Fail> {
+        let Some((axis, rest)) = axes.split_first() else { return Ok(()) };
+        let n = self.constant_count(&axis.size, u64::from(u32::MAX))?;
+        let items = match v {
+            Value::List(items) => items,
+            _ => return Err(Diagnostic::error(SIZES_DIFFER, "a table is a list").label(span, "not a list")),
+        };
+        if items.len() as u64 != n {
+            return Err(Diagnostic::error(SIZES_DIFFER, format!("the table has {} values where its axis has {n}", items.len()))
+                .label(span, "used here")
+                .label(axis.size.span, format!("{n} positions")));
+        }
+        items.iter().try_for_each(|i| self.check_shape(rest, i, span))
+    }
+
+    /// The value of a param: bound, overridden or its default; checked against its bounds.
+    pub(super) fn param_value(&mut self, id: ValueId) -> Result<Value, Fail> {
+        if let Some(v) = self.values.get(&id) {
+            return Ok(v.clone());
+        }
+        let def = self.program.value(id);
+        let ValueKind::Param { default, .. } = &def.kind else { return Err(unknown_now(def.span)) };
+        let Some(default) = default else {
+            return Err(Diagnostic::error(crate::sema::error::UNBOUND_PARAM, format!("`{}` has no value", def.name))
+                .label(def.span, "no default, and nothing binds it")
+                .help(format!("give it one: --set {}=...", def.name)));
+        };
+        self.enter(def.span)?;
+        let v = self.constant(default);
+        self.depth -= 1;
+        let v = v?;
+        self.check_bounds(id, &v, default.span)?;
+        self.values.insert(id, v.clone());
+        Ok(v)
+    }
+
+    pub(super) fn check_bounds(&mut self, id: ValueId, v: &Value, span: Span) -> Result<(), Fail> {
+        let def = self.program.value(id);
+        let ValueKind::Param { bounds: Some((lo, hi)), .. } = &def.kind else { return Ok(()) };
+        let (low, high) = (self.constant_number(lo)?, self.constant_number(hi)?);
+        let dim = def.ty.dimension();
+        for x in v.numbers().unwrap_or_default() {
+            if !(x >= low && x <= high) {
+                return Err(Diagnostic::error(
+                    OUT_OF_BOUNDS,
+                    format!("`{}` is {}, outside its bounds", def.name, units::display(x, dim)),
+                )
+                .label(span, "this value")
+                .label(def.span, format!("in {} .. {}", units::display(low, dim), units::display(high, dim))));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn constant(&mut self, e: &hir::Expr) -> Result<Value, Fail> {
+        let s = self.script(e)?;
+        script::eval(&s, &mut NoHost::default())
+            .map_err(|why| Diagnostic::error(EVALUATION, why.message).label(e.span, "in this expression"))
+    }
+
+    pub(super) fn constant_number(&mut self, e: &hir::Expr) -> Result<f64, Fail> {
+        let v = self.constant(e)?;
+        v.number().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(e.span, "here"))
+    }
+
+    /// A whole number of things, not negative.
+    pub(super) fn constant_count(&mut self, e: &hir::Expr, limit: u64) -> Result<u64, Fail> {
+        let v = self.constant(e)?;
+        let x = v.number().unwrap_or(f64::NAN);
+        if x < 0.0 {
+            return Err(Diagnostic::error(NEGATIVE_SIZE, format!("a size can't be negative, found {x}")).label(e.span, format!("this is {x}")));
+        }
+        if x > limit as f64 {
+            return Err(Diagnostic::error(TOO_LARGE, format!("{x} is too large here"))
+                .label(e.span, format!("this is {x}"))
+                .help(format!("at most {limit}")));
+        }
+        v.count().map_err(|why| Diagnostic::error(NEGATIVE_SIZE, why.message).label(e.span, "here"))
+    }
+
+    pub(super) fn constant_bool(&mut self, e: &hir::Expr) -> Result<bool, Fail> {
+        let v = self.constant(e)?;
+        v.boolean().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(e.span, "here"))
+    }
+
+    /// The values that a loop runs through, where they are known now.
+    pub(super) fn loop_values(&mut self, l: &hir::Loop) -> Result<Vec<Value>, Fail> {
+        let start = self.constant(&l.start)?;
+        let range = match &l.end {
+            Some(end) => Some((start.number(), self.constant_number(end)?)),
+            None => match start {
+                Value::List(items) => return Ok(items),
+                Value::Mask(_) => return Ok(start.elements()),
+                other => Some((Ok(0.0), other.number().unwrap_or(f64::NAN))),
+            },
+        };
+        let Some((Ok(lo), hi)) = range else {
+            return Err(Diagnostic::error(EVALUATION, "a loop runs over a range or a list").label(l.start.span, "neither"));
+        };
+        if !(hi - lo <= 1e6) {
+            return Err(Diagnostic::error(LOOP_LENGTH, format!("a loop of {} turns is unrolled", hi - lo))
+                .label(l.start.span, "here")
+                .help("at most 1000000"));
+        }
+        let n = (hi - lo).max(0.0).round() as u64;
+        Ok((0..n).map(|k| Value::Number(lo + k as f64)).collect())
+    }
+}
+
+pub(super) fn binary(op: hir::BinaryOp) -> script::BinaryOp {
+    match op {
+        hir::BinaryOp::Add => script::BinaryOp::Add,
+        hir::BinaryOp::Sub => script::BinaryOp::Sub,
+        hir::BinaryOp::Mul => script::BinaryOp::Mul,
+        hir::BinaryOp::Div => script::BinaryOp::Div,
+        hir::BinaryOp::Pow => script::BinaryOp::Pow,
+        hir::BinaryOp::Eq => script::BinaryOp::Eq,
+        hir::BinaryOp::Ne => script::BinaryOp::Ne,
+        hir::BinaryOp::Lt => script::BinaryOp::Lt,
+        hir::BinaryOp::Le => script::BinaryOp::Le,
+        hir::BinaryOp::Gt => script::BinaryOp::Gt,
+        hir::BinaryOp::Ge => script::BinaryOp::Ge,
+        hir::BinaryOp::And => script::BinaryOp::And,
+        hir::BinaryOp::Or => script::BinaryOp::Or,
+    }
+}
+
+fn unknown_now(span: Span) -> Fail {
+    Diagnostic::error(EVALUATION, "this value is not known when the network is laid out")
+        .label(span, "it varies between neurons, synapses or steps")
+        .help("sizes, rules and tables need constants, params and lets of them")
+}

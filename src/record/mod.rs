@@ -1,0 +1,48 @@
+//! What a run recorded, as plain data, with its statistics and its files.
+//!
+//! Takes for granted that spikes come in the order of time and that senders are below their population's size; no
+//! function here panics if they are not. Nothing here knows a file system: writers go into `impl Write + Seek`,
+//! readers come from bytes and text.
+
+pub mod csv;
+pub mod npy;
+pub mod npz;
+pub mod spikes;
+pub mod statistics;
+pub mod traces;
+
+use serde::{Deserialize, Serialize};
+
+pub use csv::{CsvError, read_csv_columns};
+pub use npy::{NpyArray, NpyError, read_npy};
+pub use npz::{NpzWriter, write_spikes_npz, write_states_npz};
+pub use spikes::{Neurons, PopulationSpikes, Window};
+pub use traces::StateTraces;
+
+/// All that one run recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// The time step in ms.
+    pub dt_ms: f64,
+    /// How many steps the run took: times lie in `0 .. duration_steps`.
+    pub duration_steps: u64,
+    pub spikes: Vec<PopulationSpikes>,
+    pub states: Vec<StateTraces>,
+}
+
+impl Recording {
+    /// The time of a step in ms.
+    pub fn time_ms(&self, step: u64) -> f64 {
+        step as f64 * self.dt_ms
+    }
+
+    /// The whole run.
+    pub fn window(&self) -> Window {
+        Window { from: 0, to: self.duration_steps, dt_ms: self.dt_ms }
+    }
+
+    /// The spikes of a population by its path.
+    pub fn population(&self, path: &str) -> Option<&PopulationSpikes> {
+        self.spikes.iter().find(|p| p.path == path)
+    }
+}

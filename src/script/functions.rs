@@ -1,0 +1,226 @@
+//! Pure functions on values, by name.
+
+use super::Value;
+use super::eval::EvalError;
+use crate::numerics as math;
+use serde::{Deserialize, Serialize};
+
+macro_rules! functions {
+    ($($variant:ident $name:literal $low:literal ..= $high:literal;)*) => {
+        /// A pure function of the language.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Func { $($variant),* }
+
+        impl Func {
+            pub const ALL: &'static [Func] = &[$(Func::$variant),*];
+            pub fn name(self) -> &'static str { match self { $(Func::$variant => $name),* } }
+            pub fn by_name(name: &str) -> Option<Func> { match name { $($name => Some(Func::$variant),)* _ => None } }
+            /// Least and largest number of arguments.
+            pub fn arity(self) -> (usize, usize) { match self { $(Func::$variant => ($low, $high)),* } }
+        }
+    };
+}
+
+functions! {
+    Abs "abs" 1 ..= 1; Sqrt "sqrt" 1 ..= 1; Exp "exp" 1 ..= 1; Expm1 "expm1" 1 ..= 1; Exprel "exprel" 1 ..= 1;
+    Ln "ln" 1 ..= 1; Ln1p "ln1p" 1 ..= 1; Sin "sin" 1 ..= 1; Cos "cos" 1 ..= 1; Tan "tan" 1 ..= 1; Tanh "tanh" 1 ..= 1;
+    Floor "floor" 1 ..= 1; Ceil "ceil" 1 ..= 1; Round "round" 1 ..= 1; Sign "sign" 1 ..= 1;
+    Min "min" 1 ..= 16; Max "max" 1 ..= 16; Clip "clip" 3 ..= 3;
+    Sum "sum" 1 ..= 1; Mean "mean" 1 ..= 1; Sd "sd" 1 ..= 1; Variance "variance" 1 ..= 1; Sem "sem" 1 ..= 1;
+    Median "median" 1 ..= 1; Quantile "quantile" 2 ..= 2; N "n" 1 ..= 1; Size "size" 1 ..= 1;
+    All "all" 1 ..= 1; Any "any" 1 ..= 1; Argmax "argmax" 1 ..= 1; Argmin "argmin" 1 ..= 1; Corr "corr" 2 ..= 2;
+    Dot "dot" 2 ..= 2; Subsets "subsets" 1 ..= 1;
+}
+
+impl Func {
+    /// One number in, one number out, element by element over lists.
+    pub fn pointwise(self, x: f64) -> Option<f64> {
+        Some(match self {
+            Func::Abs => x.abs(),
+            Func::Sqrt => x.sqrt(),
+            Func::Exp => math::exp(x),
+            Func::Expm1 => math::expm1(x),
+            Func::Exprel => math::exprel(x),
+            Func::Ln => math::ln(x),
+            Func::Ln1p => math::ln1p(x),
+            Func::Sin => math::sin(x),
+            Func::Cos => math::cos(x),
+            Func::Tan => math::tan(x),
+            Func::Tanh => math::tanh(x),
+            Func::Floor => x.floor(),
+            Func::Ceil => x.ceil(),
+            Func::Round => x.round_ties_even(),
+            Func::Sign => sign(x),
+            _ => return None,
+        })
+    }
+
+    /// Reduces a list of numbers to one value.
+    pub fn reduces(self) -> bool {
+        use Func::*;
+        matches!(
+            self,
+            Sum | Mean | Sd | Variance | Sem | Median | Quantile | N | Size | All | Any | Argmax | Argmin | Corr | Dot
+        )
+    }
+
+    pub fn apply(self, args: &[Value]) -> Result<Value, EvalError> {
+        let first = args.first().ok_or_else(|| EvalError::new(format!("{self} needs an argument")))?;
+        if self.pointwise(0.0).is_some() {
+            return self.map(first);
+        }
+        match self {
+            Func::Min | Func::Max if args.len() == 1 => {
+                let all = first.numbers()?;
+                let start = nonempty(self, &all)?;
+                Ok(Value::Number(all.iter().fold(start, |a, b| self.pick(a, *b))))
+            }
+            Func::Min | Func::Max => {
+                let mut acc = first.clone();
+                for next in &args[1..] {
+                    acc = self.zip(&acc, next)?;
+                }
+                Ok(acc)
+            }
+            Func::Clip => {
+                let low = Func::Max.zip(first, &args[1])?;
+                Func::Min.zip(&low, &args[2])
+            }
+            Func::Sum => Ok(Value::Number(first.numbers()?.iter().sum())),
+            Func::N => Ok(Value::Number(first.elements().len() as f64)),
+            Func::Size => Ok(Value::Number(match first {
+                Value::Mask(flags) => flags.iter().filter(|b| **b).count() as f64,
+                other => other.elements().len() as f64,
+            })),
+            Func::All => Ok(Value::Bool(first.numbers()?.iter().all(|v| *v != 0.0))),
+            Func::Any => Ok(Value::Bool(first.numbers()?.iter().any(|v| *v != 0.0))),
+            Func::Argmax | Func::Argmin => {
+                let all = first.numbers()?;
+                nonempty(self, &all)?;
+                let better = |a: f64, b: f64| if self == Func::Argmax { b > a } else { b < a };
+                let mut best = 0;
+                for (k, v) in all.iter().enumerate() {
+                    if better(all[best], *v) {
+                        best = k;
+                    }
+                }
+                Ok(Value::Number(best as f64))
+            }
+            Func::Quantile => {
+                let q = args[1].number()?;
+                if !(0.0..=1.0).contains(&q) {
+                    return Err(EvalError::new(format!("a quantile lies between 0 and 1, found {q}")));
+                }
+                Ok(Value::Number(quantile(&mut first.numbers()?, q, self)?))
+            }
+            Func::Median => Ok(Value::Number(quantile(&mut first.numbers()?, 0.5, self)?)),
+            Func::Corr | Func::Dot => {
+                let (x, y) = (first.numbers()?, args[1].numbers()?);
+                if x.len() != y.len() {
+                    return Err(EvalError::new(format!("{self} of lists of {} and {} values", x.len(), y.len())));
+                }
+                if self == Func::Dot {
+                    return Ok(Value::Number(x.iter().zip(&y).map(|(a, b)| a * b).sum()));
+                }
+                nonempty(self, &x)?;
+                let (mx, my) = (mean(&x), mean(&y));
+                let sxy: f64 = x.iter().zip(&y).map(|(a, b)| (a - mx) * (b - my)).sum();
+                let sxx: f64 = x.iter().map(|a| (a - mx) * (a - mx)).sum();
+                let syy: f64 = y.iter().map(|b| (b - my) * (b - my)).sum();
+                Ok(Value::Number(sxy / (sxx * syy).sqrt()))
+            }
+            Func::Subsets => {
+                let n = first.count()?;
+                if n > 16 {
+                    return Err(EvalError::new(format!("subsets({n}) would be 2^{n} masks; at most subsets(16)")));
+                }
+                let mask = |bits: u64| Value::Mask((0..n).map(|k| bits >> k & 1 == 1).collect());
+                Ok(Value::List((0..1_u64 << n).map(mask).collect()))
+            }
+            _ => {
+                // Mean, Sd, Variance, Sem
+                let all = first.numbers()?;
+                nonempty(self, &all)?;
+                let m = mean(&all);
+                if self == Func::Mean {
+                    return Ok(Value::Number(m));
+                }
+                // The sample variance; of one value it is 0 / 0, which is the honest answer.
+                let n = all.len() as f64;
+                let variance = all.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / (n - 1.0);
+                Ok(Value::Number(match self {
+                    Func::Variance => variance,
+                    Func::Sd => variance.sqrt(),
+                    _ => (variance / n).sqrt(),
+                }))
+            }
+        }
+    }
+
+    fn map(self, v: &Value) -> Result<Value, EvalError> {
+        match v {
+            Value::List(items) => Ok(Value::List(items.iter().map(|x| self.map(x)).collect::<Result<_, _>>()?)),
+            scalar => {
+                let x = scalar.number()?;
+                self.pointwise(x).map(Value::Number).ok_or_else(|| EvalError::new(format!("{self} of one number")))
+            }
+        }
+    }
+
+    fn pick(self, a: f64, b: f64) -> f64 {
+        if self == Func::Min { minimum(a, b) } else { maximum(a, b) }
+    }
+
+    fn zip(self, a: &Value, b: &Value) -> Result<Value, EvalError> {
+        match (a, b) {
+            (Value::List(x), Value::List(y)) if x.len() == y.len() => {
+                Ok(Value::List(x.iter().zip(y).map(|(p, q)| self.zip(p, q)).collect::<Result<_, _>>()?))
+            }
+            (Value::List(x), scalar) => {
+                Ok(Value::List(x.iter().map(|p| self.zip(p, scalar)).collect::<Result<_, _>>()?))
+            }
+            (scalar, Value::List(y)) => {
+                Ok(Value::List(y.iter().map(|q| self.zip(scalar, q)).collect::<Result<_, _>>()?))
+            }
+            _ => Ok(Value::Number(self.pick(a.number()?, b.number()?))),
+        }
+    }
+}
+
+/// `a < b ? a : b`: what one compare and one select give, the same in every back end (a NaN on the left loses).
+pub fn minimum(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// `a > b ? a : b`.
+pub fn maximum(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+/// -1, 0 or 1.
+pub fn sign(x: f64) -> f64 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        0.0
+    }
+}
+
+fn mean(all: &[f64]) -> f64 {
+    all.iter().sum::<f64>() / all.len() as f64
+}
+
+fn nonempty(func: Func, all: &[f64]) -> Result<f64, EvalError> {
+    all.first().copied().ok_or_else(|| EvalError::empty(format!("{func} over nothing")))
+}
+
+/// Linear interpolation between order statistics (Hyndman and Fan's type 7).
+fn quantile(all: &mut [f64], q: f64, func: Func) -> Result<f64, EvalError> {
+    nonempty(func, all)?;
+    all.sort_by(f64::total_cmp);
+    let position = q * (all.len() - 1) as f64;
+    let (low, high) = (position.floor() as usize, position.ceil() as usize);
+    Ok(all[low] + (all[high] - all[low]) * (position - position.floor()))
+}

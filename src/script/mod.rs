@@ -1,0 +1,266 @@
+//! The small language of values: what sizes, tables, sweeps and experiments are computed with.
+//!
+//! Lowering turns resolved expressions into [`Expr`] (units gone, names are slots); the same evaluator serves constants at
+//! compile time and experiments at run time, where a [`Host`] answers what only a run knows (statistics, rows, draws).
+//! It takes for granted that dimensions were checked; what is left to go wrong here is shapes, ranges and emptiness.
+
+mod eval;
+mod functions;
+mod value;
+
+pub use eval::{EvalError, Host, NoHost, eval};
+pub use functions::{Func, maximum, minimum, sign};
+pub use value::{Value, binary, unary};
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum UnaryOp {
+    Neg,
+    Not,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+}
+
+/// A distribution that an experiment or a network draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Distribution {
+    /// mean, standard deviation
+    Normal,
+    /// mean and standard deviation of the logarithm's exponential: `lognormal(median, sigma)`
+    Lognormal,
+    /// low, high
+    Uniform,
+    /// mean
+    Exponential,
+    /// shape, scale
+    Gamma,
+    /// probability; 1 or 0
+    Bernoulli,
+    /// mean; a count
+    Poisson,
+}
+
+impl Distribution {
+    pub const ALL: [Distribution; 7] = [
+        Distribution::Normal,
+        Distribution::Lognormal,
+        Distribution::Uniform,
+        Distribution::Exponential,
+        Distribution::Gamma,
+        Distribution::Bernoulli,
+        Distribution::Poisson,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Distribution::Normal => "normal",
+            Distribution::Lognormal => "lognormal",
+            Distribution::Uniform => "uniform",
+            Distribution::Exponential => "exponential",
+            Distribution::Gamma => "gamma",
+            Distribution::Bernoulli => "bernoulli",
+            Distribution::Poisson => "poisson",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Distribution> {
+        Distribution::ALL.into_iter().find(|d| d.name() == name)
+    }
+
+    pub fn arity(self) -> usize {
+        match self {
+            Distribution::Normal | Distribution::Lognormal | Distribution::Uniform | Distribution::Gamma => 2,
+            Distribution::Exponential | Distribution::Bernoulli | Distribution::Poisson => 1,
+        }
+    }
+
+    /// One draw from `stream` with evaluated arguments. The number of words taken may vary; streams are private to an element.
+    pub fn draw(self, stream: &mut crate::random::Stream, args: &[f64]) -> f64 {
+        let arg = |k: usize| args.get(k).copied().unwrap_or(f64::NAN);
+        match self {
+            Distribution::Normal => arg(0) + arg(1) * stream.normal(),
+            Distribution::Lognormal => arg(0) * crate::numerics::exp(arg(1) * stream.normal()),
+            Distribution::Uniform => arg(0) + (arg(1) - arg(0)) * stream.uniform(),
+            Distribution::Exponential => arg(0) * stream.exponential(),
+            Distribution::Gamma => arg(1) * stream.gamma(arg(0)),
+            Distribution::Bernoulli => f64::from(u8::from(stream.uniform() < arg(0))),
+            Distribution::Poisson => {
+                let mean = arg(0);
+                if mean >= 0.0 && mean.is_finite() { stream.poisson(mean) as f64 } else { f64::NAN }
+            }
+        }
+    }
+}
+
+/// Draws that give lists or masks; experiments only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ListDraw {
+    /// `choose(n)`: one of 0 .. n
+    Choose,
+    /// `permutation(n)`
+    Permutation,
+    /// `sample(n, k)` of a population of n cells: a mask
+    Sample,
+}
+
+/// A variable of an experiment: sweep and loop variables, lets, vars.
+pub type VarId = u32;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Expr {
+    Const(Value),
+    Var(VarId),
+    Unary(UnaryOp, Box<Expr>),
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `e in lo .. hi`, both ends counted.
+    In(Box<Expr>, Box<Expr>, Box<Expr>),
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    List(Vec<Expr>),
+    /// Tables: one value for each index, the body reading the index variables.
+    Table {
+        axes: Vec<(VarId, Expr)>,
+        body: Box<Expr>,
+    },
+    Call(Func, Vec<Expr>),
+    Draw {
+        distribution: Distribution,
+        args: Vec<Expr>,
+        site: u32,
+    },
+    ListDraw {
+        kind: ListDraw,
+        args: Vec<Expr>,
+        site: u32,
+    },
+    Index(Box<Expr>, Vec<Slot>),
+    /// Something only the run knows.
+    Query(Box<Query>),
+    /// An aggregate over the rows that `measure` wrote.
+    Rows(Box<RowQuery>),
+}
+
+impl Expr {
+    pub fn number(v: f64) -> Expr {
+        Expr::Const(Value::Number(v))
+    }
+
+    pub fn as_const(&self) -> Option<&Value> {
+        if let Expr::Const(v) = self { Some(v) } else { None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Slot {
+    At(Expr),
+    Range(Option<Expr>, Option<Expr>),
+}
+
+/// Cells of a population, by its position in the network and index slots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cells {
+    pub population: u32,
+    pub slots: Vec<Slot>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stat {
+    Rate,
+    Count,
+    CvIsi,
+    Fano,
+    Correlation,
+    Synchrony,
+    Active,
+    ActiveFraction,
+    FirstSpike,
+}
+
+impl Stat {
+    pub const ALL: [(&'static str, Stat); 9] = [
+        ("rate", Stat::Rate),
+        ("count", Stat::Count),
+        ("cv_isi", Stat::CvIsi),
+        ("fano", Stat::Fano),
+        ("correlation", Stat::Correlation),
+        ("synchrony", Stat::Synchrony),
+        ("active", Stat::Active),
+        ("active_fraction", Stat::ActiveFraction),
+        ("first_spike", Stat::FirstSpike),
+    ];
+
+    pub fn by_name(name: &str) -> Option<Stat> {
+        Stat::ALL.iter().find(|(n, _)| *n == name).map(|(_, s)| *s)
+    }
+}
+
+/// What `plot` draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlotKind {
+    Raster,
+    Trace,
+    Rate,
+    Isi,
+}
+
+/// When a statistic looks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Window {
+    Whole,
+    /// The latest window of that name; a part of it in ms from its start.
+    Named(String, Option<(Expr, Option<Expr>)>),
+    /// Run time in ms.
+    Interval(Expr, Option<Expr>),
+    /// The last so many ms.
+    Last(Expr),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Query {
+    /// A statistic of spikes, one value or one for each index along an axis.
+    Spikes { stat: Stat, of: Cells, window: Window, by: Option<u32>, bin: Option<Expr> },
+    /// An observable's values: now (one per cell), or over a window (time x cell, reduced by the function around it).
+    Trace { of: Cells, observable: u32, window: Option<Window> },
+    /// Weights of a projection as a list.
+    Weights { projection: u32 },
+    /// Synaptic events delivered so far.
+    SynapticEvents,
+    /// Run time in ms.
+    Time,
+}
+
+/// `mean(m where c by v)` over the rows of all runs. The condition and the grouped variable are read from the row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowQuery {
+    pub function: Func,
+    /// One or two measures (two for `corr`), each an expression over `RowVar`s named in `measures`.
+    pub measures: Vec<String>,
+    /// Variables of the row that `filter` and `value` read: slot in the evaluator and name in the row.
+    pub variables: Vec<(VarId, String)>,
+    /// What is aggregated; reads the measure through its variable.
+    pub value: Vec<Expr>,
+    pub filter: Option<Expr>,
+    pub by: Option<String>,
+}
+
+impl fmt::Display for Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

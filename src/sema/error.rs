@@ -1,0 +1,77 @@
+//! The codes of what an author can get wrong between the syntax and the run, and the diagnostics that several places raise.
+
+use crate::base::{Code, Diagnostic, Span};
+use crate::units::Dimension;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal;)*) => {
+        $(pub const $name: Code = Code($code);)*
+        /// Every code of this room.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    FILE_NOT_FOUND = "E0101";
+    IMPORT_CYCLE = "E0102";
+    OUTSIDE_PROJECT = "E0103";
+    NOT_UTF8 = "E0104";
+    NOT_IN_MODULE = "E0105";
+    UNREADABLE = "E0106";
+    DATA_FILE = "E0107";
+    UNKNOWN_NAME = "E0201";
+    NAME_TAKEN = "E0202";
+    WRONG_THING = "E0203";
+    UNKNOWN_MEMBER = "E0204";
+    UNKNOWN_ARGUMENT = "E0205";
+    UNBOUND_PARAM = "E0206";
+    ARGUMENT_COUNT = "E0207";
+    CYCLIC_DEFINITION = "E0208";
+    NOT_HERE = "E0209";
+    UNKNOWN_UNIT = "E0301";
+    DIMENSION_MISMATCH = "E0302";
+    EQUATION_DIMENSION = "E0303";
+    FUNCTION_DIMENSION = "E0304";
+    BINDING_DIMENSION = "E0305";
+    WEIGHT_DIMENSION = "E0306";
+    EXPONENT = "E0307";
+    KIND_MISMATCH = "E0308";
+    MISSING_UNIT = "E0309";
+    LITERAL_RANGE = "E0310";
+    UNKNOWN_DIMENSION = "E0311";
+    UNKNOWN_STATE = "E0401";
+    SECOND_EQUATION = "E0402";
+    RECEPTOR_NOT_LINEAR = "E0403";
+    UNKNOWN_METHOD = "E0404";
+    ASSIGN_TARGET = "E0405";
+    SOURCE_MODEL = "E0406";
+    NO_RESET = "W0407";
+    XI_PLACE = "E0408";
+    SECOND_SPIKE_RULE = "E0409";
+    CONNECT_RULE = "E0501";
+    RECEPTOR_CHOICE = "E0502";
+    NO_WEIGHT = "E0503";
+    NO_DELAY = "E0504";
+    NOT_SETTABLE = "E0601";
+    UNKNOWN_WINDOW = "E0602";
+    STATISTIC_TARGET = "E0603";
+    NOT_YET = "E0901";
+}
+
+/// "voltage (mV)", "a number".
+pub fn dimension_words(dim: Dimension) -> String {
+    if dim.is_number() {
+        "a number".to_string()
+    } else {
+        let name = dim.to_string();
+        let unit = dim.typical_unit();
+        if name == unit { name } else { format!("{name} ({unit})") }
+    }
+}
+
+/// A construct of the language that this version parses and formats, but gives no meaning yet.
+pub fn not_yet(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(NOT_YET, format!("{what} has no meaning in this version yet"))
+        .label(span, "parsed, but can't be compiled")
+        .help("`nsmc explain E0901` lists what this version compiles")
+}

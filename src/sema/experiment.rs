@@ -1,0 +1,561 @@
+//! Experiments: statements in the order of time, in the scope of their network.
+
+use super::error::*;
+use super::scope::{Entity, ScopeId};
+use super::{Cx, Place, Sema};
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, BinaryOp, Kind, NetworkId, Plot, Record, Stmt, StmtKind, Type, ValueKind};
+use crate::script::PlotKind;
+use crate::syntax::ast;
+use crate::units::Dimension;
+use std::collections::BTreeMap;
+
+/// What the statements of one experiment have in common while they are resolved.
+struct Flow {
+    network: NetworkId,
+    records: Vec<Record>,
+    plots: Vec<Plot>,
+    /// Loop and sweep variables by name: the columns of the rows.
+    variables: BTreeMap<String, hir::ValueId>,
+    measures: BTreeMap<String, Type>,
+    windows: Vec<(String, Span)>,
+}
+
+impl Sema<'_> {
+    pub(super) fn resolve_experiment(&mut self, e: &ast::Experiment, file_scope: ScopeId) {
+        let errors = self.diags.error_count();
+        let Some(network) = self.experiment_network(&e.of, file_scope) else { return };
+        let scope = self.new_scope(Some(self.network_scopes[network.0 as usize]));
+        // The experiment's own file may import more than the network's.
+        for (name, entity) in self.scopes[file_scope.0].names.clone() {
+            if self.lookup(scope, &name).is_none() {
+                self.scopes[scope.0].names.insert(name, entity);
+            }
+        }
+        let place = Place::Experiment(network);
+        let cx = Cx { scope, place: &place };
+        let mut flow = Flow {
+            network,
+            records: Vec::new(),
+            plots: Vec::new(),
+            variables: BTreeMap::new(),
+            measures: BTreeMap::new(),
+            windows: Vec::new(),
+        };
+        let mut out = hir::Experiment {
+            name: e.name.text.clone(),
+            span: e.name.span,
+            network,
+            args: Vec::new(),
+            names: Vec::new(),
+            seeds: None,
+            sweeps: Vec::new(),
+            records: Vec::new(),
+            plots: Vec::new(),
+            body: Vec::new(),
+            conclude: Vec::new(),
+            curves: Vec::new(),
+            broken: false,
+        };
+        // Declarations hold wherever they stand.
+        for item in &e.body {
+            match &item.kind {
+                ast::ExperimentKind::Param(list) => out.names.extend(self.declare_params(list, scope, &Place::Constant)),
+                ast::ExperimentKind::Labels(l) => self.declare_labels(l, scope),
+                ast::ExperimentKind::Environment { name, .. } => self.unsupported(name, "an environment", scope),
+                _ => {}
+            }
+        }
+        let constant = Place::Constant;
+        for item in &e.body {
+            match &item.kind {
+                ast::ExperimentKind::Sweep(l) => {
+                    let loops = self.loops(std::slice::from_ref(l), scope, &constant);
+                    for l in &loops {
+                        flow.variables.insert(self.program.value(l.variable).name.clone(), l.variable);
+                    }
+                    out.sweeps.extend(loops);
+                }
+                ast::ExperimentKind::Seeds(n) => {
+                    out.seeds = Some(self.number(n, Cx { scope, place: &constant }, Dimension::NUMBER));
+                }
+                _ => {}
+            }
+        }
+        out.args = self.bind_network(network, &e.of, Cx { scope, place: &constant });
+        for item in &e.body {
+            match &item.kind {
+                ast::ExperimentKind::Stmt(s) => self.statement(s, item.span, cx, &mut flow, &mut out.body),
+                ast::ExperimentKind::Record { what, of, every } => self.record(what, of, every.as_ref(), cx, &mut flow),
+                ast::ExperimentKind::Plot(p) => self.plot(p, item.span, cx, &mut flow),
+                _ => {}
+            }
+        }
+        for item in &e.body {
+            if let ast::ExperimentKind::Conclude(items) = &item.kind {
+                self.conclude(items, scope, &mut flow, &mut out);
+            }
+        }
+        out.records = flow.records;
+        out.plots = flow.plots;
+        out.broken = self.diags.error_count() > errors;
+        self.program.experiments.push(out);
+    }
+
+    fn experiment_network(&mut self, of: &ast::Instance, scope: ScopeId) -> Option<NetworkId> {
+        let (head, rest) = of.path.names.split_first()?;
+        let Some(mut entity) = self.lookup(scope, &head.text) else {
+            let networks: Vec<String> = self
+                .visible(scope)
+                .into_iter()
+                .filter(|n| matches!(self.lookup(scope, n), Some(Entity::Network(_))))
+                .collect();
+            let near = did_you_mean(&head.text, networks.iter().map(String::as_str));
+            self.diags.push(
+                Diagnostic::error(UNKNOWN_NAME, format!("there is no network `{}` here", head.text))
+                    .label(head.span, "not found")
+                    .maybe_help(near.map(|n| format!("did you mean `{n}`?"))),
+            );
+            return None;
+        };
+        for name in rest {
+            entity = self.member_of(&entity, name)?;
+        }
+        match entity {
+            Entity::Network(n) => Some(n),
+            Entity::Poison | Entity::Unsupported(_) => None,
+            other => {
+                self.diags.push(
+                    Diagnostic::error(WRONG_THING, format!("an experiment is `of` a network; this is {}", other.words()))
+                        .label(of.path.span, "not a network"),
+                );
+                None
+            }
+        }
+    }
+
+    fn statements(&mut self, block: &ast::Block, scope: ScopeId, place: &Place, flow: &mut Flow) -> Vec<Stmt> {
+        let cx = Cx { scope, place };
+        let mut out = Vec::new();
+        for s in &block.stmts {
+            self.statement(&s.kind, s.span, cx, flow, &mut out);
+        }
+        out
+    }
+
+    fn statement(&mut self, s: &ast::StmtKind, span: Span, cx: Cx, flow: &mut Flow, out: &mut Vec<Stmt>) {
+        let mut push = |kind| out.push(Stmt { kind, span });
+        match s {
+            ast::StmtKind::Simulate { time, window } => {
+                let time = self.number(time, cx, Dimension::TIME);
+                if let Some(w) = window {
+                    // One name may mark several windows: the latest holds. Its second declaration is no clash.
+                    if !flow.windows.iter().any(|(n, _)| *n == w.text) {
+                        flow.windows.push((w.text.clone(), w.span));
+                        let root = self.experiment_scope(cx.scope, flow.network);
+                        self.declare(root, w, Entity::Window);
+                    }
+                }
+                push(StmtKind::Simulate { time, window: window.as_ref().map(|w| w.text.clone()) });
+            }
+            ast::StmtKind::Set(set) => self.set(set, cx, &mut push),
+            ast::StmtKind::Let(l) => {
+                if !matches!(l.params, ast::LetParams::None) {
+                    // A table or function is declared and stays one: it reads no run.
+                    let id = self.declare_let(l, cx.scope, cx.place.clone());
+                    self.ensure(id);
+                    if !matches!(self.program.value(id).kind, ValueKind::Table { .. }) {
+                        return;
+                    }
+                    let def = self.program.value(id).clone();
+                    if let ValueKind::Table { axes, value } = def.kind {
+                        self.program.values[id.0 as usize].kind = ValueKind::Variable;
+                        push(StmtKind::Fill { variable: id, axes, value });
+                    }
+                    return;
+                }
+                let value = self.expr(&l.value, cx, None);
+                let ty = Type { dim: Some(value.ty.dimension()), ..value.ty };
+                let id = self.new_value(&l.name, ty, ValueKind::Variable);
+                self.declare(cx.scope, &l.name, Entity::Value(id));
+                push(StmtKind::Assign { variable: id, slots: Vec::new(), op: None, value });
+            }
+            ast::StmtKind::Var { name, axes, value } => {
+                let (axes, inner) = match axes {
+                    Some(axes) => self.table_axes(axes, cx),
+                    None => (Vec::new(), cx.scope),
+                };
+                let value = self.expr(value, Cx { scope: inner, place: cx.place }, None);
+                let rank = value.ty.rank + axes.len() as u8;
+                let ty = Type { dim: Some(value.ty.dimension()), ..value.ty }.with_rank(rank);
+                let id = self.new_value(name, ty, ValueKind::Variable);
+                self.declare(cx.scope, name, Entity::Value(id));
+                push(StmtKind::Fill { variable: id, axes, value });
+            }
+            ast::StmtKind::Assign { target, op, value } => self.assign(target, *op, value, cx, &mut push),
+            ast::StmtKind::For { loops, body } => {
+                let inner = self.new_scope(Some(cx.scope));
+                let loops = self.loops(loops, inner, cx.place);
+                for l in &loops {
+                    let name = self.program.value(l.variable).name.clone();
+                    flow.variables.entry(name).or_insert(l.variable);
+                }
+                let body = self.statements(body, inner, cx.place, flow);
+                push(StmtKind::For { loops, body });
+            }
+            ast::StmtKind::Repeat { times, until, body } => {
+                let times = self.number(times, cx, Dimension::NUMBER);
+                let until = until.as_ref().map(|u| self.condition(u, cx));
+                let inner = self.new_scope(Some(cx.scope));
+                let body = self.statements(body, inner, cx.place, flow);
+                push(StmtKind::Repeat { times, until, body });
+            }
+            ast::StmtKind::If(i) => {
+                let kind = self.stmt_if(i, cx, flow);
+                push(kind);
+            }
+            ast::StmtKind::Expect(e) => {
+                let kind = self.expect(e, cx);
+                push(kind);
+            }
+            ast::StmtKind::Measure { name, value } => {
+                let value = self.expr(value, cx, None);
+                if value.ty.rank > 0 || value.ty.kind == Kind::Mask {
+                    self.diags.push(
+                        Diagnostic::error(KIND_MISMATCH, "`measure` writes one value")
+                            .label(value.span, "a list")
+                            .help("measure its elements in a loop, or an aggregate of it"),
+                    );
+                }
+                let old = flow.measures.insert(name.text.clone(), value.ty);
+                if let Some(old) = old
+                    && value.ty.kind != Kind::Unknown
+                    && old.kind != Kind::Unknown
+                    && old.dimension() != value.ty.dimension()
+                {
+                    self.diags.push(
+                        Diagnostic::error(
+                            DIMENSION_MISMATCH,
+                            format!("`{}` was measured as {} before", name.text, dimension_words(old.dimension())),
+                        )
+                        .label(value.span, dimension_words(value.ty.dimension())),
+                    );
+                }
+                push(StmtKind::Measure { name: name.text.clone(), value });
+            }
+            ast::StmtKind::Broken => {}
+            ast::StmtKind::Deliver(_) | ast::StmtKind::RemoveWhen(_) => self.diags.push(
+                Diagnostic::error(NOT_HERE, "this statement belongs to a plasticity rule").label(span, "not in an experiment"),
+            ),
+            ast::StmtKind::Update { .. } => self.diags.push(not_yet("`update`", span)),
+            ast::StmtKind::Downscale { .. } => self.diags.push(not_yet("`downscale`", span)),
+            ast::StmtKind::Switch(_) => self.diags.push(not_yet("`plasticity on` and `off`", span)),
+            ast::StmtKind::Reset { .. } => self.diags.push(not_yet("`reset`", span)),
+            ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
+            ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
+            ast::StmtKind::Emit { .. } => self.diags.push(not_yet("`emit`", span)),
+        }
+    }
+
+    /// The outermost scope of the experiment that `scope` belongs to.
+    fn experiment_scope(&self, scope: ScopeId, network: NetworkId) -> ScopeId {
+        let top = self.network_scopes[network.0 as usize];
+        let mut here = scope;
+        while let Some(parent) = self.scopes[here.0].parent {
+            if parent == top {
+                break;
+            }
+            here = parent;
+        }
+        here
+    }
+
+    fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+        let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
+        let Some(s) = self.select(&set.target, cx) else {
+            self.expr(&set.value, cx, None);
+            return;
+        };
+        let p = self.population_of(&s).clone();
+        let names = self.model_names(p.model);
+        let settable: Vec<&(String, hir::ValueId)> = names
+            .iter()
+            .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Input | ValueKind::Param { .. }))
+            .collect();
+        let found = s.member.as_ref().and_then(|m| settable.iter().find(|(n, _)| *n == m.text).map(|(_, v)| *v));
+        let Some(v) = found else {
+            if !self.program.model(p.model).broken {
+                let all: Vec<&str> = settable.iter().map(|(n, _)| n.as_str()).collect();
+                let near = s.member.as_ref().and_then(|m| did_you_mean(&m.text, all.iter().copied()));
+                let help = near.map_or_else(
+                    || if all.is_empty() { "it has neither".to_string() } else { format!("it has {}", all.join(", ")) },
+                    |n| format!("did you mean `{n}`?"),
+                );
+                self.diags.push(
+                    Diagnostic::error(NOT_SETTABLE, format!("`set` writes an input or a param of `{}`", p.name))
+                        .label(set.target.span, "not one")
+                        .help(help),
+                );
+            }
+            self.expr(&set.value, cx, None);
+            return;
+        };
+        let ty = self.program.value(v).ty;
+        let scale = set.op == ast::AssignOp::Multiply;
+        let dim = if scale { Dimension::NUMBER } else { ty.dimension() };
+        let value = self.expr(&set.value, cx, Some(dim));
+        let name = s.member.as_ref().map(|m| m.text.clone()).unwrap_or_default();
+        if !matches!(value.ty.kind, Kind::Number | Kind::Unknown) {
+            self.scalar(&value);
+        }
+        let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
+        self.fits(&value, dim, DIMENSION_MISMATCH, &why);
+        let op = match set.op {
+            ast::AssignOp::Add => Some(BinaryOp::Add),
+            ast::AssignOp::Subtract => Some(BinaryOp::Sub),
+            ast::AssignOp::Multiply => Some(BinaryOp::Mul),
+            ast::AssignOp::Divide => Some(BinaryOp::Div),
+            ast::AssignOp::Set => None,
+        };
+        push(StmtKind::Set { target: s.cells, name, op, value, lasting });
+    }
+
+    fn assign(&mut self, target: &ast::Expr, op: ast::AssignOp, value: &ast::Expr, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+        let (name, slots, span): (&str, &[ast::Slot], Span) = match &target.kind {
+            ast::ExprKind::Name(n) => (n, &[], target.span),
+            ast::ExprKind::Index(base, slots) => match &base.kind {
+                ast::ExprKind::Name(n) => (n, slots, base.span),
+                _ => ("", &[], target.span),
+            },
+            _ => ("", &[], target.span),
+        };
+        let variable = match self.lookup(cx.scope, name) {
+            Some(Entity::Value(v)) if matches!(self.program.value(v).kind, ValueKind::Variable) => v,
+            Some(Entity::Poison) => return,
+            _ => {
+                self.diags.push(
+                    Diagnostic::error(ASSIGN_TARGET, "only a `var` of the experiment can be assigned")
+                        .label(span, "not a variable")
+                        .help("declare it: `var x = 0`; a circuit's inputs and params are written with `set`"),
+                );
+                self.expr(value, cx, None);
+                return;
+            }
+        };
+        let ty = self.program.value(variable).ty;
+        let mut out_slots = Vec::new();
+        for s in slots {
+            match s {
+                ast::Slot::At(e) => out_slots.push(self.number(e, cx, Dimension::NUMBER)),
+                ast::Slot::Range(..) => {
+                    self.diags.push(Diagnostic::error(ASSIGN_TARGET, "one element at a time is assigned").label(span, "a range"));
+                    return;
+                }
+            }
+        }
+        let by_number = matches!(op, ast::AssignOp::Multiply | ast::AssignOp::Divide);
+        let dim = if by_number { Dimension::NUMBER } else { ty.dimension() };
+        let value = self.expr(value, cx, Some(dim));
+        let why = format!("`{name}` is {}", dimension_words(ty.dimension()));
+        self.fits(&value, dim, DIMENSION_MISMATCH, &why);
+        let op = match op {
+            ast::AssignOp::Set => None,
+            ast::AssignOp::Add => Some(BinaryOp::Add),
+            ast::AssignOp::Subtract => Some(BinaryOp::Sub),
+            ast::AssignOp::Multiply => Some(BinaryOp::Mul),
+            ast::AssignOp::Divide => Some(BinaryOp::Div),
+        };
+        push(StmtKind::Assign { variable, slots: out_slots, op, value });
+    }
+
+    fn stmt_if(&mut self, i: &ast::StmtIf, cx: Cx, flow: &mut Flow) -> StmtKind {
+        let condition = self.condition(&i.condition, cx);
+        let inner = self.new_scope(Some(cx.scope));
+        let then = self.statements(&i.then, inner, cx.place, flow);
+        let otherwise = match &i.otherwise {
+            None => Vec::new(),
+            Some(ast::StmtElse::Block(b)) => {
+                let inner = self.new_scope(Some(cx.scope));
+                self.statements(b, inner, cx.place, flow)
+            }
+            Some(ast::StmtElse::If(next)) => {
+                let kind = self.stmt_if(next, cx, flow);
+                vec![Stmt { kind, span: next.condition.span }]
+            }
+        };
+        StmtKind::If { condition, then, otherwise }
+    }
+
+    fn expect(&mut self, e: &ast::Expect, cx: Cx) -> StmtKind {
+        let condition = self.condition(&e.condition, cx);
+        if condition.ty.kind == Kind::Mask || condition.ty.rank > 0 {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, "an expectation is one condition")
+                    .label(condition.span, "a list of them")
+                    .help("write all(...) or any(...)"),
+            );
+        }
+        let within = e.within.as_ref().map(|w| {
+            // `within 5 %` is relative, `within 2 ms` absolute: the unit says which.
+            let relative = matches!(&w.kind, ast::ExprKind::Number { unit: Some(u), .. } if u.text == "%");
+            let dim = if relative { Dimension::NUMBER } else { self.compared_dimension(&condition) };
+            (self.number(w, cx, dim), relative)
+        });
+        if within.is_some() && !matches!(&condition.kind, hir::ExprKind::Binary(BinaryOp::Eq, ..)) {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, "`within` goes with `==`").label(condition.span, "not an equality"),
+            );
+        }
+        let text = self.sources.snippet(e.condition.span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = match &e.within {
+            Some(w) => format!("{text} within {}", self.sources.snippet(w.span)),
+            None => text,
+        };
+        StmtKind::Expect { condition, within, text }
+    }
+
+    fn compared_dimension(&self, condition: &hir::Expr) -> Dimension {
+        match &condition.kind {
+            hir::ExprKind::Binary(_, a, b) => a.ty.dim.or(b.ty.dim).unwrap_or(Dimension::NUMBER),
+            _ => Dimension::NUMBER,
+        }
+    }
+
+    fn record(&mut self, what: &[ast::Name], of: &[ast::Expr], every: Option<&ast::Expr>, cx: Cx, flow: &mut Flow) {
+        let every = every.map(|e| self.number(e, cx, Dimension::TIME));
+        for target in of {
+            for name in what {
+                if name.text == "spikes" {
+                    if let Some(cells) = self.cells(target, cx) {
+                        flow.records.push(Record::Spikes(cells));
+                    }
+                    continue;
+                }
+                let Some(s) = self.select(target, cx) else { continue };
+                if let Some(member) = &s.member {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_MEMBER, "cells are expected after `of`")
+                            .label(member.span, "a member of their model")
+                            .help(format!("write `record {} of ...` with the cells alone", name.text)),
+                    );
+                    continue;
+                }
+                if self.observable(&s, name).is_some() {
+                    flow.records.push(Record::Observable {
+                        of: s.cells,
+                        name: name.text.clone(),
+                        every: every.clone(),
+                        span: name.span,
+                    });
+                }
+            }
+        }
+    }
+
+    fn plot(&mut self, p: &ast::Plot, span: Span, cx: Cx, flow: &mut Flow) {
+        let kind = match p.kind.text.as_str() {
+            "raster" => PlotKind::Raster,
+            "trace" => PlotKind::Trace,
+            "rate" => PlotKind::Rate,
+            "isi" => PlotKind::Isi,
+            "weights" | "phases" => {
+                self.diags.push(not_yet("this plot", p.kind.span));
+                return;
+            }
+            other => {
+                let near = did_you_mean(other, ["raster", "trace", "rate", "isi"]);
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
+                        .label(p.kind.span, "not known")
+                        .help(near.map_or("plots are raster, trace, rate, isi, and curve in `conclude`".to_string(), |n| {
+                            format!("did you mean `{n}`?")
+                        })),
+                );
+                return;
+            }
+        };
+        let mut of = Vec::new();
+        for arg in &p.of {
+            let Some(s) = self.select(&arg.value, cx) else { continue };
+            match (&s.member, kind) {
+                (Some(m), PlotKind::Trace) => {
+                    let m = m.clone();
+                    if self.observable(&s, &m).is_some() {
+                        of.push((s.cells, Some(m.text)));
+                    }
+                }
+                (None, PlotKind::Trace) => self.diags.push(
+                    Diagnostic::error(WRONG_THING, "a trace is of a state").label(arg.span, "cells alone").help("write E.V"),
+                ),
+                _ => {
+                    if let Some(cells) = self.cells(&arg.value, cx) {
+                        of.push((cells, None));
+                    }
+                }
+            }
+        }
+        flow.plots.push(Plot { kind, of, span });
+    }
+
+    fn conclude(&mut self, items: &[ast::Documented<ast::ConcludeKind>], scope: ScopeId, flow: &mut Flow, out: &mut hir::Experiment) {
+        let inner = self.new_scope(Some(scope));
+        let place = Place::Conclude(flow.network);
+        let cx = Cx { scope: inner, place: &place };
+        for (name, ty) in flow.measures.clone() {
+            let name = ast::Name { text: name, span: out.span };
+            let ty = Type { dim: Some(ty.dimension()), ..ty };
+            let id = self.new_value(&name, ty, ValueKind::Measure);
+            if self.lookup(inner, &name.text).is_none() {
+                self.declare(inner, &name, Entity::Value(id));
+            }
+        }
+        for (name, id) in &flow.variables {
+            if self.lookup(inner, name).is_none() {
+                self.scopes[inner.0].names.insert(name.clone(), Entity::Value(*id));
+            }
+        }
+        let seed = ast::Name { text: "seed".to_string(), span: out.span };
+        if self.lookup(inner, "seed").is_none() {
+            let id = self.new_value(&seed, Type::NUMBER, ValueKind::Variable);
+            self.declare(inner, &seed, Entity::Value(id));
+            out.names.push(id);
+        }
+        for item in items {
+            match &item.kind {
+                ast::ConcludeKind::Let(l) => {
+                    let value = self.expr(&l.value, cx, None);
+                    let ty = Type { dim: Some(value.ty.dimension()), ..value.ty };
+                    let id = self.new_value(&l.name, ty, ValueKind::Variable);
+                    self.declare(inner, &l.name, Entity::Value(id));
+                    let kind = StmtKind::Assign { variable: id, slots: Vec::new(), op: None, value };
+                    out.conclude.push(Stmt { kind, span: item.span });
+                }
+                ast::ConcludeKind::Expect(e) => {
+                    let kind = self.expect(e, cx);
+                    out.conclude.push(Stmt { kind, span: item.span });
+                }
+                ast::ConcludeKind::Plot(p) => {
+                    if p.kind.text != "curve" {
+                        self.diags.push(
+                            Diagnostic::error(NOT_HERE, "`conclude` plots curves over rows")
+                                .label(p.kind.span, "belongs before `conclude`"),
+                        );
+                        continue;
+                    }
+                    for arg in &p.of {
+                        let e = self.expr(&arg.value, cx, None);
+                        if !matches!(&e.kind, hir::ExprKind::Rows { by: Some(_), .. } | hir::ExprKind::Error) {
+                            self.diags.push(
+                                Diagnostic::error(KIND_MISMATCH, "a curve is an aggregate `by` a variable")
+                                    .label(arg.span, "such as mean(m by coherence)"),
+                            );
+                            continue;
+                        }
+                        out.curves.push((e, arg.span));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,1090 @@
+//! Expressions: names to ids, dimensions inferred and checked on the way.
+
+use super::error::*;
+use super::scope::Entity;
+use super::{Cx, Pending, Place, Sema};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, BinaryOp, Expr, ExprKind, Kind, Side, Slot, Type, UnaryOp, ValueId, ValueKind};
+use crate::script::{Distribution, Func, ListDraw, Stat, Value};
+use crate::syntax::ast;
+use crate::units::{self, Dimension};
+
+impl Sema<'_> {
+    /// Resolves a declared let, param or state that was not needed before now.
+    pub(super) fn ensure(&mut self, id: ValueId) {
+        if self.resolving.contains(&id) {
+            let def = self.program.value(id);
+            let (name, span) = (def.name.clone(), def.span);
+            let start = self.resolving.iter().position(|v| *v == id).unwrap_or(0);
+            let chain: Vec<String> =
+                self.resolving[start..].iter().map(|v| self.program.value(*v).name.clone()).chain([name.clone()]).collect();
+            self.diags.push(
+                Diagnostic::error(CYCLIC_DEFINITION, format!("`{name}` is defined by itself"))
+                    .label(span, format!("{} needs itself", chain.join(" needs ")))
+                    .help("give one of them a value that does not depend on the others"),
+            );
+            return;
+        }
+        let Some((pending, scope, place)) = self.pending.remove(&id) else { return };
+        self.resolving.push(id);
+        let cx = Cx { scope, place: &place };
+        let (ty, kind) = match &pending {
+            Pending::Let(l) => self.resolve_let(l, cx),
+            Pending::Param(b) => self.resolve_param(b, cx),
+            Pending::State(b) => self.resolve_state(b, cx),
+            Pending::Output(e) => {
+                let value = self.expr(e, cx, None);
+                (value.ty, ValueKind::Output(value))
+            }
+        };
+        let def = &mut self.program.values[id.0 as usize];
+        def.ty = ty;
+        def.kind = kind;
+        self.resolving.pop();
+    }
+
+    fn resolve_let(&mut self, l: &ast::Let, cx: Cx) -> (Type, ValueKind) {
+        match &l.params {
+            ast::LetParams::None => {
+                let value = self.expr(&l.value, cx, None);
+                (value.ty, ValueKind::Let(value))
+            }
+            ast::LetParams::Function(formals) => {
+                let scope = self.new_scope(Some(cx.scope));
+                let mut ids = Vec::new();
+                for f in formals {
+                    let dim = f.dim.as_ref().map_or(Dimension::NUMBER, |d| self.dimension(d));
+                    let id = self.new_value(&f.name, Type::quantity(dim), ValueKind::Formal);
+                    self.declare_formal(scope, &f.name, id);
+                    ids.push(id);
+                }
+                let value = self.expr(&l.value, Cx { scope, place: cx.place }, None);
+                (value.ty, ValueKind::Function { formals: ids, value })
+            }
+            ast::LetParams::Table(axes) => {
+                let (axes, scope) = self.table_axes(axes, cx);
+                let value = self.expr(&l.value, Cx { scope, place: cx.place }, None);
+                let named = axes.iter().filter(|a| a.variable.is_some()).count() as u8;
+                // Without named axes the right side is the table itself; with them it is one element.
+                let rank = if named > 0 { value.ty.rank + axes.len() as u8 } else { value.ty.rank.max(axes.len() as u8) };
+                (value.ty.with_rank(rank), ValueKind::Table { axes, value })
+            }
+        }
+    }
+
+    pub(super) fn table_axes(&mut self, axes: &[ast::Axis], cx: Cx) -> (Vec<hir::TableAxis>, super::ScopeId) {
+        let scope = self.new_scope(Some(cx.scope));
+        let mut out = Vec::new();
+        for axis in axes {
+            let size = match self.labels_size(&axis.size, cx) {
+                Some(size) => size,
+                None => self.number(&axis.size, cx, Dimension::NUMBER),
+            };
+            let variable = axis.name.as_ref().map(|name| {
+                let id = self.new_value(name, Type::NUMBER, ValueKind::Variable);
+                self.declare(scope, name, Entity::Value(id));
+                id
+            });
+            out.push(hir::TableAxis { variable, size });
+        }
+        (out, scope)
+    }
+
+    /// The number of labels, where a size names a set of them.
+    pub(super) fn labels_size(&mut self, e: &ast::Expr, cx: Cx) -> Option<Expr> {
+        let ast::ExprKind::Name(name) = &e.kind else { return None };
+        match self.lookup(cx.scope, name)? {
+            Entity::Labels(ids) => Some(Expr {
+                kind: ExprKind::Const(Value::Number(ids.len() as f64)),
+                span: e.span,
+                ty: Type::NUMBER,
+            }),
+            _ => None,
+        }
+    }
+
+    fn resolve_param(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
+        let declared = b.dim.as_ref().map(|d| self.dimension(d));
+        let default = b.value.as_ref().map(|v| self.expr(v, cx, declared));
+        if let (Some(dim), Some(d)) = (declared, &default) {
+            self.fits(d, dim, BINDING_DIMENSION, &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)));
+        }
+        let ty = match (declared, &default) {
+            (Some(dim), d) => Type::quantity(dim).with_rank(d.as_ref().map_or(0, |d| d.ty.rank)),
+            // `param n = 0` without a place that asks for a dimension is a number.
+            (None, Some(d)) => Type { dim: Some(d.ty.dimension()), ..d.ty },
+            (None, None) => {
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_DIMENSION, format!("the dimension of `{}` is not known", b.name.text))
+                        .label(b.name.span, "no default and no dimension")
+                        .help(format!("declare it: `param {}: voltage`, or give it a default", b.name.text)),
+                );
+                Type::UNKNOWN
+            }
+        };
+        let bounds = b.bounds.as_ref().map(|(lo, hi)| {
+            let dim = ty.dimension();
+            (self.number(lo, cx, dim), self.number(hi, cx, dim))
+        });
+        (ty, ValueKind::Param { default, bounds })
+    }
+
+    fn resolve_state(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
+        let declared = b.dim.as_ref().map(|d| self.dimension(d));
+        let initial = match &b.value {
+            Some(v) => self.expr(v, cx, declared),
+            None if declared.is_some() => {
+                Expr { kind: ExprKind::Const(Value::Number(0.0)), span: b.name.span, ty: Type { dim: None, ..Type::NUMBER } }
+            }
+            None => {
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_DIMENSION, format!("the dimension of state `{}` is not known", b.name.text))
+                        .label(b.name.span, "no initial value and no dimension")
+                        .help(format!("write its initial value: `state {} = 0 mV`", b.name.text)),
+                );
+                self.error_expr(b.name.span)
+            }
+        };
+        if let Some(dim) = declared {
+            self.fits(&initial, dim, BINDING_DIMENSION, &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)));
+        }
+        if initial.ty.rank > 0 {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, format!("state `{}` starts as a list", b.name.text))
+                    .label(initial.span, "a state is one number per neuron"),
+            );
+        }
+        let dim = declared.or(initial.ty.dim).unwrap_or(Dimension::NUMBER);
+        (Type::quantity(dim), ValueKind::State { initial })
+    }
+
+    /// A dimension written by names: `voltage/time`.
+    pub(super) fn dimension(&mut self, d: &ast::Dim) -> Dimension {
+        let mut out = Dimension::NUMBER;
+        for f in &d.factors {
+            let base = if f.name.text == "1" { Some(Dimension::NUMBER) } else { Dimension::by_name(&f.name.text) };
+            let Some(base) = base else {
+                let near = crate::base::diag::did_you_mean(&f.name.text, Dimension::names());
+                let help = match near {
+                    Some(n) => format!("did you mean `{n}`?"),
+                    None => format!("dimensions are {}", Dimension::names().collect::<Vec<_>>().join(", ")),
+                };
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_DIMENSION, format!("there is no dimension `{}`", f.name.text))
+                        .label(f.name.span, "not known")
+                        .help(help),
+                );
+                return Dimension::NUMBER;
+            };
+            let power = f.power.as_deref().unwrap_or("1");
+            let halves = power.parse::<f64>().ok().map(|p| p * 2.0).filter(|h| *h == h.trunc() && h.abs() <= 32.0);
+            let raised = halves.and_then(|h| base.pow(h as i32, 2));
+            let Some(raised) = raised else {
+                self.diags.push(
+                    Diagnostic::error(EXPONENT, format!("the power `{power}` of a dimension is not a whole or half number"))
+                        .label(f.name.span, "raised to it"),
+                );
+                return Dimension::NUMBER;
+            };
+            out = if f.divided { out / raised } else { out * raised };
+        }
+        out
+    }
+
+    pub(super) fn error_expr(&self, span: Span) -> Expr {
+        Expr { kind: ExprKind::Error, span, ty: Type::UNKNOWN }
+    }
+
+    /// An expression that must be one number of the given dimension.
+    pub(super) fn number(&mut self, e: &ast::Expr, cx: Cx, dim: Dimension) -> Expr {
+        let out = self.expr(e, cx, Some(dim));
+        if self.scalar(&out) {
+            self.fits(&out, dim, DIMENSION_MISMATCH, &format!("{} is expected here", dimension_words(dim)));
+        }
+        out
+    }
+
+    /// Reports lists and texts where a number is needed; false if it reported or knows nothing.
+    pub(super) fn scalar(&mut self, e: &Expr) -> bool {
+        match (e.ty.kind, e.ty.rank) {
+            (Kind::Unknown, _) => false,
+            (Kind::Number, 0) => true,
+            (kind, rank) => {
+                let found = match (kind, rank) {
+                    (Kind::Bool, 0) => "a truth value",
+                    (Kind::Text, 0) => "a text",
+                    (Kind::Mask, _) => "a mask",
+                    _ => "a list",
+                };
+                self.diags.push(
+                    Diagnostic::error(KIND_MISMATCH, format!("expected a number, found {found}")).label(e.span, found),
+                );
+                false
+            }
+        }
+    }
+
+    pub(super) fn condition(&mut self, e: &ast::Expr, cx: Cx) -> Expr {
+        let out = self.expr(e, cx, None);
+        if !matches!(out.ty.kind, Kind::Bool | Kind::Unknown) {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, "expected a condition, found a value")
+                    .label(out.span, format!("this is {}", dimension_words(out.ty.dimension())))
+                    .help("compare it: `x > 0`, `a == b`"),
+            );
+        }
+        out
+    }
+
+    /// Checks that `e` has dimension `dim`; says what is missing where a bare number stands for a quantity.
+    pub(super) fn fits(&mut self, e: &Expr, dim: Dimension, code: crate::base::Code, why: &str) -> bool {
+        let Some(found) = e.ty.dim else { return true };
+        if e.ty.kind == Kind::Unknown || found == dim {
+            return true;
+        }
+        if found.is_number() && is_literal(e) {
+            let unit = dim.typical_unit();
+            let text = self.sources.snippet(e.span).to_string();
+            self.diags.push(
+                Diagnostic::error(MISSING_UNIT, format!("`{text}` has no unit"))
+                    .label(e.span, why.to_string())
+                    .help(format!("write its unit: `{text} {unit}`")),
+            );
+            return false;
+        }
+        self.diags.push(
+            Diagnostic::error(code, format!("expected {}, found {}", dimension_words(dim), dimension_words(found)))
+                .label(e.span, format!("this is {}", dimension_words(found)))
+                .note(why.to_string())
+                .maybe_help(bridge(found, dim)),
+        );
+        false
+    }
+
+    pub(super) fn expr(&mut self, e: &ast::Expr, cx: Cx, want: Option<Dimension>) -> Expr {
+        let span = e.span;
+        match &e.kind {
+            ast::ExprKind::Number { text, unit } => self.literal(text, unit.as_ref(), span, want),
+            ast::ExprKind::String(s) => {
+                Expr { kind: ExprKind::Const(Value::Text(s.clone())), span, ty: Type::TEXT }
+            }
+            ast::ExprKind::Bool(b) => Expr { kind: ExprKind::Const(Value::Bool(*b)), span, ty: Type::BOOL },
+            ast::ExprKind::Name(name) => self.name(name, span, cx),
+            ast::ExprKind::List(items) => {
+                let mut out: Vec<Expr> = Vec::new();
+                for item in items {
+                    let x = self.expr(item, cx, want);
+                    if let Some(first) = out.first() {
+                        self.same(first.ty, first.span, &x, "elements of one list");
+                    }
+                    out.push(x);
+                }
+                let ty = out.iter().find(|x| x.ty.dim.is_some()).or(out.first()).map_or(Type { dim: None, ..Type::NUMBER }, |x| x.ty);
+                Expr { ty: ty.with_rank(ty.rank.saturating_add(1)), kind: ExprKind::List(out), span }
+            }
+            ast::ExprKind::Paren(items) => match items.as_slice() {
+                [one] => self.expr(one, cx, want),
+                _ => {
+                    self.diags.push(
+                        Diagnostic::error(KIND_MISMATCH, "several values in parentheses are not one value")
+                            .label(span, "here")
+                            .help("a list has brackets: [a, b]"),
+                    );
+                    self.error_expr(span)
+                }
+            },
+            ast::ExprKind::Unary(op, a) => match op {
+                ast::UnaryOp::Neg => {
+                    let a = self.expr(a, cx, want);
+                    if a.ty.kind == Kind::Text {
+                        self.scalar(&a);
+                    }
+                    let ty = a.ty;
+                    Expr { kind: ExprKind::Unary(UnaryOp::Neg, Box::new(a)), span, ty }
+                }
+                ast::UnaryOp::Not => {
+                    let a = self.expr(a, cx, None);
+                    let ty = self.logical(&a);
+                    Expr { kind: ExprKind::Unary(UnaryOp::Not, Box::new(a)), span, ty }
+                }
+            },
+            ast::ExprKind::Binary(op, a, b) => self.binary(*op, a, b, span, cx, want),
+            ast::ExprKind::In(v, lo, hi) => {
+                let v = self.expr(v, cx, None);
+                let lo = self.expr(lo, cx, v.ty.dim);
+                let hi = self.expr(hi, cx, v.ty.dim);
+                self.same(v.ty.with_rank(0), v.span, &lo, "both sides of `in`");
+                self.same(v.ty.with_rank(0), v.span, &hi, "both sides of `in`");
+                let rank = v.ty.rank;
+                let kind = ExprKind::In(Box::new(v), Box::new(lo), Box::new(hi));
+                Expr { kind, span, ty: Type::BOOL.with_rank(rank) }
+            }
+            ast::ExprKind::If(c, a, b) => {
+                let c = self.condition(c, cx);
+                let a = self.expr(a, cx, want);
+                let b = self.expr(b, cx, want.or(a.ty.dim));
+                let ty = self.same(a.ty, a.span, &b, "both branches of `if`");
+                Expr { kind: ExprKind::If(Box::new(c), Box::new(a), Box::new(b)), span, ty }
+            }
+            ast::ExprKind::Call(callee, args) => self.call(callee, args, span, cx, want),
+            ast::ExprKind::Index(list, slots) => self.index(list, slots, span, cx),
+            ast::ExprKind::Field(base, name) => self.field(base, name, span, cx),
+        }
+    }
+
+    fn literal(&mut self, text: &str, unit: Option<&ast::Name>, span: Span, want: Option<Dimension>) -> Expr {
+        let parsed = match unit {
+            None => None,
+            Some(u) => match units::parse_unit(&u.text) {
+                Ok(unit) => Some(unit),
+                Err(e) => {
+                    let help = match e.suggestion() {
+                        Some(s) => Some(format!("did you mean `{s}`?")),
+                        None => want.map(|d| format!("{} is expected here", dimension_words(d))),
+                    };
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_UNIT, format!("there is no unit `{}`", u.text))
+                            .label(u.span, "not a unit")
+                            .maybe_help(help)
+                            .note("any word on the same line after a number is read as its unit"),
+                    );
+                    return self.error_expr(span);
+                }
+            },
+        };
+        let value = match units::quantity_value(text, parsed.as_ref()) {
+            Ok(v) => v,
+            Err(e) => {
+                self.diags.push(
+                    Diagnostic::error(LITERAL_RANGE, format!("the number `{text}` can't be used: {e}"))
+                        .label(span, "here")
+                        .help("numbers are IEEE doubles: about 1e-308 to 1e308"),
+                );
+                return self.error_expr(span);
+            }
+        };
+        let dim = match &parsed {
+            Some(u) => Some(u.dimension()),
+            None if value == 0.0 => None,
+            None => Some(Dimension::NUMBER),
+        };
+        Expr { kind: ExprKind::Const(Value::Number(value)), span, ty: Type { kind: Kind::Number, rank: 0, dim } }
+    }
+
+    fn name(&mut self, name: &str, span: Span, cx: Cx) -> Expr {
+        let built_in = |kind, ty| Expr { kind, span, ty };
+        match name {
+            "pi" => return built_in(ExprKind::Const(Value::Number(std::f64::consts::PI)), Type::NUMBER),
+            "inf" => {
+                let ty = Type { dim: None, ..Type::NUMBER };
+                return built_in(ExprKind::Const(Value::Number(f64::INFINITY)), ty);
+            }
+            "quick" => return built_in(ExprKind::Const(Value::Bool(self.quick)), Type::BOOL),
+            "dt" => return built_in(ExprKind::Step, Type::quantity(Dimension::TIME)),
+            "t" => {
+                if matches!(cx.place, Place::Constant | Place::Synapse { .. }) {
+                    return self.not_here("t", span, "nothing here varies in time");
+                }
+                return built_in(ExprKind::Time, Type::quantity(Dimension::TIME));
+            }
+            "index" => {
+                if !matches!(cx.place, Place::Binding | Place::Dynamics) {
+                    return self.not_here("index", span, "there is no one neuron here; use `pre` or `post` in a projection");
+                }
+                return built_in(ExprKind::Index(Side::Own), Type::NUMBER);
+            }
+            "pre" | "post" => {
+                if !matches!(cx.place, Place::Synapse { .. }) {
+                    return self.not_here(name, span, "only a projection's weight, delay and `where` have two ends");
+                }
+                let side = if name == "pre" { Side::Pre } else { Side::Post };
+                return built_in(ExprKind::Index(side), Type::NUMBER);
+            }
+            "xi" => {
+                if !matches!(cx.place, Place::Dynamics) {
+                    return self.not_here("xi", span, "noise stands in the equation of a neuron");
+                }
+                let k = self.xis;
+                self.xis += 1;
+                return built_in(ExprKind::Xi(k), Type::quantity(Dimension::NOISE));
+            }
+            "distance" => {
+                self.diags.push(not_yet("`distance`", span));
+                return self.error_expr(span);
+            }
+            _ => {}
+        }
+        match self.lookup(cx.scope, name) {
+            Some(Entity::Value(id)) => {
+                self.ensure(id);
+                let def = self.program.value(id);
+                if matches!(def.kind, ValueKind::Function { .. }) {
+                    self.diags.push(
+                        Diagnostic::error(KIND_MISMATCH, format!("`{name}` is a function"))
+                            .label(span, "not a value")
+                            .help(format!("call it: {name}(...)")),
+                    );
+                    return self.error_expr(span);
+                }
+                let ty = def.ty;
+                Expr { kind: ExprKind::Value(id), span, ty }
+            }
+            Some(Entity::Poison) => self.error_expr(span),
+            Some(Entity::Unsupported(what)) => {
+                let _ = what;
+                self.error_expr(span)
+            }
+            Some(other) => {
+                self.diags.push(
+                    Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a value", other.words()))
+                        .label(span, "a value is expected here"),
+                );
+                self.error_expr(span)
+            }
+            None => {
+                let mut extra: Vec<&str> = Func::ALL.iter().map(|f| f.name()).collect();
+                extra.extend(Distribution::ALL.iter().map(|d| d.name()));
+                self.unknown_name(cx.scope, name, span, &extra, "name");
+                self.error_expr(span)
+            }
+        }
+    }
+
+    pub(super) fn not_here(&mut self, name: &str, span: Span, why: &str) -> Expr {
+        self.diags.push(Diagnostic::error(NOT_HERE, format!("`{name}` can't be read here")).label(span, why.to_string()));
+        self.error_expr(span)
+    }
+
+    /// Both of one kind and dimension, or an error that shows both. Gives the common type.
+    pub(super) fn same(&mut self, a: Type, a_span: Span, b: &Expr, what: &str) -> Type {
+        if a.kind == Kind::Unknown || b.ty.kind == Kind::Unknown {
+            return Type::UNKNOWN;
+        }
+        let rank = a.rank.max(b.ty.rank);
+        let (Some(x), Some(y)) = (a.dim, b.ty.dim) else {
+            return if a.dim.is_some() { a.with_rank(rank) } else { b.ty.with_rank(rank) };
+        };
+        let kinds_fit = a.kind == b.ty.kind || (matches!(a.kind, Kind::Mask | Kind::Bool) && matches!(b.ty.kind, Kind::Mask | Kind::Bool));
+        if !kinds_fit {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, format!("{what} differ in kind"))
+                    .label(b.span, kind_words(b.ty))
+                    .label(a_span, kind_words(a)),
+            );
+            return Type::UNKNOWN;
+        }
+        if x != y {
+            if y.is_number() && is_literal(b) {
+                self.fits(b, x, DIMENSION_MISMATCH, &format!("{what} have one dimension: {}", dimension_words(x)));
+            } else {
+                self.diags.push(
+                    Diagnostic::error(
+                        DIMENSION_MISMATCH,
+                        format!("{what} must have one dimension: found {} and {}", dimension_words(x), dimension_words(y)),
+                    )
+                    .label(b.span, dimension_words(y))
+                    .label(a_span, dimension_words(x))
+                    .maybe_help(bridge(y, x)),
+                );
+            }
+            return Type::UNKNOWN;
+        }
+        a.with_rank(rank)
+    }
+
+    fn logical(&mut self, a: &Expr) -> Type {
+        match a.ty.kind {
+            Kind::Bool | Kind::Mask | Kind::Unknown => a.ty,
+            _ => {
+                self.diags.push(
+                    Diagnostic::error(KIND_MISMATCH, "expected a condition, found a value")
+                        .label(a.span, format!("this is {}", dimension_words(a.ty.dimension()))),
+                );
+                Type::UNKNOWN
+            }
+        }
+    }
+
+    fn binary(&mut self, op: ast::BinaryOp, a: &ast::Expr, b: &ast::Expr, span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
+        use ast::BinaryOp as A;
+        let node = |op, a: Expr, b: Expr, ty| Expr { kind: ExprKind::Binary(op, Box::new(a), Box::new(b)), span, ty };
+        match op {
+            A::Add | A::Sub => {
+                let a = self.expr(a, cx, want);
+                let b = self.expr(b, cx, a.ty.dim.or(want));
+                let ty = self.same(a.ty, a.span, &b, if op == A::Add { "both sides of `+`" } else { "both sides of `-`" });
+                node(if op == A::Add { BinaryOp::Add } else { BinaryOp::Sub }, a, b, ty)
+            }
+            A::Mul | A::Div => {
+                let a = self.expr(a, cx, None);
+                let b = self.expr(b, cx, None);
+                for side in [&a, &b] {
+                    if matches!(side.ty.kind, Kind::Text) {
+                        self.scalar(side);
+                    }
+                }
+                let ty = if a.ty.kind == Kind::Unknown || b.ty.kind == Kind::Unknown {
+                    Type::UNKNOWN
+                } else {
+                    let (x, y) = (a.ty.dimension(), b.ty.dimension());
+                    // 0 x anything stays a zero that fits everywhere.
+                    let dim = match (op, a.ty.dim, b.ty.dim) {
+                        (A::Mul, None, _) | (A::Mul, _, None) | (A::Div, None, _) => None,
+                        (A::Mul, ..) => Some(x * y),
+                        _ => Some(x / y),
+                    };
+                    Type { kind: Kind::Number, rank: a.ty.rank.max(b.ty.rank), dim }
+                };
+                node(if op == A::Mul { BinaryOp::Mul } else { BinaryOp::Div }, a, b, ty)
+            }
+            A::Pow => {
+                let a = self.expr(a, cx, None);
+                let b = self.expr(b, cx, Some(Dimension::NUMBER));
+                self.fits(&b, Dimension::NUMBER, EXPONENT, "an exponent is a number");
+                let ty = match a.ty.dim {
+                    _ if a.ty.kind == Kind::Unknown => Type::UNKNOWN,
+                    Some(d) if !d.is_number() => {
+                        let halves = constant_number(&b).map(|v| v * 2.0).filter(|h| *h == h.trunc() && h.abs() <= 32.0);
+                        match halves.and_then(|h| d.pow(h as i32, 2)) {
+                            Some(d) => Type { dim: Some(d), ..a.ty },
+                            None => {
+                                self.diags.push(
+                                    Diagnostic::error(EXPONENT, "the power of a quantity has a constant whole or half exponent")
+                                        .label(b.span, "not a constant whole or half number")
+                                        .label(a.span, format!("this is {}", dimension_words(d)))
+                                        .help("divide the quantity by a unit first: (V / 1 mV)^k"),
+                                );
+                                Type::UNKNOWN
+                            }
+                        }
+                    }
+                    _ => Type { dim: Some(Dimension::NUMBER), ..a.ty },
+                };
+                node(BinaryOp::Pow, a, b, ty)
+            }
+            A::And | A::Or => {
+                let a = self.expr(a, cx, None);
+                let b = self.expr(b, cx, None);
+                let (x, y) = (self.logical(&a), self.logical(&b));
+                let ty = if x.kind == Kind::Mask || y.kind == Kind::Mask { Type::MASK } else { Type::BOOL.with_rank(x.rank.max(y.rank)) };
+                node(if op == A::And { BinaryOp::And } else { BinaryOp::Or }, a, b, ty)
+            }
+            A::Crosses => {
+                let a = self.expr(a, cx, None);
+                let b = self.expr(b, cx, a.ty.dim);
+                self.same(a.ty, a.span, &b, "both sides of `crosses`");
+                if !matches!(cx.place, Place::Dynamics) {
+                    return self.not_here("crosses", span, "it compares two moments of a neuron: use it in `spike when`");
+                }
+                Expr { kind: ExprKind::Crosses(Box::new(a), Box::new(b)), span, ty: Type::BOOL }
+            }
+            A::Eq | A::Ne | A::Lt | A::Le | A::Gt | A::Ge => {
+                let a = self.expr(a, cx, None);
+                let b = self.expr(b, cx, a.ty.dim);
+                self.same(a.ty, a.span, &b, "both sides of a comparison");
+                let op = match op {
+                    A::Eq => BinaryOp::Eq,
+                    A::Ne => BinaryOp::Ne,
+                    A::Lt => BinaryOp::Lt,
+                    A::Le => BinaryOp::Le,
+                    A::Gt => BinaryOp::Gt,
+                    _ => BinaryOp::Ge,
+                };
+                let rank = a.ty.rank.max(b.ty.rank);
+                node(op, a, b, Type::BOOL.with_rank(rank))
+            }
+        }
+    }
+
+    fn call(&mut self, callee: &ast::Expr, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
+        let ast::ExprKind::Name(name) = &callee.kind else {
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, "only a function's name can be called").label(callee.span, "not a name"),
+            );
+            return self.error_expr(span);
+        };
+        // A name of the author's comes first: functions of the language can be told apart by it only where there is none.
+        if let Some(entity) = self.lookup(cx.scope, name) {
+            return match entity {
+                Entity::Value(id) => self.apply(id, name, args, span, cx),
+                Entity::Poison | Entity::Unsupported(_) => self.error_expr(span),
+                other => {
+                    self.diags.push(
+                        Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a function", other.words()))
+                            .label(callee.span, "called here"),
+                    );
+                    self.error_expr(span)
+                }
+            };
+        }
+        if let Some(e) = self.query_call(name, args, span, cx) {
+            return e;
+        }
+        if let Some(arg) = args.iter().find(|a| !a.modifiers.is_empty()) {
+            self.diags.push(
+                Diagnostic::error(NOT_HERE, format!("`{name}` takes no `where`, `by`, `during` or `over` here"))
+                    .label(arg.span, "only statistics of an experiment are narrowed so"),
+            );
+            return self.error_expr(span);
+        }
+        if let Some(d) = Distribution::by_name(name) {
+            return self.draw(d, args, span, cx, want);
+        }
+        let list_draw = match name.as_str() {
+            "choose" => Some((ListDraw::Choose, 1)),
+            "permutation" => Some((ListDraw::Permutation, 1)),
+            "sample" => Some((ListDraw::Sample, 2)),
+            _ => None,
+        };
+        if let Some((kind, arity)) = list_draw {
+            return self.list_draw(kind, arity, name, args, span, cx);
+        }
+        match name.as_str() {
+            "file" => return self.data_file(args, span),
+            "column" => {
+                if let [ast::Arg { value: ast::Expr { kind: ast::ExprKind::String(s), .. }, .. }] = args
+                    && matches!(cx.place, Place::Synapse { .. })
+                {
+                    return Expr { kind: ExprKind::Column(s.clone()), span, ty: Type { dim: None, ..Type::NUMBER } };
+                }
+                return self.not_here("column", span, "column(\"name\") names a column of the projection's own edge file");
+            }
+            _ => {}
+        }
+        if let Some(f) = Func::by_name(name) {
+            return self.function(f, args, span, cx, want);
+        }
+        let mut extra: Vec<&str> = Func::ALL.iter().map(|f| f.name()).collect();
+        extra.extend(Distribution::ALL.iter().map(|d| d.name()));
+        extra.extend(Stat::ALL.iter().map(|(n, _)| *n));
+        self.unknown_name(cx.scope, name, callee.span, &extra, "function");
+        self.error_expr(span)
+    }
+
+    fn arguments(&mut self, name: &str, args: &[ast::Arg], (low, high): (usize, usize), span: Span) -> bool {
+        if let Some(arg) = args.iter().find(|a| a.name.is_some()) {
+            self.diags.push(
+                Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no named arguments"))
+                    .label(arg.span, "write the value alone"),
+            );
+            return false;
+        }
+        if args.len() < low || args.len() > high {
+            let expected = if low == high { format!("{low}") } else { format!("{low} to {high}") };
+            self.diags.push(
+                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {expected} arguments, found {}", args.len()))
+                    .label(span, "called here"),
+            );
+            return false;
+        }
+        true
+    }
+
+    fn apply(&mut self, id: ValueId, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
+        self.ensure(id);
+        let def = self.program.value(id).clone();
+        let ValueKind::Function { formals, .. } = &def.kind else {
+            if def.kind_broken() {
+                return self.error_expr(span);
+            }
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, format!("`{name}` is a value, not a function"))
+                    .label(span, "called here")
+                    .label(def.span, "defined here"),
+            );
+            return self.error_expr(span);
+        };
+        if !self.arguments(name, args, (formals.len(), formals.len()), span) {
+            return self.error_expr(span);
+        }
+        let mut out = Vec::new();
+        for (arg, formal) in args.iter().zip(formals) {
+            let f = self.program.value(*formal).clone();
+            let dim = f.ty.dimension();
+            let x = self.expr(&arg.value, cx, Some(dim));
+            self.fits(&x, dim, FUNCTION_DIMENSION, &format!("`{}` of `{name}` is {}", f.name, dimension_words(dim)));
+            out.push(x);
+        }
+        Expr { kind: ExprKind::Apply(id, out), span, ty: def.ty }
+    }
+
+    fn draw(&mut self, d: Distribution, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
+        if matches!(cx.place, Place::Constant) {
+            return self.not_here(d.name(), span, "a draw needs an element it is drawn for: a neuron, a synapse, an experiment's step");
+        }
+        if !self.arguments(d.name(), args, (d.arity(), d.arity()), span) {
+            return self.error_expr(span);
+        }
+        let numbers = [d == Distribution::Bernoulli || d == Distribution::Poisson, d == Distribution::Lognormal];
+        let mut out: Vec<Expr> = Vec::new();
+        for (k, arg) in args.iter().enumerate() {
+            let pure = numbers[0] || (d == Distribution::Lognormal && k == 1) || (d == Distribution::Gamma && k == 0);
+            let first = out.iter().find(|e: &&Expr| e.ty.dim.is_some()).map(|e| (e.ty, e.span));
+            let dim = if pure { Some(Dimension::NUMBER) } else { first.and_then(|(t, _)| t.dim).or(want) };
+            let x = self.expr(&arg.value, cx, dim);
+            if pure {
+                self.fits(&x, Dimension::NUMBER, FUNCTION_DIMENSION, &format!("this argument of `{}` is a number", d.name()));
+            } else if let Some((ty, at)) = first.filter(|_| d != Distribution::Gamma) {
+                self.same(ty, at, &x, "the arguments of a distribution");
+            }
+            out.push(x);
+        }
+        let ty = match d {
+            Distribution::Bernoulli => Type::BOOL,
+            Distribution::Poisson => Type::NUMBER,
+            Distribution::Lognormal => out[0].ty,
+            Distribution::Gamma => out[1].ty,
+            _ => out.iter().find(|e| e.ty.dim.is_some()).map_or(Type { dim: None, ..Type::NUMBER }, |e| e.ty),
+        };
+        let site = self.site();
+        Expr { kind: ExprKind::Draw { distribution: d, args: out, site }, span, ty }
+    }
+
+    pub(super) fn site(&mut self) -> u32 {
+        self.sites += 1;
+        self.sites - 1
+    }
+
+    fn list_draw(&mut self, kind: ListDraw, arity: usize, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
+        if !matches!(cx.place, Place::Experiment(_)) {
+            return self.not_here(name, span, "lists and sets are drawn in an experiment");
+        }
+        if !self.arguments(name, args, (arity, arity), span) {
+            return self.error_expr(span);
+        }
+        let mut out = Vec::new();
+        for (k, arg) in args.iter().enumerate() {
+            // `sample(P, k)`: P may be a population, of which only the size matters.
+            let size = if k == 0 && kind == ListDraw::Sample { self.population_size(&arg.value, cx) } else { None };
+            out.push(match size {
+                Some(e) => e,
+                None => self.number_or_mask(&arg.value, cx),
+            });
+        }
+        let ty = match kind {
+            ListDraw::Choose => Type::NUMBER,
+            ListDraw::Permutation => Type::NUMBER.with_rank(1),
+            ListDraw::Sample => Type::MASK,
+        };
+        let site = self.site();
+        Expr { kind: ExprKind::ListDraw { kind, args: out, site }, span, ty }
+    }
+
+    fn number_or_mask(&mut self, e: &ast::Expr, cx: Cx) -> Expr {
+        let x = self.expr(e, cx, Some(Dimension::NUMBER));
+        if x.ty.kind != Kind::Mask && self.scalar(&x) {
+            self.fits(&x, Dimension::NUMBER, DIMENSION_MISMATCH, "a number is expected here");
+        }
+        x
+    }
+
+    pub(super) fn function(&mut self, f: Func, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
+        if !self.arguments(f.name(), args, f.arity(), span) {
+            return self.error_expr(span);
+        }
+        let keeps = matches!(f, Func::Abs | Func::Min | Func::Max | Func::Clip | Func::Sum | Func::Mean | Func::Median | Func::Sd | Func::Sem | Func::Quantile);
+        let out: Vec<Expr> = args.iter().map(|a| self.expr(&a.value, cx, if keeps { want } else { None })).collect();
+        self.call_of(f, out, span)
+    }
+
+    /// Types a call of resolved arguments.
+    pub(super) fn call_of(&mut self, f: Func, out: Vec<Expr>, span: Span) -> Expr {
+        let first = out.first().map_or(Type::NUMBER, |e| e.ty);
+        let name = f.name();
+        let rank = out.iter().map(|e| e.ty.rank).max().unwrap_or(0);
+        let ty = match f {
+            _ if out.iter().any(|e| e.ty.kind == Kind::Unknown) => Type::UNKNOWN,
+            Func::Abs => first,
+            Func::Sqrt => match first.dim.map(|d| d.sqrt()) {
+                Some(Some(d)) => Type { dim: Some(d), ..first },
+                None => first,
+                Some(None) => {
+                    self.diags.push(
+                        Diagnostic::error(EXPONENT, format!("the root of {} has no dimension that can be written", dimension_words(first.dimension())))
+                            .label(span, "here"),
+                    );
+                    Type::UNKNOWN
+                }
+            },
+            Func::Min | Func::Max | Func::Clip => {
+                let mut ty = first;
+                let mut at = out[0].span;
+                for x in &out[1..] {
+                    ty = self.same(ty, at, x, &format!("the arguments of `{name}`"));
+                    at = x.span;
+                }
+                if out.len() == 1 { ty.with_rank(0) } else { ty }
+            }
+            Func::Sum | Func::Mean | Func::Median | Func::Sd | Func::Sem => {
+                // A truth value counts as 1 or 0: `mean(correct)` is a fraction.
+                Type { kind: Kind::Number, rank: 0, dim: first.dim }
+            }
+            Func::Quantile => Type { kind: Kind::Number, rank: 0, dim: first.dim },
+            Func::Variance => Type { kind: Kind::Number, rank: 0, dim: first.dim.map(|d| d * d) },
+            Func::Dot => Type { kind: Kind::Number, rank: 0, dim: Some(first.dimension() * out[1].ty.dimension()) },
+            Func::All | Func::Any => Type::BOOL,
+            Func::N | Func::Size | Func::Argmax | Func::Argmin | Func::Corr => Type::NUMBER,
+            Func::Subsets => Type::MASK.with_rank(1),
+            Func::Floor | Func::Ceil | Func::Round | Func::Sign | Func::Exp | Func::Expm1 | Func::Exprel | Func::Ln
+            | Func::Ln1p | Func::Sin | Func::Cos | Func::Tan | Func::Tanh => {
+                for x in &out {
+                    if let Some(d) = x.ty.dim
+                        && !d.is_number()
+                    {
+                        self.diags.push(
+                            Diagnostic::error(FUNCTION_DIMENSION, format!("`{name}` takes a number, found {}", dimension_words(d)))
+                                .label(x.span, format!("this is {}", dimension_words(d)))
+                                .help(format!("divide by a quantity of the same dimension, such as 1 {}", d.typical_unit())),
+                        );
+                    }
+                }
+                Type::NUMBER.with_rank(rank)
+            }
+        };
+        Expr { kind: ExprKind::Call(f, out), span, ty }
+    }
+
+    /// `file("w.npy")`, `file("t.csv")`: numbers of a data file as nested lists. Bare numbers: the place gives the dimension.
+    fn data_file(&mut self, args: &[ast::Arg], span: Span) -> Expr {
+        let [ast::Arg { value: ast::Expr { kind: ast::ExprKind::String(path), span: at }, .. }] = args else {
+            self.diags.push(
+                Diagnostic::error(ARGUMENT_COUNT, "`file` takes the name of a data file").label(span, "such as file(\"w.npy\")"),
+            );
+            return self.error_expr(span);
+        };
+        let Some(array) = self.read_data(path, *at) else { return self.error_expr(span) };
+        let rank = array.0.len() as u8;
+        let value = nested(&array.0, &array.1);
+        Expr { kind: ExprKind::Const(value), span, ty: Type { kind: Kind::Number, rank, dim: Some(Dimension::NUMBER) } }
+    }
+
+    /// Shape and values of a `.npy` file, or of a `.csv` file (rows x columns).
+    pub(super) fn read_data(&mut self, path: &str, span: Span) -> Option<(Vec<usize>, Vec<f64>)> {
+        let bytes = self.data_bytes(path, span)?;
+        let parsed = if path.ends_with(".npy") {
+            crate::record::read_npy(&bytes).map(|a| (a.shape, a.data)).map_err(|e| e.to_string())
+        } else {
+            match std::str::from_utf8(&bytes) {
+                Ok(text) => crate::record::read_csv_columns(text).map_err(|e| e.to_string()).map(|columns| {
+                    let rows = columns.first().map_or(0, |c| c.1.len());
+                    let data = (0..rows).flat_map(|r| columns.iter().map(move |c| c.1[r])).collect();
+                    if columns.len() == 1 { (vec![rows], data) } else { (vec![rows, columns.len()], data) }
+                }),
+                Err(e) => Err(format!("not UTF-8 text (byte {} is the first bad one)", e.valid_up_to())),
+            }
+        };
+        match parsed {
+            Ok(ok) => Some(ok),
+            Err(why) => {
+                self.diags.push(
+                    Diagnostic::error(DATA_FILE, format!("`{path}` can't be used: {why}")).label(span, "read here"),
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn data_bytes(&mut self, path: &str, span: Span) -> Option<Vec<u8>> {
+        let from = self.sources.file(span.file).name.clone();
+        match self.loader.resolve(&from, path).and_then(|name| self.loader.bytes(&name)) {
+            Ok(bytes) => Some(bytes),
+            Err(e) => {
+                self.load_error(path, e, Some(span));
+                None
+            }
+        }
+    }
+
+    pub(super) fn slots(&mut self, slots: &[ast::Slot], cx: Cx) -> Vec<Slot> {
+        slots
+            .iter()
+            .map(|slot| match slot {
+                ast::Slot::At(e) => Slot::At(self.number_or_mask(e, cx)),
+                ast::Slot::Range(lo, hi) => {
+                    let mut bound = |e: &Option<ast::Expr>| e.as_ref().map(|e| self.number(e, cx, Dimension::NUMBER));
+                    Slot::Range(bound(lo), bound(hi))
+                }
+            })
+            .collect()
+    }
+
+    fn index(&mut self, list: &ast::Expr, slots: &[ast::Slot], span: Span, cx: Cx) -> Expr {
+        let list = self.expr(list, cx, None);
+        let slots = self.slots(slots, cx);
+        if list.ty.kind == Kind::Unknown {
+            return self.error_expr(span);
+        }
+        let depth = list.ty.rank + u8::from(list.ty.kind == Kind::Mask);
+        if (slots.len() as u8) > depth {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, format!("{} indices into something {} deep", slots.len(), depth))
+                    .label(span, "too many indices")
+                    .label(list.span, if depth == 0 { "not a list".to_string() } else { format!("a list {depth} deep") }),
+            );
+            return self.error_expr(span);
+        }
+        let taken = slots
+            .iter()
+            .filter(|s| matches!(s, Slot::At(e) if e.ty.kind != Kind::Mask))
+            .count() as u8;
+        let ty = if list.ty.kind == Kind::Mask && taken > list.ty.rank {
+            Type::BOOL
+        } else {
+            list.ty.with_rank(list.ty.rank.saturating_sub(taken))
+        };
+        Expr { kind: ExprKind::IndexList(Box::new(list), slots), span, ty }
+    }
+
+    fn field(&mut self, base: &ast::Expr, name: &ast::Name, span: Span, cx: Cx) -> Expr {
+        if let ast::ExprKind::Name(head) = &base.kind {
+            if let ("pre" | "post", Place::Synapse { pre, post }) = (head.as_str(), cx.place) {
+                let (side, ends) = if head == "pre" { (Side::Pre, pre.clone()) } else { (Side::Post, post.clone()) };
+                return self.attribute(side, &ends, name, span);
+            }
+            match self.lookup(cx.scope, head) {
+                Some(Entity::Labels(ids)) => {
+                    let found = ids.iter().find(|id| self.program.value(**id).name == name.text).copied();
+                    return match found {
+                        Some(id) => Expr { kind: ExprKind::Value(id), span, ty: Type::NUMBER },
+                        None => {
+                            self.diags.push(
+                                Diagnostic::error(UNKNOWN_MEMBER, format!("`{head}` has no label `{}`", name.text))
+                                    .label(name.span, "not one of them"),
+                            );
+                            self.error_expr(span)
+                        }
+                    };
+                }
+                Some(container @ (Entity::Module(_) | Entity::Folder(_))) => {
+                    return match self.member_of(&container, name) {
+                        Some(Entity::Value(id)) => {
+                            self.ensure(id);
+                            let ty = self.program.value(id).ty;
+                            Expr { kind: ExprKind::Value(id), span, ty }
+                        }
+                        Some(other) => {
+                            self.diags.push(
+                                Diagnostic::error(WRONG_THING, format!("`{}` is {}, not a value", name.text, other.words()))
+                                    .label(span, "a value is expected here"),
+                            );
+                            self.error_expr(span)
+                        }
+                        None => self.error_expr(span),
+                    };
+                }
+                _ => {}
+            }
+        }
+        if matches!(cx.place, Place::Experiment(_) | Place::Conclude(_)) {
+            return self.state_now(base, name, span, cx);
+        }
+        // Says what is wrong with the head, if anything; else the dot itself is.
+        let head = self.expr(base, cx, None);
+        if head.ty.kind != Kind::Unknown {
+            self.diags.push(
+                Diagnostic::error(UNKNOWN_MEMBER, format!("a value has no `.{}`", name.text)).label(name.span, "not known"),
+            );
+        }
+        self.error_expr(span)
+    }
+
+    fn attribute(&mut self, side: Side, ends: &[super::End], name: &ast::Name, span: Span) -> Expr {
+        let mut ty = Type::UNKNOWN;
+        for end in ends {
+            let here = if end.axes.contains(&name.text) {
+                Some(Type::NUMBER)
+            } else {
+                self.model_names(end.model)
+                    .into_iter()
+                    .find(|(n, _)| *n == name.text)
+                    .filter(|(_, id)| matches!(self.program.value(*id).kind, ValueKind::Param { .. }))
+                    .map(|(_, id)| self.program.value(id).ty)
+            };
+            match here {
+                Some(here) => ty = here,
+                None if self.program.model(end.model).broken => return self.error_expr(span),
+                None => {
+                    let mut all = end.axes.clone();
+                    all.extend(self.model_names(end.model).into_iter().map(|(n, _)| n));
+                    let near = crate::base::diag::did_you_mean(&name.text, all.iter().map(String::as_str));
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_MEMBER, format!("the cells at this end have no axis or param `{}`", name.text))
+                            .label(name.span, format!("not in `{}`", self.program.model(end.model).name))
+                            .maybe_help(near.map(|n| format!("did you mean `{n}`?"))),
+                    );
+                    return self.error_expr(span);
+                }
+            }
+        }
+        Expr { kind: ExprKind::Attribute(side, name.text.clone()), span, ty }
+    }
+
+    pub(super) fn model_names(&self, model: hir::ModelId) -> Vec<(String, ValueId)> {
+        self.program.model(model).names.iter().map(|id| (self.program.value(*id).name.clone(), *id)).collect()
+    }
+}
+
+impl hir::ValueDef {
+    fn kind_broken(&self) -> bool {
+        matches!(self.kind, ValueKind::Broken)
+    }
+}
+
+/// A number as written, possibly negated.
+pub(super) fn is_literal(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Const(Value::Number(_)) => true,
+        ExprKind::Unary(UnaryOp::Neg, a) => is_literal(a),
+        _ => false,
+    }
+}
+
+/// The value of an expression of literals alone, for exponents.
+pub(super) fn constant_number(e: &Expr) -> Option<f64> {
+    match &e.kind {
+        ExprKind::Const(Value::Number(v)) => Some(*v),
+        ExprKind::Unary(UnaryOp::Neg, a) => Some(-constant_number(a)?),
+        ExprKind::Binary(op, a, b) => {
+            let (x, y) = (constant_number(a)?, constant_number(b)?);
+            match op {
+                BinaryOp::Add => Some(x + y),
+                BinaryOp::Sub => Some(x - y),
+                BinaryOp::Mul => Some(x * y),
+                BinaryOp::Div => Some(x / y),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn kind_words(ty: Type) -> String {
+    match (ty.kind, ty.rank) {
+        (_, 1..) => "a list".to_string(),
+        (Kind::Bool, _) => "a truth value".to_string(),
+        (Kind::Text, _) => "a text".to_string(),
+        (Kind::Mask, _) => "a mask".to_string(),
+        _ => dimension_words(ty.dimension()),
+    }
+}
+
+/// The physical quantity that turns one dimension into the other, if it has a name: the likeliest slip.
+fn bridge(found: Dimension, wanted: Dimension) -> Option<String> {
+    let words = |d: Dimension| d.name().filter(|n| *n != "number");
+    let factor = wanted / found;
+    if let Some(n) = words(factor) {
+        return Some(format!("multiply by a {n}?"));
+    }
+    words(found / wanted).map(|n| format!("divide by a {n}?"))
+}
+
+fn nested(shape: &[usize], data: &[f64]) -> Value {
+    match shape {
+        [] => Value::Number(data.first().copied().unwrap_or(0.0)),
+        [_] => Value::List(data.iter().map(|v| Value::Number(*v)).collect()),
+        [n, rest @ ..] => {
+            let block = rest.iter().product::<usize>();
+            Value::List((0..*n).map(|k| nested(rest, &data[k * block..(k + 1) * block])).collect())
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! From the tree to the typed model: imports, names, dimensions, and everything else an author can get wrong before a size is
+//! known. Nothing stops at the first error; what is broken is marked and its uses stay silent.
+
+mod circuit;
+pub mod error;
+mod experiment;
+mod expr;
+mod model;
+mod modules;
+mod query;
+mod scope;
+
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
+use crate::hir;
+use crate::syntax::ast;
+use scope::{Entity, Scope, ScopeId};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleId(pub usize);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ModuleState {
+    Loading,
+    Declared,
+}
+
+struct Module {
+    name: String,
+    scope: ScopeId,
+    ast: Rc<ast::File>,
+    state: ModuleState,
+    exports: Vec<(String, Entity)>,
+}
+
+/// Where an expression stands, and so what it may read.
+#[derive(Clone, Debug)]
+enum Place {
+    /// File level, sizes, `dt`: nothing that varies.
+    Constant,
+    /// The body of a model.
+    Dynamics,
+    /// Bindings of a population, drives, lets of a network: `t`, `index`, axes, draws per neuron.
+    Binding,
+    /// Weight, delay and `where` of a projection.
+    Synapse { pre: Vec<End>, post: Vec<End> },
+    /// Statements of an experiment.
+    Experiment(hir::NetworkId),
+    /// `conclude`: rows of measures.
+    Conclude(hir::NetworkId),
+}
+
+/// What `pre.` or `post.` can reach at one end.
+#[derive(Clone, Debug)]
+struct End {
+    axes: Vec<String>,
+    model: hir::ModelId,
+}
+
+#[derive(Clone, Copy)]
+struct Cx<'c> {
+    scope: ScopeId,
+    place: &'c Place,
+}
+
+/// A let or param that is declared but not yet resolved: circuits are declarative, so order does not matter.
+enum Pending {
+    Let(ast::Let),
+    Param(ast::Binding),
+    State(ast::Binding),
+    Output(ast::Expr),
+}
+
+struct Sema<'a> {
+    loader: &'a dyn Loader,
+    sources: &'a mut SourceMap,
+    diags: &'a mut Diagnostics,
+    modules: Vec<Module>,
+    by_name: HashMap<String, ModuleId>,
+    loading: Vec<String>,
+    scopes: Vec<Scope>,
+    pending: BTreeMap<hir::ValueId, (Pending, ScopeId, Place)>,
+    resolving: Vec<hir::ValueId>,
+    program: hir::Program,
+    /// Names in the scope of each network, for the experiments of it.
+    network_scopes: Vec<ScopeId>,
+    /// Number of random draws written so far: each keys its own numbers.
+    sites: u32,
+    /// `xi`s of the model at hand.
+    xis: u32,
+    quick: bool,
+}
+
+/// What came of a compilation's front half.
+pub struct Analysis {
+    pub program: hir::Program,
+    pub ast: Rc<ast::File>,
+    /// The networks and experiments that the main file itself declares.
+    pub networks: Vec<hir::NetworkId>,
+    pub experiments: Vec<usize>,
+}
+
+/// Analyses `file` and what it imports. `None` where the file itself could not be read.
+pub fn analyse(
+    loader: &dyn Loader,
+    file: &str,
+    quick: bool,
+    sources: &mut SourceMap,
+    diags: &mut Diagnostics,
+) -> Option<Analysis> {
+    let mut sema = Sema {
+        loader,
+        sources,
+        diags,
+        modules: Vec::new(),
+        by_name: HashMap::new(),
+        loading: Vec::new(),
+        scopes: Vec::new(),
+        pending: BTreeMap::new(),
+        resolving: Vec::new(),
+        program: hir::Program::default(),
+        network_scopes: Vec::new(),
+        sites: 0,
+        xis: 0,
+        quick,
+    };
+    let main = sema.module(file, None)?;
+    let scope = sema.modules[main.0].scope;
+    let module_ast = sema.modules[main.0].ast.clone();
+    let mut networks = Vec::new();
+    for item in &module_ast.items {
+        if let ast::ItemKind::Network(n) = &item.kind
+            && let Some(Entity::Network(id)) = sema.scopes[scope.0].names.get(&n.name.text)
+            && !networks.contains(id)
+        {
+            networks.push(*id);
+        }
+    }
+    let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id);
+    let experiments = (0..sema.program.experiments.len())
+        .filter(|k| Some(sema.program.experiments[*k].span.file) == main_file)
+        .collect();
+    Some(Analysis { program: sema.program, ast: module_ast, networks, experiments })
+}
+
+impl Sema<'_> {
+    /// Declares every item of a file, then resolves them: models before networks before experiments.
+    fn declare_file(&mut self, id: ModuleId) {
+        let file = self.modules[id.0].ast.clone();
+        let scope = self.modules[id.0].scope;
+        for item in &file.items {
+            if let ast::ItemKind::Use(u) = &item.kind {
+                self.import(id, u, item.span);
+            }
+        }
+        for item in &file.items {
+            match &item.kind {
+                ast::ItemKind::Let(l) => {
+                    self.declare_let(l, scope, Place::Constant);
+                }
+                ast::ItemKind::Labels(l) => self.declare_labels(l, scope),
+                ast::ItemKind::Model(m) => match m.kind {
+                    ast::ModelKind::Neuron | ast::ModelKind::Source => self.declare_model(m, scope),
+                    ast::ModelKind::Modulator => self.unsupported(&m.name, "a modulator", scope),
+                    ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
+                },
+                ast::ItemKind::Plasticity(p) => self.unsupported(&p.name, "a plasticity rule", scope),
+                ast::ItemKind::Sleep(s) => self.unsupported(&s.name, "a sleep schedule", scope),
+                ast::ItemKind::Network(n) => self.declare_network(n, scope),
+                ast::ItemKind::Experiment(e) => self.declare(scope, &e.name, Entity::Experiment),
+                ast::ItemKind::Broken { name } => {
+                    if let Some(name) = name {
+                        self.poison(scope, name);
+                    }
+                }
+                ast::ItemKind::Use(_) => {}
+            }
+        }
+        for item in &file.items {
+            if let ast::ItemKind::Model(m) = &item.kind
+                && let Some(Entity::Model(model)) = self.scopes[scope.0].names.get(&m.name.text).cloned()
+                && self.program.model(model).span == m.name.span
+            {
+                self.resolve_model(model, m, scope);
+            }
+        }
+        self.resolve_pending();
+        for item in &file.items {
+            if let ast::ItemKind::Network(n) = &item.kind
+                && let Some(Entity::Network(network)) = self.scopes[scope.0].names.get(&n.name.text).cloned()
+                && self.program.network(network).span == n.name.span
+            {
+                self.resolve_network(network, n);
+            }
+        }
+        self.resolve_pending();
+        for item in &file.items {
+            if let ast::ItemKind::Experiment(e) = &item.kind {
+                self.resolve_experiment(e, scope);
+            }
+        }
+        self.resolve_pending();
+    }
+
+    fn unsupported(&mut self, name: &ast::Name, what: &'static str, scope: ScopeId) {
+        self.diags.push(error::not_yet(what, name.span));
+        self.declare(scope, name, Entity::Unsupported(what));
+    }
+
+    fn declare_labels(&mut self, l: &ast::Labels, scope: ScopeId) {
+        let mut ids = Vec::new();
+        for (k, member) in l.members.iter().enumerate() {
+            let id = self.new_value(member, hir::Type::NUMBER, hir::ValueKind::Label(k as u32));
+            self.declare(scope, member, Entity::Value(id));
+            ids.push(id);
+        }
+        self.declare(scope, &l.name, Entity::Labels(ids));
+    }
+
+    /// Declares a let; its value is resolved when it is first used, or at the end.
+    fn declare_let(&mut self, l: &ast::Let, scope: ScopeId, place: Place) -> hir::ValueId {
+        let id = self.broken_value(&l.name);
+        self.declare(scope, &l.name, Entity::Value(id));
+        self.pending.insert(id, (Pending::Let(l.clone()), scope, place));
+        id
+    }
+
+    fn declare_params(&mut self, list: &[ast::Binding], scope: ScopeId, place: &Place) -> Vec<hir::ValueId> {
+        let mut out = Vec::new();
+        for b in list {
+            let id = self.broken_value(&b.name);
+            self.declare(scope, &b.name, Entity::Value(id));
+            self.pending.insert(id, (Pending::Param(b.clone()), scope, place.clone()));
+            out.push(id);
+        }
+        out
+    }
+
+    /// Bindings of a network's params by an experiment.
+    fn bind_network(&mut self, network: hir::NetworkId, of: &ast::Instance, cx: Cx) -> Vec<(hir::ValueId, hir::Expr)> {
+        let names: Vec<(String, hir::ValueId)> = self
+            .program
+            .network(network)
+            .names
+            .iter()
+            .map(|v| (self.program.value(*v).name.clone(), *v))
+            .filter(|(_, v)| matches!(self.program.value(*v).kind, hir::ValueKind::Param { .. }))
+            .collect();
+        let mut out: Vec<(hir::ValueId, hir::Expr)> = Vec::new();
+        for arg in of.args.iter().flatten() {
+            let found = arg.name.as_ref().and_then(|n| names.iter().find(|(m, _)| *m == n.text).map(|(_, v)| *v));
+            let Some(v) = found else {
+                let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
+                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
+                let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
+                let help = near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                if !self.program.network(network).broken {
+                    self.diags.push(
+                        Diagnostic::error(error::UNKNOWN_ARGUMENT, format!("the network has no param `{written}`"))
+                            .label(arg.span, "not known")
+                            .help(help),
+                    );
+                }
+                self.expr(&arg.value, cx, None);
+                continue;
+            };
+            let dim = self.program.value(v).ty.dimension();
+            let value = self.expr(&arg.value, cx, Some(dim));
+            let name = self.program.value(v).name.clone();
+            self.fits(&value, dim, error::BINDING_DIMENSION, &format!("`{name}` is {}", error::dimension_words(dim)));
+            out.push((v, value));
+        }
+        for (name, v) in &names {
+            if let hir::ValueKind::Param { default: None, .. } = &self.program.value(*v).kind
+                && !out.iter().any(|(w, _)| w == v)
+            {
+                self.diags.push(
+                    Diagnostic::error(error::UNBOUND_PARAM, format!("the network needs `{name}`"))
+                        .label(of.span, format!("`{name}` is not bound here"))
+                        .help(format!("bind it: {}({name} = ...)", self.program.network(network).name)),
+                );
+            }
+        }
+        out
+    }
+
+    fn resolve_pending(&mut self) {
+        while let Some(id) = self.pending.keys().next().copied() {
+            self.ensure(id);
+        }
+    }
+}

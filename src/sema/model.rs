@@ -1,0 +1,459 @@
+//! Neuron and source models: members, equations, receptors, spiking.
+
+use super::error::*;
+use super::expr::constant_number;
+use super::scope::{Entity, ScopeId};
+use super::{Cx, Pending, Place, Sema};
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, Assign, BinaryOp, Expr, ExprKind, Integrate, Method, ModelId, SpikeRule, Type, ValueId, ValueKind};
+use crate::syntax::ast;
+use crate::units::Dimension;
+
+const METHODS: [&str; 5] = ["exact", "exponential_euler", "rk4", "euler", "sequential_euler"];
+
+impl Sema<'_> {
+    pub(super) fn declare_model(&mut self, m: &ast::Model, scope: ScopeId) {
+        let id = ModelId(self.program.models.len() as u32);
+        self.program.models.push(hir::Model {
+            name: m.name.text.clone(),
+            source: m.kind == ast::ModelKind::Source,
+            span: m.name.span,
+            names: Vec::new(),
+            states: Vec::new(),
+            equations: Vec::new(),
+            receptors: Vec::new(),
+            spike: SpikeRule::Never,
+            reset: Vec::new(),
+            refractory: None,
+            integrate: None,
+            xis: 0,
+            broken: false,
+        });
+        self.declare(scope, &m.name, Entity::Model(id));
+    }
+
+    pub(super) fn resolve_model(&mut self, id: ModelId, m: &ast::Model, file_scope: ScopeId) {
+        let errors_before = self.diags.error_count();
+        self.xis = 0;
+        let scope = self.new_scope(Some(file_scope));
+        let place = Place::Dynamics;
+        let cx = Cx { scope, place: &place };
+        let mut out = self.program.model(id).clone();
+
+        // Names first: members may stand in any order.
+        for member in &m.members {
+            match &member.kind {
+                ast::MemberKind::Param(list) => out.names.extend(self.declare_params(list, scope, &place)),
+                ast::MemberKind::Let(l) => out.names.push(self.declare_let(l, scope, Place::Dynamics)),
+                ast::MemberKind::State(list) => {
+                    for b in list {
+                        let state = self.broken_value(&b.name);
+                        self.declare(scope, &b.name, Entity::Value(state));
+                        self.pending.insert(state, (Pending::State(b.clone()), scope, Place::Dynamics));
+                        out.names.push(state);
+                        out.states.push(state);
+                    }
+                }
+                ast::MemberKind::Input { name, formals, dim, value } => {
+                    if out.source {
+                        self.source_member("inputs", name.span);
+                    }
+                    if formals.is_some() || value.is_some() {
+                        self.diags.push(not_yet("an input that reads both sides", member.span));
+                    }
+                    let dim = self.dimension(dim);
+                    let input = self.new_value(name, Type::quantity(dim), ValueKind::Input);
+                    self.declare(scope, name, Entity::Value(input));
+                    out.names.push(input);
+                }
+                ast::MemberKind::Output { name, value } => {
+                    let output = self.broken_value(name);
+                    self.declare(scope, name, Entity::Value(output));
+                    self.pending.insert(output, (Pending::Output(value.clone()), scope, Place::Dynamics));
+                    out.names.push(output);
+                }
+                ast::MemberKind::Noise(name) => {
+                    let noise = self.new_value(name, Type::quantity(Dimension::NOISE), ValueKind::Noise);
+                    self.declare(scope, name, Entity::Value(noise));
+                    out.names.push(noise);
+                }
+                _ => {}
+            }
+        }
+        for v in out.names.clone() {
+            self.ensure(v);
+        }
+        // What the values themselves declare is fixed now; `integrate with` and the rest read it.
+        self.program.models[id.0 as usize] = out.clone();
+
+        let mut spike_span: Option<Span> = None;
+        for member in &m.members {
+            match &member.kind {
+                ast::MemberKind::Equation(e) => self.equation(&mut out, e, cx),
+                ast::MemberKind::Receptor { name, formals, body } => {
+                    if out.source {
+                        self.source_member("receptors", name.span);
+                    }
+                    self.receptor(&mut out, name, formals, body, scope);
+                }
+                ast::MemberKind::SpikeWhen { condition, body } => {
+                    self.second_spike(&mut spike_span, member.span);
+                    let c = self.condition(condition, cx);
+                    let plain = matches!(&c.kind, ExprKind::Binary(BinaryOp::Ge | BinaryOp::Gt, ..));
+                    if let Some(b) = body {
+                        out.reset = self.assigns(&out, b, scope);
+                    }
+                    if plain && out.reset.is_empty() && !out.source && out.refractory.is_none() && !has_refractory(m) {
+                        self.diags.push(
+                            Diagnostic::warning(NO_RESET, "this cell spikes in every step above its threshold")
+                                .label(condition.span, "nothing brings it back below")
+                                .help("write `V crosses V_th` for one spike per upward crossing, or a reset `{ V = V_reset }`"),
+                        );
+                    }
+                    out.spike = SpikeRule::When(c);
+                }
+                ast::MemberKind::SpikeAt { rate, body } => {
+                    self.second_spike(&mut spike_span, member.span);
+                    let r = self.expr(rate, cx, None);
+                    if let Some(b) = body {
+                        out.reset = self.assigns(&out, b, scope);
+                    }
+                    out.spike = if r.ty.dimension() == Dimension::TIME {
+                        if !out.source {
+                            self.diags.push(
+                                Diagnostic::error(SOURCE_MODEL, "only a source spikes at given times")
+                                    .label(rate.span, "this is a list of times")
+                                    .help("a neuron spikes at a rate, or when a condition holds"),
+                            );
+                        }
+                        SpikeRule::Times(r)
+                    } else {
+                        if self.scalar(&r) {
+                            self.fits(&r, Dimension::RATE, DIMENSION_MISMATCH, "`spike at` takes a rate, or the times of a source");
+                        }
+                        SpikeRule::Rate(r)
+                    };
+                }
+                ast::MemberKind::Refractory { time, holds } => {
+                    let t = self.number(time, cx, Dimension::TIME);
+                    let mut held = Vec::new();
+                    for path in holds {
+                        let name = &path.names[path.names.len() - 1];
+                        match self.lookup(scope, &name.text) {
+                            Some(Entity::Value(v)) if out.states.contains(&v) => held.push(v),
+                            _ => self.not_a_state(&out, name),
+                        }
+                    }
+                    out.refractory = Some((t, held));
+                }
+                ast::MemberKind::IntegrateWith(e) => {
+                    out.integrate = self.method(&out, e, cx).map(|method| Integrate { method, span: e.span });
+                }
+                ast::MemberKind::Every { .. } => self.diags.push(not_yet("`every`", member.span)),
+                ast::MemberKind::On { .. } => self.diags.push(not_yet("`on`", member.span)),
+                ast::MemberKind::Compartment { .. } => self.diags.push(not_yet("a compartment", member.span)),
+                ast::MemberKind::Couple { .. } => self.diags.push(not_yet("`couple`", member.span)),
+                ast::MemberKind::For { .. } => self.diags.push(not_yet("`for` in a model", member.span)),
+                ast::MemberKind::Needs(_) => self.diags.push(not_yet("`needs`", member.span)),
+                ast::MemberKind::Level(_) => self.diags.push(not_yet("`level`", member.span)),
+                ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event", member.span)),
+                ast::MemberKind::Param(_)
+                | ast::MemberKind::Let(_)
+                | ast::MemberKind::State(_)
+                | ast::MemberKind::Input { .. }
+                | ast::MemberKind::Output { .. }
+                | ast::MemberKind::Noise(_)
+                | ast::MemberKind::Broken => {}
+            }
+        }
+        out.xis = self.xis;
+        out.broken = self.diags.error_count() > errors_before || m.members.iter().any(|m| matches!(m.kind, ast::MemberKind::Broken));
+        self.program.models[id.0 as usize] = out;
+    }
+
+    fn source_member(&mut self, what: &str, span: Span) {
+        self.diags.push(
+            Diagnostic::error(SOURCE_MODEL, format!("a source has no {what}"))
+                .label(span, "here")
+                .help("a source only sends; write it as a `neuron` if something lands on it"),
+        );
+    }
+
+    fn second_spike(&mut self, first: &mut Option<Span>, span: Span) {
+        if let Some(first) = *first {
+            self.diags.push(
+                Diagnostic::error(SECOND_SPIKE_RULE, "a model has one `spike`")
+                    .label(span, "second")
+                    .label(first, "first")
+                    .help("join the conditions: `spike when a or b`"),
+            );
+        }
+        *first = Some(span);
+    }
+
+    fn equation(&mut self, out: &mut hir::Model, e: &ast::Equation, cx: Cx) {
+        let state = match self.lookup(cx.scope, &e.name.text) {
+            Some(Entity::Value(v)) if out.states.contains(&v) => v,
+            Some(Entity::Poison) => return,
+            _ => {
+                self.not_a_state(out, &e.name);
+                self.expr(&e.value, cx, None);
+                return;
+            }
+        };
+        if out.equations.iter().any(|q| q.state == state) {
+            self.diags.push(
+                Diagnostic::error(SECOND_EQUATION, format!("`{}` has two equations", e.name.text))
+                    .label(e.name.span, "second one")
+                    .help("add the terms in one equation"),
+            );
+        }
+        let dim = self.program.value(state).ty.dimension() / Dimension::TIME;
+        let value = self.expr(&e.value, cx, Some(dim));
+        if self.scalar(&value) {
+            let x = &e.name.text;
+            let unit = self.program.value(state).ty.dimension().typical_unit();
+            let why = format!("`{x}` is in {unit}, so `{x}'` is {}", dimension_words(dim));
+            self.fits(&value, dim, EQUATION_DIMENSION, &why);
+        }
+        out.equations.push(hir::Equation { state, value });
+    }
+
+    fn not_a_state(&mut self, out: &hir::Model, name: &ast::Name) {
+        let states: Vec<String> = out.states.iter().map(|s| self.program.value(*s).name.clone()).collect();
+        let near = did_you_mean(&name.text, states.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+        let help = near.or_else(|| Some(format!("declare it: `state {} = ...`", name.text)));
+        self.diags.push(
+            Diagnostic::error(UNKNOWN_STATE, format!("`{}` is not a state of `{}`", name.text, out.name))
+                .label(name.span, "not a state")
+                .maybe_help(help),
+        );
+    }
+
+    fn receptor(&mut self, out: &mut hir::Model, name: &ast::Name, formals: &[ast::Formal], body: &ast::Block, scope: ScopeId) {
+        let inner = self.new_scope(Some(scope));
+        let [formal] = formals else {
+            self.diags.push(
+                Diagnostic::error(ARGUMENT_COUNT, format!("receptor `{}` takes one weight", name.text))
+                    .label(name.span, format!("{} arguments", formals.len()))
+                    .help(format!("receptor {}(w: current) {{ ... }}", name.text)),
+            );
+            return;
+        };
+        if out.receptors.iter().any(|r| r.name == name.text) {
+            self.diags.push(
+                Diagnostic::error(NAME_TAKEN, format!("there are two receptors `{}`", name.text)).label(name.span, "second one"),
+            );
+        }
+        let dim = match &formal.dim {
+            Some(d) => self.dimension(d),
+            None => {
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_DIMENSION, format!("the weight of receptor `{}` has no dimension", name.text))
+                        .label(formal.name.span, "write it: w: current")
+                        .help("it is the dimension of the weights of all projections that land here"),
+                );
+                return;
+            }
+        };
+        let weight = self.new_value(&formal.name, Type::quantity(dim), ValueKind::Formal);
+        self.declare_formal(inner, &formal.name, weight);
+        let errors = self.diags.error_count();
+        let assigns = self.assigns(out, body, inner);
+        if self.diags.error_count() == errors {
+            for (a, s) in assigns.iter().zip(&body.stmts) {
+                self.check_linear(a, weight, s.span);
+            }
+        }
+        out.receptors.push(hir::Receptor { name: name.text.clone(), span: name.span, weight, dim, body: assigns });
+    }
+
+    /// The body runs once for the sum of what arrives, and in every step: it must add what is proportional to the weight.
+    fn check_linear(&mut self, a: &Assign, weight: ValueId, span: Span) {
+        let degree = match &a.value.kind {
+            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, x, added) if matches!(x.kind, ExprKind::Value(v) if v == a.state) => {
+                self.degree(added, weight)
+            }
+            _ => None,
+        };
+        if degree != Some(Degree::Linear) {
+            self.diags.push(
+                Diagnostic::error(RECEPTOR_NOT_LINEAR, "a receptor adds what is proportional to the weight")
+                    .label(span, if degree == Some(Degree::Constant) { "this does not depend on the weight" } else { "not linear in the weight" })
+                    .help("what arrives in one step is summed first, so write `x += w` or `x += c * w`; what depends on the sender belongs in a plasticity rule's `deliver`"),
+            );
+        }
+    }
+
+    fn degree(&self, e: &Expr, weight: ValueId) -> Option<Degree> {
+        use Degree::*;
+        let both = |a: Option<Degree>, b: Option<Degree>| Some((a?, b?));
+        match &e.kind {
+            ExprKind::Value(v) if *v == weight => Some(Linear),
+            ExprKind::Value(v) => match &self.program.value(*v).kind {
+                ValueKind::Let(inner) => self.degree(inner, weight),
+                _ => Some(Constant),
+            },
+            ExprKind::Unary(hir::UnaryOp::Neg, a) => self.degree(a, weight),
+            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+                (x, y) if x == y => Some(x),
+                _ => None,
+            },
+            ExprKind::Binary(BinaryOp::Mul, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+                (Linear, Linear) => None,
+                (Constant, Constant) => Some(Constant),
+                _ => Some(Linear),
+            },
+            ExprKind::Binary(BinaryOp::Div, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+                (x, Constant) => Some(x),
+                _ => None,
+            },
+            _ => {
+                let mut reads = false;
+                super::query::walk(e, &mut |x| {
+                    reads |= matches!(x.kind, ExprKind::Value(v) if v == weight);
+                    true
+                });
+                (!reads).then_some(Constant)
+            }
+        }
+    }
+
+    /// Statements of a receptor or a reset: assignments to states, lets before them.
+    pub(super) fn assigns(&mut self, out: &hir::Model, block: &ast::Block, scope: ScopeId) -> Vec<Assign> {
+        let place = Place::Dynamics;
+        let inner = self.new_scope(Some(scope));
+        let cx = Cx { scope: inner, place: &place };
+        let mut list = Vec::new();
+        for s in &block.stmts {
+            match &s.kind {
+                ast::StmtKind::Assign { target, op, value } => {
+                    let state = match &target.kind {
+                        ast::ExprKind::Name(n) => {
+                            let name = ast::Name { text: n.clone(), span: target.span };
+                            match self.lookup(inner, n) {
+                                Some(Entity::Value(v)) if out.states.contains(&v) => Some(v),
+                                Some(Entity::Poison) => None,
+                                _ => {
+                                    self.not_a_state(out, &name);
+                                    None
+                                }
+                            }
+                        }
+                        _ => {
+                            self.diags.push(
+                                Diagnostic::error(ASSIGN_TARGET, "only a state of this cell can be assigned")
+                                    .label(target.span, "not a state's name"),
+                            );
+                            None
+                        }
+                    };
+                    let dim = state.map(|v| self.program.value(v).ty.dimension());
+                    let by_number = matches!(op, ast::AssignOp::Multiply | ast::AssignOp::Divide);
+                    let want = if by_number { Some(Dimension::NUMBER) } else { dim };
+                    let v = self.expr(value, cx, want);
+                    let (Some(state), Some(want)) = (state, want) else { continue };
+                    if !self.scalar(&v) {
+                        continue;
+                    }
+                    let name = self.program.value(state).name.clone();
+                    let why = if by_number {
+                        format!("`{name}` is scaled by a number")
+                    } else {
+                        format!("`{name}` is {}", dimension_words(want))
+                    };
+                    self.fits(&v, want, DIMENSION_MISMATCH, &why);
+                    let value = combine(self.program.value(state).ty, state, *op, v, s.span);
+                    list.push(Assign { state, value });
+                }
+                ast::StmtKind::Let(l) => {
+                    let id = self.declare_let(l, inner, Place::Dynamics);
+                    self.ensure(id);
+                }
+                ast::StmtKind::Broken => {}
+                _ => self.diags.push(
+                    Diagnostic::error(ASSIGN_TARGET, "a receptor or a reset only assigns to states")
+                        .label(s.span, "not an assignment"),
+                ),
+            }
+        }
+        list
+    }
+
+    fn method(&mut self, out: &hir::Model, e: &ast::Expr, cx: Cx) -> Option<Method> {
+        let (name, args): (&str, &[ast::Arg]) = match &e.kind {
+            ast::ExprKind::Name(n) => (n, &[]),
+            ast::ExprKind::Call(callee, args) => match &callee.kind {
+                ast::ExprKind::Name(n) => (n, args),
+                _ => ("", &[]),
+            },
+            _ => ("", &[]),
+        };
+        let mut substeps = 1_u32;
+        let mut per_state = Vec::new();
+        for arg in args {
+            let count = self.number(&arg.value, cx, Dimension::NUMBER);
+            let n = constant_number(&count).filter(|v| *v >= 1.0 && *v <= 1000.0 && *v == v.trunc());
+            let Some(n) = n else {
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_METHOD, "sub-steps are a whole number from 1 to 1000").label(arg.span, "here"),
+                );
+                return None;
+            };
+            let state = arg.name.as_ref().and_then(|n| {
+                out.states.iter().copied().find(|s| self.program.value(*s).name == n.text)
+            });
+            match (&arg.name, name, state) {
+                (Some(key), "rk4" | "euler", _) if key.text == "substeps" => substeps = n as u32,
+                (Some(_), "sequential_euler", Some(state)) => per_state.push((state, n as u32)),
+                _ => {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_METHOD, format!("`{name}` has no such setting"))
+                            .label(arg.span, "here")
+                            .help("rk4(substeps = n), euler(substeps = n), sequential_euler(STATE = n)"),
+                    );
+                    return None;
+                }
+            }
+        }
+        match name {
+            "exact" => Some(Method::Exact),
+            "exponential_euler" => Some(Method::ExponentialEuler),
+            "rk4" => Some(Method::Rk4 { substeps }),
+            "euler" => Some(Method::Euler { substeps }),
+            "sequential_euler" => Some(Method::SequentialEuler { substeps: per_state }),
+            _ => {
+                let near = did_you_mean(name, METHODS);
+                let help = near.map_or_else(|| format!("methods are {}", METHODS.join(", ")), |n| format!("did you mean `{n}`?"));
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_METHOD, "this is no method of integration").label(e.span, "not known").help(help),
+                );
+                None
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Degree {
+    Constant,
+    Linear,
+}
+
+fn has_refractory(m: &ast::Model) -> bool {
+    m.members.iter().any(|m| matches!(m.kind, ast::MemberKind::Refractory { .. }))
+}
+
+/// `x op= v` as the new value of x.
+pub(super) fn combine(ty: Type, state: ValueId, op: ast::AssignOp, v: Expr, span: Span) -> Expr {
+    let op = match op {
+        ast::AssignOp::Set => return v,
+        ast::AssignOp::Add => BinaryOp::Add,
+        ast::AssignOp::Subtract => BinaryOp::Sub,
+        ast::AssignOp::Multiply => BinaryOp::Mul,
+        ast::AssignOp::Divide => BinaryOp::Div,
+    };
+    let x = Expr { kind: ExprKind::Value(state), span, ty };
+    Expr { kind: ExprKind::Binary(op, Box::new(x), Box::new(v)), span, ty }
+}

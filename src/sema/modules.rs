@@ -1,0 +1,290 @@
+//! Files, folders and imports: which name of a `use` means what.
+
+use super::error::*;
+use super::scope::{Entity, ScopeId};
+use super::{Module, ModuleId, ModuleState, Sema};
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, LoadError, Span};
+use crate::syntax::ast;
+use std::rc::Rc;
+
+/// Files of one program, and how deep imports may nest.
+const FILE_LIMIT: usize = 1000;
+
+impl Sema<'_> {
+    /// Loads, parses and declares a file and, before it, what it imports. `from` is the place of the `use`, if any.
+    pub(super) fn module(&mut self, name: &str, from: Option<Span>) -> Option<ModuleId> {
+        if let Some(id) = self.by_name.get(name) {
+            let id = *id;
+            if matches!(self.modules[id.0].state, ModuleState::Loading) {
+                let start = self.loading.iter().position(|n| n == name).unwrap_or(0);
+                let mut chain: Vec<&str> = self.loading[start..].iter().map(String::as_str).collect();
+                chain.push(name);
+                let mut d = Diagnostic::error(IMPORT_CYCLE, "files import each other in a circle")
+                    .help("move what both need into a third file");
+                if let Some(span) = from {
+                    d = d.label(span, format!("closes the circle {}", chain.join(" -> ")));
+                }
+                self.diags.push(d);
+                return None;
+            }
+            return Some(id);
+        }
+        if self.modules.len() >= FILE_LIMIT {
+            self.diags.push(Diagnostic::error(UNREADABLE, format!("more than {FILE_LIMIT} files are imported")));
+            return None;
+        }
+        let text = match self.loader.text(name) {
+            Ok(text) => text,
+            Err(e) => {
+                self.load_error(name, e, from);
+                return None;
+            }
+        };
+        let file = self.sources.add(name, text.as_str());
+        let parsed = crate::syntax::parse(file, &text);
+        for e in parsed.errors {
+            self.diags.push(e.into_diagnostic());
+        }
+        let id = ModuleId(self.modules.len());
+        let scope = self.new_scope(None);
+        self.modules.push(Module {
+            name: name.to_string(),
+            scope,
+            ast: Rc::new(parsed.file),
+            state: ModuleState::Loading,
+            exports: Vec::new(),
+        });
+        self.by_name.insert(name.to_string(), id);
+        self.loading.push(name.to_string());
+        self.declare_file(id);
+        self.loading.pop();
+        self.modules[id.0].state = ModuleState::Declared;
+        Some(id)
+    }
+
+    pub(super) fn load_error(&mut self, path: &str, e: LoadError, from: Option<Span>) {
+        let (code, message, help) = match e {
+            LoadError::NotFound => (FILE_NOT_FOUND, format!("there is no file `{path}`"), Some(
+                "paths are relative to the file that imports, and are written with `/`".to_string(),
+            )),
+            LoadError::Outside => (OUTSIDE_PROJECT, format!("`{path}` lies outside the project"), Some(
+                "a project's files stay below the folder of its nsm.toml (or of its main file); copy the file in".to_string(),
+            )),
+            LoadError::NotUtf8 { valid_up_to } => {
+                (NOT_UTF8, format!("`{path}` is not UTF-8 text (byte {valid_up_to} is the first bad one)"), Some(
+                    "save the file with the encoding UTF-8".to_string(),
+                ))
+            }
+            LoadError::TooLarge { bytes, limit } => {
+                (UNREADABLE, format!("`{path}` has {bytes} bytes; a source file has at most {limit}"), None)
+            }
+            LoadError::Io(why) => (UNREADABLE, format!("`{path}` can't be read: {why}"), None),
+        };
+        let mut d = Diagnostic::error(code, message).maybe_help(help);
+        if let Some(span) = from {
+            d = d.label(span, "imported here");
+        }
+        self.diags.push(d);
+    }
+
+    pub(super) fn import(&mut self, module: ModuleId, u: &ast::Use, span: Span) {
+        let scope = self.modules[module.0].scope;
+        let (container, default_name) = match &u.source {
+            ast::UseSource::File { text, span } => {
+                let from = self.modules[module.0].name.clone();
+                let resolved = match self.loader.resolve(&from, text) {
+                    Ok(name) => name,
+                    Err(e) => {
+                        self.load_error(text, e, Some(*span));
+                        self.poison_use(scope, u);
+                        return;
+                    }
+                };
+                let entity = if self.loader.folder(&resolved).is_some() {
+                    Some(Entity::Folder(resolved.clone()))
+                } else {
+                    self.module(&resolved, Some(*span)).map(Entity::Module)
+                };
+                let stem = resolved.rsplit('/').next().unwrap_or(&resolved).trim_end_matches(".nsm").to_string();
+                (entity, ast::Name { text: stem, span: *span })
+            }
+            ast::UseSource::Path(path) => (self.import_path(path), path.names[path.names.len() - 1].clone()),
+        };
+        let Some(container) = container else {
+            self.poison_use(scope, u);
+            return;
+        };
+        let mut bound: Vec<(ast::Name, Entity)> = Vec::new();
+        match &u.select {
+            ast::UseSelect::Whole => bound.push((u.alias.clone().unwrap_or(default_name), container)),
+            ast::UseSelect::One(name) => {
+                if let Some(e) = self.member_of(&container, name) {
+                    bound.push((u.alias.clone().unwrap_or_else(|| name.clone()), e));
+                } else {
+                    self.poison(scope, u.alias.as_ref().unwrap_or(name));
+                }
+            }
+            ast::UseSelect::Many(names) => {
+                for name in names {
+                    match self.member_of(&container, name) {
+                        Some(e) => bound.push((name.clone(), e)),
+                        None => self.poison(scope, name),
+                    }
+                }
+                if let Some(alias) = &u.alias {
+                    self.diags.push(
+                        Diagnostic::error(WRONG_THING, "`as` renames one thing")
+                            .label(alias.span, "several are imported here")
+                            .help("write one `use ... as ...` for each"),
+                    );
+                }
+            }
+        }
+        for (name, entity) in bound {
+            self.declare(scope, &name, entity.clone());
+            if u.export {
+                self.modules[module.0].exports.push((name.text.clone(), entity));
+            }
+        }
+        let _ = span;
+    }
+
+    fn poison_use(&mut self, scope: ScopeId, u: &ast::Use) {
+        if let Some(alias) = &u.alias {
+            self.poison(scope, alias);
+            return;
+        }
+        match &u.select {
+            ast::UseSelect::Many(names) => names.iter().for_each(|n| self.poison(scope, n)),
+            ast::UseSelect::One(name) => self.poison(scope, name),
+            ast::UseSelect::Whole => {
+                if let ast::UseSource::Path(p) = &u.source
+                    && let Some(last) = p.names.last()
+                {
+                    self.poison(scope, last);
+                }
+            }
+        }
+    }
+
+    /// `std.neurons`, `std.neurons.LifDelta`
+    fn import_path(&mut self, path: &ast::Path) -> Option<Entity> {
+        let head = &path.names[0];
+        if head.text != "std" {
+            self.diags.push(
+                Diagnostic::error(UNKNOWN_NAME, format!("there is no library `{}`", head.text))
+                    .label(head.span, "only `std` is imported by name")
+                    .help("import a file of yours by its path: use \"lib/cells.nsm\""),
+            );
+            return None;
+        }
+        let mut here = Entity::Folder("std".to_string());
+        for name in &path.names[1..] {
+            here = self.member_of(&here, name)?;
+        }
+        Some(here)
+    }
+
+    /// A public name of a file or folder. Reports what is missing.
+    pub(super) fn member_of(&mut self, container: &Entity, name: &ast::Name) -> Option<Entity> {
+        match container {
+            Entity::Module(id) => {
+                let found = self.public_name(*id, &name.text);
+                if found.is_none() {
+                    let all = self.public_names(*id);
+                    let file = self.modules[id.0].name.clone();
+                    self.not_in_module(&file, name, &all);
+                }
+                found
+            }
+            Entity::Folder(folder) => {
+                let sub = format!("{folder}/{}", name.text);
+                if self.loader.folder(&sub).is_some() {
+                    return Some(Entity::Folder(sub));
+                }
+                let files = self.loader.folder(folder).unwrap_or_default();
+                // One model a file is the habit, so look where the name says first: the others need not be parsed.
+                let likely = format!("{folder}/{}.nsm", snake_case(&name.text));
+                let ordered = files.iter().filter(|f| **f == likely).chain(files.iter().filter(|f| **f != likely));
+                let mut all = Vec::new();
+                for file in ordered {
+                    let Some(id) = self.module(file, Some(name.span)) else { continue };
+                    if let Some(e) = self.public_name(id, &name.text) {
+                        return Some(e);
+                    }
+                    all.extend(self.public_names(id));
+                }
+                all.extend(self.subfolders(folder));
+                self.not_in_module(&folder.replace('/', "."), name, &all);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn subfolders(&self, folder: &str) -> Vec<String> {
+        if folder == "std" { ["neurons", "sources"].map(str::to_string).to_vec() } else { Vec::new() }
+    }
+
+    fn public_name(&self, module: ModuleId, name: &str) -> Option<Entity> {
+        let m = &self.modules[module.0];
+        let own = self.scopes[m.scope.0].names.get(name);
+        let own = own.filter(|_| !self.imported(module, name));
+        own.cloned().or_else(|| m.exports.iter().find(|(n, _)| n == name).map(|(_, e)| e.clone()))
+    }
+
+    fn public_names(&self, module: ModuleId) -> Vec<String> {
+        let m = &self.modules[module.0];
+        let own = self.scopes[m.scope.0].names.keys().filter(|n| !self.imported(module, n)).cloned();
+        own.chain(m.exports.iter().map(|(n, _)| n.clone())).collect()
+    }
+
+    /// Names that a file got by `use` are its own business unless it exports them.
+    fn imported(&self, module: ModuleId, name: &str) -> bool {
+        self.modules[module.0].ast.items.iter().any(|item| match &item.kind {
+            ast::ItemKind::Use(u) => match (&u.alias, &u.select) {
+                (Some(alias), _) => alias.text == name,
+                (None, ast::UseSelect::Many(names)) => names.iter().any(|n| n.text == name),
+                (None, ast::UseSelect::One(n)) => n.text == name,
+                (None, ast::UseSelect::Whole) => match &u.source {
+                    ast::UseSource::Path(p) => p.names.last().is_some_and(|n| n.text == name),
+                    ast::UseSource::File { text, .. } => {
+                        text.rsplit('/').next().unwrap_or(text).trim_end_matches(".nsm") == name
+                    }
+                },
+            },
+            _ => false,
+        })
+    }
+
+    fn not_in_module(&mut self, module: &str, name: &ast::Name, all: &[String]) {
+        let near = did_you_mean(&name.text, all.iter().map(String::as_str));
+        let help = match near {
+            Some(n) => format!("did you mean `{n}`?"),
+            None if all.is_empty() => "it declares nothing".to_string(),
+            None => {
+                let mut names: Vec<&str> = all.iter().map(String::as_str).collect();
+                names.sort_unstable();
+                format!("it has {}", names.join(", "))
+            }
+        };
+        self.diags.push(
+            Diagnostic::error(NOT_IN_MODULE, format!("`{module}` has no `{}`", name.text))
+                .label(name.span, "not found there")
+                .help(help),
+        );
+    }
+}
+
+/// `LifCondExp` -> `lif_cond_exp`
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    for (k, c) in name.chars().enumerate() {
+        if c.is_ascii_uppercase() && k > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}

@@ -1,0 +1,157 @@
+//! Scopes and what a name may mean.
+
+use super::error::*;
+use super::{ModuleId, Sema};
+use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, Span};
+use crate::hir::{Kind, ModelId, NetworkId, PopulationId, Type, ValueDef, ValueId, ValueKind};
+use crate::syntax::ast;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeId(pub usize);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entity {
+    Value(ValueId),
+    Model(ModelId),
+    Network(NetworkId),
+    Labels(Vec<ValueId>),
+    Population(NetworkId, PopulationId),
+    Module(ModuleId),
+    Folder(String),
+    /// A `simulate ... as` window.
+    Window,
+    /// A projection, by its text.
+    Projection,
+    Experiment,
+    /// Something that this version has no meaning for.
+    Unsupported(&'static str),
+    /// Defined wrongly; already reported.
+    Poison,
+}
+
+impl Entity {
+    pub fn words(&self) -> &'static str {
+        match self {
+            Entity::Value(_) => "a value",
+            Entity::Model(_) => "a model",
+            Entity::Network(_) => "a network",
+            Entity::Labels(_) => "a set of labels",
+            Entity::Population(..) => "a population",
+            Entity::Module(_) | Entity::Folder(_) => "a module",
+            Entity::Window => "a window of time",
+            Entity::Projection => "a projection",
+            Entity::Experiment => "an experiment",
+            Entity::Unsupported(what) => what,
+            Entity::Poison => "something wrong",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub parent: Option<ScopeId>,
+    pub names: BTreeMap<String, Entity>,
+    pub spans: BTreeMap<String, Span>,
+}
+
+/// Names of the language that can't be redefined.
+pub const BUILTINS: [&str; 10] = ["t", "dt", "pi", "inf", "xi", "pre", "post", "distance", "index", "quick"];
+
+impl Sema<'_> {
+    pub(super) fn new_scope(&mut self, parent: Option<ScopeId>) -> ScopeId {
+        self.scopes.push(Scope { parent, ..Scope::default() });
+        ScopeId(self.scopes.len() - 1)
+    }
+
+    /// Declares a name; a name that is visible already is an error.
+    pub(super) fn declare(&mut self, scope: ScopeId, name: &ast::Name, entity: Entity) {
+        if BUILTINS.contains(&name.text.as_str()) {
+            self.diags.push(
+                Diagnostic::error(NAME_TAKEN, format!("`{}` is a name of the language", name.text))
+                    .label(name.span, "can't be redefined")
+                    .help(format!("choose another name; the language's own are {}", BUILTINS.join(", "))),
+            );
+            return;
+        }
+        if let Some((old, other)) = self.lookup_with_span(scope, &name.text) {
+            // A broken item was declared as poison; its repair or repetition says nothing new.
+            if old == Entity::Poison || entity == Entity::Poison {
+                return;
+            }
+            let mut d = Diagnostic::error(NAME_TAKEN, format!("`{}` is already defined", name.text))
+                .label(name.span, "second definition");
+            if let Some(other) = other {
+                d = d.label(other, format!("first defined here, as {}", old.words()));
+            }
+            self.diags.push(d.help("no name may hide another that is visible: choose another name"));
+            return;
+        }
+        let s = &mut self.scopes[scope.0];
+        s.names.insert(name.text.clone(), entity);
+        s.spans.insert(name.text.clone(), name.span);
+    }
+
+    /// Declares a formal of a function or receptor: its scope is so small that it may hide an outer name.
+    pub(super) fn declare_formal(&mut self, scope: ScopeId, name: &ast::Name, id: ValueId) {
+        let s = &mut self.scopes[scope.0];
+        s.names.insert(name.text.clone(), Entity::Value(id));
+        s.spans.insert(name.text.clone(), name.span);
+    }
+
+    pub(super) fn poison(&mut self, scope: ScopeId, name: &ast::Name) {
+        let s = &mut self.scopes[scope.0];
+        s.names.entry(name.text.clone()).or_insert(Entity::Poison);
+        s.spans.entry(name.text.clone()).or_insert(name.span);
+    }
+
+    pub(super) fn lookup(&self, scope: ScopeId, name: &str) -> Option<Entity> {
+        self.lookup_with_span(scope, name).map(|(e, _)| e)
+    }
+
+    fn lookup_with_span(&self, scope: ScopeId, name: &str) -> Option<(Entity, Option<Span>)> {
+        let mut here = Some(scope);
+        while let Some(id) = here {
+            let s = &self.scopes[id.0];
+            if let Some(e) = s.names.get(name) {
+                return Some((e.clone(), s.spans.get(name).copied()));
+            }
+            here = s.parent;
+        }
+        None
+    }
+
+    /// Every visible name, for suggestions.
+    pub(super) fn visible(&self, scope: ScopeId) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut here = Some(scope);
+        while let Some(id) = here {
+            all.extend(self.scopes[id.0].names.keys().cloned());
+            here = self.scopes[id.0].parent;
+        }
+        all
+    }
+
+    pub(super) fn unknown_name(&mut self, scope: ScopeId, name: &str, span: Span, extra: &[&str], what: &str) {
+        let mut names = self.visible(scope);
+        names.extend(extra.iter().map(|s| s.to_string()));
+        names.extend(BUILTINS.iter().map(|s| s.to_string()));
+        let help = did_you_mean(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+        self.diags.push(
+            Diagnostic::error(UNKNOWN_NAME, format!("there is no {what} `{name}` here"))
+                .label(span, "not found")
+                .maybe_help(help),
+        );
+    }
+
+    pub(super) fn new_value(&mut self, name: &ast::Name, ty: Type, kind: ValueKind) -> ValueId {
+        self.program.values.push(ValueDef { name: name.text.clone(), span: name.span, ty, kind });
+        ValueId(self.program.values.len() as u32 - 1)
+    }
+
+    /// A value whose definition could not be understood: its uses raise nothing further.
+    pub(super) fn broken_value(&mut self, name: &ast::Name) -> ValueId {
+        self.new_value(name, Type { kind: Kind::Unknown, rank: 0, dim: None }, ValueKind::Broken)
+    }
+}

@@ -1,0 +1,85 @@
+//! How much memory a network will take, before anything is allocated.
+
+use crate::connect::Rule;
+use crate::ir::{Delay, Network, ParamKind, Projection, Weight};
+
+/// Bytes of one part of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    pub path: String,
+    /// Cells or synapses.
+    pub items: f64,
+    pub bytes: f64,
+}
+
+/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations.
+pub fn estimate(network: &Network) -> Vec<Estimate> {
+    let mut out = Vec::new();
+    for (_, p) in network.populations() {
+        let d = &p.dynamics;
+        let arrays = d.states.len() + 2 + d.params.iter().filter(|q| !matches!(q.kind, ParamKind::Scalar(_))).count();
+        // 24 bytes per cell keep the running statistics of its intervals.
+        let bytes = f64::from(p.size) * (arrays as f64 * 8.0 + 24.0);
+        out.push(Estimate { path: p.path.clone(), items: f64::from(p.size), bytes });
+    }
+    for (_, from, to, p) in network.projections() {
+        let (Some(source), Some(target)) = (network.population(from), network.population(to)) else { continue };
+        let (n_pre, n_post) = (f64::from(p.pre.len(source.size)), f64::from(p.post.len(target.size)));
+        let synapses = synapses(p, n_pre, n_post);
+        let index = if target.size <= 1 << 16 { 2.0 } else { 4.0 };
+        let weight = match p.weight {
+            Weight::Constant(_) => 0.0,
+            Weight::PerSynapse { single: true, .. } => 4.0,
+            Weight::PerSynapse { .. } => 8.0,
+        };
+        let delay = match p.delay {
+            Delay::Constant(_) => 0.0,
+            Delay::PerSynapse { max, .. } => if max < 256 { 1.0 } else { 4.0 },
+        };
+        let rows = f64::from(source.size) * 8.0;
+        let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
+        // Building holds the sources of a target's synapses once more.
+        let bytes = synapses * (index + weight + delay) * 1.3 + rows + ring;
+        out.push(Estimate { path: p.path.clone(), items: synapses, bytes });
+    }
+    out
+}
+
+fn synapses(p: &Projection, n_pre: f64, n_post: f64) -> f64 {
+    match &p.spec.rule {
+        Rule::OneToOne => n_post,
+        Rule::AllToAll => n_pre * n_post,
+        Rule::Bernoulli { p } => {
+            let mean = p * n_pre * n_post;
+            mean + 6.0 * (mean * (1.0 - p)).sqrt()
+        }
+        Rule::FixedIndegree { k } => f64::from(*k) * n_post,
+        Rule::FixedOutdegree { k } => f64::from(*k) * n_pre,
+        Rule::FixedTotalNumber { n } => *n as f64,
+        Rule::Pairs { pre, .. } => pre.len() as f64,
+    }
+}
+
+/// The estimate as a table, largest part first, at most `rows` lines.
+pub fn table(parts: &[Estimate], rows: usize) -> String {
+    let mut sorted: Vec<&Estimate> = parts.iter().collect();
+    sorted.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
+    let mut out = String::new();
+    for e in sorted.iter().take(rows) {
+        out.push_str(&format!("{:>10}  {:>14.4e}  {}\n", bytes_text(e.bytes), e.items, e.path));
+    }
+    if sorted.len() > rows {
+        out.push_str(&format!("      and {} more\n", sorted.len() - rows));
+    }
+    out
+}
+
+/// `3.2 GB`
+pub fn bytes_text(bytes: f64) -> String {
+    for (unit, size) in [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)] {
+        if bytes >= size {
+            return format!("{:.1} {unit}", bytes / size);
+        }
+    }
+    format!("{bytes:.0} B")
+}

@@ -1,0 +1,165 @@
+//! An experiment against its network: what it names exists.
+
+use super::Invalid;
+use crate::ir::Population;
+use crate::ir::artefact::Unit;
+use crate::ir::protocol::{Record, Stmt};
+use crate::script::{Cells, Expr, Query, Slot, Window};
+
+struct Check<'u> {
+    populations: Vec<&'u Population>,
+    projections: usize,
+    variables: u32,
+}
+
+pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
+    let c = Check {
+        populations: unit.network.populations().map(|(_, p)| p).collect(),
+        projections: unit.network.projections().count(),
+        variables: unit.protocol.variables.len() as u32,
+    };
+    let p = &unit.protocol;
+    let result = (|| {
+        for r in &p.records {
+            match r {
+                Record::Spikes { of } => c.cells(of)?,
+                Record::Observable { of, observable, every } => {
+                    c.observable(of, *observable)?;
+                    every.iter().try_for_each(|e| c.expr(e))?;
+                }
+            }
+        }
+        for plot in &p.plots {
+            for item in &plot.of {
+                match item.observable {
+                    Some(o) => c.observable(&item.cells, o)?,
+                    None => c.cells(&item.cells)?,
+                }
+            }
+        }
+        c.statements(&p.statements)?;
+        c.statements(&p.conclude)
+    })();
+    result.map_err(|what| Invalid { where_: "experiment".to_string(), what })
+}
+
+impl Check<'_> {
+    fn cells(&self, cells: &Cells) -> Result<(), String> {
+        let Some(p) = self.populations.get(cells.population as usize) else {
+            return Err(format!("population {} does not exist", cells.population));
+        };
+        if cells.slots.len() > p.axes.len() {
+            return Err(format!("{} indices into {}", cells.slots.len(), p.path));
+        }
+        self.slots(&cells.slots)
+    }
+
+    fn slots(&self, slots: &[Slot]) -> Result<(), String> {
+        slots.iter().try_for_each(|s| match s {
+            Slot::At(e) => self.expr(e),
+            Slot::Range(lo, hi) => lo.iter().chain(hi).try_for_each(|e| self.expr(e)),
+        })
+    }
+
+    fn observable(&self, cells: &Cells, k: u32) -> Result<(), String> {
+        self.cells(cells)?;
+        let p = self.populations[cells.population as usize];
+        if k as usize >= p.dynamics.observables.len() {
+            return Err(format!("observable {k} of {} does not exist", p.path));
+        }
+        Ok(())
+    }
+
+    fn variable(&self, v: u32) -> Result<(), String> {
+        if v < self.variables { Ok(()) } else { Err(format!("variable {v} does not exist")) }
+    }
+
+    fn statements(&self, list: &[Stmt]) -> Result<(), String> {
+        for s in list {
+            match s {
+                Stmt::Simulate { time, .. } => self.expr(time)?,
+                Stmt::Set { target, value, lasting, .. } => {
+                    self.cells(&target.cells)?;
+                    let p = self.populations[target.cells.population as usize];
+                    if !p.dynamics.params.get(target.param as usize).is_some_and(|q| q.settable) {
+                        return Err(format!("param {} of {} can't be set", target.param, p.path));
+                    }
+                    self.expr(value)?;
+                    lasting.iter().try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::Assign { variable, slots, value, .. } => {
+                    self.variable(*variable)?;
+                    slots.iter().try_for_each(|e| self.expr(e))?;
+                    self.expr(value)?;
+                }
+                Stmt::For { loops, body, .. } => {
+                    for l in loops {
+                        self.variable(l.variable)?;
+                        self.expr(&l.start)?;
+                        l.end.iter().try_for_each(|e| self.expr(e))?;
+                    }
+                    self.statements(body)?;
+                }
+                Stmt::Repeat { times, until, body, .. } => {
+                    self.expr(times)?;
+                    until.iter().try_for_each(|e| self.expr(e))?;
+                    self.statements(body)?;
+                }
+                Stmt::If { condition, then, otherwise, .. } => {
+                    self.expr(condition)?;
+                    self.statements(then)?;
+                    self.statements(otherwise)?;
+                }
+                Stmt::Expect(e) => {
+                    self.expr(&e.condition)?;
+                    e.measured.iter().try_for_each(|m| self.expr(m))?;
+                }
+                Stmt::Measure { value, .. } => self.expr(value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn expr(&self, e: &Expr) -> Result<(), String> {
+        match e {
+            // Variables of tables lie above those of the experiment and are bound by the table.
+            Expr::Const(_) | Expr::Var(_) | Expr::Rows(_) => Ok(()),
+            Expr::Unary(_, a) => self.expr(a),
+            Expr::Binary(_, a, b) => self.expr(a).and_then(|()| self.expr(b)),
+            Expr::In(a, b, c) | Expr::If(a, b, c) => [a, b, c].into_iter().try_for_each(|x| self.expr(x)),
+            Expr::List(items) | Expr::Call(_, items) => items.iter().try_for_each(|x| self.expr(x)),
+            Expr::Draw { args, .. } | Expr::ListDraw { args, .. } => args.iter().try_for_each(|x| self.expr(x)),
+            Expr::Table { axes, body } => axes.iter().try_for_each(|(_, x)| self.expr(x)).and_then(|()| self.expr(body)),
+            Expr::Index(a, slots) => self.expr(a).and_then(|()| self.slots(slots)),
+            Expr::Query(q) => match q.as_ref() {
+                Query::Spikes { of, window, by, bin, .. } => {
+                    self.cells(of)?;
+                    if by.is_some_and(|a| a as usize >= self.populations[of.population as usize].axes.len()) {
+                        return Err("`by` names an axis that does not exist".to_string());
+                    }
+                    bin.iter().try_for_each(|e| self.expr(e))?;
+                    self.window(window)
+                }
+                Query::Trace { of, observable, window } => {
+                    self.observable(of, *observable)?;
+                    window.iter().try_for_each(|w| self.window(w))
+                }
+                Query::Weights { projection } if *projection as usize >= self.projections => {
+                    Err(format!("projection {projection} does not exist"))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn window(&self, w: &Window) -> Result<(), String> {
+        match w {
+            Window::Whole | Window::Named(_, None) => Ok(()),
+            Window::Named(_, Some((lo, hi))) | Window::Interval(lo, hi) => {
+                self.expr(lo)?;
+                hi.iter().try_for_each(|e| self.expr(e))
+            }
+            Window::Last(t) => self.expr(t),
+        }
+    }
+}

@@ -7,7 +7,7 @@
 
 pub mod backend;
 pub mod base;
-// pub mod cli;
+pub mod cli;
 pub mod connect;
 pub mod driver;
 pub mod execute;

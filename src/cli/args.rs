@@ -295,7 +295,9 @@ mod tests {
         assert_eq!(args.circuit.set, [("g".to_string(), "4.5".to_string()), ("J".to_string(), "0.2=x".to_string())]);
         assert_eq!(args.execution.memory_limit, Some(2 << 30));
         assert!(cli.quiet && args.execution.seed == 7 && args.circuit.for_time.as_deref() == Some("2s"));
-        for bad in ["nsmc run", "nsmc run a --set g", "nsmc run a --threads 0", "nsmc run a --memory-limit -1GB", "nsmc what"] {
+        for bad in
+            ["nsmc run", "nsmc run a --set g", "nsmc run a --threads 0", "nsmc run a --memory-limit -1GB", "nsmc what"]
+        {
             assert_eq!(Cli::try_parse_from(bad.split(' ')).unwrap_err().exit_code(), 2, "{bad}");
         }
     }

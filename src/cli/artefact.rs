@@ -161,7 +161,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Artefact, Broken> {
     let mut at = header;
     for k in 0..count as usize {
         let entry = FIXED + ENTRY * k;
-        let fields = (u32_at(bytes, entry), u32_at(bytes, entry + 4), u64_at(bytes, entry + 8), u64_at(bytes, entry + 16));
+        let fields =
+            (u32_at(bytes, entry), u32_at(bytes, entry + 4), u64_at(bytes, entry + 8), u64_at(bytes, entry + 16));
         let (Some(kind), Some(crc), Some(offset), Some(length)) = fields else {
             return Err(damaged("its header is damaged"));
         };
@@ -263,8 +264,8 @@ mod tests {
         let mut network = Network { name: "N".into(), dt_ms: 0.1, ..Network::default() };
         network.graph.add_node(Node::Private { path: "drive".into(), model: "Poisson".into() });
         let data = vec![1.0 / 3.0, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE];
-        network.tables.push(Table { name: "W".into(), shape: vec![2, 2], data });
-        network.tables.push(Table { name: "none".into(), shape: vec![0], data: Vec::new() });
+        network.tables.push(Table { name: "W".into(), shape: vec![2, 2], data, draw: None });
+        network.tables.push(Table { name: "none".into(), shape: vec![0], data: Vec::new(), draw: None });
         let time = Expr::Binary(BinaryOp::Add, Box::new(Expr::number(0.1)), Box::new(Expr::number(1e300)));
         let protocol = Protocol {
             statements: vec![Stmt::Simulate { time, window: Some("w".into()), place: "a.nsm:1:1".into() }],

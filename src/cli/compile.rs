@@ -86,8 +86,9 @@ fn write_artefact(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) ->
         },
     };
     if outcome.jobs.is_empty() {
-        let d = usage(format!("`{}` has no experiment, so there is nothing to compile", args.file));
-        return Err(d.help("write one, or give a duration with `--for \"1 s\"`"));
+        let d =
+            usage(format!("`{}` has neither an experiment nor a network, so there is nothing to compile", args.file));
+        return Err(d);
     }
     let hash = artefact::source_hash(&outcome.sources);
     let bytes = artefact::write(&outcome.jobs, hash).map_err(|e| usage(format!("the circuit has no RON form: {e}")))?;

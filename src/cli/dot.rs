@@ -6,13 +6,13 @@ use std::fmt::Write;
 
 /// `dot -Tsvg` draws it. Inhibitory projections end in a bar, as in the field's figures.
 pub(super) fn dot(network: &Network) -> String {
-    let mut out = format!("digraph {} {{\n  rankdir=LR; node [shape=ellipse, fontname=Helvetica]\n", quote(&network.name));
+    let mut out =
+        format!("digraph {} {{\n  rankdir=LR; node [shape=ellipse, fontname=Helvetica]\n", quote(&network.name));
     for id in network.graph.node_indices() {
         let (label, shape) = match &network.graph[id] {
-            Node::Population(p) => (
-                format!("{}\n{} x {}", p.path, p.size, p.dynamics.model),
-                if p.source { "box" } else { "ellipse" },
-            ),
+            Node::Population(p) => {
+                (format!("{}\n{} x {}", p.path, p.size, p.dynamics.model), if p.source { "box" } else { "ellipse" })
+            }
             Node::Private { path, model } => (format!("{path}\n{model}"), "box"),
         };
         // Writing to a String never fails.

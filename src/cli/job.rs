@@ -109,7 +109,8 @@ impl Together {
     fn finish(mut self, job: &Job, settings: &Settings, output: Option<&Output>) -> JobResult {
         let mut conclusion = Conclusion::default();
         // Half of the runs prove nothing.
-        if self.error.is_none() && !self.interrupted
+        if self.error.is_none()
+            && !self.interrupted
             && let Some(unit) = job.units.first()
         {
             conclusion = execute::conclude(&unit.protocol, &self.rows, settings.quick);

@@ -118,6 +118,9 @@ mod tests {
         assert_eq!((span["line_start"].as_u64(), span["column_start"].as_u64()), (Some(2), Some(18)));
         assert_eq!((span["line_end"].as_u64(), span["column_end"].as_u64()), (Some(2), Some(20)));
         assert_eq!(span["text"][0]["text"], "    param V = 20 mv");
-        assert_eq!((v["children"][0]["level"].as_str(), v["children"][1]["level"].as_str()), (Some("note"), Some("help")));
+        assert_eq!(
+            (v["children"][0]["level"].as_str(), v["children"][1]["level"].as_str()),
+            (Some("note"), Some("help"))
+        );
     }
 }

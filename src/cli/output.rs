@@ -92,7 +92,8 @@ fn figure(data: &PlotData, steps: u64) -> String {
     let recording: &Recording = &data.recording;
     // A spike of the last step is stamped at its end; a figure leaves its last step out.
     let options = Options { steps: Some((0, steps + 1)), ..Options::default() };
-    let masks: Vec<Vec<bool>> = recording.spikes.iter().zip(&data.cells).map(|(p, cells)| mask(p.size, cells)).collect();
+    let masks: Vec<Vec<bool>> =
+        recording.spikes.iter().zip(&data.cells).map(|(p, cells)| mask(p.size, cells)).collect();
     let each = recording.spikes.iter().zip(&masks);
     let selection: Vec<Selection> = each
         .map(|(p, m)| Selection {
@@ -139,7 +140,10 @@ fn curve_figure(curve: &Curve) -> String {
     // Groups without an order are numbered; the axis says what the numbers mean.
     let x_label = match curve.labels.as_slice() {
         [] => label(name, *x),
-        labels => format!("{name}: {}", labels.iter().enumerate().map(|(k, l)| format!("{k} = {l}")).collect::<Vec<_>>().join(", ")),
+        labels => format!(
+            "{name}: {}",
+            labels.iter().enumerate().map(|(k, l)| format!("{k} = {l}")).collect::<Vec<_>>().join(", ")
+        ),
     };
     let figure = plot::Curve { x_label, y_label: label(&curve.title, curve.dimension), series };
     plot::curve(&figure, &Options::default())

@@ -68,7 +68,7 @@ fn message(p: Progress) -> String {
     let of = p.total_ms.map_or_else(String::new, |t| format!(" of {}", time(t)));
     let mut text = format!("{}{of}", time(p.time_ms));
     if p.time_ms > 0.0 {
-        text.push_str(&format!(", {:.2} x real time", spent * 1e3 / p.time_ms));
+        text.push_str(&format!(", {} x real time", super::report::factor(spent * 1e3 / p.time_ms)));
         if let Some(total) = p.total_ms.filter(|t| *t > p.time_ms) {
             let left = spent * (total - p.time_ms) / p.time_ms;
             text.push_str(&format!(", {left:.0} s left"));
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn the_bar_tells_speed_and_time_left() {
         let p = Progress { time_ms: 250.0, total_ms: Some(1000.0), spent: Duration::from_secs(2) };
-        assert_eq!(message(p), "250 ms of 1 s, 8.00 x real time, 6 s left");
+        assert_eq!(message(p), "250 ms of 1 s, 8.0 x real time, 6 s left");
         assert_eq!(message(Progress { time_ms: 0.0, total_ms: None, spent: Duration::ZERO }), "0 ms");
     }
 }

@@ -47,11 +47,13 @@ fn head(s: &Summary) -> String {
         n => format!("{n} runs, first seed {}", s.seed),
     };
     let time = |ms: f64| display(ms, Dimension::TIME);
-    format!("{what}, {seed}: {} in steps of {}\n", time(s.duration_ms), time(s.dt_ms))
+    format!("{what}, {seed}: {} in steps of {} ms\n", time(s.duration_ms), number(s.dt_ms))
 }
 
+/// Four digits: more of them would be noise.
 fn rate(hz: f64) -> String {
-    display(hz * 1e-3, Dimension::RATE)
+    let rounded = format!("{:.3e}", hz * 1e-3).parse().unwrap_or(hz * 1e-3);
+    display(rounded, Dimension::RATE)
 }
 
 /// One expectation on one line: mark, text, what was measured, and where it stands if it failed.
@@ -79,13 +81,22 @@ fn costs(s: &Summary) -> String {
         let _ = write!(out, " of {:.1} bytes", s.synapse_bytes.0 / s.synapses.0);
     }
     let _ = writeln!(out, ", {} synaptic events", number(s.synaptic_events.0));
-    let seconds = |v: f64| display(v * 1e3, Dimension::TIME);
     let _ = write!(out, "  compile {}, build {}, run {}", short(s.compile_s), short(s.build_s), short(s.run_s));
     if s.duration_ms > 0.0 {
-        let _ = write!(out, " = {:.2} x real time for {}", s.run_s * 1e3 / s.duration_ms, seconds(s.duration_ms * 1e-3));
+        let _ = write!(out, " = {} x real time", factor(s.run_s * 1e3 / s.duration_ms));
     }
     let _ = writeln!(out, " ({}, {} thread{})", s.backend, s.threads, if s.threads == 1 { "" } else { "s" });
     out
+}
+
+/// A ratio to two digits or so.
+pub(super) fn factor(f: f64) -> String {
+    match f {
+        f if f >= 10.0 => format!("{f:.0}"),
+        f if f >= 1.0 => format!("{f:.1}"),
+        f if f >= 0.1 => format!("{f:.2}"),
+        f => format!("{f:.4}"),
+    }
 }
 
 /// Wall time to three digits.

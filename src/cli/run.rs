@@ -17,18 +17,13 @@ use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
-    let begin = Instant::now();
     let loaded = if is_artefact(&args.file) { load(args) } else { compile(args, terminal) };
-    let (jobs, warned) = match loaded {
-        Ok((jobs, warned)) => (jobs, warned),
+    let done = match loaded {
+        Ok((jobs, compile_s)) => choose(&jobs, args).and_then(|job| execute(job, args, compile_s, terminal)),
         Err(Stop::Shown(status)) => return status,
-        Err(Stop::Failed(d)) => return source::fail(&d, terminal),
+        Err(Stop::Failed(d)) => Err(d),
     };
-    let compile_s = begin.elapsed().as_secs_f64();
-    match choose(&jobs, args).and_then(|job| execute(job, args, compile_s, terminal)) {
-        Ok(status) => status.max(warned),
-        Err(d) => source::fail(&d, terminal),
-    }
+    done.unwrap_or_else(|d| source::fail(&d, terminal))
 }
 
 enum Stop {
@@ -43,10 +38,11 @@ impl From<Diagnostic> for Stop {
     }
 }
 
-fn compile(args: &RunArgs, terminal: &Terminal) -> Result<(Vec<Job>, Status), Stop> {
+/// Jobs, and the seconds that it took to get them.
+fn compile(args: &RunArgs, terminal: &Terminal) -> Result<(Vec<Job>, f64), Stop> {
     let outcome = source::compile(&args.file, &args.circuit, false)?;
     match source::report(&outcome, MessageFormat::Human, terminal) {
-        Status::Fine => Ok((outcome.jobs, Status::Fine)),
+        Status::Fine => Ok((outcome.jobs, outcome.compile_s)),
         status => Err(Stop::Shown(status)),
     }
 }
@@ -60,7 +56,8 @@ fn is_artefact(file: &str) -> bool {
     File::open(file).and_then(|mut f| f.read_exact(&mut start)).is_ok() && artefact::is_artefact(&start)
 }
 
-fn load(args: &RunArgs) -> Result<(Vec<Job>, Status), Stop> {
+fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
+    let begin = Instant::now();
     let fixed = &args.circuit;
     if !fixed.set.is_empty() || fixed.dt.is_some() || fixed.for_time.is_some() {
         let d = usage("`--set`, `--dt` and `--for` change a circuit, and that of an artefact is fixed");
@@ -80,26 +77,28 @@ fn load(args: &RunArgs) -> Result<(Vec<Job>, Status), Stop> {
         // A checksum says that nothing changed, not that it was right.
         driver::verify(job).map_err(|d| broken(d.message))?;
     }
-    Ok((artefact.jobs, Status::Fine))
+    Ok((artefact.jobs, begin.elapsed().as_secs_f64()))
 }
 
 /// The experiment that is meant.
 fn choose<'a>(jobs: &'a [Job], args: &RunArgs) -> Result<&'a Job, Diagnostic> {
-    let names = || jobs.iter().map(|j| j.experiment.as_str());
-    if let Some(name) = &args.circuit.experiment {
-        return jobs.iter().find(|j| j.experiment == *name).ok_or_else(|| {
-            let hint = did_you_mean(name, names()).map(|n| format!("did you mean `{n}`?"));
-            usage(format!("there is no experiment `{name}` in `{}`", args.file)).maybe_help(hint)
+    // A circuit without experiments goes by its own name.
+    let name = |j: &'a Job| if j.experiment.is_empty() { j.network.as_str() } else { j.experiment.as_str() };
+    let names = || jobs.iter().map(name);
+    if let Some(wanted) = &args.circuit.experiment {
+        return jobs.iter().find(|j| j.experiment == *wanted).ok_or_else(|| {
+            let hint = did_you_mean(wanted, names()).map(|n| format!("did you mean `{n}`?"));
+            usage(format!("there is no experiment `{wanted}` in `{}`", args.file)).maybe_help(hint)
         });
     }
     match jobs {
         [job] => Ok(job),
-        [] => Err(usage(format!("`{}` has no experiment", args.file))
-            .help("write one, or run the circuit alone for a time: `--for \"1 s\"`")),
+        [] => Err(usage(format!("`{}` has neither an experiment nor a network to run", args.file))),
         _ => {
             let list: Vec<&str> = names().collect();
-            Err(usage(format!("`{}` has {} experiments: {}", args.file, list.len(), list.join(", ")))
-                .help("choose one with `--experiment`, or run all of them with `nsmc test`"))
+            let what = if jobs.iter().any(|j| j.experiment.is_empty()) { "networks" } else { "experiments" };
+            Err(usage(format!("`{}` has {} {what}: {}", args.file, list.len(), list.join(", ")))
+                .help("choose an experiment with `--experiment`, or run all of them with `nsmc test`"))
         }
     }
 }
@@ -107,7 +106,10 @@ fn choose<'a>(jobs: &'a [Job], args: &RunArgs) -> Result<&'a Job, Diagnostic> {
 fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Result<Status, Diagnostic> {
     let execution = &args.execution;
     let backend = execution.backend.backend().ok_or_else(|| {
-        not_offered("the back end `loihi2`", "`--backend native` runs on this machine, `--backend interp` is the reference")
+        not_offered(
+            "the back end `loihi2`",
+            "`--backend native` runs on this machine, `--backend interp` is the reference",
+        )
     })?;
     let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));
     let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;

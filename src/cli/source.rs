@@ -54,11 +54,18 @@ pub(super) fn fail_in(diagnostic: &Diagnostic, format: MessageFormat, terminal: 
     }
 }
 
-/// The hundreds of a code say where it belongs: 07 to runs, 08 to files and usage, all others to the circuit.
+/// Codes of flags that the circuit refuses: `--set`, `--for`, `--experiment`.
+const USAGE_CODES: [&str; 3] = ["E0514", "E0604", "E0605"];
+/// Codes of limits and of kernels that this machine can't make.
+const LIMIT_CODES: [&str; 2] = ["E0520", "E0607"];
+
+/// What a diagnostic means for the exit status. E07.. are those of runs, E08.. those of files and usage; all others but a few
+/// say that the circuit is wrong.
 pub(super) fn status_of(d: &Diagnostic) -> Status {
+    let code = d.code.0;
     match d.severity {
-        Severity::Error if d.code.0.starts_with("E07") => Status::Failed,
-        Severity::Error if d.code.0.starts_with("E08") => Status::Usage,
+        Severity::Error if code.starts_with("E07") || LIMIT_CODES.contains(&code) => Status::Failed,
+        Severity::Error if code.starts_with("E08") || USAGE_CODES.contains(&code) => Status::Usage,
         Severity::Error => Status::Wrong,
         Severity::Warning | Severity::Note => Status::Fine,
     }

@@ -100,7 +100,8 @@ pub(super) fn install_panic_hook() {
         }
         let at = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         let message = info.payload().downcast_ref::<&str>().copied();
-        let message = message.or_else(|| info.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
+        let message =
+            message.or_else(|| info.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
         err(&format!(
             "nsmc {}: this is a bug in nsmc{at}: {message}\nPlease report it with the command and the files it was given.\n",
             env!("CARGO_PKG_VERSION")

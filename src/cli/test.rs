@@ -20,14 +20,16 @@ pub(super) fn test(args: &TestArgs, terminal: &Terminal) -> Status {
 fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
     let execution = &args.execution;
     let backend = execution.backend.backend().ok_or_else(|| {
-        not_offered("the back end `loihi2`", "`--backend native` runs on this machine, `--backend interp` is the reference")
+        not_offered(
+            "the back end `loihi2`",
+            "`--backend native` runs on this machine, `--backend interp` is the reference",
+        )
     })?;
     let files = source::collect(&args.paths)?;
     let stop = progress::stop_flag();
     let bar = Bar::new(terminal.watched);
     let mut tally = Tally { json: execution.summary.is_some(), terminal, passed: 0, failed: 0, status: Status::Fine };
     for (file, named) in &files {
-        let begin = Instant::now();
         let outcome = match source::compile(file, &args.circuit, args.quick) {
             Ok(outcome) => outcome,
             Err(d) => {
@@ -40,12 +42,12 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
             tally.broken(file, "does not compile", status);
             continue;
         }
-        if outcome.jobs.is_empty() && *named {
+        // A circuit alone expects nothing.
+        let experiments: Vec<_> = outcome.jobs.iter().filter(|j| !j.experiment.is_empty()).collect();
+        if experiments.is_empty() && *named {
             tally.line("--", file, "no experiment");
         }
-        // What all experiments of a file share.
-        let compile_s = begin.elapsed().as_secs_f64();
-        for job in &outcome.jobs {
+        for job in experiments {
             let settings = Settings {
                 seed: execution.seed,
                 threads: execution.threads(),
@@ -53,7 +55,7 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
                 backend_name: execution.backend.name(),
                 limit: execution.limit(),
                 quick: args.quick,
-                compile_s,
+                compile_s: outcome.compile_s,
                 stop,
                 bar: &bar,
             };
@@ -106,7 +108,9 @@ impl Tally<'_> {
             };
             self.line(word, file, &format!("{experiment} ({expectations}, {})", report::short(seconds)));
             let notable = result.expectations.iter().filter(|e| !e.holds() || e.was_skipped());
-            notable.for_each(|e| terminal::out(&format!("      {}", report::expectation(e, 0, self.terminal).trim_start())));
+            notable.for_each(|e| {
+                terminal::out(&format!("      {}", report::expectation(e, 0, self.terminal).trim_start()))
+            });
         }
         if let Some(d) = &result.error {
             source::fail(d, self.terminal);

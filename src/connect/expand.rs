@@ -263,25 +263,15 @@ impl<'a> Expansion<'a> {
     }
 }
 
-/// Turns rows of `k` ascending targets by source into rows of ascending sources by target, which start at `starts`.
-///
-/// Writing to all rows in turn misses every cache, so targets are taken block by block, as long as a source has several
-/// synapses per block.
+/// Turns rows of `k` targets by source into rows of ascending sources by target, which start at `starts`.
 fn sort_by_target(drawn: &[u32], k: usize, starts: &[usize]) -> Vec<u32> {
-    const SMALLEST_BLOCK: usize = 128;
-    let targets = starts.len() - 1;
-    let block = targets.div_ceil((k / 8).max(1)).max(SMALLEST_BLOCK);
     let mut next = starts.to_vec();
     let mut sources = vec![0; drawn.len()];
-    let mut done = vec![0usize; drawn.len() / k.max(1)];
-    for end in (0..targets).step_by(block).map(|first| first + block) {
-        for ((pre, row), done) in (0..).zip(drawn.chunks_exact(k.max(1))).zip(&mut done) {
-            while let Some(&post) = row.get(*done).filter(|&&post| (post as usize) < end) {
-                let place = &mut next[post as usize];
-                sources[*place] = pre;
-                *place += 1;
-                *done += 1;
-            }
+    for (pre, row) in (0..).zip(drawn.chunks_exact(k.max(1))) {
+        for &post in row {
+            let place = &mut next[post as usize];
+            sources[*place] = pre;
+            *place += 1;
         }
     }
     sources

@@ -37,12 +37,7 @@ pub struct Curve {
 ///
 /// `protocol` is that of any unit of the experiment: their conclusions are the same.
 pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
-    let mut host = Concluder {
-        rows,
-        quick,
-        variables: Variables::new(protocol.variables.iter().map(|v| v.name.clone())),
-        ledger: Ledger::default(),
-    };
+    let mut host = Concluder { rows, quick, variables: Variables::new(protocol), ledger: Ledger::default() };
     let walked = walk(&mut host, &protocol.conclude);
     let mut out = Conclusion::default();
     match walked {
@@ -91,6 +86,9 @@ struct Concluder<'a> {
     ledger: Ledger,
 }
 
+/// A row that passed the filter: its group, and what is aggregated of it.
+type Chosen = (Option<Value>, Vec<f64>);
+
 /// What a slot of a row query reads.
 enum Source {
     Seed,
@@ -121,6 +119,10 @@ impl Concluder<'_> {
                 _ => Ordering::Equal,
             });
         }
+        // Of nothing there are none, and all other aggregates have no value.
+        if groups.is_empty() && query.by.is_none() && query.function == Func::N {
+            return Ok(vec![(None, 0.0)]);
+        }
         if groups.is_empty() {
             return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", "))));
         }
@@ -139,7 +141,7 @@ impl Concluder<'_> {
     }
 
     /// Group and values of each row that passes the filter.
-    fn chosen(&mut self, query: &RowQuery) -> Result<Vec<(Option<Value>, Vec<f64>)>, EvalError> {
+    fn chosen(&mut self, query: &RowQuery) -> Result<Vec<Chosen>, EvalError> {
         let rows = self.rows;
         let named = |name: &str| rows.measures.iter().position(|(n, _)| n == name);
         let Some(first) = query.measures.first() else {
@@ -151,15 +153,16 @@ impl Concluder<'_> {
             measures.push(found?);
         }
         let columns = rows_of(rows, &measures);
-        let sources: Vec<(VarId, Option<Source>)> =
-            query.variables.iter().map(|(slot, name)| (*slot, self.source(name, &query.measures))).collect();
+        // What is no part of a row is a variable of `conclude` and keeps its value.
+        let of_rows =
+            query.variables.iter().filter_map(|(slot, name)| Some((*slot, self.source(name, &query.measures)?)));
+        let sources: Vec<(VarId, Source)> = of_rows.collect();
         let by = query.by.as_ref().map(|name| (name, self.source(name, &[])));
         let Some(base) = columns.first() else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for (k, row) in base.iter().enumerate() {
             for (slot, source) in &sources {
-                let value = source.as_ref().and_then(|s| read(s, row, &columns, k));
-                self.variables.bind(*slot, value);
+                self.variables.bind(*slot, read(source, row, &columns, k));
             }
             if let Some(filter) = &query.filter
                 && !eval(filter, self)?.boolean()?
@@ -315,7 +318,8 @@ mod tests {
 
     fn value(query: RowQuery) -> Result<Value, EvalError> {
         let rows = rows();
-        let mut host = Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
+        let mut host =
+            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
         host.rows(&query)
     }
 
@@ -330,6 +334,22 @@ mod tests {
         assert_eq!(value(by("trial")), list(&[1.0, 0.5]));
         let seed = RowQuery { filter: is(1, 8.0), by: Some("trial".into()), ..query(Func::Max, &["truth"]) };
         assert_eq!(value(seed), list(&[30.0, 40.0]));
+    }
+
+    #[test]
+    fn variables_of_conclude_keep_their_value() {
+        let rows = rows();
+        let mut host =
+            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
+        host.bind(9, Value::Number(1.0));
+        let late = Expr::Binary(BinaryOp::Ge, Box::new(Expr::Var(0)), Box::new(Expr::Var(9)));
+        let mut query = RowQuery { filter: Some(late), ..query(Func::N, &["correct"]) };
+        query.variables.push((9, "late".into()));
+        assert_eq!(host.rows(&query), Ok(Value::Number(2.0)));
+        assert_eq!(host.variable(9), Ok(Value::Number(1.0)));
+        assert!(host.variable(0).is_err());
+        let none = RowQuery { filter: is(0, 7.0), ..query };
+        assert_eq!(host.rows(&none), Ok(Value::Number(0.0)));
     }
 
     #[test]

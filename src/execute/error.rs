@@ -46,7 +46,9 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
                 ))
         }
         RunError::Build(message) => Diagnostic::error(NOT_BUILT, format!("the network could not be built: {message}")),
-        RunError::Script { place, message } => Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}")),
+        RunError::Script { place, message } => {
+            Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}"))
+        }
         RunError::Limit(message) => Diagnostic::error(LIMIT, message.clone()),
     }
 }

@@ -163,7 +163,10 @@ mod tests {
     #[test]
     fn long_lists_are_cut() {
         let list = Value::List((0..20).map(|k| Value::Number(f64::from(k))).collect());
-        assert_eq!(value_text(&list, Dimension::VOLTAGE), "[0 mV, 1 mV, 2 mV, 3 mV, 4 mV, 5 mV, 6 mV, 7 mV, ... (20 values)]");
+        assert_eq!(
+            value_text(&list, Dimension::VOLTAGE),
+            "[0 mV, 1 mV, 2 mV, 3 mV, 4 mV, 5 mV, 6 mV, 7 mV, ... (20 values)]"
+        );
         assert_eq!(value_text(&Value::Mask(vec![true, false]), Dimension::NUMBER), "mask of 1 in 2");
     }
 }

@@ -3,8 +3,9 @@
 use super::error::{Halt, script};
 use super::expectation::{Expectation, Ledger};
 use crate::backend::RunError;
-use crate::ir::protocol::{Expect, Loop, Stmt};
+use crate::ir::protocol::{Expect, Loop, Protocol, Stmt};
 use crate::script::{BinaryOp, EvalError, Expr, Host, Value, VarId, binary, eval};
+use std::collections::BTreeMap;
 
 /// More rounds of one loop than this are a slip, not an experiment.
 pub(super) const ROUND_LIMIT: u64 = 1_000_000_000;
@@ -23,37 +24,38 @@ pub(super) trait Actor: Host {
 /// Values by slot.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
-    values: Vec<Option<Value>>,
     names: Vec<String>,
+    values: Vec<Option<Value>>,
+    /// Index variables of tables: they have no name, and their slots lie far above the others.
+    indices: BTreeMap<VarId, Value>,
 }
 
 impl Variables {
-    pub fn new(names: impl IntoIterator<Item = String>) -> Variables {
-        let names: Vec<String> = names.into_iter().collect();
-        Variables { values: vec![None; names.len()], names }
+    pub fn new(protocol: &Protocol) -> Variables {
+        let names: Vec<String> = protocol.variables.iter().map(|v| v.name.clone()).collect();
+        Variables { values: vec![None; names.len()], names, indices: BTreeMap::new() }
     }
 
     pub fn get(&self, id: VarId) -> Result<Value, EvalError> {
-        match self.values.get(id as usize) {
-            Some(Some(v)) => Ok(v.clone()),
-            _ => {
-                let name = self.names.get(id as usize).map_or("?", String::as_str);
-                Err(EvalError::new(format!("`{name}` has no value here")))
-            }
-        }
+        self.bound(id).cloned().ok_or_else(|| {
+            let name = self.names.get(id as usize).map_or("an index", String::as_str);
+            EvalError::new(format!("`{name}` has no value here"))
+        })
     }
 
-    pub fn bound(&self, id: usize) -> Option<&Value> {
-        self.values.get(id).and_then(Option::as_ref)
+    pub fn bound(&self, id: VarId) -> Option<&Value> {
+        match self.values.get(id as usize) {
+            Some(value) => value.as_ref(),
+            None => self.indices.get(&id),
+        }
     }
 
     pub fn bind(&mut self, id: VarId, value: Option<Value>) {
-        let id = id as usize;
-        if id >= self.values.len() {
-            // Index variables of tables need not be listed by name.
-            self.values.resize(id + 1, None);
+        match (self.values.get_mut(id as usize), value) {
+            (Some(slot), value) => *slot = value,
+            (None, Some(value)) => drop(self.indices.insert(id, value)),
+            (None, None) => drop(self.indices.remove(&id)),
         }
-        self.values[id] = value;
     }
 }
 

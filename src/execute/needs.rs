@@ -6,6 +6,7 @@ use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Point, Record, Stmt};
 use crate::script::{Cells, Expr, Host, NoHost, Query, Slot, Stat, Window, eval};
+use std::collections::BTreeMap;
 
 /// What to ask of an engine before it is built.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,11 +36,16 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
     let protocol = &unit.protocol;
     statements(&protocol.statements, &mut |e| expression(e, &mut |q| collector.query(q)));
     if recording {
+        let mut recorded = BTreeMap::new();
         for record in &protocol.records {
             match record {
                 Record::Spikes { of } => collector.spikes(of),
                 Record::Observable { of, observable, every } => {
                     let every = collector.interval(every.as_ref())?;
+                    let key = (of.population, *observable);
+                    if *recorded.entry(key).or_insert(every) != every {
+                        return Err(two_intervals(&collector.populations, of.population, *observable));
+                    }
                     collector.trace(of, *observable, every);
                 }
             }
@@ -54,13 +60,23 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
     Ok(collector.needs)
 }
 
+/// One file can't hold one observable on two grids of time.
+fn two_intervals(populations: &[&Population], population: u32, observable: u32) -> RunError {
+    let name = populations.get(population as usize).and_then(|p| {
+        let o = p.dynamics.observables.get(observable as usize)?;
+        Some(format!("{}.{}", p.path, o.name))
+    });
+    let message = format!("`{}` is recorded at two different intervals", name.unwrap_or_default());
+    RunError::Script { place: "`record`".to_string(), message }
+}
+
 /// The interval of a `record ... every T` in steps; every step without one.
 pub(super) fn interval(every: Option<&Expr>, dt: f64, host: &mut dyn Host) -> Result<u64, RunError> {
     let Some(e) = every else { return Ok(1) };
     let fail = |message: String| RunError::Script { place: "`record ... every`".to_string(), message };
     let ms = eval(e, host).and_then(|v| v.number()).map_err(|e| fail(e.message))?;
     let steps = (ms / dt).round();
-    if steps >= 1.0 && steps <= 1e15 {
+    if (1.0..=1e15).contains(&steps) {
         Ok(steps as u64)
     } else {
         Err(fail(format!("an interval of {ms} ms; it has to be at least one step of {dt} ms")))
@@ -78,8 +94,9 @@ impl Collector<'_> {
     fn query(&mut self, query: &Query) {
         match query {
             // The running sums of the log answer these.
-            Query::Spikes { stat: Stat::Rate | Stat::Count | Stat::CvIsi, of, window: Window::Whole, by: None, .. }
-                if of.slots.is_empty() => {}
+            Query::Spikes {
+                stat: Stat::Rate | Stat::Count | Stat::CvIsi, of, window: Window::Whole, by: None, ..
+            } if of.slots.is_empty() => {}
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
             Query::Trace { window: None, .. } | Query::Weights { .. } | Query::SynapticEvents | Query::Time => {}

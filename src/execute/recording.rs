@@ -69,13 +69,7 @@ impl Parts {
         Ok(())
     }
 
-    fn trace(
-        &mut self,
-        of: &Cells,
-        observable: u32,
-        every: Option<u64>,
-        walker: &mut Walker,
-    ) -> Result<(), EvalError> {
+    fn trace(&mut self, of: &Cells, observable: u32, every: Option<u64>, walker: &mut Walker) -> Result<(), EvalError> {
         let Selection { cells, .. } = walker.select(of)?;
         let same = |t: &&mut (u32, u32, Option<u64>, Vec<u32>)| (t.0, t.1, t.2) == (of.population, observable, every);
         match self.traces.iter_mut().find(same) {
@@ -86,7 +80,11 @@ impl Parts {
     }
 
     fn recording(self, walker: &Walker) -> Result<Recording, EvalError> {
-        let mut out = Recording { dt_ms: walker.unit.network.dt_ms, duration_steps: walker.engine.step(), ..Recording::default() };
+        let mut out = Recording {
+            dt_ms: walker.unit.network.dt_ms,
+            duration_steps: walker.engine.step(),
+            ..Recording::default()
+        };
         for (index, cells) in self.spikes {
             let population = walker.population(index)?;
             let log = walker.engine.spikes(index as usize);
@@ -149,8 +147,14 @@ pub(super) fn columns<'a>(
 }
 
 /// Plots take the log with the fewest samples: it is the one that `record ... every` asked for.
-fn coarsest<'a>(logs: &'a [TraceLog], population: u32, observable: u32, cells: &[u32]) -> Option<(&'a TraceLog, Vec<usize>)> {
-    let right = logs.iter().filter(|l| l.request.population == population as usize && l.request.observable == observable);
+fn coarsest<'a>(
+    logs: &'a [TraceLog],
+    population: u32,
+    observable: u32,
+    cells: &[u32],
+) -> Option<(&'a TraceLog, Vec<usize>)> {
+    let right =
+        logs.iter().filter(|l| l.request.population == population as usize && l.request.observable == observable);
     let fitting = right.filter_map(|l| Some((l, find(&l.request.cells, cells)?)));
     fitting.max_by_key(|(l, _)| l.request.every)
 }

@@ -2,7 +2,7 @@
 
 use super::flow::Variables;
 use crate::ir::protocol::Protocol;
-use crate::script::Value;
+use crate::script::{Value, VarId};
 use crate::units::{Dimension, Unit};
 
 /// Rows of one run or of many. Names stand once; rows refer to them by position.
@@ -12,7 +12,7 @@ pub struct Rows {
     /// Sweep and loop variables.
     pub variables: Vec<(String, Dimension)>,
     /// Slots of `variables` in the protocol of this run.
-    slots: Vec<usize>,
+    slots: Vec<VarId>,
     pub list: Vec<Row>,
     seed: u64,
 }
@@ -51,7 +51,7 @@ pub struct MeasureSummary {
 impl Rows {
     pub(super) fn new(protocol: &Protocol, seed: u64) -> Rows {
         let listed = protocol.variables.iter().enumerate().filter(|(_, v)| v.in_rows);
-        let (slots, variables) = listed.map(|(k, v)| (k, (v.name.clone(), v.dimension))).unzip();
+        let (slots, variables) = listed.map(|(k, v)| (k as VarId, (v.name.clone(), v.dimension))).unzip();
         Rows { measures: Vec::new(), variables, slots, list: Vec::new(), seed }
     }
 

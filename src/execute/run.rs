@@ -90,7 +90,7 @@ pub struct PopulationFigures {
 /// Errors and interruptions are part of the outcome: what was recorded until then is in it.
 pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, control: &Control) -> RunOutcome {
     let protocol = &unit.protocol;
-    let mut variables = Variables::new(protocol.variables.iter().map(|v| v.name.clone()));
+    let mut variables = Variables::new(protocol);
     for (id, value) in &point.sweep {
         variables.bind(*id, Some(value.clone()));
     }
@@ -120,7 +120,9 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
     match recording::collect(protocol, &mut walker) {
         Ok((recording, plots)) => (outcome.recording, outcome.plots) = (recording, plots),
         Err(e) => {
-            outcome.error.get_or_insert(RunError::Script { place: "`record` or `plot`".to_string(), message: e.message });
+            outcome
+                .error
+                .get_or_insert(RunError::Script { place: "`record` or `plot`".to_string(), message: e.message });
         }
     }
     outcome
@@ -478,7 +480,8 @@ impl Host for Walker<'_> {
         let v = distribution.draw(&mut self.stream(site), args);
         if v.is_nan() {
             let args: Vec<String> = args.iter().map(f64::to_string).collect();
-            let message = format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
+            let message =
+                format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
             return Err(EvalError::new(message));
         }
         Ok(v)

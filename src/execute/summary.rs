@@ -88,7 +88,11 @@ pub struct Mean(pub f64);
 
 impl Serialize for Mean {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if self.0 == self.0.trunc() && self.0.abs() < 9.0e15 { s.serialize_i64(self.0 as i64) } else { s.serialize_f64(self.0) }
+        if self.0 == self.0.trunc() && self.0.abs() < 9.0e15 {
+            s.serialize_i64(self.0 as i64)
+        } else {
+            s.serialize_f64(self.0)
+        }
     }
 }
 
@@ -237,8 +241,13 @@ mod tests {
         };
         let runs = [outcome(3, 10, None), outcome(4, 11, Some(0.8))];
         let json = serde_json::to_string(&summarise(&setup, &runs, &expectations, &Rows::default())).unwrap();
-        assert!(json.starts_with(r#"{"network":"Brunel","experiment":"A","seed":3,"dt_ms":0.1,"duration_ms":1000.0,"threads":2,"#));
-        assert!(json.contains(r#""populations":{"z.E":{"size":10,"spikes":10.5,"rate_hz":1.05,"cv_isi":0.8},"a.I""#), "{json}");
+        assert!(json.starts_with(
+            r#"{"network":"Brunel","experiment":"A","seed":3,"dt_ms":0.1,"duration_ms":1000.0,"threads":2,"#
+        ));
+        assert!(
+            json.contains(r#""populations":{"z.E":{"size":10,"spikes":10.5,"rate_hz":1.05,"cv_isi":0.8},"a.I""#),
+            "{json}"
+        );
         assert!(json.contains(r#""neurons":20,"synapses":100,"#), "{json}");
         assert!(json.contains(r#"{"text":"rate(E) > 1 Hz","holds":true,"measured":31.25,"unit":"Hz"}"#), "{json}");
         assert!(json.contains(r#""measured":"nan""#), "{json}");

@@ -8,7 +8,7 @@ use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
 use crate::ir::{
-    self, Assign, Attribute, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, Exprs, Observable, Param, ParamKind, Real,
+    self, Assign, Attribute, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, Exprs, Observable, Param, ParamKind,
     Receptor, Refractory, Side, Spike, State, Table, UnaryOp,
 };
 use crate::script::{Func, Value};
@@ -272,7 +272,8 @@ impl Lowering<'_> {
                 cx.formals.contains_key(id)
                     || match &program.value(*id).kind {
                         ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise | ValueKind::Axis(_) => true,
-                        ValueKind::Formal => !self.formals.contains_key(id),
+                        // Formals of functions inside are bound by their call; those of this place were looked at above.
+                        ValueKind::Formal => false,
                         ValueKind::Param { .. } => self.of_model(*id, cx),
                         _ => false,
                     }
@@ -292,7 +293,8 @@ impl Lowering<'_> {
         !reads(e, program, &mut |x| match &x.kind {
             ExprKind::Time | ExprKind::Xi(_) | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => match &program.value(*id).kind {
-                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise | ValueKind::Formal => true,
+                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise => true,
+                ValueKind::Formal => cx.formals.contains_key(id),
                 ValueKind::Param { .. } => match body.bound.get(id) {
                     Some(Bound::Live(_)) => true,
                     Some(Bound::Slot(k)) => body.dynamics.params[*k as usize].settable,
@@ -870,12 +872,4 @@ fn dense(v: &Value, shape: &mut Vec<u32>, depth: usize) -> Option<Vec<f64>> {
 
 fn not_static(span: Span, what: &str) -> Fail {
     Diagnostic::error(EVALUATION, format!("{what} can't be read here")).label(span, "this place is computed when the network is built")
-}
-
-/// A number of an arena, for messages.
-pub(super) fn shown(x: &Exprs, id: ExprId) -> Option<f64> {
-    match x.get(id) {
-        Expr::Const(Real(v)) => Some(*v),
-        _ => None,
-    }
 }

@@ -608,7 +608,7 @@ impl Solver<'_> {
         let drifts: Vec<ExprId> = states.iter().map(|s| self.drift(*s).0).collect();
         let held = self.body.dynamics.refractory.as_ref().map(|r| r.held.clone()).unwrap_or_default();
         // A held state is constant within the step for the others too, so its increments vanish while the counter runs.
-        let mut slopes = |me: &mut Self, at: &HashMap<u32, ExprId>| -> Vec<ExprId> {
+        let slopes = |me: &mut Self, at: &HashMap<u32, ExprId>| -> Vec<ExprId> {
             drifts
                 .iter()
                 .zip(states)

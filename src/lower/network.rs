@@ -26,7 +26,6 @@ pub(super) struct Placed {
     pub info: EndInfo,
     /// Without a size: its trains live at its targets.
     pub private: bool,
-    pub source: bool,
     /// Where the params of a private source ended up, by name: (target, position).
     pub scattered: Vec<(PopulationId, String, u32)>,
 }
@@ -222,7 +221,7 @@ impl Lowering<'_> {
         let node = out.network.graph.add_node(node);
         let info = EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), params: HashMap::new() };
         let placed =
-            Placed { node, body, axes, size, info, private: p.axes.is_none(), source: p.source, scattered: Vec::new() };
+            Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
         out.placed.insert(id, placed);
         Ok(())
     }

@@ -77,6 +77,7 @@ impl Lowering<'_> {
         let (n_pre, n_post) = (pre.len(source.size), post.len(target.size));
         let ends = (source.info.clone(), target.info.clone());
         let same = from.population == to.population;
+        let sizes = (axis_sizes(source), axis_sizes(target));
         let Some(connect) = &p.connect else { return Ok(()) };
         let mut columns = Vec::new();
         let mut column_data = Vec::new();
@@ -97,7 +98,7 @@ impl Lowering<'_> {
             None => Weight::Constant(0.0),
         };
         let delay = match &p.delay {
-            Some(d) => self.delay(d, Some(&ends), &columns, &column_data, out)?,
+            Some(d) => self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?,
             None => Delay::Constant(1),
         };
         let gain = match &p.gain {
@@ -251,6 +252,7 @@ impl Lowering<'_> {
         ends: Option<&(EndInfo, EndInfo)>,
         columns: &[String],
         data: &[Vec<f64>],
+        sizes: (&[u32], &[u32]),
         out: &mut Elaborated,
     ) -> Result<Delay, Fail> {
         let value = self.build(e, ends, columns, out)?;
@@ -270,7 +272,7 @@ impl Lowering<'_> {
             }
             return Ok(Delay::Constant(self.whole_steps(ms, e.span, "a delay").max(1) as u32));
         }
-        let bound = upper(&out.network, value, data);
+        let bound = Bounds { network: &out.network, columns: data, pre: sizes.0, post: sizes.1 }.of(value).1;
         let steps = (bound / dt).round_ties_even();
         if !(steps <= DELAY_LIMIT) {
             return Err(Diagnostic::error(DELAY_UNBOUNDED, "the longest delay of this distribution is not known")
@@ -298,7 +300,7 @@ impl Lowering<'_> {
         let Some(to_node) = out.placed.get(&to.population).map(|s| s.node) else { return Ok(()) };
         let delay = match &p.delay {
             Some(d) => {
-                let delay = self.delay(d, None, &[], &[], out)?;
+                let delay = self.delay(d, None, &[], &[], (&[], &[]), out)?;
                 match delay {
                     Delay::Constant(d) => d,
                     Delay::PerSynapse { .. } => {
@@ -452,6 +454,10 @@ impl Lowering<'_> {
     }
 }
 
+fn axis_sizes(p: &super::network::Placed) -> Vec<u32> {
+    std::iter::once(p.size).chain(p.axes.iter().map(ir::Axis::max_size)).collect()
+}
+
 fn target_size(graph: &petgraph::stable_graph::StableDiGraph<Node, Projection, u32>, node: petgraph::stable_graph::NodeIndex<u32>) -> u32 {
     match &graph[node] {
         Node::Population(p) => p.size,
@@ -459,72 +465,96 @@ fn target_size(graph: &petgraph::stable_graph::StableDiGraph<Node, Projection, u
     }
 }
 
-/// An upper bound of a build expression, infinite where none is found.
-fn upper(network: &ir::Network, id: ExprId, columns: &[Vec<f64>]) -> f64 {
-    interval(network, id, columns).1
+/// What bounds the leaves of a build expression of a projection.
+struct Bounds<'b> {
+    network: &'b ir::Network,
+    columns: &'b [Vec<f64>],
+    /// Flat size, then the size of each axis, of the two populations.
+    pre: &'b [u32],
+    post: &'b [u32],
 }
 
-fn interval(network: &ir::Network, id: ExprId, columns: &[Vec<f64>]) -> (f64, f64) {
-    const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
-    let at = |k: ExprId| interval(network, k, columns);
-    let over = |values: &mut dyn Iterator<Item = f64>| {
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
-    };
-    let bounded = |(lo, hi): (f64, f64)| if lo.is_nan() || hi.is_nan() { ANY } else { (lo, hi) };
-    match network.build.get(id) {
-        Expr::Const(Real(v)) => (*v, *v),
-        Expr::Unary(UnaryOp::Neg, a) => {
-            let (lo, hi) = at(*a);
-            (-hi, -lo)
-        }
-        Expr::Unary(UnaryOp::Abs, a) => {
-            let (lo, hi) = at(*a);
-            (0.0, lo.abs().max(hi.abs()))
-        }
-        Expr::Binary(op, a, b) => {
-            let (p, q) = (at(*a), at(*b));
-            match op {
-                BinaryOp::Add => bounded((p.0 + q.0, p.1 + q.1)),
-                BinaryOp::Sub => bounded((p.0 - q.1, p.1 - q.0)),
-                BinaryOp::Mul | BinaryOp::Div if *op == BinaryOp::Mul || q.0 > 0.0 || q.1 < 0.0 => {
-                    let f = |x: f64, y: f64| if *op == BinaryOp::Mul { x * y } else { x / y };
-                    let all = [f(p.0, q.0), f(p.0, q.1), f(p.1, q.0), f(p.1, q.1)];
-                    if all.iter().any(|v| v.is_nan()) { ANY } else { over(&mut all.into_iter()) }
-                }
-                BinaryOp::Min => (p.0.min(q.0), p.1.min(q.1)),
-                BinaryOp::Max => (p.0.max(q.0), p.1.max(q.1)),
-                _ => ANY,
+const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
+fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+}
+
+impl Bounds<'_> {
+    /// An interval that holds every value, infinite where none is found.
+    fn of(&self, id: ExprId) -> (f64, f64) {
+        let bounded = |(lo, hi): (f64, f64)| if lo.is_nan() || hi.is_nan() { ANY } else { (lo, hi) };
+        match self.network.build.get(id) {
+            Expr::Const(Real(v)) => (*v, *v),
+            Expr::Unary(UnaryOp::Neg, a) => {
+                let (lo, hi) = self.of(*a);
+                (-hi, -lo)
             }
-        }
-        Expr::Select(_, a, b) => {
-            let (p, q) = (at(*a), at(*b));
-            (p.0.min(q.0), p.1.max(q.1))
-        }
-        Expr::Random { distribution, args, .. } => {
-            let arg = |k: usize| args.get(k).map_or(ANY, |a| at(*a));
-            match distribution {
-                Distribution::Uniform => (arg(0).0, arg(1).1),
-                Distribution::Normal => {
-                    let spread = SIGMAS * arg(1).1.abs().max(arg(1).0.abs());
-                    bounded((arg(0).0 - spread, arg(0).1 + spread))
-                }
-                Distribution::Lognormal => (0.0, arg(0).1 * (SIGMAS * arg(1).1).exp()),
-                // exp(-20) = 2e-9 of the draws lie beyond.
-                Distribution::Exponential => (0.0, 20.0 * arg(0).1),
-                Distribution::Gamma => (0.0, arg(1).1 * (arg(0).1 + SIGMAS * arg(0).1.sqrt() + 20.0)),
-                Distribution::Bernoulli => (0.0, 1.0),
-                Distribution::Poisson => (0.0, arg(0).1 + SIGMAS * arg(0).1.sqrt() + 20.0),
+            Expr::Unary(UnaryOp::Abs, a) => {
+                let (lo, hi) = self.of(*a);
+                (0.0, lo.abs().max(hi.abs()))
             }
-        }
-        Expr::Table { table, .. } => match network.tables.get(*table as usize) {
-            Some(t) => match t.draw {
-                Some(draw) => at(draw),
-                None => over(&mut t.data.iter().copied()),
+            Expr::Unary(UnaryOp::Sqrt, a) => {
+                let (lo, hi) = self.of(*a);
+                (lo.max(0.0).sqrt(), hi.max(0.0).sqrt())
+            }
+            Expr::Binary(op, a, b) => {
+                let (p, q) = (self.of(*a), self.of(*b));
+                match op {
+                    BinaryOp::Add => bounded((p.0 + q.0, p.1 + q.1)),
+                    BinaryOp::Sub => bounded((p.0 - q.1, p.1 - q.0)),
+                    BinaryOp::Mul | BinaryOp::Div if *op == BinaryOp::Mul || q.0 > 0.0 || q.1 < 0.0 => {
+                        let f = |x: f64, y: f64| if *op == BinaryOp::Mul { x * y } else { x / y };
+                        let all = [f(p.0, q.0), f(p.0, q.1), f(p.1, q.0), f(p.1, q.1)];
+                        if all.iter().any(|v| v.is_nan()) { ANY } else { hull(all.into_iter()) }
+                    }
+                    BinaryOp::Min => (p.0.min(q.0), p.1.min(q.1)),
+                    BinaryOp::Max => (p.0.max(q.0), p.1.max(q.1)),
+                    _ => ANY,
+                }
+            }
+            Expr::Select(_, a, b) => {
+                let (p, q) = (self.of(*a), self.of(*b));
+                (p.0.min(q.0), p.1.max(q.1))
+            }
+            Expr::Random { distribution, args, .. } => {
+                let arg = |k: usize| args.get(k).map_or(ANY, |a| self.of(*a));
+                match distribution {
+                    Distribution::Uniform => (arg(0).0, arg(1).1),
+                    Distribution::Normal => {
+                        let spread = SIGMAS * arg(1).1.abs().max(arg(1).0.abs());
+                        bounded((arg(0).0 - spread, arg(0).1 + spread))
+                    }
+                    Distribution::Lognormal => (0.0, arg(0).1 * crate::numerics::exp(SIGMAS * arg(1).1)),
+                    // exp(-20) = 2e-9 of the draws lie beyond.
+                    Distribution::Exponential => (0.0, 20.0 * arg(0).1),
+                    Distribution::Gamma => (0.0, arg(1).1 * (arg(0).1 + SIGMAS * arg(0).1.sqrt() + 20.0)),
+                    Distribution::Bernoulli => (0.0, 1.0),
+                    Distribution::Poisson => (0.0, arg(0).1 + SIGMAS * arg(0).1.sqrt() + 20.0),
+                }
+            }
+            Expr::Table { table, .. } => match self.network.tables.get(*table as usize) {
+                Some(t) => match t.draw {
+                    Some(draw) => self.of(draw),
+                    None => hull(t.data.iter().copied()),
+                },
+                None => ANY,
             },
-            None => ANY,
-        },
-        Expr::Column(k) => columns.get(*k as usize).map_or(ANY, |c| over(&mut c.iter().copied())),
-        Expr::Element(_, Attribute::Index | Attribute::Axis(_)) => (0.0, f64::from(u32::MAX)),
-        _ => ANY,
+            Expr::Column(k) => self.columns.get(*k as usize).map_or(ANY, |c| hull(c.iter().copied())),
+            Expr::Element(side, attribute) => {
+                let sizes = match side {
+                    ir::Side::Pre => self.pre,
+                    ir::Side::Post => self.post,
+                    ir::Side::Own => &[],
+                };
+                let size = match attribute {
+                    Attribute::Index => sizes.first(),
+                    Attribute::Axis(k) => sizes.get(*k as usize + 1),
+                    Attribute::Param(_) => None,
+                };
+                size.map_or(ANY, |n| (0.0, f64::from(n.saturating_sub(1))))
+            }
+            _ => ANY,
+        }
     }
 }

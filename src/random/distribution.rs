@@ -81,7 +81,6 @@ impl Stream {
         let a = -0.059 + 0.02483 * b;
         let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
         let v_r = 0.9277 - 3.6224 / (b - 2.0);
-        let ln_mean = ln(mean);
         loop {
             let u = self.uniform_open() - 0.5;
             let v = self.uniform_open();
@@ -93,7 +92,7 @@ impl Stream {
             if k < 0.0 || (us < 0.013 && v > us) {
                 continue;
             }
-            if ln(v * inverse_alpha / (a / (us * us) + b)) <= k.mul_add(ln_mean, -mean) - ln_factorial(k) {
+            if ln(v * inverse_alpha / (a / (us * us) + b)) <= ln_poisson_probability(k, mean) {
                 return k as u64;
             }
         }
@@ -139,9 +138,8 @@ impl Stream {
         let centre = trials.mul_add(p, 0.5);
         let v_r = 0.92 - 4.2 / b;
         let alpha = (2.83 + 5.1 / b) * spread;
-        let ln_odds = ln(odds);
         let mode = ((trials + 1.0) * p).floor();
-        let at_mode = ln_factorial(mode) + ln_factorial(trials - mode);
+        let at_mode = ln_binomial_probability(mode, trials, p);
         loop {
             let u = self.uniform_open() - 0.5;
             let v = self.uniform_open();
@@ -153,7 +151,7 @@ impl Stream {
             if k < 0.0 || k > trials {
                 continue;
             }
-            let accept = at_mode - ln_factorial(k) - ln_factorial(trials - k) + (k - mode) * ln_odds;
+            let accept = ln_binomial_probability(k, trials, p) - at_mode;
             if ln(v * alpha / (a / (us * us) + b)) <= accept {
                 return k as u64;
             }
@@ -177,8 +175,8 @@ impl Stream {
         let (g, b, d) = (good as f64, bad as f64, draws as f64);
         let mode = ((d + 1.0) * (g + 1.0) / (g + b + 2.0)).floor().clamp(lowest as f64, highest as f64);
         let fraction = d / (g + b);
-        let at_mode = binomial_probability(mode, g, fraction) * binomial_probability(d - mode, b, fraction)
-            / binomial_probability(d, g + b, fraction);
+        let at_mode = exp(ln_binomial_probability(mode, g, fraction) + ln_binomial_probability(d - mode, b, fraction)
+            - ln_binomial_probability(d, g + b, fraction));
         // P(k + 1) / P(k) = (g - k) (d - k) / ((k + 1) (b - d + k + 1)).
         let mut target = self.uniform_open() - at_mode;
         let (mut up, mut up_term) = (mode, at_mode);
@@ -210,22 +208,30 @@ impl Stream {
     }
 }
 
-/// The binomial probability of `k` successes in `n` trials (Loader, "Fast and accurate computation of binomial
-/// probabilities", 2000), for 0 < p < 1.
-fn binomial_probability(k: f64, n: f64, p: f64) -> f64 {
+/// The logarithm of the binomial probability of `k` successes in `n` trials, for 0 < p < 1, by Loader's saddle-point form
+/// ("Fast and accurate computation of binomial probabilities", 2000): differences of factorials would lose all digits
+/// for large `n`.
+fn ln_binomial_probability(k: f64, n: f64, p: f64) -> f64 {
     if n == 0.0 {
-        return 1.0;
+        return 0.0;
     }
     if k == 0.0 {
-        return exp(n * ln1p(-p));
+        return n * ln1p(-p);
     }
     if k == n {
-        return exp(n * ln(p));
+        return n * ln(p);
     }
-    let q = 1.0 - p;
     let error = stirling_error_any(n) - stirling_error_any(k) - stirling_error_any(n - k);
-    let exponent = error - deviance(k, n * p) - deviance(n - k, n * q);
-    exp(exponent) * (n / (std::f64::consts::TAU * k * (n - k))).sqrt()
+    let exponent = error - deviance(k, n * p) - deviance(n - k, n * (1.0 - p));
+    exponent - 0.5 * ln(std::f64::consts::TAU * k * ((n - k) / n))
+}
+
+/// The logarithm of the Poisson probability of `k`, in the same form.
+fn ln_poisson_probability(k: f64, mean: f64) -> f64 {
+    if k == 0.0 {
+        return -mean;
+    }
+    -stirling_error_any(k) - deviance(k, mean) - 0.5 * ln(std::f64::consts::TAU * k)
 }
 
 /// x ln(x / mean) + mean - x without cancellation: mean ((1 + d) ln(1 + d) - d) with d = x / mean - 1.
@@ -248,10 +254,19 @@ fn deviance(x: f64, mean: f64) -> f64 {
 
 /// `stirling_error` for every whole number from 1 on.
 fn stirling_error_any(n: f64) -> f64 {
+    /// ln(2 pi).
+    const LN_TAU: f64 = 1.8378770664093453;
     if n >= 20.0 {
         return stirling_error(n);
     }
-    ln_factorial(n) - ((n + 0.5) * ln(n) - n + 0.5 * LN_TAU)
+    // Exact: 19! is below 2^57 and has many trailing zeros.
+    let mut factorial = 1.0;
+    let mut factor = 2.0;
+    while factor <= n {
+        factorial *= factor;
+        factor += 1.0;
+    }
+    ln(factorial) - ((n + 0.5) * ln(n) - n + 0.5 * LN_TAU)
 }
 
 multiversion! {
@@ -259,24 +274,6 @@ multiversion! {
         box_muller(first, second)
     }
 }
-
-/// ln k! for a whole number k >= 0.
-fn ln_factorial(k: f64) -> f64 {
-    if k < 20.0 {
-        // Exact: 19! is below 2^57 and has many trailing zeros.
-        let mut product = 1.0;
-        let mut factor = 2.0;
-        while factor <= k {
-            product *= factor;
-            factor += 1.0;
-        }
-        return ln(product);
-    }
-    (k + 0.5).mul_add(ln(k), -k) + 0.5 * LN_TAU + stirling_error(k)
-}
-
-/// ln(2 pi).
-const LN_TAU: f64 = 1.8378770664093453;
 
 #[cfg(test)]
 mod tests {
@@ -527,13 +524,29 @@ mod tests {
     }
 
     #[test]
-    fn ln_factorials() {
+    fn factorials_and_small_probabilities() {
+        // ln n! = (n + 1/2) ln n - n + ln(2 pi) / 2 + error, against the sum of logarithms.
         let mut sum = 0.0;
         for k in 1..200 {
-            sum += ln(f64::from(k));
-            let found = ln_factorial(f64::from(k));
-            assert!((found - sum).abs() <= 1e-14 * sum.max(1.0), "{k}: {found} {sum}");
+            let n = f64::from(k);
+            sum += ln(n);
+            let found = (n + 0.5) * ln(n) - n + 0.5 * ln(std::f64::consts::TAU) + stirling_error_any(n);
+            assert!((found - sum).abs() <= 2e-15 * sum.max(1.0), "{k}: {found} {sum}");
         }
-        assert_eq!((ln_factorial(0.0), ln_factorial(1.0)), (0.0, 0.0));
+        // 2 of 5 with 0.3, and the certain ends.
+        let cases = [
+            (ln_binomial_probability(2.0, 5.0, 0.3), 0.3087),
+            (ln_binomial_probability(0.0, 5.0, 0.3), 0.16807),
+            (ln_binomial_probability(5.0, 5.0, 0.3), 0.00243),
+            (ln_binomial_probability(0.0, 0.0, 0.3), 1.0),
+            (ln_poisson_probability(0.0, 1.5), 0.22313016014842982),
+            (ln_poisson_probability(3.0, 1.5), 0.12551071508349176),
+            // With 90 digits.
+            (ln_binomial_probability(500_001_000.0, 1e9, 0.5), 2.518091299254178e-05),
+            (ln_poisson_probability(1_000_030_000.0, 1e9), 8.04401716953538e-06),
+        ];
+        for (found, expected) in cases {
+            assert!((exp(found) / expected - 1.0).abs() < 1e-13, "{} {expected}", exp(found));
+        }
     }
 }

@@ -245,15 +245,14 @@ impl Sema<'_> {
                     .into_iter()
                     .filter(|n| matches!(self.lookup(scope, n), Some(Entity::Model(_))))
                     .collect();
-                let near = did_you_mean(&head.text, models.iter().map(String::as_str));
-                let help = near.map_or_else(
-                    || format!("import it: `use std.{}.{}`", if source { "sources" } else { "neurons" }, head.text),
-                    |n| format!("did you mean `{n}`?"),
-                );
+                let near = did_you_mean(&head.text, models.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+                let folder = if source { "sources" } else { "neurons" };
+                let standard = self.loader.text(&format!("std/{folder}/{}.nsm", super::modules::snake_case(&head.text)));
+                let help = near.or_else(|| standard.is_ok().then(|| format!("import it: `use std.{folder}.{}`", head.text)));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_NAME, format!("there is no model `{}` here", head.text))
                         .label(head.span, "not found")
-                        .help(help),
+                        .maybe_help(help),
                 );
                 return None;
             }
@@ -331,8 +330,9 @@ impl Sema<'_> {
             }
             let def = self.program.value(v);
             let (ty, def_span) = (def.ty, def.span);
-            let value = self.expr(&arg.value, cx, Some(ty.dimension()));
-            let ok = self.fits(
+            let known = ty.kind != hir::Kind::Unknown;
+            let value = self.expr(&arg.value, cx, Some(ty.dimension()).filter(|_| known));
+            let ok = known && self.fits(
                 &value,
                 ty.dimension(),
                 BINDING_DIMENSION,
@@ -492,10 +492,11 @@ impl Sema<'_> {
             self.expr(value, cx, None);
             return;
         };
-        let dim = self.program.value(v).ty.dimension();
+        let ty = self.program.value(v).ty;
+        let (dim, known) = (ty.dimension(), ty.kind != hir::Kind::Unknown);
         let inner = self.axis_scope(&p, cx.scope);
-        let value = self.expr(value, Cx { scope: inner, place: cx.place }, Some(dim));
-        if self.scalar(&value) {
+        let value = self.expr(value, Cx { scope: inner, place: cx.place }, Some(dim).filter(|_| known));
+        if known && self.scalar(&value) {
             self.fits(&value, dim, DIMENSION_MISMATCH, &format!("input `{name}` is {}", dimension_words(dim)));
         }
         out.push(Item::Drive { target: s.cells, input: name, value, span });

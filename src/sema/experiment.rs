@@ -305,6 +305,9 @@ impl Sema<'_> {
         let scale = set.op == ast::AssignOp::Multiply;
         let dim = if scale { Dimension::NUMBER } else { ty.dimension() };
         let value = self.expr(&set.value, cx, Some(dim));
+        if ty.kind == Kind::Unknown {
+            return;
+        }
         let name = s.member.as_ref().map(|m| m.text.clone()).unwrap_or_default();
         if !matches!(value.ty.kind, Kind::Number | Kind::Unknown) {
             self.scalar(&value);

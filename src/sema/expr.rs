@@ -53,8 +53,11 @@ impl Sema<'_> {
                 let scope = self.new_scope(Some(cx.scope));
                 let mut ids = Vec::new();
                 for f in formals {
-                    let dim = f.dim.as_ref().map_or(Dimension::NUMBER, |d| self.dimension(d));
-                    let id = self.new_value(&f.name, Type::quantity(dim), ValueKind::Formal);
+                    let ty = match &f.dim {
+                        Some(d) => self.dimension(d).map_or(Type::UNKNOWN, Type::quantity),
+                        None => Type::NUMBER,
+                    };
+                    let id = self.new_value(&f.name, ty, ValueKind::Formal);
                     self.declare_formal(scope, &f.name, id);
                     ids.push(id);
                 }
@@ -62,8 +65,17 @@ impl Sema<'_> {
                 (value.ty, ValueKind::Function { formals: ids, value })
             }
             ast::LetParams::Table(axes) => {
-                let (axes, scope) = self.table_axes(axes, cx);
+                let (mut axes, scope) = self.table_axes(axes, cx);
                 let value = self.expr(&l.value, Cx { scope, place: cx.place }, None);
+                let mut reads_axis = false;
+                super::query::walk(&value, &mut |x| {
+                    reads_axis |= matches!(x.kind, ExprKind::Value(v) if axes.iter().any(|a| a.variable == Some(v)));
+                    true
+                });
+                // A list as deep as the axes that reads none of them is the table itself.
+                if !reads_axis && value.ty.rank as usize >= axes.len() {
+                    axes.iter_mut().for_each(|a| a.variable = None);
+                }
                 let named = axes.iter().filter(|a| a.variable.is_some()).count() as u8;
                 // Without named axes the right side is the table itself; with them it is one element.
                 let rank = if named > 0 { value.ty.rank + axes.len() as u8 } else { value.ty.rank.max(axes.len() as u8) };
@@ -104,7 +116,7 @@ impl Sema<'_> {
     }
 
     fn resolve_param(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
-        let declared = b.dim.as_ref().map(|d| self.dimension(d));
+        let declared = b.dim.as_ref().and_then(|d| self.dimension(d));
         let default = b.value.as_ref().map(|v| self.expr(v, cx, declared));
         if let (Some(dim), Some(d)) = (declared, &default) {
             self.fits(d, dim, BINDING_DIMENSION, &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)));
@@ -113,6 +125,8 @@ impl Sema<'_> {
             (Some(dim), d) => Type::quantity(dim).with_rank(d.as_ref().map_or(0, |d| d.ty.rank)),
             // `param n = 0` without a place that asks for a dimension is a number.
             (None, Some(d)) => Type { dim: Some(d.ty.dimension()), ..d.ty },
+            // What was declared has been reported.
+            (None, None) if b.dim.is_some() => Type::UNKNOWN,
             (None, None) => {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_DIMENSION, format!("the dimension of `{}` is not known", b.name.text))
@@ -130,12 +144,13 @@ impl Sema<'_> {
     }
 
     fn resolve_state(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
-        let declared = b.dim.as_ref().map(|d| self.dimension(d));
+        let declared = b.dim.as_ref().and_then(|d| self.dimension(d));
         let initial = match &b.value {
             Some(v) => self.expr(v, cx, declared),
             None if declared.is_some() => {
                 Expr { kind: ExprKind::Const(Value::Number(0.0)), span: b.name.span, ty: Type { dim: None, ..Type::NUMBER } }
             }
+            None if b.dim.is_some() => self.error_expr(b.name.span),
             None => {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_DIMENSION, format!("the dimension of state `{}` is not known", b.name.text))
@@ -154,12 +169,16 @@ impl Sema<'_> {
                     .label(initial.span, "a state is one number per neuron"),
             );
         }
-        let dim = declared.or(initial.ty.dim).unwrap_or(Dimension::NUMBER);
-        (Type::quantity(dim), ValueKind::State { initial })
+        let ty = match declared.or(initial.ty.dim) {
+            Some(dim) => Type::quantity(dim),
+            None if initial.ty.kind == Kind::Unknown => Type::UNKNOWN,
+            None => Type::NUMBER,
+        };
+        (ty, ValueKind::State { initial })
     }
 
-    /// A dimension written by names: `voltage/time`.
-    pub(super) fn dimension(&mut self, d: &ast::Dim) -> Dimension {
+    /// A dimension written by names: `voltage/time`. `None` where it was reported.
+    pub(super) fn dimension(&mut self, d: &ast::Dim) -> Option<Dimension> {
         let mut out = Dimension::NUMBER;
         for f in &d.factors {
             let base = if f.name.text == "1" { Some(Dimension::NUMBER) } else { Dimension::by_name(&f.name.text) };
@@ -174,7 +193,7 @@ impl Sema<'_> {
                         .label(f.name.span, "not known")
                         .help(help),
                 );
-                return Dimension::NUMBER;
+                return None;
             };
             let power = f.power.as_deref().unwrap_or("1");
             let halves = power.parse::<f64>().ok().map(|p| p * 2.0).filter(|h| *h == h.trunc() && h.abs() <= 32.0);
@@ -184,11 +203,11 @@ impl Sema<'_> {
                     Diagnostic::error(EXPONENT, format!("the power `{power}` of a dimension is not a whole or half number"))
                         .label(f.name.span, "raised to it"),
                 );
-                return Dimension::NUMBER;
+                return None;
             };
             out = if f.divided { out / raised } else { out * raised };
         }
-        out
+        Some(out)
     }
 
     pub(super) fn error_expr(&self, span: Span) -> Expr {
@@ -701,7 +720,10 @@ impl Sema<'_> {
         for (arg, formal) in args.iter().zip(formals) {
             let f = self.program.value(*formal).clone();
             let dim = f.ty.dimension();
-            let x = self.expr(&arg.value, cx, Some(dim));
+            let x = self.expr(&arg.value, cx, Some(dim).filter(|_| f.ty.kind != Kind::Unknown));
+            if f.ty.kind == Kind::Unknown {
+                return self.error_expr(span);
+            }
             self.fits(&x, dim, FUNCTION_DIMENSION, &format!("`{}` of `{name}` is {}", f.name, dimension_words(dim)));
             out.push(x);
         }

@@ -266,10 +266,13 @@ impl Sema<'_> {
                 self.expr(&arg.value, cx, None);
                 continue;
             };
-            let dim = self.program.value(v).ty.dimension();
-            let value = self.expr(&arg.value, cx, Some(dim));
+            let ty = self.program.value(v).ty;
+            let (dim, known) = (ty.dimension(), ty.kind != hir::Kind::Unknown);
+            let value = self.expr(&arg.value, cx, Some(dim).filter(|_| known));
             let name = self.program.value(v).name.clone();
-            self.fits(&value, dim, error::BINDING_DIMENSION, &format!("`{name}` is {}", error::dimension_words(dim)));
+            if known {
+                self.fits(&value, dim, error::BINDING_DIMENSION, &format!("`{name}` is {}", error::dimension_words(dim)));
+            }
             out.push((v, value));
         }
         for (name, v) in &names {

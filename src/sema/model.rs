@@ -6,7 +6,7 @@ use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
-use crate::hir::{self, Assign, BinaryOp, Expr, ExprKind, Integrate, Method, ModelId, SpikeRule, Type, ValueId, ValueKind};
+use crate::hir::{self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
 
@@ -62,8 +62,8 @@ impl Sema<'_> {
                     if formals.is_some() || value.is_some() {
                         self.diags.push(not_yet("an input that reads both sides", member.span));
                     }
-                    let dim = self.dimension(dim);
-                    let input = self.new_value(name, Type::quantity(dim), ValueKind::Input);
+                    let ty = self.dimension(dim).map_or(Type::UNKNOWN, Type::quantity);
+                    let input = self.new_value(name, ty, ValueKind::Input);
                     self.declare(scope, name, Entity::Value(input));
                     out.names.push(input);
                 }
@@ -104,7 +104,8 @@ impl Sema<'_> {
                     if let Some(b) = body {
                         out.reset = self.assigns(&out, b, scope);
                     }
-                    if plain && out.reset.is_empty() && !out.source && out.refractory.is_none() && !has_refractory(m) {
+                    let resets = body.as_ref().is_some_and(|b| !b.stmts.is_empty());
+                    if plain && !resets && !out.source && out.refractory.is_none() && !has_refractory(m) {
                         self.diags.push(
                             Diagnostic::warning(NO_RESET, "this cell spikes in every step above its threshold")
                                 .label(condition.span, "nothing brings it back below")
@@ -209,9 +210,11 @@ impl Sema<'_> {
                     .help("add the terms in one equation"),
             );
         }
-        let dim = self.program.value(state).ty.dimension() / Dimension::TIME;
-        let value = self.expr(&e.value, cx, Some(dim));
-        if self.scalar(&value) {
+        let ty = self.program.value(state).ty;
+        let known = ty.kind != Kind::Unknown;
+        let dim = ty.dimension() / Dimension::TIME;
+        let value = self.expr(&e.value, cx, Some(dim).filter(|_| known));
+        if known && self.scalar(&value) {
             let x = &e.name.text;
             let unit = self.program.value(state).ty.dimension().typical_unit();
             let why = format!("`{x}` is in {unit}, so `{x}'` is {}", dimension_words(dim));
@@ -247,7 +250,10 @@ impl Sema<'_> {
             );
         }
         let dim = match &formal.dim {
-            Some(d) => self.dimension(d),
+            Some(d) => match self.dimension(d) {
+                Some(dim) => dim,
+                None => return,
+            },
             None => {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_DIMENSION, format!("the weight of receptor `{}` has no dimension", name.text))
@@ -354,7 +360,7 @@ impl Sema<'_> {
                     let want = if by_number { Some(Dimension::NUMBER) } else { dim };
                     let v = self.expr(value, cx, want);
                     let (Some(state), Some(want)) = (state, want) else { continue };
-                    if !self.scalar(&v) {
+                    if self.program.value(state).ty.kind == Kind::Unknown || !self.scalar(&v) {
                         continue;
                     }
                     let name = self.program.value(state).name.clone();

@@ -106,8 +106,7 @@ impl Sema<'_> {
                 } else {
                     self.module(&resolved, Some(*span)).map(Entity::Module)
                 };
-                let stem = resolved.rsplit('/').next().unwrap_or(&resolved).trim_end_matches(".nsm").to_string();
-                (entity, ast::Name { text: stem, span: *span })
+                (entity, ast::Name { text: file_stem(&resolved).to_string(), span: *span })
             }
             ast::UseSource::Path(path) => (self.import_path(path), path.names[path.names.len() - 1].clone()),
         };
@@ -158,13 +157,16 @@ impl Sema<'_> {
         match &u.select {
             ast::UseSelect::Many(names) => names.iter().for_each(|n| self.poison(scope, n)),
             ast::UseSelect::One(name) => self.poison(scope, name),
-            ast::UseSelect::Whole => {
-                if let ast::UseSource::Path(p) = &u.source
-                    && let Some(last) = p.names.last()
-                {
-                    self.poison(scope, last);
+            ast::UseSelect::Whole => match &u.source {
+                ast::UseSource::Path(p) => {
+                    if let Some(last) = p.names.last() {
+                        self.poison(scope, last);
+                    }
                 }
-            }
+                ast::UseSource::File { text, span } => {
+                    self.poison(scope, &ast::Name { text: file_stem(text).to_string(), span: *span });
+                }
+            },
         }
     }
 
@@ -249,9 +251,7 @@ impl Sema<'_> {
                 (None, ast::UseSelect::One(n)) => n.text == name,
                 (None, ast::UseSelect::Whole) => match &u.source {
                     ast::UseSource::Path(p) => p.names.last().is_some_and(|n| n.text == name),
-                    ast::UseSource::File { text, .. } => {
-                        text.rsplit('/').next().unwrap_or(text).trim_end_matches(".nsm") == name
-                    }
+                    ast::UseSource::File { text, .. } => file_stem(text) == name,
                 },
             },
             _ => false,
@@ -277,8 +277,13 @@ impl Sema<'_> {
     }
 }
 
+/// The name that a file has where it is imported: `lib/cells.nsm` is `cells`.
+fn file_stem(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path).trim_end_matches(".nsm")
+}
+
 /// `LifCondExp` -> `lif_cond_exp`
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut out = String::new();
     for (k, c) in name.chars().enumerate() {
         if c.is_ascii_uppercase() && k > 0 {

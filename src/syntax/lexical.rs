@@ -124,7 +124,7 @@ impl Body {
     /// "a neuron": what the items of this body belong to.
     pub fn owner(self) -> &'static str {
         match self {
-            Body::File => "a file",
+            Body::File => "the top level of a file",
             Body::Model => "a neuron, source, modulator or environment",
             Body::Plasticity => "a plasticity rule",
             Body::Circuit => "a network or region",

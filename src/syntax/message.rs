@@ -411,7 +411,7 @@ impl Stop<'_> {
 /// What words of other languages and simulators are called here.
 fn said_here(word: &str) -> Option<&'static str> {
     Some(match word {
-        "import" | "include" | "require" | "from" => "`use std.neurons.LifDelta` or `use \"file.nsm\"`",
+        "import" | "include" | "require" => "`use std.neurons.LifDelta` or `use \"file.nsm\"`",
         "while" | "loop" => "`repeat 100 until done { .. }`: every loop has a bound",
         "elif" | "elseif" => "`else if`",
         "def" | "fn" | "func" => "`let f(x: number) = ..`",

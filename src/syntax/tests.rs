@@ -415,7 +415,7 @@ fn messages_say_what_was_expected() {
         ("/* old */", "a comment begins with `//` and ends with its line"),
         ("experiment A of B { while x > 3 { } }", "write `repeat 100 until done { .. }`: every loop has a bound"),
         ("experiment A of B { x++ }", "write `x += 1` or `x -= 1`"),
-        ("plasticity P { weight w w' = 3 }", "is a `:` missing before the equation?"),
+        ("plasticity P { weight w in 0 .. 1 w' = 3 }", "is a `:` missing before the equation?"),
         (
             "network N { projection A -> B { weight 1, delay 1 ms } }",
             "items are set apart by a new line or `;`, not by `,`",

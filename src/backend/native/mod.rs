@@ -1,15 +1,579 @@
-//! Machine code: stub while the spine is joined.
-use crate::backend::{Engine, RunError, TraceRequest};
-use crate::base::Code;
+//! Machine code for a network, and the engine that runs it.
+//!
+//! `plan` turns the statements of a step into loops and calls, `translate` turns loops into Cranelift IR, `jit` owns the code,
+//! `worker` is one thread's share of the simulation. The bits are the interpreter's.
+
+mod jit;
+mod plan;
+mod translate;
+mod worker;
+
+use crate::backend::build::{self, ParamValues, SynapsePlan};
+use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+use crate::base;
+use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Subset, Weight};
+use crate::runtime::rows::WeightForm;
+use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, share};
 use crate::valid::Validated;
-pub const CODEGEN: Code = Code("E0607");
-pub struct Kernels;
-pub struct Native;
-impl Native {
-    pub fn new(_: Validated, _: Kernels, _: u64, _: Vec<TraceRequest>, _: &[bool], _: usize) -> Result<Interp, RunError> { Err(RunError::Build("no".into())) }
+use plan::{Plan, RingKind};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use worker::{Batch, Block, BlockSource, Fault, Incoming, ParamBlock, Shared, Worker};
+
+/// The code generator refused: a bug.
+pub const CODEGEN: base::Code = base::Code("E0607");
+
+/// Steps of a window where nothing is delayed.
+const FREE_WINDOW: u64 = 256;
+
+/// Compiled kernels of a network.
+pub struct Kernels {
+    code: jit::Code,
+    kernels: Vec<Vec<jit::Kernel>>,
+    plans: Vec<Plan>,
 }
-pub type Interp = crate::backend::interp::Interpreter;
-pub fn compile(_: Validated) -> Result<Kernels, String> { Ok(Kernels) }
-pub fn clif(_: Validated) -> Result<String, String> { Err("no".into()) }
-pub fn disassembly(_: Validated) -> Result<String, String> { Err("no".into()) }
-const _: Option<&dyn Engine> = None;
+
+fn plans(network: &Network) -> Vec<Plan> {
+    let bounds: HashMap<ProjectionId, u64> = network
+        .projections()
+        .map(|(e, ..)| e)
+        .zip(build::estimate(network).into_iter().map(|e| e.max_indegree))
+        .collect();
+    network
+        .populations()
+        .map(|(_, p)| {
+            plan::plan(&p.dynamics, network.dt_ms, &|projections, count| {
+                let longest = projections.iter().map(|e| network.graph[*e].delay.max()).max().unwrap_or(1);
+                // In one step a synapse brings at most one spike, so the in-degree bounds the count.
+                let most = projections.iter().fold(0_u64, |sum, e| sum.saturating_add(bounds.get(e).copied().unwrap_or(u64::MAX)));
+                let kind = match count {
+                    false => RingKind::Sum,
+                    true if most <= u64::from(u16::MAX) => RingKind::Count16,
+                    true => RingKind::Count32,
+                };
+                (kind, longest)
+            })
+        })
+        .collect()
+}
+
+/// Compiles the kernels of every population.
+pub fn compile(network: Validated) -> Result<Kernels, String> {
+    let plans = plans(network.network());
+    let (code, kernels) = jit::compile(&plans)?;
+    Ok(Kernels { code, kernels, plans })
+}
+
+/// Cranelift IR of all kernels.
+pub fn clif(network: Validated) -> Result<String, String> {
+    jit::text(network.network(), &plans(network.network()), false)
+}
+
+/// Machine code of all kernels.
+pub fn disassembly(network: Validated) -> Result<String, String> {
+    jit::text(network.network(), &plans(network.network()), true)
+}
+
+enum Command {
+    Advance { from: u64, steps: u64 },
+    Params { population: usize, values: Vec<(usize, ParamBlock)> },
+    States { population: usize },
+    Weights { projection: usize },
+    Quit,
+}
+
+enum Reply {
+    Done { steps: u64, samples: Vec<Vec<f64>> },
+    States { states: Vec<Vec<f64>>, counter: Vec<f64> },
+    /// Row lengths and weights, row by row.
+    Weights { lengths: Vec<usize>, weights: Vec<f64> },
+    Ok,
+}
+
+struct Thread {
+    commands: Sender<Command>,
+    replies: Receiver<Reply>,
+    handle: Option<JoinHandle<()>>,
+}
+
+struct TraceParts {
+    request: TraceRequest,
+    /// For each thread, positions among the request's cells.
+    parts: Vec<Vec<u32>>,
+}
+
+/// A running network.
+pub struct Native {
+    dt: f64,
+    step: u64,
+    paths: Vec<String>,
+    dynamics: Vec<Dynamics>,
+    sizes: Vec<u32>,
+    params: Vec<Vec<ParamValues>>,
+    ranges: Vec<Vec<(u32, u32)>>,
+    shared: Arc<Shared>,
+    local: Worker,
+    threads: Vec<Thread>,
+    logs: Vec<SpikeLog>,
+    traces: Vec<TraceLog>,
+    trace_parts: Vec<TraceParts>,
+    out_degrees: Vec<Vec<u32>>,
+    constant_weights: Vec<Option<f64>>,
+    events: u64,
+    synapses: u64,
+    bytes: u64,
+    // Last, so that the threads are joined before their code is freed; see `Drop`.
+    code: Option<jit::Code>,
+}
+
+impl Native {
+    pub fn new(
+        network: Validated,
+        kernels: Kernels,
+        seed: u64,
+        traces: Vec<TraceRequest>,
+        keep_spikes: &[bool],
+        threads: usize,
+    ) -> Result<Native, RunError> {
+        let network = network.network();
+        let populations: Vec<_> = network.populations().map(|(_, p)| p).collect();
+        // A thread with less than a block of neurons would only wait at barriers.
+        let neurons: u64 = populations.iter().map(|p| u64::from(p.size)).sum();
+        let threads = threads.clamp(1, usize::try_from(neurons.div_ceil(64)).unwrap_or(1).max(1));
+        let elements = build::elements(network, seed)?;
+        let ids: Vec<ProjectionId> = network.projections().map(|(e, ..)| e).collect();
+        let plans = ids
+            .iter()
+            .map(|e| SynapsePlan::new(network, &elements, *e, seed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let synapses = plans.iter().map(|p| p.expand()).collect::<Result<Vec<_>, _>>()?;
+        let estimates = build::estimate(network);
+
+        let make = |thread: usize| -> Result<Worker, RunError> {
+            let mut blocks = Vec::new();
+            for (k, p) in populations.iter().enumerate() {
+                let (lo, hi) = share(p.size, thread, threads);
+                let source = BlockSource {
+                    path: &p.path,
+                    dynamics: &p.dynamics,
+                    plan: &kernels.plans[k],
+                    kernels: &kernels.kernels[k],
+                    params: &elements.populations[k].params,
+                    initial: &elements.populations[k].initial,
+                    seed,
+                };
+                blocks.push(Block::new(&source, lo, hi));
+            }
+            let mut incoming = Vec::new();
+            for (j, e) in ids.iter().enumerate() {
+                let p = &network.graph[*e];
+                let (source, from) = plans[j].source();
+                let (target, _) = plans[j].target();
+                let (lo, n) = (blocks[target].lo, blocks[target].n);
+                let part = f64::from(n) / f64::from(populations[target].size.max(1));
+                let mut builder = RowsBuilder::new(from.size, n, (estimates[j].synapses * part) as usize);
+                let posts = positions(&p.post, populations[target].size, lo, lo + n);
+                synapses[j].incoming(posts, &mut |post, pres, weights, delays| builder.push(post - lo, pres, weights, delays))?;
+                let weights = match p.weight {
+                    Weight::Constant(_) => WeightForm::Constant,
+                    Weight::PerSynapse { single: true, .. } => WeightForm::Single,
+                    Weight::PerSynapse { .. } => WeightForm::Double,
+                };
+                let constant = match p.delay {
+                    Delay::Constant(d) => Some(d),
+                    Delay::PerSynapse { .. } => None,
+                };
+                let ring = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
+                let Some(ring) = ring else {
+                    return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
+                };
+                incoming.push(Incoming { source, target, ring, rows: builder.finish(weights, constant) });
+            }
+            Ok(Worker::new(thread, blocks, incoming))
+        };
+        let mut workers: Vec<Worker> = if threads == 1 {
+            vec![make(0)?]
+        } else {
+            std::thread::scope(|s| {
+                let handles: Vec<_> = (0..threads).map(|t| s.spawn({ let make = &make; move || make(t) })).collect();
+                handles
+                    .into_iter()
+                    .map(|h| h.join().unwrap_or_else(|_| Err(RunError::Build("a thread that builds synapses failed".to_string()))))
+                    .collect::<Result<_, _>>()
+            })?
+        };
+
+        let all = || workers.iter().flat_map(|w| &w.incoming);
+        let window = all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
+        let total = all().map(|i| i.rows.len()).sum();
+        let bytes = all().map(|i| i.rows.synapse_bytes()).sum();
+        let out_degrees = (0..ids.len())
+            .map(|j| {
+                let n = plans[j].source().1.size;
+                (0..n)
+                    .map(|i| workers.iter().map(|w| { let (a, b) = w.incoming[j].rows.row(i); (b - a) as u32 }).sum())
+                    .collect()
+            })
+            .collect();
+        let mut trace_parts = Vec::new();
+        for request in &traces {
+            let observable = populations
+                .get(request.population)
+                .and_then(|p| p.dynamics.observables.get(request.observable as usize))
+                .ok_or_else(|| RunError::Build("a trace of what does not exist".to_string()))?;
+            let parts = workers
+                .iter_mut()
+                .map(|w| w.add_trace(request.population, observable.value, &request.cells, request.every))
+                .collect();
+            trace_parts.push(TraceParts { request: request.clone(), parts });
+        }
+        let shared = Arc::new(Shared {
+            barrier: Barrier::new(threads),
+            batches: (0..threads).map(|_| [RwLock::new(Batch::default()), RwLock::new(Batch::default())]).collect(),
+            halt: [AtomicBool::new(false), AtomicBool::new(false)],
+            fault: Mutex::new(None),
+            populations: populations.len(),
+            window,
+            dt: network.dt_ms,
+        });
+        let ranges = populations.iter().map(|p| (0..threads).map(|t| share(p.size, t, threads)).collect()).collect();
+        let mut rest = workers.split_off(1);
+        let Some(local) = workers.pop() else { return Err(RunError::Build("no thread".to_string())) };
+        let threads = rest.drain(..).map(|w| spawn(w, shared.clone())).collect::<Result<_, _>>()?;
+        Ok(Native {
+            dt: network.dt_ms,
+            step: 0,
+            paths: populations.iter().map(|p| p.path.clone()).collect(),
+            dynamics: populations.iter().map(|p| p.dynamics.clone()).collect(),
+            sizes: populations.iter().map(|p| p.size).collect(),
+            params: elements.populations.iter().map(|p| p.params.clone()).collect(),
+            ranges,
+            shared,
+            local,
+            threads,
+            logs: populations.iter().enumerate().map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true))).collect(),
+            traces: traces.into_iter().map(|request| TraceLog { request, steps: Vec::new(), values: Vec::new() }).collect(),
+            trace_parts,
+            out_degrees,
+            constant_weights: ids
+                .iter()
+                .map(|e| match network.graph[*e].weight {
+                    Weight::Constant(v) => Some(v),
+                    Weight::PerSynapse { .. } => None,
+                })
+                .collect(),
+            events: 0,
+            synapses: total,
+            bytes,
+            code: Some(kernels.code),
+        })
+    }
+
+    fn send(&self, command: impl Fn(usize) -> Command) {
+        for (k, t) in self.threads.iter().enumerate() {
+            // A thread that is gone answers nothing; its reply is then missing below.
+            let _ = t.commands.send(command(k + 1));
+        }
+    }
+
+    fn replies(&self) -> Vec<Reply> {
+        self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
+    }
+
+    /// States and counters of a population, all neurons.
+    fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+        self.send(|_| Command::States { population });
+        let (mut states, mut counter) = states_of(&self.local, population);
+        for reply in self.replies() {
+            if let Reply::States { states: more, counter: c } = reply {
+                for (all, part) in states.iter_mut().zip(more) {
+                    all.extend(part);
+                }
+                counter.extend(c);
+            }
+        }
+        (states, counter)
+    }
+
+    fn merge(&mut self, from: u64, done: u64, samples: &[Vec<Vec<f64>>]) {
+        for (k, t) in self.trace_parts.iter().enumerate() {
+            let every = t.request.every.max(1);
+            let width = t.request.cells.len();
+            let steps: Vec<u64> = (from + 1..=from + done).filter(|s| s % every == 0).collect();
+            let log = &mut self.traces[k];
+            let base = log.values.len();
+            log.values.resize(base + steps.len() * width, f64::NAN);
+            for (thread, part) in t.parts.iter().enumerate() {
+                for row in 0..steps.len() {
+                    for (c, at) in part.iter().enumerate() {
+                        log.values[base + row * width + *at as usize] = samples[thread][k][row * part.len() + c];
+                    }
+                }
+            }
+            log.steps.extend(steps);
+        }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        self.send(|_| Command::Quit);
+        for t in &mut self.threads {
+            if let Some(h) = t.handle.take() {
+                let _ = h.join();
+            }
+        }
+        // All holders of kernels but `local` are gone, and `local` runs nothing any more.
+        self.code.take();
+    }
+}
+
+fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let b = &w.blocks[population];
+    let n = b.n as usize;
+    (b.states.iter().map(|s| s[..n].to_vec()).collect(), b.counter[..n].to_vec())
+}
+
+fn shortest(d: &Delays) -> Option<u32> {
+    match d {
+        Delays::Constant(d) => Some(*d),
+        Delays::Narrow(d) => d.iter().min().map(|d| u32::from(*d)),
+        Delays::Wide(d) => d.iter().min().copied(),
+    }
+}
+
+/// Positions of the post subset whose cells lie in `lo .. hi`.
+fn positions(post: &Subset, size: u32, lo: u32, hi: u32) -> std::ops::Range<u32> {
+    match post {
+        Subset::All => lo.min(size)..hi.min(size),
+        Subset::Range(a, b) => {
+            let (from, to) = (lo.clamp(*a, *b), hi.clamp(*a, *b));
+            from - a..to.max(from) - a
+        }
+        Subset::Cells(c) => {
+            let at = |limit: u32| c.partition_point(|x| *x < limit) as u32;
+            at(lo)..at(hi)
+        }
+    }
+}
+
+fn weights_of(w: &Worker, projection: usize) -> (Vec<usize>, Vec<f64>) {
+    let rows = &w.incoming[projection].rows;
+    let lengths = rows.starts.windows(2).map(|s| (s[1] - s[0]) as usize).collect();
+    let weights = match &rows.weights {
+        Weights::Constant => Vec::new(),
+        Weights::Single(v) => v.iter().map(|x| f64::from(*x)).collect(),
+        Weights::Double(v) => v.clone(),
+    };
+    (lengths, weights)
+}
+
+fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
+    let (commands, inbox) = channel::<Command>();
+    let (outbox, replies) = channel::<Reply>();
+    let body = move || {
+        while let Ok(command) = inbox.recv() {
+            let reply = match command {
+                Command::Advance { from, steps } => {
+                    let done = worker.advance(&shared, from, steps, None, &mut |_, _, _| {});
+                    Reply::Done { steps: done, samples: worker.take_samples() }
+                }
+                Command::Params { population, values } => {
+                    for (k, v) in values {
+                        worker.blocks[population].params[k] = v;
+                    }
+                    Reply::Ok
+                }
+                Command::States { population } => {
+                    let (states, counter) = states_of(&worker, population);
+                    Reply::States { states, counter }
+                }
+                Command::Weights { projection } => {
+                    let (lengths, weights) = weights_of(&worker, projection);
+                    Reply::Weights { lengths, weights }
+                }
+                Command::Quit => break,
+            };
+            if outbox.send(reply).is_err() {
+                break;
+            }
+        }
+    };
+    let handle = std::thread::Builder::new()
+        .name("nsm-worker".to_string())
+        .spawn(body)
+        .map_err(|e| RunError::Limit(format!("a thread can't be started: {e}")))?;
+    Ok(Thread { commands, replies, handle: Some(handle) })
+}
+
+impl Engine for Native {
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn advance(&mut self, steps: u64, stop: &AtomicBool) -> Result<u64, RunError> {
+        let from = self.step;
+        self.shared.halt.iter().for_each(|h| h.store(false, Ordering::Relaxed));
+        self.send(|_| Command::Advance { from, steps });
+        let shared = self.shared.clone();
+        let (logs, out_degrees, events) = (&mut self.logs, &self.out_degrees, &mut self.events);
+        let sources: Vec<usize> = self.local.incoming.iter().map(|i| i.source).collect();
+        let n = shared.populations;
+        let mut together = Vec::new();
+        let done = self.local.advance(&shared, from, steps, Some(stop), &mut |first, window, batches| {
+            for k in 0..window {
+                for (p, log) in logs.iter_mut().enumerate() {
+                    together.clear();
+                    for part in worker::spikes_of(batches, k as usize, p, n) {
+                        together.extend_from_slice(part);
+                    }
+                    if together.is_empty() {
+                        continue;
+                    }
+                    log.push(first + k + 1, &together);
+                    for (j, source) in sources.iter().enumerate() {
+                        if *source == p {
+                            *events += together.iter().map(|i| u64::from(out_degrees[j][*i as usize])).sum::<u64>();
+                        }
+                    }
+                }
+            }
+        });
+        let mut samples = vec![self.local.take_samples()];
+        for reply in self.replies() {
+            if let Reply::Done { samples: s, steps } = reply {
+                debug_assert_eq!(steps, done);
+                samples.push(s);
+            }
+        }
+        self.step += done;
+        if samples.len() == self.threads.len() + 1 {
+            self.merge(from, done, &samples);
+        }
+        let fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Fault { step, population, neuron, state, value }) = fault {
+            return Err(RunError::NotFinite {
+                population: self.paths[population].clone(),
+                neuron,
+                step,
+                variable: self.dynamics[population].states[state].name.clone(),
+                value,
+            });
+        }
+        Ok(done)
+    }
+
+    fn set(&mut self, setting: &Setting) -> Result<(), RunError> {
+        let p = setting.population;
+        let Some(dynamics) = self.dynamics.get(p) else {
+            return Err(RunError::Build("a setting of what does not exist".to_string()));
+        };
+        build::apply(dynamics, self.dt, &mut self.params[p], self.sizes[p], setting)?;
+        let follow: Vec<usize> = (0..dynamics.params.len())
+            .filter(|k| dynamics.params[*k].settable || matches!(dynamics.params[*k].kind, crate::ir::ParamKind::Derived(_)))
+            .collect();
+        let params = &self.params[p];
+        for k in &follow {
+            self.local.blocks[p].params[*k] = self.local.blocks[p].param_block(*k, &params[*k]);
+        }
+        let ranges = &self.ranges[p];
+        self.send(|thread| {
+            let (lo, hi) = ranges[thread];
+            let padded = ((hi - lo) as usize).next_multiple_of(translate::GRAIN);
+            let values = follow
+                .iter()
+                .map(|k| {
+                    let block = match (&params[*k], &self.local.blocks[p].params[*k]) {
+                        (v, ParamBlock::One(_)) => ParamBlock::One(v.at(0)),
+                        (v, ParamBlock::Each(_)) => {
+                            let mut part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
+                            part.resize(padded, part.last().copied().unwrap_or(0.0));
+                            ParamBlock::Each(part)
+                        }
+                    };
+                    (*k, block)
+                })
+                .collect();
+            Command::Params { population: p, values }
+        });
+        self.replies();
+        Ok(())
+    }
+
+    fn param(&self, population: usize, param: u32, cells: &[u32]) -> Vec<f64> {
+        let values = &self.params[population][param as usize];
+        cells.iter().map(|c| values.at(*c)).collect()
+    }
+
+    fn observe(&self, population: usize, observable: u32, cells: &[u32]) -> Vec<f64> {
+        let d = &self.dynamics[population];
+        let value: ExprId = d.observables[observable as usize].value;
+        let order = crate::backend::eval::order(&d.exprs, &[value]);
+        let (states, counter) = self.gather(population);
+        let t = self.step as f64 * self.dt;
+        let mut scratch = Vec::new();
+        cells
+            .iter()
+            .map(|c| {
+                let at = *c as usize;
+                crate::backend::eval::evaluate(&d.exprs, &order, &mut scratch, &mut |e, _| match e {
+                    crate::ir::Expr::State(k) => states[*k as usize][at],
+                    crate::ir::Expr::Param(k) => self.params[population][*k as usize].at(*c),
+                    crate::ir::Expr::Time => t,
+                    crate::ir::Expr::Held => f64::from(u8::from(counter[at] > 0.0)),
+                    _ => 0.0,
+                });
+                scratch[value.0 as usize]
+            })
+            .collect()
+    }
+
+    fn state(&self, population: usize, state: u32) -> Vec<f64> {
+        self.gather(population).0.swap_remove(state as usize)
+    }
+
+    fn spikes(&self, population: usize) -> &SpikeLog {
+        &self.logs[population]
+    }
+
+    fn traces(&self) -> &[TraceLog] {
+        &self.traces
+    }
+
+    fn weights(&self, projection: usize) -> Vec<f64> {
+        self.send(|_| Command::Weights { projection });
+        let mut parts = vec![weights_of(&self.local, projection)];
+        for reply in self.replies() {
+            if let Reply::Weights { lengths, weights } = reply {
+                parts.push((lengths, weights));
+            }
+        }
+        if let Some(w) = self.constant_weights[projection] {
+            return vec![w; parts.iter().flat_map(|p| &p.0).sum()];
+        }
+        let mut at = vec![0; parts.len()];
+        let mut out = Vec::new();
+        for row in 0..parts[0].0.len() {
+            for (k, (lengths, weights)) in parts.iter().enumerate() {
+                out.extend_from_slice(&weights[at[k]..at[k] + lengths[row]]);
+                at[k] += lengths[row];
+            }
+        }
+        out
+    }
+
+    fn synapses(&self) -> u64 {
+        self.synapses
+    }
+
+    fn synapse_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn synaptic_events(&self) -> u64 {
+        self.events
+    }
+}

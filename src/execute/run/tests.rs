@@ -61,7 +61,8 @@ struct Clocks {
 impl Clocks {
     fn new(unit: &Unit, needs: &super::super::Needs) -> Clocks {
         let sizes: Vec<u32> = unit.network.populations().map(|(_, p)| p.size).collect();
-        let log = |r: &crate::backend::TraceRequest| TraceLog { request: r.clone(), steps: Vec::new(), values: Vec::new() };
+        let log =
+            |r: &crate::backend::TraceRequest| TraceLog { request: r.clone(), steps: Vec::new(), values: Vec::new() };
         Clocks {
             step: 0,
             params: sizes.iter().map(|n| vec![0.0; *n as usize]).collect(),
@@ -276,27 +277,26 @@ fn temporary_values_return_within_a_simulate() {
 #[test]
 fn lists_set_cell_by_cell() {
     let list = |v: &[f64]| Expr::List(v.iter().map(|v| Expr::number(*v)).collect());
-    let statements = vec![
-        set(cells(1, Vec::new()), None, list(&[1.0, 2.0, 3.0]), None),
-        measure("last", level(cells(1, one(2.0)))),
-    ];
+    let statements =
+        vec![set(cells(1, Vec::new()), None, list(&[1.0, 2.0, 3.0]), None), measure("last", level(cells(1, one(2.0))))];
     assert_eq!(measured(statements), [3.0]);
     let short = vec![set(cells(1, Vec::new()), None, list(&[1.0, 2.0]), None)];
     assert!(outcome(Protocol { statements: short, ..Protocol::default() }).error.is_some());
 }
 
 fn variables(names: &[(&str, bool)]) -> Vec<Variable> {
-    let one = |(name, in_rows): &(&str, bool)| Variable { name: name.to_string(), dimension: Dimension::NUMBER, in_rows: *in_rows };
+    let one = |(name, in_rows): &(&str, bool)| Variable {
+        name: name.to_string(),
+        dimension: Dimension::NUMBER,
+        in_rows: *in_rows,
+    };
     names.iter().map(one).collect()
 }
 
 #[test]
 fn loops_bind_rows_and_stop_when_told() {
-    let draw = Expr::Draw {
-        distribution: Distribution::Uniform,
-        args: vec![Expr::number(0.0), Expr::number(1.0)],
-        site: 4,
-    };
+    let draw =
+        Expr::Draw { distribution: Distribution::Uniform, args: vec![Expr::number(0.0), Expr::number(1.0)], site: 4 };
     let add = Stmt::Assign {
         variable: 1,
         slots: Vec::new(),
@@ -304,7 +304,8 @@ fn loops_bind_rows_and_stop_when_told() {
         value: Expr::number(1.0),
         place: PLACE.into(),
     };
-    let start = Stmt::Assign { variable: 1, slots: Vec::new(), op: None, value: Expr::number(0.0), place: PLACE.into() };
+    let start =
+        Stmt::Assign { variable: 1, slots: Vec::new(), op: None, value: Expr::number(0.0), place: PLACE.into() };
     let enough = Expr::Binary(BinaryOp::Ge, Box::new(Expr::Var(1)), Box::new(Expr::number(3.0)));
     let statements = vec![
         start,
@@ -316,21 +317,31 @@ fn loops_bind_rows_and_stop_when_told() {
         },
         measure("rounds", Expr::Var(1)),
     ];
-    let protocol = Protocol { statements, variables: variables(&[("trial", true), ("x", false)]), ..Protocol::default() };
+    let protocol =
+        Protocol { statements, variables: variables(&[("trial", true), ("x", false)]), ..Protocol::default() };
     let first = outcome(protocol.clone());
     assert_eq!(first.error, None);
     let rows = &first.rows.list;
-    assert_eq!(rows.iter().map(|r| r.variable(0).cloned()).collect::<Vec<_>>(), [
-        Some(Value::Number(2.0)),
-        Some(Value::Number(3.0)),
-        None
-    ]);
+    assert_eq!(
+        rows.iter().map(|r| r.variable(0).cloned()).collect::<Vec<_>>(),
+        [Some(Value::Number(2.0)), Some(Value::Number(3.0)), None]
+    );
     assert_eq!(rows[2].value, 3.0);
     assert!(rows[0].value != rows[1].value && rows.iter().all(|r| r.seed == 5));
     assert_eq!(outcome(protocol).rows, first.rows);
     let many = vec![Stmt::Repeat { times: Expr::number(2e9), until: None, body: Vec::new(), place: PLACE.into() }];
     let out = outcome(Protocol { statements: many, ..Protocol::default() });
     assert!(matches!(out.error, Some(RunError::Limit(_))));
+}
+
+#[test]
+fn tables_have_index_variables_of_their_own() {
+    let far = 1 << 20;
+    let table = Expr::Table {
+        axes: vec![(far, Expr::number(3.0)), (far + 1, Expr::number(2.0))],
+        body: Box::new(Expr::Binary(BinaryOp::Mul, Box::new(Expr::Var(far)), Box::new(Expr::Var(far + 1)))),
+    };
+    assert_eq!(measured(vec![measure("sum", Expr::Call(crate::script::Func::Sum, vec![table]))]), [3.0]);
 }
 
 #[test]
@@ -345,7 +356,8 @@ fn expectations_tell_what_was_measured() {
             place: PLACE.into(),
         })
     };
-    let out = outcome(Protocol { statements: vec![simulate(10.0, None), expect(1.0), expect(3.0)], ..Protocol::default() });
+    let out =
+        outcome(Protocol { statements: vec![simulate(10.0, None), expect(1.0), expect(3.0)], ..Protocol::default() });
     let told: Vec<(bool, String)> = out.expectations.iter().map(|e| (e.holds(), e.measured_text().unwrap())).collect();
     assert_eq!(told, [(true, "2 kHz".to_string()), (false, "2 kHz".to_string())]);
 }
@@ -372,6 +384,10 @@ fn records_and_plots_hold_what_was_named() {
     assert_eq!(b.senders, [0, 0, 0, 2]);
     assert_eq!(out.recording.states[0].steps, [2, 4, 6]);
     assert_eq!(out.plots[0].recording.states[0].neurons, [1]);
+    let mut twice = protocol.clone();
+    twice.records.push(Record::Observable { of: cells(0, one(0.0)), observable: 0, every: None });
+    let error = needs(&unit(twice), &point(), true).unwrap_err();
+    assert!(matches!(error, RunError::Script { ref message, .. } if message.contains("`A.V`")));
     // Nothing is to be written: nothing is kept.
     assert_eq!(needs(&unit(protocol), &point(), false).unwrap().spikes, [false, false]);
 }
@@ -407,7 +423,9 @@ fn draws_of_lists_are_valid() {
     let mut order: Vec<f64> = items.iter().map(|v| v.number().unwrap()).collect();
     order.sort_by(f64::total_cmp);
     assert_eq!(order, [0.0, 1.0, 2.0, 3.0, 4.0]);
-    let Ok(Value::Mask(flags)) = list_draw(ListDraw::Sample, &[number(10.0), number(3.0)], &mut stream()) else { panic!() };
+    let Ok(Value::Mask(flags)) = list_draw(ListDraw::Sample, &[number(10.0), number(3.0)], &mut stream()) else {
+        panic!()
+    };
     assert_eq!((flags.len(), flags.iter().filter(|f| **f).count()), (10, 3));
     assert!(list_draw(ListDraw::Sample, &[number(2.0), number(3.0)], &mut stream()).is_err());
     assert!(list_draw(ListDraw::Choose, &[number(0.0)], &mut stream()).is_err());

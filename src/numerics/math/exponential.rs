@@ -132,11 +132,15 @@ const EXPM1_LOW: f64 = -60.0;
 #[inline(always)]
 fn expm1_parts(x: f64) -> (f64, f64) {
     let (n, r, r_low) = reduce(clamp(x, EXPM1_LOW, EXPM1_HIGH));
-    let tail = (r * r) * polynomial(r, &TAIL).mul_add(r, 0.5);
+    // Next to n = 1 the first two terms cancel to a third of their size, so the third keeps its rounding errors as well.
+    let square = r * r;
+    let low = r.mul_add(r, -square).mul_add(0.5, r_low);
+    let cubic = (square * r).mul_add(polynomial(r, &TAIL), low);
     let power = power_of_two(n - 16.0);
     let (less, less_low) = two_sum(power, -DOWN);
-    let (sum, rest) = two_sum(less, power * r);
-    fast_two_sum(sum, rest + power.mul_add(tail + r_low, less_low))
+    let (first, first_low) = two_sum(less, power * r);
+    let (second, second_low) = fast_two_sum(first, 0.5 * power * square);
+    fast_two_sum(second, second_low + (first_low + power.mul_add(cubic, less_low)))
 }
 
 /// Below this magnitude x^2/6 is lost in rounding: sin, tan, sinh, tanh, atan of x are x.

@@ -4,8 +4,8 @@
 //! value; both run the same branch-free kernel, so they agree in every bit. `f_batch_f32` computes in `f64` and rounds
 //! once, which is correct to within a hair of half a unit in the last place of `f32`.
 //!
-//! Errors are in units in the last place (ulp) of the exact result, as measured against 100-digit arithmetic over
-//! arguments of all magnitudes. NaN gives NaN; signed zeros, infinities, overflow and gradual underflow follow IEEE 754
+//! Errors are in units in the last place (ulp) of the exact result: the largest found against 60-digit arithmetic (MPFR)
+//! over 10^5 to 10^6 arguments of all magnitudes per function, rounded up. NaN gives NaN; signed zeros, infinities, overflow and gradual underflow follow IEEE 754
 //! (and C's annex F for `pow` and `atan2`). Which NaN comes out (sign, payload) is not specified.
 
 mod exponential;
@@ -143,66 +143,66 @@ macro_rules! binary {
 }
 
 unary! {
-    /// e to the power x.
+    /// e to the power x. Error at most 0.92 ulp.
     exp, exp_batch / exp_batch_at, exp_batch_f32 / exp_batch_f32_at
 }
 unary! {
-    /// e^x - 1, accurate for small x too.
+    /// e^x - 1, accurate for small x too. Error at most 0.82 ulp.
     expm1, expm1_batch / expm1_batch_at, expm1_batch_f32 / expm1_batch_f32_at
 }
 unary! {
-    /// (e^x - 1) / x, with its limit 1 at x = 0: the rate functions of Hodgkin-Huxley gates need it.
+    /// (e^x - 1) / x, with its limit 1 at x = 0: the rate functions of Hodgkin-Huxley gates need it. Error at most 0.70 ulp.
     exprel, exprel_batch / exprel_batch_at, exprel_batch_f32 / exprel_batch_f32_at
 }
 unary! {
-    /// Hyperbolic sine.
+    /// Hyperbolic sine. Error at most 0.75 ulp.
     sinh, sinh_batch / sinh_batch_at, sinh_batch_f32 / sinh_batch_f32_at
 }
 unary! {
-    /// Hyperbolic cosine.
+    /// Hyperbolic cosine. Error at most 0.84 ulp.
     cosh, cosh_batch / cosh_batch_at, cosh_batch_f32 / cosh_batch_f32_at
 }
 unary! {
-    /// Hyperbolic tangent.
+    /// Hyperbolic tangent. Error at most 0.70 ulp.
     tanh, tanh_batch / tanh_batch_at, tanh_batch_f32 / tanh_batch_f32_at
 }
 unary! {
-    /// Natural logarithm: -inf at 0, NaN below.
+    /// Natural logarithm: -inf at 0, NaN below. Error at most 0.84 ulp.
     ln, ln_batch / ln_batch_at, ln_batch_f32 / ln_batch_f32_at
 }
 unary! {
-    /// ln(1 + x), accurate for small x too: -inf at -1, NaN below.
+    /// ln(1 + x), accurate for small x too: -inf at -1, NaN below. Error at most 0.84 ulp.
     ln1p, ln1p_batch / ln1p_batch_at, ln1p_batch_f32 / ln1p_batch_f32_at
 }
 unary! {
-    /// Logarithm to base 2: exact for powers of two.
+    /// Logarithm to base 2: exact for powers of two. Error at most 0.51 ulp.
     log2, log2_batch / log2_batch_at, log2_batch_f32 / log2_batch_f32_at
 }
 unary! {
-    /// Logarithm to base 10.
+    /// Logarithm to base 10. Error at most 0.51 ulp.
     log10, log10_batch / log10_batch_at, log10_batch_f32 / log10_batch_f32_at
 }
 periodic! {
-    /// Sine of an angle in radians, of any magnitude; NaN for an infinite one.
+    /// Sine of an angle in radians, of any magnitude; NaN for an infinite one. Error at most 0.82 ulp.
     sin, sin_batch / sin_batch_at, sin_batch_f32 / sin_batch_f32_at
 }
 periodic! {
-    /// Cosine of an angle in radians, of any magnitude; NaN for an infinite one.
+    /// Cosine of an angle in radians, of any magnitude; NaN for an infinite one. Error at most 0.80 ulp.
     cos, cos_batch / cos_batch_at, cos_batch_f32 / cos_batch_f32_at
 }
 periodic! {
-    /// Tangent of an angle in radians, of any magnitude; NaN for an infinite one.
+    /// Tangent of an angle in radians, of any magnitude; NaN for an infinite one. Error at most 0.92 ulp.
     tan, tan_batch / tan_batch_at, tan_batch_f32 / tan_batch_f32_at
 }
 unary! {
-    /// Inverse tangent, in radians within -pi/2 .. pi/2.
+    /// Inverse tangent, in radians within -pi/2 .. pi/2. Error at most 0.75 ulp.
     atan, atan_batch / atan_batch_at, atan_batch_f32 / atan_batch_f32_at
 }
 binary! {
-    /// Angle of the point (x, y) in radians within -pi .. pi.
+    /// Angle of the point (x, y) in radians within -pi .. pi. Error at most 0.78 ulp.
     atan2(y, x), atan2_batch / atan2_batch_at, atan2_batch_f32 / atan2_batch_f32_at
 }
 binary! {
-    /// `base` to the power `exponent`. As in C, anything to the power 0 is 1, and so is 1 to any power, even with NaN.
+    /// `base` to the power `exponent`. Error at most 0.66 ulp. As in C, anything to the power 0 is 1, and so is 1 to any power, even with NaN.
     pow(base, exponent), pow_batch / pow_batch_at, pow_batch_f32 / pow_batch_f32_at
 }

@@ -1,0 +1,125 @@
+//! Owns compiled code: Cranelift's module, ISA settings, and the pointers into it.
+
+use super::plan::Plan;
+use super::translate;
+use crate::ir::Network;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::FunctionBuilderContext;
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::Module;
+
+/// A compiled segment: table of pointers, scalars, number of neurons.
+pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const f64, u64);
+
+/// Machine code; freed when this is dropped, so whoever holds a [`Kernel`] must not outlive it.
+pub struct Code {
+    module: Option<JITModule>,
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            // SAFETY: `Kernel`s are held only by the engine's workers, and the engine joins them before it drops its `Code`.
+            unsafe { module.free_memory() };
+        }
+    }
+}
+
+fn module() -> Result<JITModule, String> {
+    let mut flags = settings::builder();
+    for (name, value) in [("opt_level", "speed"), ("use_colocated_libcalls", "false"), ("is_pic", "false")] {
+        flags.set(name, value).map_err(|e| e.to_string())?;
+    }
+    // The verifier guards every test and debug build; a release build has run those kernels' shapes there.
+    flags.set("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }).map_err(|e| e.to_string())?;
+    let isa = cranelift_native::builder()
+        .map_err(|e| e.to_string())?
+        .finish(settings::Flags::new(flags))
+        .map_err(|e| e.to_string())?;
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    // No symbol of this process may be found by name: kernels call nothing.
+    builder.symbol_lookup_fn(Box::new(|_| None));
+    Ok(JITModule::new(builder))
+}
+
+/// Compiles the segments of each plan; plans that are equal share their code.
+pub fn compile(plans: &[Plan]) -> Result<(Code, Vec<Vec<Kernel>>), String> {
+    let mut module = module()?;
+    let config = module.target_config();
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut ids: Vec<Vec<cranelift_module::FuncId>> = Vec::new();
+    for (at, plan) in plans.iter().enumerate() {
+        if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
+            ids.push(ids[same].clone());
+            continue;
+        }
+        let mut segments = Vec::new();
+        for k in 0..plan.segments.len() {
+            let mut context = module.make_context();
+            translate::segment(&mut context.func, &mut builder_context, plan, k, config);
+            let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
+            module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            module.clear_context(&mut context);
+            segments.push(id);
+        }
+        ids.push(segments);
+    }
+    module.finalize_definitions().map_err(|e| e.to_string())?;
+    let kernels = ids
+        .iter()
+        .map(|segments| {
+            segments
+                .iter()
+                .map(|id| {
+                    let code = module.get_finalized_function(*id);
+                    // SAFETY: the function was defined with exactly this signature in `translate::segment`, for this ISA's
+                    // default calling convention, and finalised above.
+                    unsafe { std::mem::transmute::<*const u8, Kernel>(code) }
+                })
+                .collect()
+        })
+        .collect();
+    Ok((Code { module: Some(module) }, kernels))
+}
+
+/// Whether two plans compile to the same code: all but the names of their projections.
+fn same_code(a: &Plan, b: &Plan) -> bool {
+    a.nodes == b.nodes
+        && a.states == b.states
+        && a.counter == b.counter
+        && a.spike == b.spike
+        && a.segments == b.segments
+        && a.forms == b.forms
+        && a.scalars == b.scalars
+        && a.rows == b.rows
+        && a.rings.len() == b.rings.len()
+        && a.rings.iter().zip(&b.rings).all(|(x, y)| x.kind == y.kind)
+}
+
+/// The kernels as Cranelift IR before (`asm` false) or as machine code after optimisation.
+pub fn text(network: &Network, plans: &[Plan], asm: bool) -> Result<String, String> {
+    let module = module()?;
+    let config = module.target_config();
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut out = String::new();
+    for ((_, p), plan) in network.populations().zip(plans) {
+        for k in 0..plan.segments.len() {
+            let mut context = module.make_context();
+            translate::segment(&mut context.func, &mut builder_context, plan, k, config);
+            out.push_str(&format!("; {} segment {k}\n", p.path));
+            for call in &plan.segments[k].calls {
+                out.push_str(&format!("; before it {call:?}\n"));
+            }
+            if asm {
+                context.set_disasm(true);
+                let code = context.compile(module.isa(), &mut Default::default()).map_err(|e| format!("{:?}", e.inner))?;
+                out.push_str(code.vcode.as_deref().unwrap_or(""));
+            } else {
+                out.push_str(&context.func.display().to_string());
+            }
+            out.push('\n');
+            module.clear_context(&mut context);
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,517 @@
+//! One step of a neuron as a single dataflow graph, cut into loops.
+//!
+//! The statements of `ir::Dynamics` become one graph from (old states, params, arrivals, draws) to (new states, spike): held states
+//! and resets are selects, sub-steps are substitution. Nothing is folded or reassociated here, so the graph computes the
+//! interpreter's bits.
+//!
+//! Elementary functions and random draws are computed by `numerics` and `random` over arrays, not by instructions of ours: the graph
+//! is cut at each of them. A *segment* is a loop over a chunk of neurons that stores the arguments of the calls after it; the last
+//! segment stores states and spikes. What crosses a cut waits in a scratch row. Values that are the same for all neurons are
+//! computed once per step by the runtime.
+
+use crate::ir::{self, Arrival, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, ParamKind, Real, Spike, UnaryOp};
+use std::collections::HashMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(pub u32);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    Const(Real),
+    State(u32),
+    Param(u32),
+    /// Start or end of the step, ms.
+    Time {
+        end: bool,
+    },
+    Noise(u32),
+    Uniform,
+    /// Steps of refractoriness left.
+    Counter,
+    /// What arrived in a ring, as a number.
+    Ring(u32),
+    /// Spikes of a Poisson input; the argument is the mean count.
+    Poisson(u32, Id),
+    Unary(UnaryOp, Id),
+    Binary(BinaryOp, Id, Id),
+    Compare(Compare, Id, Id),
+    Select(Id, Id, Id),
+}
+
+/// How a ring holds what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RingKind {
+    Count16,
+    Count32,
+    Sum,
+}
+
+/// A ring buffer of one population: a receptor's arrival term.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RingPlan {
+    pub kind: RingKind,
+    /// Longest delay of its projections, steps.
+    pub longest: u32,
+    pub projections: Vec<ir::ProjectionId>,
+}
+
+/// Whether a param is one number or one per neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    One,
+    Each,
+}
+
+/// A call over a chunk between two segments. Rows are scratch rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    Unary { op: UnaryOp, row: u32 },
+    /// base in `row`, exponent in `exponent`; the result replaces the base.
+    Pow { row: u32, exponent: u32 },
+    Normal { draw: u32, row: u32 },
+    Uniform { row: u32 },
+    /// One mean for all neurons: a scalar slot.
+    PoissonOne { input: u32, mean: u32, row: u32 },
+    /// A mean for each neuron: a scratch row.
+    PoissonEach { input: u32, mean: u32, row: u32 },
+}
+
+/// One loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// Calls made before it.
+    pub calls: Vec<Call>,
+    /// Values it stores: (scratch row, node).
+    pub stores: Vec<(u32, Id)>,
+    pub last: bool,
+}
+
+/// What a population's kernels compute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub nodes: Vec<Node>,
+    /// New value of each state.
+    pub states: Vec<Id>,
+    /// New counter, where there is refractoriness.
+    pub counter: Option<Id>,
+    pub spike: Option<Id>,
+    pub segments: Vec<Segment>,
+    pub rings: Vec<RingPlan>,
+    pub forms: Vec<Form>,
+    /// Nodes that the runtime computes once per step, in order, and their scalar slots.
+    pub uniform: Vec<Id>,
+    pub scalars: HashMap<Id, u32>,
+    /// Scratch row that holds a node after its segment or call.
+    pub rows: HashMap<Id, u32>,
+    pub scratch_rows: u32,
+    /// Nodes that differ between neurons.
+    pub varying: Vec<bool>,
+}
+
+struct Builder<'d> {
+    d: &'d Dynamics,
+    nodes: Vec<Node>,
+    index: HashMap<Node, Id>,
+    dt: f64,
+}
+
+/// What leaves mean at one moment of the step.
+struct Moment {
+    states: Vec<Id>,
+    end: bool,
+    arrival: Option<Id>,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, n: Node) -> Id {
+        if let Some(id) = self.index.get(&n) {
+            return *id;
+        }
+        let id = Id(self.nodes.len() as u32);
+        self.nodes.push(n.clone());
+        self.index.insert(n, id);
+        id
+    }
+
+    fn real(&mut self, v: f64) -> Id {
+        self.node(Node::Const(Real(v)))
+    }
+
+    fn select(&mut self, c: Id, a: Id, b: Id) -> Id {
+        if a == b { a } else { self.node(Node::Select(c, a, b)) }
+    }
+
+    fn compose(&mut self, e: ExprId, m: &Moment, start: &Moment, memo: &mut HashMap<ExprId, Id>) -> Id {
+        if let Some(done) = memo.get(&e) {
+            return *done;
+        }
+        let id = match self.d.exprs.get(e).clone() {
+            Expr::Const(r) => self.node(Node::Const(r)),
+            Expr::State(k) => m.states[k as usize],
+            Expr::Param(k) => self.node(Node::Param(k)),
+            Expr::Arrival => match m.arrival {
+                Some(a) => a,
+                None => self.real(0.0),
+            },
+            Expr::Time => self.node(Node::Time { end: m.end }),
+            Expr::Noise(k) => self.node(Node::Noise(k)),
+            Expr::Uniform => self.node(Node::Uniform),
+            Expr::Held => self.held(),
+            Expr::Before(inner) => self.compose(inner, start, start, &mut HashMap::new()),
+            Expr::Unary(op, a) => {
+                let a = self.compose(a, m, start, memo);
+                self.node(Node::Unary(op, a))
+            }
+            Expr::Binary(op, a, b) => {
+                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                self.node(Node::Binary(op, a, b))
+            }
+            Expr::Compare(op, a, b) => {
+                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                self.node(Node::Compare(op, a, b))
+            }
+            Expr::Select(c, a, b) => {
+                let c = self.compose(c, m, start, memo);
+                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                self.node(Node::Select(c, a, b))
+            }
+            // `valid` keeps build leaves out of dynamics.
+            Expr::Element(..) | Expr::Random { .. } | Expr::Table { .. } | Expr::Column(_) => self.real(f64::NAN),
+        };
+        memo.insert(e, id);
+        id
+    }
+
+    /// 1 where the counter was positive at the start of the step.
+    fn held(&mut self) -> Id {
+        let (counter, zero) = (self.node(Node::Counter), self.real(0.0));
+        self.node(Node::Compare(Compare::Gt, counter, zero))
+    }
+
+    fn all_states(&mut self) -> Vec<Id> {
+        (0..self.d.states.len() as u32).map(|k| self.node(Node::State(k))).collect()
+    }
+}
+
+/// Which params are stored per neuron: a setting may address single cells, so what can be set is.
+pub fn forms(d: &Dynamics) -> Vec<Form> {
+    let mut forms: Vec<Form> = d
+        .params
+        .iter()
+        .map(|p| match p.kind {
+            ParamKind::PerNeuron(_) => Form::Each,
+            _ if p.settable => Form::Each,
+            _ => Form::One,
+        })
+        .collect();
+    // Derived params may read derived ones: repeat until nothing changes.
+    loop {
+        let mut changed = false;
+        for (k, p) in d.params.iter().enumerate() {
+            let ParamKind::Derived(derived) = &p.kind else { continue };
+            let roots: Vec<ExprId> = match derived {
+                Derived::Expr(e) => vec![*e],
+                Derived::Propagator { system, .. } | Derived::Integral { system, .. } | Derived::Noise { system, .. } => {
+                    d.systems.get(*system as usize).map(|s| s.a.iter().chain(&s.g).copied().collect()).unwrap_or_default()
+                }
+            };
+            let each = roots.iter().any(|r| {
+                d.exprs.any(*r, &mut |e| matches!(e, Expr::Param(j) if forms.get(*j as usize) == Some(&Form::Each)))
+            });
+            if each && forms[k] == Form::One {
+                forms[k] = Form::Each;
+                changed = true;
+            }
+        }
+        if !changed {
+            return forms;
+        }
+    }
+}
+
+/// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
+pub fn plan(d: &Dynamics, dt: f64, ring_of: &dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32)) -> Plan {
+    let mut b = Builder { d, nodes: Vec::new(), index: HashMap::new(), dt };
+    let mut rings = Vec::new();
+    let initial = b.all_states();
+    let start = Moment { states: initial.clone(), end: false, arrival: None };
+    let refractory = d.refractory.as_ref();
+    let held_states: Vec<u32> = refractory.map(|r| r.held.clone()).unwrap_or_default();
+    let keep = |b: &mut Builder, state: u32, old: Id, new: Id| {
+        if held_states.contains(&state) {
+            let flag = b.held();
+            b.select(flag, old, new)
+        } else {
+            new
+        }
+    };
+    let mut now = Moment { states: initial, end: false, arrival: None };
+    for stage in &d.integrate {
+        let mut memo = HashMap::new();
+        let mut next = now.states.clone();
+        for a in &stage.assigns {
+            let value = b.compose(a.value, &now, &start, &mut memo);
+            let old = now.states[a.state as usize];
+            next[a.state as usize] = keep(&mut b, a.state, old, value);
+        }
+        now.states = next;
+    }
+    for r in &d.receptors {
+        let mut total: Option<Id> = None;
+        for arrival in &r.arrivals {
+            let mut memo = HashMap::new();
+            let term = match arrival {
+                Arrival::Count { projections, weight, gain } => {
+                    let (kind, longest) = ring_of(projections, true);
+                    rings.push(RingPlan { kind, longest, projections: projections.clone() });
+                    let count = b.node(Node::Ring(rings.len() as u32 - 1));
+                    let w = b.compose(*weight, &now, &start, &mut memo);
+                    let product = b.node(Node::Binary(BinaryOp::Mul, count, w));
+                    scaled(&mut b, product, *gain, &now, &start, &mut memo)
+                }
+                Arrival::Sum { projections, gain } => {
+                    let (_, longest) = ring_of(projections, false);
+                    rings.push(RingPlan { kind: RingKind::Sum, longest, projections: projections.clone() });
+                    let sum = b.node(Node::Ring(rings.len() as u32 - 1));
+                    scaled(&mut b, sum, *gain, &now, &start, &mut memo)
+                }
+                Arrival::Poisson(k) => {
+                    let input = &d.poisson[*k as usize];
+                    let rate = b.compose(input.rate, &start, &start, &mut HashMap::new());
+                    let dt = b.dt;
+                    let step = b.real(dt);
+                    let mean = b.node(Node::Binary(BinaryOp::Mul, rate, step));
+                    let count = b.node(Node::Poisson(*k, mean));
+                    let w = b.compose(input.weight, &now, &start, &mut memo);
+                    b.node(Node::Binary(BinaryOp::Mul, count, w))
+                }
+            };
+            total = Some(match total {
+                None => term,
+                Some(sum) => b.node(Node::Binary(BinaryOp::Add, sum, term)),
+            });
+        }
+        let arrival = match total {
+            Some(t) => t,
+            None => b.real(0.0),
+        };
+        now.arrival = Some(arrival);
+        for a in &r.body {
+            let value = b.compose(a.value, &now, &start, &mut HashMap::new());
+            let old = now.states[a.state as usize];
+            now.states[a.state as usize] = keep(&mut b, a.state, old, value);
+        }
+        now.arrival = None;
+    }
+    now.end = true;
+    let mut spike = None;
+    let mut counter = None;
+    if let Spike::When(c) = &d.spike {
+        let condition = b.compose(*c, &now, &start, &mut HashMap::new());
+        let fire = if refractory.is_some() {
+            let flag = b.held();
+            let free = b.node(Node::Unary(UnaryOp::Not, flag));
+            b.node(Node::Binary(BinaryOp::And, condition, free))
+        } else {
+            condition
+        };
+        for a in &d.reset {
+            let value = b.compose(a.value, &now, &start, &mut HashMap::new());
+            let old = now.states[a.state as usize];
+            now.states[a.state as usize] = b.select(fire, value, old);
+        }
+        spike = Some(fire);
+        if let Some(r) = refractory {
+            let steps = b.compose(r.steps, &now, &start, &mut HashMap::new());
+            let whole = match b.nodes[steps.0 as usize] {
+                Node::Const(Real(v)) => b.real(if v > 0.0 { v.floor() } else { 0.0 }),
+                _ => {
+                    // NaN and what is negative count as none.
+                    let zero = b.real(0.0);
+                    let positive = b.node(Node::Compare(Compare::Gt, steps, zero));
+                    let floor = b.node(Node::Unary(UnaryOp::Floor, steps));
+                    b.node(Node::Select(positive, floor, zero))
+                }
+            };
+            let old = b.node(Node::Counter);
+            let one = b.real(1.0);
+            let less = b.node(Node::Binary(BinaryOp::Sub, old, one));
+            let flag = b.held();
+            let counted = b.node(Node::Select(flag, less, old));
+            counter = Some(b.node(Node::Select(fire, whole, counted)));
+        }
+    }
+    let forms = forms(d);
+    cut(b.nodes, now.states, counter, spike, rings, forms)
+}
+
+fn scaled(b: &mut Builder, value: Id, gain: Option<ExprId>, now: &Moment, start: &Moment, memo: &mut HashMap<ExprId, Id>) -> Id {
+    match gain {
+        Some(g) => {
+            let g = b.compose(g, now, start, memo);
+            b.node(Node::Binary(BinaryOp::Mul, value, g))
+        }
+        None => value,
+    }
+}
+
+pub fn children(n: &Node) -> Vec<Id> {
+    match n {
+        Node::Unary(_, a) | Node::Poisson(_, a) => vec![*a],
+        Node::Binary(_, a, b) | Node::Compare(_, a, b) => vec![*a, *b],
+        Node::Select(c, a, b) => vec![*c, *a, *b],
+        _ => Vec::new(),
+    }
+}
+
+/// Computed over arrays by a call rather than by instructions.
+fn by_call(n: &Node) -> bool {
+    match n {
+        Node::Unary(op, _) => op.transcendental(),
+        Node::Binary(BinaryOp::Pow, ..) | Node::Noise(_) | Node::Uniform | Node::Poisson(..) => true,
+        _ => false,
+    }
+}
+
+/// Cuts the graph into segments.
+fn cut(nodes: Vec<Node>, states: Vec<Id>, counter: Option<Id>, spike: Option<Id>, rings: Vec<RingPlan>, forms: Vec<Form>) -> Plan {
+    let n = nodes.len();
+    // Only what the outputs need.
+    let mut needed = vec![false; n];
+    let mut stack: Vec<Id> = states.iter().copied().chain(counter).chain(spike).collect();
+    while let Some(id) = stack.pop() {
+        if !std::mem::replace(&mut needed[id.0 as usize], true) {
+            stack.extend(children(&nodes[id.0 as usize]));
+        }
+    }
+    // Children stand before parents: the builder adds them first.
+    let mut varying = vec![false; n];
+    for k in 0..n {
+        varying[k] = match &nodes[k] {
+            Node::State(_) | Node::Counter | Node::Ring(_) | Node::Noise(_) | Node::Uniform | Node::Poisson(..) => true,
+            Node::Param(p) => forms[*p as usize] == Form::Each,
+            other => children(other).iter().any(|c| varying[c.0 as usize]),
+        };
+    }
+    let mut level = vec![0_u32; n];
+    for k in 0..n {
+        let inside = children(&nodes[k]).iter().filter(|c| varying[c.0 as usize]).map(|c| level[c.0 as usize]).max();
+        level[k] = match inside {
+            Some(l) if by_call(&nodes[k]) => l + 1,
+            Some(l) => l,
+            None => 0,
+        };
+    }
+    let last = (0..n).filter(|k| needed[*k]).map(|k| level[k]).max().unwrap_or(0);
+    let mut plan = Plan {
+        nodes,
+        states,
+        counter,
+        spike,
+        segments: (0..=last).map(|s| Segment { calls: Vec::new(), stores: Vec::new(), last: s == last }).collect(),
+        rings,
+        forms,
+        uniform: Vec::new(),
+        scalars: HashMap::new(),
+        rows: HashMap::new(),
+        scratch_rows: 0,
+        varying,
+    };
+    // What the last segment reads: outputs are all computed there.
+    let mut last_use = vec![0_u32; n];
+    for k in 0..n {
+        if !needed[k] || !plan.varying[k] {
+            continue;
+        }
+        let used_at = if by_call(&plan.nodes[k]) { level[k].saturating_sub(1) } else { level[k] };
+        for c in children(&plan.nodes[k]) {
+            let u = &mut last_use[c.0 as usize];
+            *u = (*u).max(used_at);
+        }
+    }
+    for id in plan.states.iter().copied().chain(plan.counter).chain(plan.spike) {
+        last_use[id.0 as usize] = last;
+    }
+    for k in 0..n {
+        let id = Id(k as u32);
+        if !needed[k] {
+            continue;
+        }
+        if !plan.varying[k] {
+            if !matches!(plan.nodes[k], Node::Const(_)) {
+                plan.uniform.push(id);
+                let slot = plan.scalars.len() as u32;
+                plan.scalars.insert(id, slot);
+            }
+            continue;
+        }
+        if by_call(&plan.nodes[k]) {
+            let row = plan.row(id);
+            let at = level[k] as usize;
+            let call = match plan.nodes[k].clone() {
+                Node::Unary(op, a) => {
+                    plan.store(at - 1, row, a);
+                    Call::Unary { op, row }
+                }
+                Node::Binary(_, a, b) => {
+                    let exponent = plan.fresh();
+                    plan.store(at - 1, row, a);
+                    plan.store(at - 1, exponent, b);
+                    Call::Pow { row, exponent }
+                }
+                Node::Noise(draw) => Call::Normal { draw, row },
+                Node::Uniform => Call::Uniform { row },
+                Node::Poisson(input, mean) if plan.varying[mean.0 as usize] => {
+                    let means = plan.fresh();
+                    plan.store(at - 1, means, mean);
+                    Call::PoissonEach { input, mean: means, row }
+                }
+                Node::Poisson(input, mean) => {
+                    let slot = match plan.scalars.get(&mean) {
+                        Some(s) => *s,
+                        None => {
+                            // A constant mean is a scalar like any other.
+                            plan.uniform.push(mean);
+                            let s = plan.scalars.len() as u32;
+                            plan.scalars.insert(mean, s);
+                            s
+                        }
+                    };
+                    Call::PoissonOne { input, mean: slot, row }
+                }
+                _ => continue,
+            };
+            plan.segments[at].calls.push(call);
+        } else if last_use[k] > level[k] && !matches!(plan.nodes[k], Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_)) {
+            let row = plan.row(id);
+            plan.store(level[k] as usize, row, id);
+        }
+    }
+    plan
+}
+
+impl Plan {
+    fn fresh(&mut self) -> u32 {
+        self.scratch_rows += 1;
+        self.scratch_rows - 1
+    }
+
+    fn row(&mut self, id: Id) -> u32 {
+        let row = self.fresh();
+        self.rows.insert(id, row);
+        row
+    }
+
+    fn store(&mut self, segment: usize, row: u32, id: Id) {
+        self.segments[segment].stores.push((row, id));
+    }
+
+    /// Whether a node is a truth value rather than a number.
+    pub fn is_bool(&self, id: Id) -> bool {
+        match &self.nodes[id.0 as usize] {
+            Node::Compare(..) | Node::Unary(UnaryOp::Not, _) | Node::Binary(BinaryOp::And | BinaryOp::Or, ..) => self.varying[id.0 as usize],
+            Node::Select(_, a, b) => self.varying[id.0 as usize] && self.is_bool(*a) && self.is_bool(*b),
+            _ => false,
+        }
+    }
+}

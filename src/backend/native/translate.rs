@@ -1,0 +1,406 @@
+//! Segments to Cranelift IR: one loop over a chunk of neurons in pairs of f64 lanes.
+//!
+//! Kernel signature: `fn(pointers: *const *mut u8, scalars: *const f64, n: u64)`; `n` is a multiple of [`GRAIN`]. The table of
+//! pointers is laid out by [`Slots`]. A spike is one bit in a byte for each pair of neurons.
+
+use super::plan::{Form, Id, Node, Plan, RingKind, children};
+use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::isa::TargetFrontendConfig;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use std::collections::HashMap;
+
+/// Neurons handled in one turn of the loop at most: chunks are multiples of it.
+pub const GRAIN: usize = 4;
+
+/// Positions in the table of pointers.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    pub counter: usize,
+    pub params: usize,
+    pub rings: usize,
+    pub scratch: usize,
+    /// One byte for each pair of neurons.
+    pub mask: usize,
+    /// 16 bytes that become non-zero where a state is not finite.
+    pub flag: usize,
+    pub count: usize,
+}
+
+impl Slots {
+    pub fn of(plan: &Plan) -> Slots {
+        let counter = plan.states.len();
+        let params = counter + 1;
+        let rings = params + plan.forms.len();
+        let scratch = rings + plan.rings.len();
+        let mask = scratch + plan.scratch_rows as usize;
+        Slots { counter, params, rings, scratch, mask, flag: mask + 1, count: mask + 2 }
+    }
+}
+
+const LANES: Type = types::F64X2;
+const MASKS: Type = types::I64X2;
+
+/// Graphs above this size are not unrolled: their loops have enough independent work, and code costs compile time.
+const UNROLL_LIMIT: usize = 80;
+
+struct Translator<'b, 'f> {
+    b: &'b mut FunctionBuilder<'f>,
+    plan: &'b Plan,
+    slots: Slots,
+    pointer: Type,
+    table: Value,
+    scalars: Value,
+    /// First neuron of the pair, in the chunk.
+    index: Value,
+    values: HashMap<Id, Value>,
+    last: bool,
+    segment: usize,
+    /// Rows that were filled before this segment.
+    ready: &'b HashMap<Id, u32>,
+}
+
+/// Adds the body of one segment to `func`, whose signature is set.
+pub fn segment(func: &mut Function, context: &mut FunctionBuilderContext, plan: &Plan, k: usize, config: TargetFrontendConfig) {
+    let pointer = config.pointer_type();
+    func.signature.params.clear();
+    for t in [pointer, pointer, types::I64] {
+        func.signature.params.push(AbiParam::new(t));
+    }
+    let mut b = FunctionBuilder::new(func, context);
+    let entry = b.create_block();
+    let body = b.create_block();
+    let exit = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let [table, scalars, n] = [0, 1, 2].map(|p| b.block_params(entry)[p]);
+    let zero = b.ins().iconst(types::I64, 0);
+    let clean = zero_lanes(&mut b);
+    b.append_block_param(body, types::I64);
+    b.append_block_param(body, MASKS);
+    b.append_block_param(exit, MASKS);
+    b.ins().jump(body, &[zero.into(), clean.into()]);
+    b.switch_to_block(body);
+    let start = b.block_params(body)[0];
+    let mut fault = b.block_params(body)[1];
+    let seg = &plan.segments[k];
+    let unroll = if plan.nodes.len() <= UNROLL_LIMIT { GRAIN / 2 } else { 1 };
+    // Rows that calls or stores of earlier segments filled.
+    let mut ready = HashMap::new();
+    for (id, row) in &plan.rows {
+        let before = plan.segments[..=k].iter().any(|s| s.calls.iter().any(|c| call_row(c) == *row))
+            || plan.segments[..k].iter().any(|s| s.stores.iter().any(|(r, i)| r == row && i == id));
+        if before {
+            ready.insert(*id, *row);
+        }
+    }
+    for pair in 0..unroll {
+        let index = b.ins().iadd_imm_s(start, 2 * pair as i64);
+        let mut t = Translator {
+            b: &mut b,
+            plan,
+            slots: Slots::of(plan),
+            pointer,
+            table,
+            scalars,
+            index,
+            values: HashMap::new(),
+            last: seg.last,
+            segment: k,
+            ready: &ready,
+        };
+        fault = t.pair(fault);
+    }
+    let next = b.ins().iadd_imm_s(start, 2 * unroll as i64);
+    let more = b.ins().icmp(IntCC::UnsignedLessThan, next, n);
+    b.ins().brif(more, body, &[next.into(), fault.into()], exit, &[fault.into()]);
+    b.switch_to_block(exit);
+    if seg.last {
+        let fault = b.block_params(exit)[0];
+        let slot = Slots::of(plan).flag;
+        let at = b.ins().load(pointer, flags(), table, (slot * 8) as i32);
+        let old = b.ins().load(MASKS, flags(), at, 0);
+        let all = b.ins().bor(old, fault);
+        b.ins().store(flags(), all, at, 0);
+    }
+    b.ins().return_(&[]);
+    b.seal_all_blocks();
+    b.finalize(config);
+}
+
+pub fn call_row(c: &super::plan::Call) -> u32 {
+    use super::plan::Call;
+    match c {
+        Call::Unary { row, .. }
+        | Call::Pow { row, .. }
+        | Call::Normal { row, .. }
+        | Call::Uniform { row }
+        | Call::PoissonOne { row, .. }
+        | Call::PoissonEach { row, .. } => *row,
+    }
+}
+
+fn flags() -> MemFlagsData {
+    // The runtime hands in valid pointers of its own arrays; arrays of f64 need not be 16-byte aligned.
+    MemFlagsData::new().with_notrap()
+}
+
+fn zero_lanes(b: &mut FunctionBuilder) -> Value {
+    let zero = b.ins().iconst(types::I64, 0);
+    b.ins().splat(MASKS, zero)
+}
+
+impl Translator<'_, '_> {
+    fn pointer(&mut self, slot: usize) -> Value {
+        self.b.ins().load(self.pointer, flags().with_readonly(), self.table, (slot * 8) as i32)
+    }
+
+    /// Address of this pair in an array of `bytes` per neuron.
+    fn address(&mut self, slot: usize, bytes: u32) -> Value {
+        let base = self.pointer(slot);
+        let offset = match bytes {
+            1 => self.index,
+            _ => self.b.ins().ishl_imm_u(self.index, i64::from(bytes.trailing_zeros())),
+        };
+        self.b.ins().iadd(base, offset)
+    }
+
+    fn pair(&mut self, mut fault: Value) -> Value {
+        let seg = self.plan.segments[self.segment].clone();
+        for (row, id) in &seg.stores {
+            let v = self.number(*id);
+            let at = self.address(self.slots.scratch + *row as usize, 8);
+            self.b.ins().store(flags(), v, at, 0);
+        }
+        if !self.last {
+            return fault;
+        }
+        let news: Vec<Value> = self.plan.states.clone().iter().map(|id| self.number(*id)).collect();
+        let counter = self.plan.counter.map(|c| self.number(c));
+        let spike = self.plan.spike.map(|s| self.truth(s));
+        for (k, v) in news.into_iter().enumerate() {
+            if self.plan.nodes[self.plan.states[k].0 as usize] == Node::State(k as u32) {
+                continue;
+            }
+            let at = self.address(k, 8);
+            self.b.ins().store(flags(), v, at, 0);
+            // x - x is 0 for a finite x and NaN for any other.
+            let difference = self.b.ins().fsub(v, v);
+            let zero = self.constant(0.0);
+            let bad = self.b.ins().fcmp(FloatCC::NotEqual, difference, zero);
+            fault = self.b.ins().bor(fault, bad);
+        }
+        if let Some(c) = counter {
+            let at = self.address(self.slots.counter, 8);
+            self.b.ins().store(flags(), c, at, 0);
+        }
+        for (k, ring) in self.plan.rings.iter().enumerate() {
+            let bytes = ring_bytes(ring.kind);
+            let at = self.address(self.slots.rings + k, bytes);
+            match ring.kind {
+                RingKind::Count16 => {
+                    let zero = self.b.ins().iconst(types::I32, 0);
+                    self.b.ins().store(flags(), zero, at, 0);
+                }
+                RingKind::Count32 => {
+                    let zero = self.b.ins().iconst(types::I64, 0);
+                    self.b.ins().store(flags(), zero, at, 0);
+                }
+                RingKind::Sum => {
+                    let zero = zero_lanes(self.b);
+                    self.b.ins().store(flags(), zero, at, 0);
+                }
+            }
+        }
+        if let Some(s) = spike {
+            let bits = self.b.ins().vhigh_bits(types::I32, s);
+            let byte = self.b.ins().ireduce(types::I8, bits);
+            let base = self.pointer(self.slots.mask);
+            let half = self.b.ins().ushr_imm_u(self.index, 1);
+            let at = self.b.ins().iadd(base, half);
+            self.b.ins().store(flags(), byte, at, 0);
+        }
+        fault
+    }
+
+    fn constant(&mut self, v: f64) -> Value {
+        let x = self.b.ins().f64const(v);
+        self.b.ins().splat(LANES, x)
+    }
+
+    /// The value as numbers.
+    fn number(&mut self, id: Id) -> Value {
+        let v = self.value(id);
+        if self.plan.is_bool(id) && !self.in_row(id) {
+            let one = self.constant(1.0);
+            let bits = self.b.ins().bitcast(MASKS, little(), one);
+            let masked = self.b.ins().band(v, bits);
+            return self.b.ins().bitcast(LANES, little(), masked);
+        }
+        v
+    }
+
+    /// The value as lane masks.
+    fn truth(&mut self, id: Id) -> Value {
+        let v = self.value(id);
+        if self.plan.is_bool(id) && !self.in_row(id) {
+            return v;
+        }
+        let zero = self.constant(0.0);
+        self.b.ins().fcmp(FloatCC::NotEqual, v, zero)
+    }
+
+    /// Read from scratch, where everything is a number.
+    fn in_row(&self, id: Id) -> bool {
+        self.ready.contains_key(&id)
+    }
+
+    fn value(&mut self, id: Id) -> Value {
+        if let Some(v) = self.values.get(&id) {
+            return *v;
+        }
+        let v = self.compute(id);
+        self.values.insert(id, v);
+        v
+    }
+
+    fn compute(&mut self, id: Id) -> Value {
+        if let Some(row) = self.ready.get(&id) {
+            let at = self.address(self.slots.scratch + *row as usize, 8);
+            return self.b.ins().load(LANES, flags(), at, 0);
+        }
+        let node = self.plan.nodes[id.0 as usize].clone();
+        if let Node::Const(Real(v)) = node {
+            return self.constant(v);
+        }
+        if !self.plan.varying[id.0 as usize] {
+            let slot = self.plan.scalars.get(&id).copied().unwrap_or(0);
+            let x = self.b.ins().load(types::F64, flags().with_readonly(), self.scalars, (slot * 8) as i32);
+            return self.b.ins().splat(LANES, x);
+        }
+        match node {
+            Node::State(k) => {
+                let at = self.address(k as usize, 8);
+                self.b.ins().load(LANES, flags(), at, 0)
+            }
+            Node::Counter => {
+                let at = self.address(self.slots.counter, 8);
+                self.b.ins().load(LANES, flags(), at, 0)
+            }
+            Node::Param(k) => {
+                debug_assert_eq!(self.plan.forms[k as usize], Form::Each);
+                let at = self.address(self.slots.params + k as usize, 8);
+                self.b.ins().load(LANES, flags(), at, 0)
+            }
+            Node::Ring(k) => self.ring(k),
+            Node::Unary(UnaryOp::Not, a) => {
+                let a = self.truth(a);
+                self.b.ins().bnot(a)
+            }
+            Node::Unary(op, a) => {
+                let a = self.number(a);
+                match op {
+                    UnaryOp::Neg => self.b.ins().fneg(a),
+                    UnaryOp::Abs => self.b.ins().fabs(a),
+                    UnaryOp::Sqrt => self.b.ins().sqrt(a),
+                    UnaryOp::Floor => self.b.ins().floor(a),
+                    UnaryOp::Ceil => self.b.ins().ceil(a),
+                    _ => self.b.ins().nearest(a),
+                }
+            }
+            Node::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
+                let (a, b) = (self.truth(a), self.truth(b));
+                if op == BinaryOp::And { self.b.ins().band(a, b) } else { self.b.ins().bor(a, b) }
+            }
+            Node::Binary(op, a, b) => {
+                let (a, b) = (self.number(a), self.number(b));
+                match op {
+                    BinaryOp::Add => self.b.ins().fadd(a, b),
+                    BinaryOp::Sub => self.b.ins().fsub(a, b),
+                    BinaryOp::Mul => self.b.ins().fmul(a, b),
+                    BinaryOp::Div => self.b.ins().fdiv(a, b),
+                    // The instruction's own minimum treats NaN and zeros otherwise.
+                    BinaryOp::Min => {
+                        let less = self.b.ins().fcmp(FloatCC::LessThan, a, b);
+                        self.choose(less, a, b)
+                    }
+                    _ => {
+                        let more = self.b.ins().fcmp(FloatCC::GreaterThan, a, b);
+                        self.choose(more, a, b)
+                    }
+                }
+            }
+            Node::Compare(op, a, b) => {
+                let (a, b) = (self.number(a), self.number(b));
+                let cc = match op {
+                    Compare::Eq => FloatCC::Equal,
+                    Compare::Ne => FloatCC::NotEqual,
+                    Compare::Lt => FloatCC::LessThan,
+                    Compare::Le => FloatCC::LessThanOrEqual,
+                    Compare::Gt => FloatCC::GreaterThan,
+                    Compare::Ge => FloatCC::GreaterThanOrEqual,
+                };
+                self.b.ins().fcmp(cc, a, b)
+            }
+            Node::Select(c, a, b) => {
+                let c = self.truth(c);
+                if self.plan.is_bool(id) {
+                    let (a, b) = (self.truth(a), self.truth(b));
+                    return self.b.ins().bitselect(c, a, b);
+                }
+                let (a, b) = (self.number(a), self.number(b));
+                self.choose(c, a, b)
+            }
+            // Values of calls come from their rows; constants and uniform values were handled above.
+            other => {
+                debug_assert!(children(&other).is_empty());
+                self.constant(f64::NAN)
+            }
+        }
+    }
+
+    fn choose(&mut self, mask: Value, a: Value, b: Value) -> Value {
+        let mask = self.b.ins().bitcast(LANES, little(), mask);
+        self.b.ins().bitselect(mask, a, b)
+    }
+
+    /// The lower two of four signed words as numbers: one instruction on both architectures.
+    fn to_lanes(&mut self, words: Value) -> Value {
+        let wide = self.b.ins().swiden_low(words);
+        self.b.ins().fcvt_from_sint(LANES, wide)
+    }
+
+    fn ring(&mut self, k: u32) -> Value {
+        let kind = self.plan.rings[k as usize].kind;
+        let at = self.address(self.slots.rings + k as usize, ring_bytes(kind));
+        match kind {
+            RingKind::Sum => self.b.ins().load(LANES, flags(), at, 0),
+            RingKind::Count16 => {
+                let two = self.b.ins().load(types::I32, flags(), at, 0);
+                let wide = self.b.ins().scalar_to_vector(types::I32X4, two);
+                let words = self.b.ins().bitcast(types::I16X8, little(), wide);
+                let wide = self.b.ins().uwiden_low(words);
+                self.to_lanes(wide)
+            }
+            RingKind::Count32 => {
+                let two = self.b.ins().load(types::I64, flags(), at, 0);
+                let wide = self.b.ins().scalar_to_vector(types::I64X2, two);
+                let words = self.b.ins().bitcast(types::I32X4, little(), wide);
+                self.to_lanes(words)
+            }
+        }
+    }
+}
+
+fn little() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little)
+}
+
+pub fn ring_bytes(kind: RingKind) -> u32 {
+    match kind {
+        RingKind::Count16 => 2,
+        RingKind::Count32 => 4,
+        RingKind::Sum => 8,
+    }
+}

@@ -1,0 +1,544 @@
+//! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
+
+use super::jit::Kernel;
+use super::plan::{Call, Form, Id, Node, Plan, RingKind};
+use super::translate::{GRAIN, Slots};
+use crate::backend::build::ParamValues;
+use crate::backend::eval::evaluate;
+use crate::ir::{Dynamics, Expr, ExprId, Real, UnaryOp};
+use crate::numerics;
+use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
+use crate::runtime::{Barrier, Ring, RingData, Rows};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+/// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
+const CHUNK: usize = 256;
+
+/// The spikes of one thread in one window.
+#[derive(Default)]
+pub struct Batch {
+    ids: Vec<u32>,
+    /// End in `ids` for each (step of the window, population).
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    fn slice(&self, k: usize) -> &[u32] {
+        let start = k.checked_sub(1).map_or(0, |p| self.ends[p]);
+        &self.ids[start..self.ends[k]]
+    }
+}
+
+/// A state that is no longer finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    pub step: u64,
+    pub population: usize,
+    pub neuron: u32,
+    pub state: usize,
+    pub value: f64,
+}
+
+/// What the threads share.
+pub struct Shared {
+    pub barrier: Barrier,
+    /// One pair per thread: windows alternate between them, so that one barrier per window suffices.
+    pub batches: Vec<[RwLock<Batch>; 2]>,
+    pub halt: [AtomicBool; 2],
+    pub fault: Mutex<Option<Fault>>,
+    pub populations: usize,
+    /// Steps of a window.
+    pub window: u64,
+    pub dt: f64,
+}
+
+/// The rows of one projection that land here.
+pub struct Incoming {
+    pub source: usize,
+    pub target: usize,
+    pub ring: usize,
+    pub rows: Rows,
+}
+
+/// Values of a param for the neurons of a block.
+#[derive(Clone, Debug)]
+pub enum ParamBlock {
+    One(f64),
+    Each(Vec<f64>),
+}
+
+struct Trace {
+    population: usize,
+    every: u64,
+    /// Offsets into the block.
+    cells: Vec<u32>,
+    value: ExprId,
+    order: Vec<ExprId>,
+    samples: Vec<f64>,
+}
+
+/// A range of one population.
+pub struct Block {
+    pub lo: u32,
+    pub n: u32,
+    pub states: Vec<Vec<f64>>,
+    pub counter: Vec<f64>,
+    pub params: Vec<ParamBlock>,
+    rings: Vec<Ring>,
+    mask: Vec<u8>,
+    schedule: Vec<(u64, u32)>,
+    next: usize,
+    dynamics: Dynamics,
+    plan: Plan,
+    slots: Slots,
+    kernels: Vec<Kernel>,
+    scalars: Vec<f64>,
+    uniform: Vec<f64>,
+    noise: StreamKey,
+    spike: StreamKey,
+    inputs: Vec<(StreamKey, u64, Option<PoissonTable>)>,
+}
+
+pub struct Worker {
+    pub id: usize,
+    pub blocks: Vec<Block>,
+    pub incoming: Vec<Incoming>,
+    traces: Vec<Trace>,
+    scratch: Vec<f64>,
+    values: Vec<f64>,
+    pointers: Pointers,
+    flag: [u64; 2],
+    pub events: u64,
+}
+
+/// The table that kernels read; refilled before every call.
+#[derive(Default)]
+struct Pointers(Vec<*mut u8>);
+
+// SAFETY: the pointers are written and read within one call of `Block::advance` by the thread that owns the worker; between calls
+// they are never read.
+unsafe impl Send for Pointers {}
+
+/// What a block is made from.
+pub struct BlockSource<'s> {
+    pub path: &'s str,
+    pub dynamics: &'s Dynamics,
+    pub plan: &'s Plan,
+    pub kernels: &'s [Kernel],
+    pub params: &'s [ParamValues],
+    pub initial: &'s [Vec<f64>],
+    pub seed: u64,
+}
+
+impl Block {
+    pub fn new(source: &BlockSource, lo: u32, hi: u32) -> Block {
+        let n = (hi - lo) as usize;
+        let padded = n.next_multiple_of(GRAIN);
+        let pad = |part: &[f64]| {
+            let mut v = part.to_vec();
+            // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
+            v.resize(padded, part.last().copied().unwrap_or(0.0));
+            v
+        };
+        let range = lo as usize..hi as usize;
+        let rings = source
+            .plan
+            .rings
+            .iter()
+            .map(|r| {
+                let data = match r.kind {
+                    RingKind::Count16 => RingData::Count16(Vec::new()),
+                    RingKind::Count32 => RingData::Count32(Vec::new()),
+                    RingKind::Sum => RingData::Sum(Vec::new()),
+                };
+                Ring::new(data, padded, r.longest)
+            })
+            .collect();
+        let mut schedule = Vec::new();
+        if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
+            for (k, row) in rows[range.clone()].iter().enumerate() {
+                schedule.extend(row.iter().map(|step| (*step, lo + k as u32)));
+            }
+            schedule.sort_unstable();
+        }
+        let key = |purpose| StreamKey::new(source.seed, source.path, purpose);
+        let mut block = Block {
+            lo,
+            n: n as u32,
+            states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
+            counter: vec![0.0; padded],
+            params: Vec::new(),
+            rings,
+            mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
+            schedule,
+            next: 0,
+            dynamics: source.dynamics.clone(),
+            plan: source.plan.clone(),
+            slots: Slots::of(source.plan),
+            kernels: source.kernels.to_vec(),
+            scalars: vec![0.0; source.plan.scalars.len()],
+            uniform: vec![0.0; source.plan.nodes.len()],
+            noise: key(Purpose::Noise),
+            spike: key(Purpose::Spike),
+            inputs: source
+                .dynamics
+                .poisson
+                .iter()
+                .map(|p| (StreamKey::new(source.seed, &p.path, Purpose::Input), u64::from(p.delay), None))
+                .collect(),
+        };
+        block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
+        block
+    }
+
+    /// This block's part of a param's values.
+    pub fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
+        match (self.plan.forms[k], values) {
+            (Form::One, v) => ParamBlock::One(v.at(0)),
+            (Form::Each, ParamValues::One(v)) => ParamBlock::Each(vec![*v; self.counter.len()]),
+            (Form::Each, ParamValues::Each(all)) => {
+                let mut v = all[self.lo as usize..(self.lo + self.n) as usize].to_vec();
+                v.resize(self.counter.len(), v.last().copied().unwrap_or(0.0));
+                ParamBlock::Each(v)
+            }
+        }
+    }
+
+    fn chunk_rows(&self) -> usize {
+        self.plan.scratch_rows as usize
+    }
+
+    /// Values that are the same for all neurons in this step.
+    fn compute_uniform(&mut self, t: f64, t_end: f64) {
+        let plan = &self.plan;
+        let values = &mut self.uniform;
+        for id in &plan.uniform {
+            let at = |c: Id, values: &[f64]| match &plan.nodes[c.0 as usize] {
+                Node::Const(Real(v)) => *v,
+                _ => values[c.0 as usize],
+            };
+            let v = match &plan.nodes[id.0 as usize] {
+                Node::Const(Real(v)) => *v,
+                Node::Time { end } => {
+                    if *end {
+                        t_end
+                    } else {
+                        t
+                    }
+                }
+                Node::Param(k) => match &self.params[*k as usize] {
+                    ParamBlock::One(v) => *v,
+                    ParamBlock::Each(v) => v.first().copied().unwrap_or(f64::NAN),
+                },
+                Node::Unary(op, a) => op.compute(at(*a, values)),
+                Node::Binary(op, a, b) => op.compute(at(*a, values), at(*b, values)),
+                Node::Compare(op, a, b) => f64::from(u8::from(op.compute(at(*a, values), at(*b, values)))),
+                Node::Select(c, a, b) => {
+                    if at(*c, values) != 0.0 {
+                        at(*a, values)
+                    } else {
+                        at(*b, values)
+                    }
+                }
+                _ => f64::NAN,
+            };
+            values[id.0 as usize] = v;
+            if let Some(slot) = plan.scalars.get(id) {
+                self.scalars[*slot as usize] = v;
+            }
+        }
+    }
+
+    /// One step; appends the neurons that fired, ascending.
+    fn advance(&mut self, step: u64, dt: f64, scratch: &mut Vec<f64>, pointers: &mut Pointers, flag: &mut [u64; 2], fired: &mut Vec<u32>) {
+        if self.n == 0 {
+            return;
+        }
+        if !self.schedule.is_empty() {
+            while let Some((at, neuron)) = self.schedule.get(self.next).filter(|(at, _)| *at <= step + 1) {
+                if *at == step + 1 {
+                    fired.push(*neuron);
+                }
+                self.next += 1;
+            }
+        }
+        let idle = self.plan.states.is_empty() && self.plan.spike.is_none();
+        if idle {
+            return;
+        }
+        self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
+        scratch.resize(self.chunk_rows() * CHUNK, 0.0);
+        let padded = self.counter.len();
+        let slots = self.slots;
+        pointers.0.resize(slots.count, std::ptr::null_mut());
+        let mut start = 0;
+        while start < padded {
+            let len = CHUNK.min(padded - start);
+            for (k, s) in self.states.iter_mut().enumerate() {
+                pointers.0[k] = s[start..].as_mut_ptr().cast();
+            }
+            pointers.0[slots.counter] = self.counter[start..].as_mut_ptr().cast();
+            for (k, p) in self.params.iter_mut().enumerate() {
+                if let ParamBlock::Each(v) = p {
+                    pointers.0[slots.params + k] = v[start..].as_mut_ptr().cast();
+                }
+            }
+            for (k, ring) in self.rings.iter_mut().enumerate() {
+                let at = (ring.row(step) + start) * ring.bytes_per_neuron();
+                // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
+                pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
+            }
+            for row in 0..self.plan.scratch_rows as usize {
+                pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
+            }
+            pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
+            pointers.0[slots.flag] = flag.as_mut_ptr().cast();
+            for k in 0..self.kernels.len() {
+                for c in 0..self.plan.segments[k].calls.len() {
+                    let call = self.plan.segments[k].calls[c].clone();
+                    self.call(&call, step, start, len, scratch);
+                }
+                // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
+                // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
+                // positive multiple of GRAIN; `scalars` has one entry per slot of the plan.
+                unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
+            }
+            start += len;
+        }
+        if self.plan.spike.is_some() {
+            self.collect(fired);
+        }
+    }
+
+    fn call(&mut self, call: &Call, step: u64, start: usize, len: usize, scratch: &mut [f64]) {
+        let first = self.lo + start as u32;
+        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        match call {
+            Call::Unary { op, row } => {
+                let x = &mut scratch[range(*row)];
+                match op {
+                    UnaryOp::Exp => numerics::exp_batch(x),
+                    UnaryOp::Expm1 => numerics::expm1_batch(x),
+                    UnaryOp::Exprel => numerics::exprel_batch(x),
+                    UnaryOp::Ln => numerics::ln_batch(x),
+                    UnaryOp::Ln1p => numerics::ln1p_batch(x),
+                    UnaryOp::Sin => numerics::sin_batch(x),
+                    UnaryOp::Cos => numerics::cos_batch(x),
+                    UnaryOp::Tan => numerics::tan_batch(x),
+                    UnaryOp::Tanh => numerics::tanh_batch(x),
+                    other => x.iter_mut().for_each(|v| *v = other.compute(*v)),
+                }
+            }
+            Call::Pow { row, exponent } => {
+                let exponents = scratch[range(*exponent)].to_vec();
+                numerics::pow_batch(&mut scratch[range(*row)], &exponents);
+            }
+            Call::Normal { draw, row } => random::normal_batch(self.noise, step, first, *draw, &mut scratch[range(*row)]),
+            Call::Uniform { row } => random::uniform_batch(self.spike, step, first, 0, &mut scratch[range(*row)]),
+            Call::PoissonOne { input, mean, row } => {
+                let mean = self.scalars[*mean as usize];
+                let out = &mut scratch[range(*row)];
+                let (key, delay, table) = &mut self.inputs[*input as usize];
+                let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
+                    out.fill(0.0);
+                    return;
+                };
+                if mean > MAX_POISSON_MEAN {
+                    out.fill(mean);
+                    let means = out.to_vec();
+                    random::poisson_each_batch(*key, sent, first, 0, &means, out);
+                    return;
+                }
+                if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
+                    *table = PoissonTable::new(mean).ok();
+                }
+                match table {
+                    Some(t) => random::poisson_batch(*key, sent, first, 0, t, out),
+                    None => out.fill(0.0),
+                }
+            }
+            Call::PoissonEach { input, mean, row } => {
+                let (key, delay, _) = &self.inputs[*input as usize];
+                let means = scratch[range(*mean)].to_vec();
+                let out = &mut scratch[range(*row)];
+                match step.checked_sub(*delay) {
+                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, &means, out),
+                    None => out.fill(0.0),
+                }
+            }
+        }
+    }
+
+    /// Reads the spike masks: a byte holds two neurons.
+    fn collect(&self, fired: &mut Vec<u32>) {
+        for (w, eight) in self.mask.chunks_exact(8).enumerate() {
+            let mut word = u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]]);
+            while word != 0 {
+                let bit = word.trailing_zeros();
+                word &= word - 1;
+                let neuron = (w * 16) as u32 + bit / 8 * 2 + bit % 8;
+                if neuron < self.n {
+                    fired.push(self.lo + neuron);
+                }
+            }
+        }
+    }
+
+    /// The first neuron whose state is not finite.
+    fn fault(&self, step: u64, population: usize) -> Option<Fault> {
+        for k in 0..self.n as usize {
+            for (s, values) in self.states.iter().enumerate() {
+                if !values[k].is_finite() {
+                    return Some(Fault { step, population, neuron: self.lo + k as u32, state: s, value: values[k] });
+                }
+            }
+        }
+        None
+    }
+
+    /// An observable of a neuron of this block, by offset, at time `t`.
+    pub fn observe(&self, offset: usize, value: ExprId, order: &[ExprId], t: f64, values: &mut Vec<f64>) -> f64 {
+        evaluate(&self.dynamics.exprs, order, values, &mut |e, _| match e {
+            Expr::State(k) => self.states[*k as usize][offset],
+            Expr::Param(k) => match &self.params[*k as usize] {
+                ParamBlock::One(v) => *v,
+                ParamBlock::Each(v) => v[offset],
+            },
+            Expr::Time => t,
+            Expr::Held => f64::from(u8::from(self.counter[offset] > 0.0)),
+            _ => 0.0,
+        });
+        values[value.0 as usize]
+    }
+}
+
+impl Worker {
+    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>) -> Worker {
+        Worker {
+            id,
+            blocks,
+            incoming,
+            traces: Vec::new(),
+            scratch: Vec::new(),
+            values: Vec::new(),
+            pointers: Pointers::default(),
+            flag: [0; 2],
+            events: 0,
+        }
+    }
+
+    /// Adds a trace; gives the positions among the request's cells that lie here.
+    pub fn add_trace(&mut self, population: usize, value: ExprId, cells: &[u32], every: u64) -> Vec<u32> {
+        let block = &self.blocks[population];
+        let (lo, hi) = (block.lo, block.lo + block.n);
+        let mine: Vec<(u32, u32)> =
+            cells.iter().zip(0..).filter(|(c, _)| (lo..hi).contains(*c)).map(|(c, k)| (k, *c - lo)).collect();
+        let order = crate::backend::eval::order(&block.dynamics.exprs, &[value]);
+        self.traces.push(Trace {
+            population,
+            every: every.max(1),
+            cells: mine.iter().map(|(_, c)| *c).collect(),
+            value,
+            order,
+            samples: Vec::new(),
+        });
+        mine.into_iter().map(|(k, _)| k).collect()
+    }
+
+    /// What was sampled since the last call, for each trace: rows of its cells here.
+    pub fn take_samples(&mut self) -> Vec<Vec<f64>> {
+        self.traces.iter_mut().map(|t| std::mem::take(&mut t.samples)).collect()
+    }
+
+    /// Runs up to `steps` steps. `log` sees every window's spikes; only the first thread has one and looks at `stop`.
+    pub fn advance(
+        &mut self,
+        shared: &Shared,
+        from: u64,
+        steps: u64,
+        stop: Option<&AtomicBool>,
+        log: &mut dyn FnMut(u64, u64, &[std::sync::RwLockReadGuard<Batch>]),
+    ) -> u64 {
+        let mut done = 0;
+        let mut parity = 0;
+        while done < steps {
+            let window = shared.window.min(steps - done);
+            let first = from + done;
+            {
+                let mut batch = shared.batches[self.id][parity].write().unwrap_or_else(PoisonError::into_inner);
+                batch.ids.clear();
+                batch.ends.clear();
+                for step in first..first + window {
+                    self.step(step, shared, &mut batch, parity);
+                }
+            }
+            if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+                shared.halt[parity].store(true, Ordering::Relaxed);
+            }
+            shared.barrier.wait();
+            let halt = shared.halt[parity].load(Ordering::Relaxed);
+            let batches: Vec<_> = shared
+                .batches
+                .iter()
+                .map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner))
+                .collect();
+            for k in 0..window {
+                for i in &mut self.incoming {
+                    let ring = &mut self.blocks[i.target].rings[i.ring];
+                    for b in &batches {
+                        let senders = b.slice(k as usize * shared.populations + i.source);
+                        if !senders.is_empty() {
+                            self.events += i.rows.deliver(senders, first + k, ring);
+                        }
+                    }
+                }
+            }
+            log(first, window, &batches);
+            drop(batches);
+            done += window;
+            parity ^= 1;
+            if halt {
+                break;
+            }
+        }
+        done
+    }
+
+    fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
+        for (p, block) in self.blocks.iter_mut().enumerate() {
+            self.flag = [0; 2];
+            block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
+            batch.ends.push(batch.ids.len());
+            if self.flag != [0; 2]
+                && let Some(fault) = block.fault(step + 1, p)
+            {
+                let mut first = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
+                let earlier = first.as_ref().is_none_or(|f| (fault.step, fault.population, fault.neuron) < (f.step, f.population, f.neuron));
+                if earlier {
+                    *first = Some(fault);
+                }
+                shared.halt[parity].store(true, Ordering::Relaxed);
+            }
+        }
+        for t in &mut self.traces {
+            if (step + 1) % t.every == 0 {
+                let block = &self.blocks[t.population];
+                for c in &t.cells {
+                    let v = block.observe(*c as usize, t.value, &t.order, (step + 1) as f64 * shared.dt, &mut self.values);
+                    t.samples.push(v);
+                }
+            }
+        }
+    }
+}
+
+/// The spikes of (step, population) of a window, thread by thread.
+pub fn spikes_of<'b>(
+    batches: &'b [std::sync::RwLockReadGuard<Batch>],
+    step: usize,
+    population: usize,
+    populations: usize,
+) -> impl Iterator<Item = &'b [u32]> {
+    batches.iter().map(move |b| b.slice(step * populations + population))
+}

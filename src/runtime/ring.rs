@@ -1,0 +1,53 @@
+//! Delayed input of a range of neurons: one row per step to come, read once and cleared by its reader.
+
+/// Row-major `[slot][neuron]`.
+#[derive(Clone, Debug)]
+pub enum RingData {
+    Count16(Vec<u16>),
+    Count32(Vec<u32>),
+    Sum(Vec<f64>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Ring {
+    pub data: RingData,
+    /// Neurons per row, padded.
+    pub stride: usize,
+    /// A power of two, at least the longest delay: a spike sent in a window lies in a row that no step of that window reads.
+    pub slots: usize,
+}
+
+impl Ring {
+    /// Rows for delays up to `longest` steps over `stride` neurons.
+    pub fn new(data: RingData, stride: usize, longest: u32) -> Ring {
+        let slots = (longest.max(1) as usize).next_power_of_two();
+        let n = stride * slots;
+        let data = match data {
+            RingData::Count16(_) => RingData::Count16(vec![0; n]),
+            RingData::Count32(_) => RingData::Count32(vec![0; n]),
+            RingData::Sum(_) => RingData::Sum(vec![0.0; n]),
+        };
+        Ring { data, stride, slots }
+    }
+
+    /// Start of the row that step `step` reads.
+    pub fn row(&self, step: u64) -> usize {
+        (step as usize & (self.slots - 1)) * self.stride
+    }
+
+    pub fn pointer(&mut self) -> *mut u8 {
+        match &mut self.data {
+            RingData::Count16(v) => v.as_mut_ptr().cast(),
+            RingData::Count32(v) => v.as_mut_ptr().cast(),
+            RingData::Sum(v) => v.as_mut_ptr().cast(),
+        }
+    }
+
+    pub fn bytes_per_neuron(&self) -> usize {
+        match self.data {
+            RingData::Count16(_) => 2,
+            RingData::Count32(_) => 4,
+            RingData::Sum(_) => 8,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Synapses of one projection that land on one thread's neurons: a row of targets for each presynaptic neuron.
+//!
+//! No objects: targets are 16-bit offsets where the range allows, a constant weight or delay takes no space, others lie in arrays
+//! parallel to the targets. Rows are ascending in the target.
+
+use super::ring::{Ring, RingData};
+
+/// Offsets into the thread's range of the target population.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    Narrow(Vec<u16>),
+    Wide(Vec<u32>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Weights {
+    /// One for all: its spikes are counted.
+    Constant,
+    Single(Vec<f32>),
+    Double(Vec<f64>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Delays {
+    /// Steps.
+    Constant(u32),
+    Narrow(Vec<u8>),
+    Wide(Vec<u32>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// `starts[i] .. starts[i + 1]` is the row of presynaptic neuron i.
+    pub starts: Vec<u64>,
+    pub targets: Targets,
+    pub weights: Weights,
+    pub delays: Delays,
+    /// Neurons of the target range, for the bounds of the offsets.
+    pub range: u32,
+}
+
+impl Rows {
+    pub fn len(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that hold the synapses, without the row starts.
+    pub fn synapse_bytes(&self) -> u64 {
+        let targets = match &self.targets {
+            Targets::Narrow(t) => t.len() * 2,
+            Targets::Wide(t) => t.len() * 4,
+        };
+        let weights = match &self.weights {
+            Weights::Constant => 0,
+            Weights::Single(w) => w.len() * 4,
+            Weights::Double(w) => w.len() * 8,
+        };
+        let delays = match &self.delays {
+            Delays::Constant(_) => 0,
+            Delays::Narrow(d) => d.len(),
+            Delays::Wide(d) => d.len() * 4,
+        };
+        (targets + weights + delays) as u64
+    }
+
+    pub fn row(&self, pre: u32) -> (usize, usize) {
+        (self.starts[pre as usize] as usize, self.starts[pre as usize + 1] as usize)
+    }
+
+    /// Delivers spikes of `senders` (ascending), sent in step `step`, into the ring. Gives the number of synaptic events.
+    pub fn deliver(&self, senders: &[u32], step: u64, ring: &mut Ring) -> u64 {
+        debug_assert!(ring.stride >= self.range as usize);
+        match (&self.targets, &self.delays) {
+            (Targets::Narrow(t), Delays::Constant(d)) => self.into_row(senders, t, step + u64::from(*d), ring),
+            (Targets::Wide(t), Delays::Constant(d)) => self.into_row(senders, t, step + u64::from(*d), ring),
+            (Targets::Narrow(t), Delays::Narrow(d)) => self.into_slots(senders, t, d, step, ring),
+            (Targets::Narrow(t), Delays::Wide(d)) => self.into_slots(senders, t, d, step, ring),
+            (Targets::Wide(t), Delays::Narrow(d)) => self.into_slots(senders, t, d, step, ring),
+            (Targets::Wide(t), Delays::Wide(d)) => self.into_slots(senders, t, d, step, ring),
+        }
+    }
+
+    fn into_row<T: Copy + Into<u32>>(&self, senders: &[u32], targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
+        let start = ring.row(arrival);
+        let end = start + ring.stride;
+        let mut events = 0;
+        match (&mut ring.data, &self.weights) {
+            (RingData::Count16(data), Weights::Constant) => {
+                let row = &mut data[start..end];
+                for s in senders {
+                    let (a, b) = self.row(*s);
+                    events += (b - a) as u64;
+                    count(&targets[a..b], row);
+                }
+            }
+            (RingData::Count32(data), Weights::Constant) => {
+                let row = &mut data[start..end];
+                for s in senders {
+                    let (a, b) = self.row(*s);
+                    events += (b - a) as u64;
+                    count(&targets[a..b], row);
+                }
+            }
+            (RingData::Sum(data), weights) => {
+                let row = &mut data[start..end];
+                for s in senders {
+                    let (a, b) = self.row(*s);
+                    events += (b - a) as u64;
+                    match weights {
+                        Weights::Single(w) => add(&targets[a..b], &w[a..b], row),
+                        Weights::Double(w) => add(&targets[a..b], &w[a..b], row),
+                        Weights::Constant => {}
+                    }
+                }
+            }
+            // Rows with weights land in sums; the plan of the network pairs them so.
+            _ => {}
+        }
+        events
+    }
+
+    fn into_slots<T, D>(&self, senders: &[u32], targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
+    where
+        T: Copy + Into<u32>,
+        D: Copy + Into<u32>,
+    {
+        let (mask, stride) = (ring.slots - 1, ring.stride);
+        let slot = |d: D| ((step as usize + d.into() as usize) & mask) * stride;
+        let mut events = 0;
+        for s in senders {
+            let (a, b) = self.row(*s);
+            events += (b - a) as u64;
+            let (targets, delays) = (&targets[a..b], &delays[a..b]);
+            match (&mut ring.data, &self.weights) {
+                (RingData::Count16(data), Weights::Constant) => {
+                    for (t, d) in targets.iter().zip(delays) {
+                        data[slot(*d) + (*t).into() as usize] += 1;
+                    }
+                }
+                (RingData::Count32(data), Weights::Constant) => {
+                    for (t, d) in targets.iter().zip(delays) {
+                        data[slot(*d) + (*t).into() as usize] += 1;
+                    }
+                }
+                (RingData::Sum(data), Weights::Single(w)) => {
+                    for ((t, d), w) in targets.iter().zip(delays).zip(&w[a..b]) {
+                        data[slot(*d) + (*t).into() as usize] += f64::from(*w);
+                    }
+                }
+                (RingData::Sum(data), Weights::Double(w)) => {
+                    for ((t, d), w) in targets.iter().zip(delays).zip(&w[a..b]) {
+                        data[slot(*d) + (*t).into() as usize] += *w;
+                    }
+                }
+                _ => {}
+            }
+        }
+        events
+    }
+}
+
+/// One more spike for each target.
+fn count<T: Copy + Into<u32>, C: Copy + std::ops::AddAssign + From<u8>>(targets: &[T], row: &mut [C]) {
+    let one = C::from(1);
+    for t in targets {
+        let t: u32 = (*t).into();
+        debug_assert!((t as usize) < row.len());
+        // SAFETY: `RowsBuilder::finish` checked that every target lies below `range`, and a ring's stride is at least the
+        // range (asserted in `deliver`); `row` is one whole stride.
+        unsafe { *row.get_unchecked_mut(t as usize) += one };
+    }
+}
+
+fn add<T: Copy + Into<u32>, W: Copy + Into<f64>>(targets: &[T], weights: &[W], row: &mut [f64]) {
+    for (t, w) in targets.iter().zip(weights) {
+        let t: u32 = (*t).into();
+        debug_assert!((t as usize) < row.len());
+        // SAFETY: as in `count`.
+        unsafe { *row.get_unchecked_mut(t as usize) += (*w).into() };
+    }
+}
+
+/// Gathers synapses target by target and sorts them into rows.
+pub struct RowsBuilder {
+    n_pre: u32,
+    range: u32,
+    /// Target offset and where its synapses start in the lists below.
+    blocks: Vec<(u32, usize)>,
+    pres: Vec<u32>,
+    weights: Vec<f64>,
+    delays: Vec<u32>,
+    counts: Vec<u64>,
+}
+
+/// How the finished rows hold weights and delays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightForm {
+    Constant,
+    Single,
+    Double,
+}
+
+impl RowsBuilder {
+    /// For `range` target neurons and `n_pre` presynaptic ones; `expected` synapses.
+    pub fn new(n_pre: u32, range: u32, expected: usize) -> RowsBuilder {
+        RowsBuilder {
+            n_pre,
+            range,
+            blocks: Vec::new(),
+            pres: Vec::with_capacity(expected),
+            weights: Vec::new(),
+            delays: Vec::new(),
+            counts: vec![0; n_pre as usize + 1],
+        }
+    }
+
+    /// The synapses of the target at offset `target`; targets ascend from call to call.
+    pub fn push(&mut self, target: u32, pres: &[u32], weights: &[f64], delays: &[u32]) {
+        self.blocks.push((target, self.pres.len()));
+        self.pres.extend_from_slice(pres);
+        self.weights.extend_from_slice(weights);
+        self.delays.extend_from_slice(delays);
+        for p in pres {
+            self.counts[*p as usize + 1] += 1;
+        }
+    }
+
+    /// Sorts what was pushed into rows. `constant_delay` where delays were not pushed.
+    pub fn finish(mut self, weights: WeightForm, constant_delay: Option<u32>) -> Rows {
+        for k in 0..self.n_pre as usize {
+            self.counts[k + 1] += self.counts[k];
+        }
+        let starts = std::mem::take(&mut self.counts);
+        let n = self.pres.len();
+        assert!(self.blocks.iter().all(|(t, _)| *t < self.range.max(1)), "a synapse leads outside its range");
+        let mut cursor: Vec<u64> = starts[..self.n_pre as usize].to_vec();
+        // Positions of each synapse in row order; small enough to build the parallel arrays one after the other.
+        let narrow = self.range <= 1 << 16;
+        let mut narrow_targets = vec![0_u16; if narrow { n } else { 0 }];
+        let mut wide_targets = vec![0_u32; if narrow { 0 } else { n }];
+        let mut single = vec![0_f32; if weights == WeightForm::Single { n } else { 0 }];
+        let mut double = vec![0_f64; if weights == WeightForm::Double { n } else { 0 }];
+        let longest = self.delays.iter().copied().max().unwrap_or(0);
+        let short = longest < 256;
+        let drawn = constant_delay.is_none();
+        let mut narrow_delays = vec![0_u8; if drawn && short { n } else { 0 }];
+        let mut wide_delays = vec![0_u32; if drawn && !short { n } else { 0 }];
+        for (k, (target, from)) in self.blocks.iter().enumerate() {
+            let to = self.blocks.get(k + 1).map_or(n, |b| b.1);
+            for (at, pre) in self.pres[*from..to].iter().enumerate() {
+                let at = from + at;
+                let slot = cursor[*pre as usize] as usize;
+                cursor[*pre as usize] += 1;
+                if narrow {
+                    narrow_targets[slot] = *target as u16;
+                } else {
+                    wide_targets[slot] = *target;
+                }
+                match weights {
+                    WeightForm::Constant => {}
+                    WeightForm::Single => single[slot] = self.weights[at] as f32,
+                    WeightForm::Double => double[slot] = self.weights[at],
+                }
+                if drawn {
+                    if short {
+                        narrow_delays[slot] = self.delays[at] as u8;
+                    } else {
+                        wide_delays[slot] = self.delays[at];
+                    }
+                }
+            }
+        }
+        Rows {
+            starts,
+            targets: if narrow { Targets::Narrow(narrow_targets) } else { Targets::Wide(wide_targets) },
+            weights: match weights {
+                WeightForm::Constant => Weights::Constant,
+                WeightForm::Single => Weights::Single(single),
+                WeightForm::Double => Weights::Double(double),
+            },
+            delays: match constant_delay {
+                Some(d) => Delays::Constant(d),
+                None if short => Delays::Narrow(narrow_delays),
+                None => Delays::Wide(wide_delays),
+            },
+            range: self.range,
+        }
+    }
+}

@@ -16,11 +16,12 @@ pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Status {
     };
     let status = source::report(&outcome, args.message_format, terminal);
     if status == Status::Fine && args.message_format == MessageFormat::Human && !terminal.quiet {
-        let runs: usize = outcome.jobs.iter().map(|j| j.points.len()).sum();
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let experiments = outcome.jobs.iter().filter(|j| !j.experiment.is_empty()).count();
-        let points = if runs > experiments { format!(" at {}", count(runs, "sweep point")) } else { String::new() };
-        terminal::err(&format!("{}: fine, {}{points}\n", args.file, count(experiments, "experiment")));
+        let experiments: Vec<_> = outcome.jobs.iter().filter(|j| !j.experiment.is_empty()).collect();
+        let points: usize = experiments.iter().map(|j| j.points.len()).sum();
+        let swept =
+            if points > experiments.len() { format!(" at {}", count(points, "sweep point")) } else { String::new() };
+        terminal::err(&format!("{}: fine, {}{swept}\n", args.file, count(experiments.len(), "experiment")));
     }
     status
 }

@@ -770,7 +770,7 @@ impl Lowering<'_> {
         if (exact - steps).abs() > 1e-6 * exact.abs().max(1.0) {
             let (given, used) = (units::display(t, Dimension::TIME), units::display(steps * self.dt, Dimension::TIME));
             let dt = units::display(self.dt, Dimension::TIME);
-            self.diags.push(
+            self.tell(
                 Diagnostic::warning(ROUNDED, format!("{what} of {given} is no multiple of dt = {dt}"))
                     .label(span, format!("rounded to {used}"))
                     .help("choose a multiple of dt, or a dt that divides it"),

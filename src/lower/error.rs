@@ -13,7 +13,6 @@ macro_rules! codes {
 codes! {
     EXACT_IMPOSSIBLE = "E0410";
     NOT_CONDITIONALLY_LINEAR = "E0411";
-    NO_EQUATION_METHOD = "E0412";
     NEGATIVE_SIZE = "E0505";
     TOO_LARGE = "E0506";
     DELAY_BELOW_STEP = "E0507";

@@ -247,7 +247,7 @@ impl Solver<'_> {
                 && -a * self.dt > 1.0
             {
                 let shown = |t: f64| crate::units::display(t, crate::units::Dimension::TIME);
-                lowering.diags.push(
+                lowering.tell(
                     Diagnostic::warning(STEP_OVER_TIME_CONSTANT, format!("dt = {} is longer than a time constant of `{}`", shown(self.dt), self.names[*s as usize]))
                         .label(span, format!("decays with {}", shown(-1.0 / a)))
                         .help("choose a smaller dt: what this state does within a step is not resolved"),

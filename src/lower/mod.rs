@@ -11,7 +11,7 @@ mod projection;
 mod protocol;
 mod scripts;
 
-use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
+use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
@@ -46,6 +46,10 @@ pub(crate) struct Lowering<'a> {
     /// Lets being inlined, to stop at a definition by itself.
     pub depth: u32,
     pub dt: f64,
+    /// Where the model at hand is used.
+    pub user: Option<Span>,
+    /// Whether the statement at hand runs in every run: not within a loop or an `if`.
+    pub certain: bool,
 }
 
 /// A failure that is reported once and unwinds to the statement at hand.
@@ -56,10 +60,21 @@ impl Lowering<'_> {
         match r {
             Ok(v) => Some(v),
             Err(d) => {
-                self.diags.push(d);
+                self.tell(d);
                 None
             }
         }
+    }
+
+    /// Reports a finding. The models of the standard library are right as they are, so what is found in one is told at the
+    /// place of its use.
+    pub(crate) fn tell(&mut self, mut d: Diagnostic) {
+        if let (Some(user), Some(first)) = (self.user, d.span())
+            && self.sources.file(first.file).name.starts_with("std/")
+        {
+            d.labels.insert(0, Label { span: user, text: "in this use of the model".to_string() });
+        }
+        self.diags.push(d);
     }
 
     pub(crate) fn place(&self, span: Span) -> String {
@@ -147,6 +162,8 @@ impl<'a> Lowering<'a> {
             live: false,
             depth: 0,
             dt: 0.1,
+            user: None,
+            certain: true,
         }
     }
 

@@ -92,8 +92,10 @@ impl Lowering<'_> {
             self.report(r);
         }
         for p in &flat.populations {
+            self.user = Some(network.populations[p.0 as usize].model_span);
             let r = self.population_body(network, *p, &mut out);
             self.report(r);
+            self.user = None;
         }
         if self.diags.error_count() > errors {
             return None;
@@ -386,12 +388,12 @@ impl Lowering<'_> {
             let (lo, hi, span) = match cells.slots.get(k) {
                 None => (0, size, cells.span),
                 Some(hir::Slot::At(e)) => {
-                    let at = self.constant_count(e, u64::from(u32::MAX))? as u32;
+                    let at = self.slot(e, size)?;
                     (at, at.saturating_add(1), e.span)
                 }
                 Some(hir::Slot::Range(lo, hi)) => {
                     let bound = |s: &mut Self, e: &Option<hir::Expr>, d: u32| match e {
-                        Some(e) => s.constant_count(e, u64::from(u32::MAX)).map(|n| n as u32),
+                        Some(e) => s.slot(e, size),
                         None => Ok(d),
                     };
                     let (a, b) = (bound(self, lo, 0)?, bound(self, hi, size)?);
@@ -400,7 +402,8 @@ impl Lowering<'_> {
                 }
             };
             if lo >= hi || hi > size {
-                return Err(Diagnostic::error(SLICE, format!("{lo} .. {hi} is outside an axis of {size}"))
+                let what = if lo >= hi { "chooses no cell of" } else { "is outside" };
+                return Err(Diagnostic::error(SLICE, format!("{lo} .. {hi} {what} an axis of {size}"))
                     .label(span, "counted from 0, the end left out"));
             }
             limits.push((lo, hi));
@@ -414,6 +417,18 @@ impl Lowering<'_> {
         };
         let chosen = population.select(&limits);
         Ok(compact(chosen, placed.size))
+    }
+}
+
+impl Lowering<'_> {
+    /// A position on an axis of `size`, or its end.
+    fn slot(&mut self, e: &hir::Expr, size: u32) -> Result<u32, Fail> {
+        let v = self.constant_number(e)?;
+        if v >= 0.0 && v <= f64::from(size) && v == v.trunc() {
+            return Ok(v as u32);
+        }
+        Err(Diagnostic::error(SLICE, format!("{v} is no position on an axis of {size}"))
+            .label(e.span, "positions are whole and count from 0"))
     }
 }
 

@@ -25,7 +25,11 @@ impl Lowering<'_> {
             for (to, receptor) in &p.to {
                 let private = out.placed.get(&from.population).is_some_and(|s| s.private);
                 if private {
-                    self.private(network, p, from, to, *receptor, out)?;
+                    let source = &network.populations[from.population.0 as usize];
+                    self.user = Some(source.model_span);
+                    let r = self.private(network, p, from, to, *receptor, out);
+                    self.report(r);
+                    self.user = None;
                 } else {
                     self.synaptic(network, p, from, to, *receptor, out)?;
                 }

@@ -148,6 +148,14 @@ impl Lowering<'_> {
         result
     }
 
+    /// Statements that a run may leave out.
+    fn inner(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
+        let before = std::mem::replace(&mut self.certain, false);
+        let result = self.statements(list, out);
+        self.certain = before;
+        result
+    }
+
     fn statement(&mut self, s: &hir::Stmt, out: &mut Elaborated) -> Result<Vec<Stmt>, Fail> {
         let place = self.place(s.span);
         Ok(vec![match &s.kind {
@@ -191,18 +199,18 @@ impl Lowering<'_> {
                         })
                     })
                     .collect::<Result<_, Fail>>()?;
-                Stmt::For { loops, body: self.statements(body, out), place }
+                Stmt::For { loops, body: self.inner(body, out), place }
             }
             StmtKind::Repeat { times, until, body } => Stmt::Repeat {
                 times: self.live_script(times, out)?,
                 until: until.as_ref().map(|u| self.live_script(u, out)).transpose()?,
-                body: self.statements(body, out),
+                body: self.inner(body, out),
                 place,
             },
             StmtKind::If { condition, then, otherwise } => Stmt::If {
                 condition: self.live_script(condition, out)?,
-                then: self.statements(then, out),
-                otherwise: self.statements(otherwise, out),
+                then: self.inner(then, out),
+                otherwise: self.inner(otherwise, out),
                 place,
             },
             StmtKind::Expect { condition, within, text } => {
@@ -351,7 +359,15 @@ impl Lowering<'_> {
     }
 
     fn cells(&mut self, c: &hir::Cells, out: &mut Elaborated) -> Result<Cells, Fail> {
-        Ok(Cells { population: self.position(c.population, out, c.span)?, slots: self.live_slots(&c.slots, out)? })
+        let population = self.position(c.population, out, c.span)?;
+        // What is known now is checked now; the rest when the run asks.
+        if self.certain
+            && let Err(d) = self.subset(c, out)
+            && d.code == SLICE
+        {
+            return Err(d);
+        }
+        Ok(Cells { population, slots: self.live_slots(&c.slots, out)? })
     }
 
     fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {

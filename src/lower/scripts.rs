@@ -137,7 +137,7 @@ impl Lowering<'_> {
                 let out = out?;
                 if let Ok(v) = script::eval(&out, &mut NoHost::default()) {
                     if !named {
-                        self.check_shape(axes, &v, span)?;
+                        self.check_shape(axes, &v, value.span)?;
                     }
                     self.values.insert(id, v.clone());
                     return Ok(Expr::Const(v));
@@ -184,7 +184,7 @@ impl Lowering<'_> {
         };
         if items.len() as u64 != n {
             return Err(Diagnostic::error(SIZES_DIFFER, format!("the table has {} values where its axis has {n}", items.len()))
-                .label(span, "used here")
+                .label(span, format!("{} values in a row", items.len()))
                 .label(axis.size.span, format!("{n} positions")));
         }
         items.iter().try_for_each(|i| self.check_shape(rest, i, span))
@@ -245,7 +245,7 @@ impl Lowering<'_> {
         let v = self.constant(e)?;
         let x = v.number().unwrap_or(f64::NAN);
         if x < 0.0 {
-            return Err(Diagnostic::error(NEGATIVE_SIZE, format!("a size can't be negative, found {x}")).label(e.span, format!("this is {x}")));
+            return Err(Diagnostic::error(NEGATIVE_SIZE, format!("expected a size or count, found {x}")).label(e.span, "negative"));
         }
         if x > limit as f64 {
             return Err(Diagnostic::error(TOO_LARGE, format!("{x} is too large here"))

@@ -113,7 +113,9 @@ impl Diagnostics {
 
 /// The closest of `candidates` to `name`, if it is close enough to be meant and no other is as close.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    // One letter is one edit away from every other letter: only its other case is likely meant.
+    let length = name.chars().count();
+    let limit = if length == 1 { 0 } else { (length / 3).max(1) };
     let mut best: Option<(usize, &str)> = None;
     let mut tie = false;
     for candidate in candidates {

@@ -57,6 +57,8 @@ fn toml_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::FileLoader;
+    use crate::driver;
 
     #[test]
     fn a_new_folder_is_filled_and_a_full_one_left_alone() {
@@ -66,5 +68,16 @@ mod tests {
         assert_eq!(fs::read_to_string(dir.join("nsm.toml")).unwrap(), "[project]\nname = \"a \\\"b\\\"\"\n");
         assert_eq!(fs::read_to_string(dir.join("main.nsm")).unwrap(), CIRCUIT);
         assert_eq!(create(&dir).unwrap_err().code, UNWRITABLE);
+    }
+
+    #[test]
+    fn the_circuit_compiles_and_is_in_its_layout() {
+        let dir = tempfile::tempdir().unwrap();
+        create(dir.path()).unwrap();
+        let (loader, name) = FileLoader::open(dir.path().join("main.nsm").to_str().unwrap()).unwrap();
+        let outcome = driver::compile(&loader, &name, &driver::Options::default());
+        assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
+        assert_eq!(outcome.jobs.len(), 1);
+        assert_eq!(crate::fmt::format(&outcome.ast.unwrap(), CIRCUIT), CIRCUIT);
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool, 
     };
     let mut handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
     if !diagnostic.notes.is_empty() {
-        let notes: Vec<String> = diagnostic.notes.iter().map(|n| format!("note: {n}")).collect();
+        // A table keeps its columns on lines of its own.
+        let note = |n: &String| if n.contains('\n') { format!("note:\n{n}") } else { format!("note: {n}") };
+        let notes: Vec<String> = diagnostic.notes.iter().map(note).collect();
         handler = handler.with_footer(notes.join("\n"));
     }
     let report = Report::new(diagnostic, sources);
@@ -97,12 +99,13 @@ impl<'a> Report<'a> {
         }
         for (k, id) in files.into_iter().enumerate() {
             let Some(file) = sources.get(id) else { continue };
-            let source = NamedSource::new(&file.name, Arc::clone(&file.text));
+            let shown = Shown::new(&file.text, d.labels.iter().filter(|l| l.span.file == id).map(|l| l.span));
+            let source = NamedSource::new(&file.name, Arc::clone(&shown.text));
             let here = d.labels.iter().enumerate().filter(|(_, l)| l.span.file == id);
             let labels: Vec<LabeledSpan> = here
                 .map(|(n, l)| {
                     let text = Some(l.text.clone()).filter(|t| !t.is_empty());
-                    let span = clamp(l.span, &file.text);
+                    let span = clamp(shown.span(l.span), &shown.text);
                     if n == 0 {
                         LabeledSpan::new_primary_with_span(text, span)
                     } else {
@@ -125,6 +128,62 @@ impl<'a> Report<'a> {
             }
         }
         report
+    }
+}
+
+/// Longest line that is shown whole, and how much of a longer one is kept on each side of what is marked, in bytes.
+const LONG_LINE: usize = 400;
+const KEPT: usize = 100;
+
+/// A file's text with over-long lines cut down to what is marked in them.
+struct Shown {
+    text: Arc<str>,
+    /// Kept stretches: where each began in the file, its length, where it begins here.
+    kept: Vec<(usize, usize, usize)>,
+}
+
+impl Shown {
+    fn new(text: &Arc<str>, marks: impl Iterator<Item = Span>) -> Shown {
+        if !text.lines().any(|l| l.len() > LONG_LINE) {
+            return Shown { text: Arc::clone(text), kept: vec![(0, text.len(), 0)] };
+        }
+        let marks: Vec<usize> = marks.map(|s| s.start as usize).collect();
+        let floor = |at: usize| (0..=at.min(text.len())).rev().find(|k| text.is_char_boundary(*k)).unwrap_or(0);
+        let (mut out, mut kept, mut start) = (String::new(), Vec::new(), 0);
+        for line in text.split_inclusive('\n') {
+            let end = start + line.len();
+            let body = start + line.trim_end_matches(['\n', '\r']).len();
+            let (from, to) = if body - start <= LONG_LINE {
+                (start, end)
+            } else {
+                let centre = marks.iter().copied().find(|m| (start..end).contains(m)).unwrap_or(start);
+                (floor(centre.saturating_sub(KEPT).max(start)), floor((centre + KEPT).min(body)))
+            };
+            if from > start {
+                out.push('…');
+            }
+            kept.push((from, to - from, out.len()));
+            out.push_str(&text[from..to]);
+            if to < body {
+                out.push('…');
+            }
+            if to < end {
+                out.push_str(&text[body..end]);
+            }
+            start = end;
+        }
+        Shown { text: out.into(), kept }
+    }
+
+    /// Where a span of the file lies here.
+    fn span(&self, span: Span) -> Span {
+        let place = |at: u32| {
+            let at = at as usize;
+            let k = self.kept.partition_point(|(from, ..)| *from <= at).saturating_sub(1);
+            let (from, len, here) = self.kept.get(k).copied().unwrap_or((0, 0, 0));
+            here + at.saturating_sub(from).min(len)
+        };
+        Span::new(span.file, place(span.start), place(span.end))
     }
 }
 

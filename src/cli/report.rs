@@ -76,11 +76,12 @@ pub(super) fn expectation(e: &Expectation, width: usize, terminal: &Terminal) ->
 
 fn costs(s: &Summary) -> String {
     let mut out = String::new();
-    let _ = write!(out, "  {} neurons, {} synapses", s.neurons, number(s.synapses.0));
+    let plural = |n: f64, what: &str| format!("{} {what}{}", number(n), if n == 1.0 { "" } else { "s" });
+    let _ = write!(out, "  {}, {}", plural(s.neurons as f64, "neuron"), plural(s.synapses.0, "synapse"));
     if s.synapses.0 > 0.0 {
         let _ = write!(out, " of {:.1} bytes", s.synapse_bytes.0 / s.synapses.0);
     }
-    let _ = writeln!(out, ", {} synaptic events", number(s.synaptic_events.0));
+    let _ = writeln!(out, ", {}", plural(s.synaptic_events.0, "synaptic event"));
     let _ = write!(out, "  compile {}, build {}, run {}", short(s.compile_s), short(s.build_s), short(s.run_s));
     if s.duration_ms > 0.0 {
         let _ = write!(out, " = {} x real time", factor(s.run_s * 1e3 / s.duration_ms));

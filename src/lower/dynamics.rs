@@ -64,6 +64,8 @@ pub(super) struct Cx<'m> {
     /// Formals of functions and axes of random tables.
     pub formals: HashMap<ValueId, ExprId>,
     pub tables: &'m mut HashMap<ValueId, u32>,
+    /// Lets translated here already: they read no formal, so one translation serves all their uses.
+    pub lets: HashMap<ValueId, ExprId>,
 }
 
 impl Cx<'_> {
@@ -151,6 +153,7 @@ impl Body {
 impl Lowering<'_> {
     /// Translates an expression into the arena of `cx`.
     pub(super) fn translate(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
+        self.unfold(e.span)?;
         if self.plain(e, cx) {
             let v = self.constant(e)?;
             let v = v.number().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(e.span, "here"))?;
@@ -249,8 +252,8 @@ impl Lowering<'_> {
     fn deeper<T>(&mut self, span: Span, f: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
         self.depth += 1;
         if self.depth > 200 {
-            self.depth = 0;
-            return Err(Diagnostic::error(EVALUATION, "a definition that leads back to itself").label(span, "needed here"));
+            self.depth -= 1;
+            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep").label(span, "needed here"));
         }
         let out = f(self);
         self.depth = self.depth.saturating_sub(1);
@@ -316,6 +319,7 @@ impl Lowering<'_> {
                 mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
                 formals: HashMap::new(),
                 tables: cx.tables,
+                lets: HashMap::new(),
             };
             self.translate(e, &mut inner)?
         };
@@ -384,7 +388,16 @@ impl Lowering<'_> {
                     let e = hir::Expr { kind: ExprKind::Value(id), span, ty: inner.ty };
                     return self.lift(&e, cx);
                 }
-                self.deeper(span, |s| s.translate(inner, cx))
+                if let Some(done) = cx.lets.get(&id) {
+                    return Ok(*done);
+                }
+                // A let sees the names around its definition, never the formals of a call it is used in.
+                let formals = std::mem::take(&mut cx.formals);
+                let value = self.deeper(span, |s| s.translate(inner, cx));
+                cx.formals = formals;
+                let value = value?;
+                cx.lets.insert(id, value);
+                Ok(value)
             }
             ValueKind::Output(inner) => self.deeper(span, |s| s.translate(inner, cx)),
             ValueKind::Axis(k) => self.leaf(Expr::Element(Side::Own, Attribute::Axis(*k)), cx),
@@ -465,6 +478,7 @@ impl Lowering<'_> {
                 mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
                 formals: HashMap::new(),
                 tables: cx.tables,
+                lets: HashMap::new(),
             };
             self.translate(value, &mut inner)?
         };
@@ -644,7 +658,7 @@ impl Lowering<'_> {
             }
         }
         let mut inner =
-            Cx { network: cx.network, mode: Mode::Build { own: None, ends: None, columns: &[] }, formals, tables: cx.tables };
+            Cx { network: cx.network, mode: Mode::Build { own: None, ends: None, columns: &[] }, formals, tables: cx.tables, lets: HashMap::new() };
         let draw = self.deeper(span, |s| s.translate(value, &mut inner))?;
         let name = self.name(id).to_string();
         cx.network.tables.push(Table { name, shape, data: Vec::new(), draw: Some(draw) });
@@ -657,7 +671,7 @@ impl Lowering<'_> {
     pub(super) fn body(&mut self, body: &mut Body, network: &mut ir::Network, tables: &mut HashMap<ValueId, u32>) -> Result<(), Fail> {
         let program = self.program;
         let model = program.model(body.model);
-        let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables };
+        let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
         for id in &model.names {
             if matches!(program.value(*id).kind, ValueKind::Param { .. }) {
                 self.bound(*id, program.value(*id).span, &mut cx)?;
@@ -675,6 +689,7 @@ impl Lowering<'_> {
                     mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
                     formals: HashMap::new(),
                     tables: cx.tables,
+                    lets: HashMap::new(),
                 };
                 self.translate(&value, &mut inner)?
             };
@@ -705,9 +720,15 @@ impl Lowering<'_> {
         }
         let spike = match &model.spike {
             SpikeRule::Never => Spike::Never,
-            SpikeRule::When(c) => Spike::When(self.translate(c, &mut cx)?),
+            SpikeRule::When(c) => {
+                let condition = self.translate(c, &mut cx)?;
+                without_noise(condition, c.span, &mut cx)?;
+                Spike::When(condition)
+            }
             SpikeRule::Rate(rate) => {
+                let span = rate.span;
                 let rate = self.translate(rate, &mut cx)?;
+                without_noise(rate, span, &mut cx)?;
                 Spike::When(hazard(cx.arena(), rate, self.dt))
             }
             // Filled where the size is known.
@@ -726,6 +747,7 @@ impl Lowering<'_> {
         list.iter()
             .map(|a| {
                 let value = self.translate(&a.value, cx)?;
+                without_noise(value, a.value.span, cx)?;
                 Ok(Assign { state: self.state_index(model, a.state), value })
             })
             .collect()
@@ -797,7 +819,7 @@ impl Lowering<'_> {
             return Err(Diagnostic::error(EVALUATION, format!("the cells have no `{name}`")).label(span, "not found"));
         };
         let def = program.value(id);
-        let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables };
+        let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
         let value = self.translate_value(id, span, &mut cx)?;
         body.dynamics.observables.push(Observable { name: name.to_string(), dimension: def.ty.dimension(), value });
         Ok(body.dynamics.observables.len() as u32 - 1)
@@ -868,6 +890,16 @@ fn dense(v: &Value, shape: &mut Vec<u32>, depth: usize) -> Option<Vec<f64>> {
         scalar if shape.len() == depth => Some(vec![scalar.number().ok()?]),
         _ => None,
     }
+}
+
+/// White noise has a value only in the integral over a step.
+fn without_noise(value: ExprId, span: Span, cx: &mut Cx) -> Result<(), Fail> {
+    if !cx.arena().any(value, &mut |e| matches!(e, Expr::Noise(_))) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(XI_PLACE, "noise stands in an equation alone")
+        .label(span, "reads `xi` or a `noise`")
+        .help("white noise has no value at a moment: let a state follow it, and read the state"))
 }
 
 fn not_static(span: Span, what: &str) -> Fail {

@@ -11,6 +11,7 @@ macro_rules! codes {
 }
 
 codes! {
+    XI_PLACE = "E0408";
     EXACT_IMPOSSIBLE = "E0410";
     NOT_CONDITIONALLY_LINEAR = "E0411";
     NEGATIVE_SIZE = "E0505";

@@ -48,6 +48,17 @@ impl Lowering<'_> {
         let zero = body.dynamics.exprs.real(0.0);
         let mut eq = Equations { rhs: vec![zero; n], has: vec![false; n], spans: vec![None; n] };
         for (state, rhs, span) in derivatives {
+            let x = &mut body.dynamics.exprs;
+            if x.any(*rhs, &mut |e| matches!(e, Expr::Before(_))) {
+                return Err(Diagnostic::error(crate::sema::error::NOT_HERE, "`crosses` can't stand in an equation")
+                    .label(*span, "it compares two moments: use it in `spike when`"));
+            }
+            let noisy = x.any(*rhs, &mut |e| matches!(e, Expr::Noise(_)));
+            if noisy && split(x, *rhs, &|v| matches!(v, Variable::Noise(_))).is_none() {
+                return Err(Diagnostic::error(XI_PLACE, "noise is added to an equation, times a factor")
+                    .label(*span, "not linear in its noise")
+                    .help("write `... + c * xi`; c may depend on states, and is read as Ito"));
+            }
             eq.rhs[*state as usize] = *rhs;
             eq.has[*state as usize] = true;
             eq.spans[*state as usize] = Some(*span);

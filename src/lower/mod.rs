@@ -17,7 +17,7 @@ use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
 use crate::script::{Value, VarId};
 use crate::units::{self, Dimension};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the command line may change.
 #[derive(Clone, Debug, Default)]
@@ -45,12 +45,17 @@ pub(crate) struct Lowering<'a> {
     pub live: bool,
     /// Lets being inlined, to stop at a definition by itself.
     pub depth: u32,
+    /// Nodes written so far while definitions are unfolded.
+    pub work: u64,
     pub dt: f64,
     /// Where the model at hand is used.
     pub user: Option<Span>,
     /// Whether the statement at hand runs in every run: not within a loop or an `if`.
     pub certain: bool,
 }
+
+/// Terms that all definitions of one circuit may unfold into.
+const UNFOLD_LIMIT: u64 = 5_000_000;
 
 /// A failure that is reported once and unwinds to the statement at hand.
 pub(crate) type Fail = Diagnostic;
@@ -75,6 +80,17 @@ impl Lowering<'_> {
             d.labels.insert(0, Label { span: user, text: "in this use of the model".to_string() });
         }
         self.diags.push(d);
+    }
+
+    /// Counts a node; functions that call one another twice unfold without end, so there is one.
+    pub(crate) fn unfold(&mut self, span: Span) -> Result<(), Fail> {
+        self.work += 1;
+        if self.work > UNFOLD_LIMIT {
+            return Err(Diagnostic::error(error::EVALUATION, format!("definitions unfold into more than {UNFOLD_LIMIT} terms"))
+                .label(span, "unfolding this")
+                .help("a function that calls another one twice doubles it: keep the value in a `let`"));
+        }
+        Ok(())
     }
 
     pub(crate) fn place(&self, span: Span) -> String {
@@ -110,8 +126,11 @@ pub fn lower(
     }
     let seeds = match experiment.and_then(|e| e.seeds.as_ref()) {
         Some(e) => {
-            let n = first.constant_count(e, 1_000_000);
-            first.report(n).unwrap_or(1).max(1)
+            let n = first.constant_count(e, 1_000_000).and_then(|n| match n {
+                0 => Err(Diagnostic::error(error::NEGATIVE_SIZE, "an experiment has at least one seed").label(e.span, "none")),
+                n => Ok(n),
+            });
+            first.report(n).unwrap_or(1)
         }
         None => 1,
     };
@@ -161,6 +180,7 @@ impl<'a> Lowering<'a> {
             slots: BTreeMap::new(),
             live: false,
             depth: 0,
+            work: 0,
             dt: 0.1,
             user: None,
             certain: true,
@@ -210,6 +230,14 @@ impl<'a> Lowering<'a> {
         for l in sweeps {
             let items = self.loop_values(l);
             let items = self.report(items)?;
+            if items.is_empty() {
+                self.diags.push(
+                    Diagnostic::error(error::LOOP_LENGTH, "a sweep over nothing has no run")
+                        .label(l.start.span, "no value")
+                        .help("a range leaves its end out: `0 .. 3` is 0, 1, 2"),
+                );
+                return None;
+            }
             points = points
                 .into_iter()
                 .flat_map(|p| {
@@ -333,7 +361,7 @@ fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, 
 /// Whether an expression's value is known without a run, a neuron or a synapse.
 pub(crate) fn reads(e: &hir::Expr, program: &hir::Program, test: &mut dyn FnMut(&hir::Expr) -> bool) -> bool {
     let mut found = false;
-    visit(e, program, 0, &mut |x| {
+    visit(e, program, &mut HashSet::new(), &mut |x| {
         found |= test(x);
         !found
     });
@@ -341,14 +369,22 @@ pub(crate) fn reads(e: &hir::Expr, program: &hir::Program, test: &mut dyn FnMut(
 }
 
 /// Visits an expression and the lets and functions that it names.
-fn visit(e: &hir::Expr, program: &hir::Program, depth: u32, go: &mut dyn FnMut(&hir::Expr) -> bool) {
-    if depth > 300 || !go(e) {
+///
+/// Each definition is entered once: what it reads does not depend on where it is named, and a chain of definitions that name the
+/// one before twice would otherwise double at every link.
+fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go: &mut dyn FnMut(&hir::Expr) -> bool) {
+    if !go(e) {
         return;
     }
-    let mut below = |x: &hir::Expr| visit(x, program, depth + 1, go);
+    let entered = match &e.kind {
+        ExprKind::Value(id) | ExprKind::Apply(id, _) => seen.insert(*id),
+        _ => true,
+    };
+    let mut below = |x: &hir::Expr| visit(x, program, seen, go);
     match &e.kind {
         ExprKind::Value(id) | ExprKind::Apply(id, _) => {
             match &program.value(*id).kind {
+                _ if !entered => {}
                 ValueKind::Let(x) | ValueKind::Output(x) => below(x),
                 ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => below(value),
                 _ => {}

@@ -169,11 +169,13 @@ impl Lowering<'_> {
             return self.flatten(items, loops, out);
         };
         for value in self.loop_values(first)? {
+            // As in `in_loop`: what a let gave in one turn does not hold in the next.
+            let before = self.values.clone();
             self.values.insert(first.variable, value.clone());
             loops.push((first.variable, value));
             let r = self.unroll(rest, items, loops, out);
             loops.pop();
-            self.values.remove(&first.variable);
+            self.values = before;
             r?;
         }
         Ok(())
@@ -283,7 +285,7 @@ impl Lowering<'_> {
         let Elaborated { network, placed, tables } = out;
         let Some(placed) = placed.get_mut(&drive.target.population) else { return Ok(()) };
         let size = placed.size;
-        let mut cx = Cx { network, mode: Mode::Dynamics(&mut placed.body), formals: HashMap::new(), tables };
+        let mut cx = Cx { network, mode: Mode::Dynamics(&mut placed.body), formals: HashMap::new(), tables, lets: HashMap::new() };
         let value = self.translate(drive.value, &mut cx)?;
         let value = match subset {
             Subset::All => value,
@@ -388,12 +390,12 @@ impl Lowering<'_> {
             let (lo, hi, span) = match cells.slots.get(k) {
                 None => (0, size, cells.span),
                 Some(hir::Slot::At(e)) => {
-                    let at = self.slot(e, size)?;
+                    let at = self.slot(e, size, size.saturating_sub(1))?;
                     (at, at.saturating_add(1), e.span)
                 }
                 Some(hir::Slot::Range(lo, hi)) => {
                     let bound = |s: &mut Self, e: &Option<hir::Expr>, d: u32| match e {
-                        Some(e) => s.slot(e, size),
+                        Some(e) => s.slot(e, size, size),
                         None => Ok(d),
                     };
                     let (a, b) = (bound(self, lo, 0)?, bound(self, hi, size)?);
@@ -421,10 +423,10 @@ impl Lowering<'_> {
 }
 
 impl Lowering<'_> {
-    /// A position on an axis of `size`, or its end.
-    fn slot(&mut self, e: &hir::Expr, size: u32) -> Result<u32, Fail> {
+    /// A position on an axis of `size`, at most `last`.
+    fn slot(&mut self, e: &hir::Expr, size: u32, last: u32) -> Result<u32, Fail> {
         let v = self.constant_number(e)?;
-        if v >= 0.0 && v <= f64::from(size) && v == v.trunc() {
+        if v >= 0.0 && v <= f64::from(last) && v == v.trunc() {
             return Ok(v as u32);
         }
         Err(Diagnostic::error(SLICE, format!("{v} is no position on an axis of {size}"))

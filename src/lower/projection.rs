@@ -95,6 +95,9 @@ impl Lowering<'_> {
             Some(w) => {
                 let value = self.build(w, Some(&ends), &columns, out)?;
                 match out.network.build.as_const(value) {
+                    Some(v) if !v.is_finite() => {
+                        return Err(Diagnostic::error(EVALUATION, "a weight must be finite").label(w.span, format!("this is {v}")));
+                    }
                     Some(v) => Weight::Constant(v),
                     None => Weight::PerSynapse { value, single: reads_draw(w, self.program) },
                 }
@@ -109,7 +112,7 @@ impl Lowering<'_> {
             Some(g) => {
                 let Elaborated { network, placed, tables } = out;
                 let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
-                let mut cx = Cx { network, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables };
+                let mut cx = Cx { network, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables, lets: HashMap::new() };
                 let g = self.translate(g, &mut cx)?;
                 Some(g).filter(|g| cx.arena().as_const(*g) != Some(1.0))
             }
@@ -136,7 +139,7 @@ impl Lowering<'_> {
     fn build(&mut self, e: &hir::Expr, ends: Option<&(EndInfo, EndInfo)>, columns: &[String], out: &mut Elaborated) -> Result<ExprId, Fail> {
         let Elaborated { network, tables, .. } = out;
         let mode = Mode::Build { own: None, ends: ends.map(|(a, b)| (a, b)), columns };
-        let mut cx = Cx { network, mode, formals: HashMap::new(), tables };
+        let mut cx = Cx { network, mode, formals: HashMap::new(), tables, lets: HashMap::new() };
         self.translate(e, &mut cx)
     }
 
@@ -263,6 +266,9 @@ impl Lowering<'_> {
         let dt = self.dt;
         if let Some(ms) = out.network.build.as_const(value) {
             let shown = units::display(ms, Dimension::TIME);
+            if ms.is_nan() {
+                return Err(Diagnostic::error(EVALUATION, "this delay is not a number").label(e.span, "a division of zero by zero?"));
+            }
             // Half a step is the least that rounds to one.
             if !(ms >= dt * (1.0 - 1e-9)) {
                 return Err(Diagnostic::error(DELAY_BELOW_STEP, format!("a delay of {shown} is below dt = {}", units::display(dt, Dimension::TIME)))
@@ -327,7 +333,7 @@ impl Lowering<'_> {
         guest.prefix = format!("{}.", source.name);
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
         let params_before = guest.dynamics.params.len();
-        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables };
+        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
         let bound = self.bind_all(source.model, &mut cx).and_then(|()| self.translate(rate, &mut cx));
         let params: Vec<(String, u32)> = guest
             .bound
@@ -340,7 +346,7 @@ impl Lowering<'_> {
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
         let mut rate = bound?;
         let _ = params_before;
-        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables };
+        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables, lets: HashMap::new() };
         let weight = self.translate(weight, &mut cx)?;
         if post != Subset::All {
             let member = membership(cx.network, &post, target_size(&cx.network.graph, to_node));
@@ -426,7 +432,7 @@ impl Lowering<'_> {
             // A weight drawn per target reads the target's index as its own.
             let Elaborated { network: ir, tables, .. } = out;
             let mode = Mode::Build { own: None, ends: Some((&ends.0, &ends.1)), columns: &[] };
-            let mut cx = Cx { network: ir, mode, formals: HashMap::new(), tables };
+            let mut cx = Cx { network: ir, mode, formals: HashMap::new(), tables, lets: HashMap::new() };
             self.translate(weight, &mut cx)?
         };
         let weight = match out.network.build.as_const(value) {

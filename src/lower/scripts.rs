@@ -12,6 +12,7 @@ const TABLE_SLOTS: VarId = 1 << 20;
 
 impl Lowering<'_> {
     pub(super) fn script(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
+        self.unfold(e.span)?;
         Ok(match &e.kind {
             ExprKind::Const(v) => Expr::Const(v.clone()),
             ExprKind::Value(id) => self.script_value(*id, e.span)?,
@@ -94,8 +95,8 @@ impl Lowering<'_> {
     fn enter(&mut self, span: Span) -> Result<(), Fail> {
         self.depth += 1;
         if self.depth > 200 {
-            self.depth = 0;
-            return Err(Diagnostic::error(EVALUATION, "a definition that leads back to itself").label(span, "needed here"));
+            self.depth -= 1;
+            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep").label(span, "needed here"));
         }
         Ok(())
     }
@@ -120,10 +121,8 @@ impl Lowering<'_> {
                 let out = self.script(e);
                 self.depth -= 1;
                 let out = out?;
-                // A let that is known is computed once: tables of tables would be copied into every use.
-                if let Ok(v) = script::eval(&out, &mut NoHost::default())
-                    && matches!(v, Value::List(_))
-                {
+                // A let that is known is computed once: it would otherwise be copied into every use.
+                if let Ok(v) = script::eval(&out, &mut NoHost::default()) {
                     self.values.insert(id, v.clone());
                     return Ok(Expr::Const(v));
                 }

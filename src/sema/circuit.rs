@@ -338,6 +338,14 @@ impl Sema<'_> {
                 BINDING_DIMENSION,
                 &format!("`{}` is {}", name.text, dimension_words(ty.dimension())),
             );
+            if ok && value.ty.kind != hir::Kind::Unknown && value.ty.kind != ty.kind {
+                let (wanted, found) = (super::expr::kind_words(ty), super::expr::kind_words(value.ty));
+                self.diags.push(
+                    Diagnostic::error(KIND_MISMATCH, format!("`{}` is {wanted}, found {found}", name.text))
+                        .label(value.span, found)
+                        .label(def_span, "declared here"),
+                );
+            }
             let lists = ty.rank > 0 || self.takes_times(model, v);
             if ok && value.ty.rank > 0 && !lists {
                 self.diags.push(
@@ -697,15 +705,15 @@ impl Sema<'_> {
             None => {
                 if !model.broken {
                     let help = if names.is_empty() {
-                        "its model has no receptor: declare `receptor exc(w: current) { ... }`".to_string()
+                        "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
                     } else {
                         format!("write one of {}", names.iter().map(|n| format!("{}.{n}", pop.name)).collect::<Vec<_>>().join(", "))
                     };
-                    self.diags.push(
-                        Diagnostic::error(RECEPTOR_CHOICE, format!("`{}` has {} receptors: name one", pop.name, names.len()))
-                            .label(span, "which one?")
-                            .help(help),
-                    );
+                    let (message, label) = match names.len() {
+                        0 => (format!("`{}` has no receptor", pop.name), "no spike can land here"),
+                        n => (format!("`{}` has {n} receptors: name one", pop.name), "which one?"),
+                    };
+                    self.diags.push(Diagnostic::error(RECEPTOR_CHOICE, message).label(span, label).help(help));
                 }
                 None
             }
@@ -767,7 +775,7 @@ impl Sema<'_> {
         };
         if args.len() != arity {
             self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {arity} arguments, found {}", args.len()))
+                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {}, found {}", if arity == 0 { "no argument" } else { "one argument" }, args.len()))
                     .label(e.span, "here"),
             );
             return None;
@@ -826,7 +834,7 @@ impl Sema<'_> {
         };
         if columns.len() < 2 {
             self.diags.push(
-                Diagnostic::error(DATA_FILE, format!("`{path}` has {} columns", columns.len()))
+                Diagnostic::error(DATA_FILE, format!("`{path}` has {} column{}", columns.len(), if columns.len() == 1 { "" } else { "s" }))
                     .label(span, "read here")
                     .help("an edge file has at least the columns pre and post"),
             );

@@ -78,6 +78,9 @@ impl Sema<'_> {
                     out.sweeps.extend(loops);
                 }
                 ast::ExperimentKind::Seeds(n) => {
+                    if out.seeds.is_some() {
+                        self.diags.push(Diagnostic::error(NAME_TAKEN, "`seeds` is given twice").label(item.span, "second one"));
+                    }
                     out.seeds = Some(self.number(n, Cx { scope, place: &constant }, Dimension::NUMBER));
                 }
                 _ => {}
@@ -190,6 +193,7 @@ impl Sema<'_> {
                 let rank = value.ty.rank + axes.len() as u8;
                 let ty = Type { dim: Some(value.ty.dimension()), ..value.ty }.with_rank(rank);
                 let id = self.new_value(name, ty, ValueKind::Variable);
+                self.mutable.insert(id);
                 self.declare(cx.scope, name, Entity::Value(id));
                 push(StmtKind::Fill { variable: id, axes, value });
             }
@@ -311,6 +315,7 @@ impl Sema<'_> {
         let name = s.member.as_ref().map(|m| m.text.clone()).unwrap_or_default();
         if !matches!(value.ty.kind, Kind::Number | Kind::Unknown) {
             self.scalar(&value);
+            return;
         }
         let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
@@ -334,7 +339,7 @@ impl Sema<'_> {
             _ => ("", &[], target.span),
         };
         let variable = match self.lookup(cx.scope, name) {
-            Some(Entity::Value(v)) if matches!(self.program.value(v).kind, ValueKind::Variable) => v,
+            Some(Entity::Value(v)) if self.mutable.contains(&v) => v,
             Some(Entity::Poison) => return,
             _ => {
                 self.diags.push(
@@ -392,7 +397,7 @@ impl Sema<'_> {
 
     fn expect(&mut self, e: &ast::Expect, cx: Cx) -> StmtKind {
         let condition = self.condition(&e.condition, cx);
-        if condition.ty.kind == Kind::Mask || condition.ty.rank > 0 {
+        if condition.ty.kind == Kind::Bool && condition.ty.rank > 0 {
             self.diags.push(
                 Diagnostic::error(KIND_MISMATCH, "an expectation is one condition")
                     .label(condition.span, "a list of them")

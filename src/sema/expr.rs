@@ -168,6 +168,8 @@ impl Sema<'_> {
                 Diagnostic::error(KIND_MISMATCH, format!("state `{}` starts as a list", b.name.text))
                     .label(initial.span, "a state is one number per neuron"),
             );
+        } else {
+            self.scalar(&initial);
         }
         let ty = match declared.or(initial.ty.dim) {
             Some(dim) => Type::quantity(dim),
@@ -218,7 +220,7 @@ impl Sema<'_> {
     pub(super) fn number(&mut self, e: &ast::Expr, cx: Cx, dim: Dimension) -> Expr {
         let out = self.expr(e, cx, Some(dim));
         if self.scalar(&out) {
-            self.fits(&out, dim, DIMENSION_MISMATCH, &format!("{} is expected here", dimension_words(dim)));
+            self.fits(&out, dim, DIMENSION_MISMATCH, &expected_here(dim));
         }
         out
     }
@@ -248,7 +250,7 @@ impl Sema<'_> {
         if !matches!(out.ty.kind, Kind::Bool | Kind::Unknown) {
             self.diags.push(
                 Diagnostic::error(KIND_MISMATCH, "expected a condition, found a value")
-                    .label(out.span, format!("this is {}", dimension_words(out.ty.dimension())))
+                    .label(out.span, format!("this is {}", kind_words(out.ty)))
                     .help("compare it: `x > 0`, `a == b`"),
             );
         }
@@ -271,19 +273,19 @@ impl Sema<'_> {
             );
             return false;
         }
-        self.diags.push(
-            Diagnostic::error(code, format!("expected {}, found {}", dimension_words(dim), dimension_words(found)))
-                .label(e.span, format!("this is {}", dimension_words(found)))
-                .note(why.to_string())
-                .maybe_help(bridge(found, dim)),
-        );
+        let d = Diagnostic::error(code, format!("expected {}, found {}", dimension_words(dim), dimension_words(found)))
+            .label(e.span, format!("this is {}", dimension_words(found)))
+            .maybe_help(bridge(found, dim));
+        // The message says as much itself.
+        let plain = why == expected_here(dim);
+        self.diags.push(if plain { d } else { d.note(why) });
         false
     }
 
     pub(super) fn expr(&mut self, e: &ast::Expr, cx: Cx, want: Option<Dimension>) -> Expr {
         let span = e.span;
         match &e.kind {
-            ast::ExprKind::Number { text, unit } => self.literal(text, unit.as_ref(), span, want),
+            ast::ExprKind::Number { text, unit } => self.literal(text, unit.as_ref(), span, cx, want),
             ast::ExprKind::String(s) => {
                 Expr { kind: ExprKind::Const(Value::Text(s.clone())), span, ty: Type::TEXT }
             }
@@ -315,10 +317,11 @@ impl Sema<'_> {
             ast::ExprKind::Unary(op, a) => match op {
                 ast::UnaryOp::Neg => {
                     let a = self.expr(a, cx, want);
-                    if a.ty.kind == Kind::Text {
+                    let text = a.ty.kind == Kind::Text;
+                    if text {
                         self.scalar(&a);
                     }
-                    let ty = a.ty;
+                    let ty = if text { Type::UNKNOWN } else { a.ty };
                     Expr { kind: ExprKind::Unary(UnaryOp::Neg, Box::new(a)), span, ty }
                 }
                 ast::UnaryOp::Not => {
@@ -351,7 +354,7 @@ impl Sema<'_> {
         }
     }
 
-    fn literal(&mut self, text: &str, unit: Option<&ast::Name>, span: Span, want: Option<Dimension>) -> Expr {
+    fn literal(&mut self, text: &str, unit: Option<&ast::Name>, span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
         let parsed = match unit {
             None => None,
             Some(u) => match units::parse_unit(&u.text) {
@@ -359,6 +362,9 @@ impl Sema<'_> {
                 Err(e) => {
                     let help = match e.suggestion() {
                         Some(s) => Some(format!("did you mean `{s}`?")),
+                        None if self.lookup(cx.scope, &u.text).is_some() => {
+                            Some(format!("`{0}` is a name here; was `{text} * {0}` meant?", u.text))
+                        }
                         None => want.map(|d| format!("{} is expected here", dimension_words(d))),
                     };
                     self.diags.push(
@@ -470,7 +476,7 @@ impl Sema<'_> {
     }
 
     pub(super) fn not_here(&mut self, name: &str, span: Span, why: &str) -> Expr {
-        self.diags.push(Diagnostic::error(NOT_HERE, format!("`{name}` can't be read here")).label(span, why.to_string()));
+        self.diags.push(Diagnostic::error(NOT_HERE, format!("`{name}` can't be used here")).label(span, why.to_string()));
         self.error_expr(span)
     }
 
@@ -480,9 +486,6 @@ impl Sema<'_> {
             return Type::UNKNOWN;
         }
         let rank = a.rank.max(b.ty.rank);
-        let (Some(x), Some(y)) = (a.dim, b.ty.dim) else {
-            return if a.dim.is_some() { a.with_rank(rank) } else { b.ty.with_rank(rank) };
-        };
         let kinds_fit = a.kind == b.ty.kind || (matches!(a.kind, Kind::Mask | Kind::Bool) && matches!(b.ty.kind, Kind::Mask | Kind::Bool));
         if !kinds_fit {
             self.diags.push(
@@ -492,6 +495,9 @@ impl Sema<'_> {
             );
             return Type::UNKNOWN;
         }
+        let (Some(x), Some(y)) = (a.dim, b.ty.dim) else {
+            return if a.dim.is_some() { a.with_rank(rank) } else { b.ty.with_rank(rank) };
+        };
         if x != y {
             if y.is_number() && is_literal(b) {
                 self.fits(b, x, DIMENSION_MISMATCH, &format!("{what} have one dimension: {}", dimension_words(x)));
@@ -691,7 +697,7 @@ impl Sema<'_> {
         if args.len() < low || args.len() > high {
             let expected = if low == high { format!("{low}") } else { format!("{low} to {high}") };
             self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {expected} arguments, found {}", args.len()))
+                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {expected} argument{}, found {}", if (low, high) == (1, 1) { "" } else { "s" }, args.len()))
                     .label(span, "called here"),
             );
             return false;
@@ -816,6 +822,12 @@ impl Sema<'_> {
         let rank = out.iter().map(|e| e.ty.rank).max().unwrap_or(0);
         let ty = match f {
             _ if out.iter().any(|e| e.ty.kind == Kind::Unknown) => Type::UNKNOWN,
+            _ if !f.reduces() && out.iter().any(|e| e.ty.kind == Kind::Text) => {
+                out.iter().filter(|e| e.ty.kind == Kind::Text).for_each(|e| {
+                    self.scalar(e);
+                });
+                Type::UNKNOWN
+            }
             Func::Abs => first,
             Func::Sqrt => match first.dim.map(|d| d.sqrt()) {
                 Some(Some(d)) => Type { dim: Some(d), ..first },
@@ -1080,7 +1092,7 @@ pub(super) fn constant_number(e: &Expr) -> Option<f64> {
     }
 }
 
-fn kind_words(ty: Type) -> String {
+pub(super) fn kind_words(ty: Type) -> String {
     match (ty.kind, ty.rank) {
         (_, 1..) => "a list".to_string(),
         (Kind::Bool, _) => "a truth value".to_string(),
@@ -1090,10 +1102,18 @@ fn kind_words(ty: Type) -> String {
     }
 }
 
+fn expected_here(dim: Dimension) -> String {
+    format!("{} is expected here", dimension_words(dim))
+}
+
 /// The physical quantity that turns one dimension into the other, if it has a name: the likeliest slip.
 fn bridge(found: Dimension, wanted: Dimension) -> Option<String> {
     let words = |d: Dimension| d.name().filter(|n| *n != "number");
     let factor = wanted / found;
+    // A time constant left out is likelier than a rate.
+    if factor == Dimension::RATE {
+        return Some("divide by a time?".to_string());
+    }
     if let Some(n) = words(factor) {
         return Some(format!("multiply by a {n}?"));
     }

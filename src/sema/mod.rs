@@ -15,7 +15,7 @@ use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
 use scope::{Entity, Scope, ScopeId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +88,8 @@ struct Sema<'a> {
     network_scopes: Vec<ScopeId>,
     /// Number of random draws written so far: each keys its own numbers.
     sites: u32,
+    /// Variables that may be assigned: `var`s, not `let`s.
+    mutable: BTreeSet<hir::ValueId>,
     /// `xi`s of the model at hand.
     xis: u32,
     quick: bool,
@@ -123,6 +125,7 @@ pub fn analyse(
         program: hir::Program::default(),
         network_scopes: Vec::new(),
         sites: 0,
+        mutable: BTreeSet::new(),
         xis: 0,
         quick,
     };

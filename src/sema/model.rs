@@ -9,6 +9,7 @@ use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
+use std::collections::HashMap;
 
 const METHODS: [&str; 5] = ["exact", "exponential_euler", "rk4", "euler", "sequential_euler"];
 
@@ -220,7 +221,27 @@ impl Sema<'_> {
             let why = format!("`{x}` is in {unit}, so `{x}'` is {}", dimension_words(dim));
             self.fits(&value, dim, EQUATION_DIMENSION, &why);
         }
+        self.no_draw(&value, "`xi` is the noise of an equation");
         out.equations.push(hir::Equation { state, value });
+    }
+
+    /// A distribution is drawn once per neuron, when the network is built: in a statement that runs at every step or spike it would
+    /// be the same number for ever, which nobody means.
+    fn no_draw(&mut self, e: &Expr, help: &str) {
+        let mut found: Option<Span> = None;
+        super::query::walk(e, &mut |x| {
+            if matches!(x.kind, ExprKind::Draw { .. }) {
+                found.get_or_insert(x.span);
+            }
+            true
+        });
+        if let Some(span) = found {
+            self.diags.push(
+                Diagnostic::error(NOT_HERE, "a distribution is drawn once per neuron, not at every step")
+                    .label(span, "would be one number for ever")
+                    .help(help.to_string()),
+            );
+        }
     }
 
     fn not_a_state(&mut self, out: &hir::Model, name: &ast::Name) {
@@ -279,7 +300,7 @@ impl Sema<'_> {
     fn check_linear(&mut self, a: &Assign, weight: ValueId, span: Span) {
         let degree = match &a.value.kind {
             ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, x, added) if matches!(x.kind, ExprKind::Value(v) if v == a.state) => {
-                self.degree(added, weight)
+                self.degree(added, weight, &mut HashMap::new())
             }
             _ => None,
         };
@@ -292,26 +313,33 @@ impl Sema<'_> {
         }
     }
 
-    fn degree(&self, e: &Expr, weight: ValueId) -> Option<Degree> {
+    fn degree(&self, e: &Expr, weight: ValueId, lets: &mut HashMap<ValueId, Option<Degree>>) -> Option<Degree> {
         use Degree::*;
         let both = |a: Option<Degree>, b: Option<Degree>| Some((a?, b?));
         match &e.kind {
             ExprKind::Value(v) if *v == weight => Some(Linear),
             ExprKind::Value(v) => match &self.program.value(*v).kind {
-                ValueKind::Let(inner) => self.degree(inner, weight),
+                ValueKind::Let(inner) => match lets.get(v) {
+                    Some(known) => *known,
+                    None => {
+                        let degree = self.degree(inner, weight, lets);
+                        lets.insert(*v, degree);
+                        degree
+                    }
+                },
                 _ => Some(Constant),
             },
-            ExprKind::Unary(hir::UnaryOp::Neg, a) => self.degree(a, weight),
-            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+            ExprKind::Unary(hir::UnaryOp::Neg, a) => self.degree(a, weight, lets),
+            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
                 (x, y) if x == y => Some(x),
                 _ => None,
             },
-            ExprKind::Binary(BinaryOp::Mul, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+            ExprKind::Binary(BinaryOp::Mul, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
                 (Linear, Linear) => None,
                 (Constant, Constant) => Some(Constant),
                 _ => Some(Linear),
             },
-            ExprKind::Binary(BinaryOp::Div, a, b) => match both(self.degree(a, weight), self.degree(b, weight))? {
+            ExprKind::Binary(BinaryOp::Div, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
                 (x, Constant) => Some(x),
                 _ => None,
             },
@@ -370,6 +398,7 @@ impl Sema<'_> {
                         format!("`{name}` is {}", dimension_words(want))
                     };
                     self.fits(&v, want, DIMENSION_MISMATCH, &why);
+                    self.no_draw(&v, "draw it into a param, or let `xi` move a state");
                     let value = combine(self.program.value(state).ty, state, *op, v, s.span);
                     list.push(Assign { state, value });
                 }

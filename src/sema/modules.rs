@@ -66,7 +66,7 @@ impl Sema<'_> {
     pub(super) fn load_error(&mut self, path: &str, e: LoadError, from: Option<Span>) {
         let (code, message, help) = match e {
             LoadError::NotFound => (FILE_NOT_FOUND, format!("there is no file `{path}`"), Some(
-                "paths are relative to the file that imports, and are written with `/`".to_string(),
+                "paths are relative to the file they are written in, with `/`".to_string(),
             )),
             LoadError::Outside => (OUTSIDE_PROJECT, format!("`{path}` lies outside the project"), Some(
                 "a project's files stay below the folder of its nsm.toml (or of its main file); copy the file in".to_string(),
@@ -83,7 +83,7 @@ impl Sema<'_> {
         };
         let mut d = Diagnostic::error(code, message).maybe_help(help);
         if let Some(span) = from {
-            d = d.label(span, "imported here");
+            d = d.label(span, "named here");
         }
         self.diags.push(d);
     }

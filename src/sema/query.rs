@@ -61,9 +61,9 @@ impl Sema<'_> {
                 let mask = s.cells.slots.iter().any(|x| matches!(x, hir::Slot::At(e) if e.ty.kind == Kind::Mask));
                 if s.cells.slots.len() > axes || (mask && s.cells.slots.len() > 1) {
                     self.diags.push(
-                        Diagnostic::error(KIND_MISMATCH, format!("{} indices, but the population has {axes} axes", s.cells.slots.len()))
+                        Diagnostic::error(KIND_MISMATCH, format!("{} indices, but the population has {axes} ax{}s", s.cells.slots.len(), if axes == 1 { "i" } else { "e" }))
                             .label(e.span, "here")
-                            .help("a mask stands alone and covers the whole population"),
+                            .maybe_help(mask.then(|| "a mask stands alone and covers the whole population".to_string())),
                     );
                     return None;
                 }
@@ -337,8 +337,9 @@ impl Sema<'_> {
                     bin = Some(Box::new(self.number(&arg.value, cx, Dimension::TIME)));
                 }
                 _ => {
+                    let what = arg.name.as_ref().map_or("a second one".to_string(), |n| format!("`{}`", n.text));
                     self.diags.push(
-                        Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no such argument")).label(arg.span, "here"),
+                        Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no such argument")).label(arg.span, what),
                     );
                 }
             }

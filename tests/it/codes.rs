@@ -83,7 +83,11 @@ fn every_code_has_a_wrong_and_a_fixed_file() {
     let mut fixed = BTreeSet::new();
     for path in errors::files() {
         let (name, is_fixed) = errors::name(&path);
-        if is_fixed { fixed.insert(name) } else { wrong.insert(name) };
+        if is_fixed {
+            fixed.insert(name)
+        } else {
+            wrong.insert(name)
+        };
     }
     assert_eq!(wrong, fixed, "a wrong file has its fixed one beside it");
     let shown: BTreeSet<&str> = wrong.iter().map(|n| &n[..5]).collect();

@@ -34,7 +34,7 @@ fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {
         let mut entries: Vec<_> = std::fs::read_dir(path).expect("readable folder").map(|e| e.expect("entry").path()).collect();
         entries.sort();
         entries.iter().for_each(|e| sources(e, out));
-    } else if path.extension().is_some_and(|e| e == "rs") {
+    } else if path.is_file() && path.extension().is_some_and(|e| e == "rs") {
         out.push(path.to_path_buf());
     }
 }

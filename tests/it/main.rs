@@ -1,1 +1,11 @@
+//! The integration tests: one binary over the corpus of `.nsm` files.
 
+// Tests write scratch files as they like; the product goes through `cli::files`.
+#![allow(clippy::disallowed_methods)]
+
+mod cli;
+mod codes;
+mod common;
+mod errors;
+mod layering;
+mod printed;

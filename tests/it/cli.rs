@@ -1,0 +1,232 @@
+//! The program as a user meets it: exit status, messages, files, artefacts, interruption.
+
+use crate::common::fresh_root;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn nsmc() -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_nsmc"));
+    c.env("NO_COLOR", "1").current_dir(fresh_root());
+    c
+}
+
+fn run(args: &[&str]) -> Output {
+    nsmc().args(args).output().expect("nsmc starts")
+}
+
+fn text(out: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+}
+
+/// A folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("nsm-test-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).expect("temporary folder");
+    path
+}
+
+fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, content).expect("temporary file");
+    path.to_string_lossy().into_owned()
+}
+
+/// Runs a file's text and checks status and code; no panic ever.
+fn wrong(folder: &Path, name: &str, content: impl AsRef<[u8]>, status: i32, code: &str) -> String {
+    let file = write(folder, name, content);
+    let out = run(&["run", &file]);
+    let text = text(&out);
+    assert_eq!(out.status.code(), Some(status), "{name}: {text}");
+    assert!(text.contains(code), "{name}: expected {code} in {text}");
+    assert!(!text.contains("panicked"), "{name}: {text}");
+    text
+}
+
+const USES: &str = "use std.neurons.LifDelta\nuse std.neurons.LifExp\n";
+
+fn circuit(body: &str) -> String {
+    format!("{USES}network A {{ {body} }}\n")
+}
+
+#[test]
+fn wrong_input_is_refused_with_its_code() {
+    let f = folder("wrong");
+    let edge = |rule: &str, weight: &str, delay: &str| {
+        circuit(&format!("population E[30]: LifDelta; projection E -> E {{ connect {rule}  weight {weight}  delay {delay} }}"))
+    };
+    wrong(&f, "missing_unit.nsm", circuit("population E[3]: LifDelta(tau_m = 20)"), 1, "E0309");
+    let cell = |rhs: &str| format!("neuron B {{ param tau = 20 ms; state V = 0 mV; V' = {rhs} }}\nnetwork A {{ population E[3]: B }}\n");
+    wrong(&f, "equation.nsm", cell("(5 pA - V) / tau"), 1, "E0302");
+    wrong(&f, "equation_rate.nsm", cell("-V * tau"), 1, "E0303");
+    let weight = "population E[30]: LifExp; projection E -> E.exc { connect bernoulli(0.1)  weight 5 mV  delay 1 ms }";
+    wrong(&f, "weight.nsm", circuit(weight), 1, "E0306");
+    let text = wrong(&f, "name.nsm", circuit("population E[3]: LifDelt"), 1, "E0201");
+    assert!(text.contains("did you mean `LifDelta`"), "{text}");
+    wrong(&f, "delay.nsm", edge("bernoulli(0.1)", "1 mV", "0.01 ms"), 1, "E0507");
+    wrong(&f, "size.nsm", circuit("population E[-5]: LifDelta"), 1, "E0505");
+    wrong(&f, "probability.nsm", edge("bernoulli(1.2)", "1 mV", "1 ms"), 1, "E0508");
+    wrong(&f, "indegree.nsm", edge("fixed_indegree(31)", "1 mV", "1 ms"), 1, "E0509");
+    wrong(&f, "population.nsm", circuit("population E[1_000_000_000_000]: LifDelta"), 1, "E0506");
+    wrong(&f, "literal.nsm", "let a = 1e999\n", 1, "E0310");
+    write(&f, "b.nsm", "use \"circle.nsm\"\n");
+    let text = wrong(&f, "circle.nsm", "use \"b.nsm\"\n", 1, "E0102");
+    assert!(text.contains("b.nsm"), "{text}");
+    wrong(&f, "missing.nsm", "use \"nowhere.nsm\"\n", 1, "E0101");
+    wrong(&f, "outside.nsm", "use \"../../../../etc/passwd\"\n", 1, "E0103");
+    wrong(&f, "deep.nsm", format!("let a = {}1{}\n", "(".repeat(10_000), ")".repeat(10_000)), 1, "E0002");
+    wrong(&f, "utf8.nsm", b"let a = 1 \xff\xfe\n", 2, "E0801");
+    wrong(&f, "empty.nsm", "", 2, "E0804");
+}
+
+#[test]
+fn too_large_a_network_is_refused_before_anything_is_allocated() {
+    let f = folder("memory");
+    let body = "population E[1_000_000]: LifDelta; population F[1_000_000]: LifDelta\n\
+                projection E -> F { connect all_to_all  weight 1 mV  delay 1 ms }";
+    let text = wrong(&f, "all.nsm", circuit(body), 3, "E0520");
+    assert!(text.contains("E->F"), "the estimate names the projection: {text}");
+}
+
+#[test]
+fn a_run_that_diverges_says_where_and_when() {
+    let f = folder("nan");
+    let body = "neuron B { state V = 1 mV; V' = V * V / (1 mV * 1 ms) }\nnetwork A { population E[3]: B }\nexperiment X of A { simulate 1 s }\n";
+    let text = wrong(&f, "nan.nsm", body, 3, "E0701");
+    for part in ["`V`", "E[0]", "ms"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    for args in [
+        &["run"][..],
+        &["run", "no-such-file.nsm"],
+        &["fly", "examples/lif.nsm"],
+        &["run", "examples/lif.nsm", "--out", "/proc/nsm-out"],
+        &["run", "examples/lif.nsm", "--threads", "none"],
+        &["explain", "E9999"],
+    ] {
+        let out = run(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {}", text(&out));
+    }
+}
+
+#[test]
+fn an_override_keeps_its_dimension() {
+    for (set, code) in [("J=4", "E0514"), ("jj=4", "E0514"), ("J=0.1 mw", "E0514")] {
+        let out = run(&["run", "examples/brunel.nsm", "--set", set]);
+        assert_ne!(out.status.code(), Some(0), "{set}");
+        assert!(text(&out).contains(code), "{set}: {}", text(&out));
+    }
+}
+
+#[test]
+fn the_summary_is_one_json_object() {
+    let f = folder("summary");
+    let dir = f.to_string_lossy().into_owned();
+    let out = run(&["run", "examples/waveform.nsm", "--summary", "json", "--out", &dir]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    let v: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON alone on standard output");
+    for key in [
+        "network", "experiment", "seed", "dt_ms", "duration_ms", "threads", "backend", "populations", "neurons", "synapses",
+        "synaptic_events", "synapse_bytes", "compile_s", "build_s", "run_s", "expectations", "runs", "measures",
+    ] {
+        assert!(v.get(key).is_some(), "no {key} in {v}");
+    }
+    let saved = std::fs::read_to_string(f.join("summary.json")).expect("summary.json");
+    let saved: serde_json::Value = serde_json::from_str(&saved).expect("JSON");
+    assert_eq!(saved["populations"], v["populations"]);
+}
+
+#[test]
+fn an_artefact_runs_like_its_source() {
+    let f = folder("artefact");
+    let artefact = f.join("chain.nsmart").to_string_lossy().into_owned();
+    let out = run(&["compile", "examples/chain.nsm", "--target", "native", "-o", &artefact]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    let figures = |file: &str| {
+        let out = run(&["run", file, "--experiment", "Propagates", "--summary", "json"]);
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+        let v: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        (v["populations"].clone(), v["expectations"].clone())
+    };
+    assert_eq!(figures("examples/chain.nsm"), figures(&artefact));
+}
+
+#[test]
+fn a_damaged_artefact_is_refused() {
+    let f = folder("damaged");
+    let artefact = f.join("lif.nsmart");
+    let name = artefact.to_string_lossy().into_owned();
+    let out = run(&["compile", "examples/lif.nsm", "--target", "native", "-o", &name]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    let good = std::fs::read(&artefact).expect("artefact");
+    // Spread over the file: its head, its length fields, its content, its end.
+    for k in 0..24 {
+        let mut bad = good.clone();
+        let at = k * (good.len() - 1) / 23;
+        bad[at] ^= 1 << (k % 8);
+        let file = write(&f, &format!("flip{k}.nsmart"), &bad);
+        let out = run(&["run", &file]);
+        // A flipped magic makes it a source file; that is refused as such.
+        assert!(matches!(out.status.code(), Some(1 | 2)), "byte {at}: {}", text(&out));
+        assert!(!text(&out).contains("panicked"), "byte {at}: {}", text(&out));
+    }
+    for len in [0, 1, 7, 16, good.len() / 2, good.len() - 1] {
+        let file = write(&f, &format!("cut{len}.nsmart"), &good[..len]);
+        let out = run(&["run", &file]);
+        assert!(matches!(out.status.code(), Some(1 | 2)), "{len} bytes: {}", text(&out));
+        assert!(!text(&out).contains("panicked"), "{len} bytes: {}", text(&out));
+    }
+}
+
+#[test]
+fn check_as_json_gives_one_object_per_finding() {
+    let f = folder("json");
+    let file = write(&f, "two.nsm", circuit("population E[-5]: LifDelta; population F[2]: LifExp(tau_n = 3 ms)"));
+    let out = run(&["check", &file, "--message-format", "json"]);
+    assert_eq!(out.status.code(), Some(1));
+    let lines: Vec<serde_json::Value> = String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("JSON on every line"))
+        .collect();
+    assert!(lines.iter().any(|l| l.to_string().contains("E0205")), "{lines:?}");
+}
+
+#[test]
+fn explain_has_a_page_for_every_code_it_lists() {
+    let out = run(&["explain", "E0302"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    assert!(text(&out).contains("E0302"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_it_recorded() {
+    use std::time::Duration;
+    let f = folder("interrupt");
+    let file = write(
+        &f,
+        "long.nsm",
+        format!(
+            "{USES}use std.sources.Poisson\nnetwork A {{ population E[2000]: LifDelta; source d: Poisson(rate = 20 kHz); projection d -> E {{ weight 0.1 mV }} }}\n\
+             experiment X of A {{ record spikes of E; simulate 10000 s }}\n"
+        ),
+    );
+    let dir = f.join("out");
+    let child = nsmc()
+        .args(["run", &file, "--out", &dir.to_string_lossy(), "--summary", "json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("nsmc starts");
+    std::thread::sleep(Duration::from_millis(1500));
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    let out = child.wait_with_output().expect("it ends");
+    assert_eq!(out.status.code(), Some(130), "{}", text(&out));
+    let spikes = std::fs::metadata(dir.join("spikes.npz")).expect("spikes.npz was written");
+    assert!(spikes.len() > 1000);
+}

@@ -1,0 +1,248 @@
+//! Recorded vectors of another simulator: the same circuits give the same spikes at the same steps.
+//!
+//! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names; `tests/golden/README.md` says how they were
+//! made. Missing or empty vectors are a failure.
+
+use crate::lab::{Files, INTERP, Lab, NATIVE, Place, Ran};
+use nsm::driver::Options;
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Largest difference between a voltage and the recorded one, mV: sums are taken in another order, nothing else differs.
+const VOLTAGE: f64 = 1e-9;
+
+fn vectors() -> Value {
+    let folder = std::env::var_os("NSM_GOLDEN").map_or_else(|| PathBuf::from("tests/golden"), PathBuf::from);
+    let file = folder.join("nest.json");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+fn cases(all: &Value, key: &str) -> Vec<Value> {
+    all[key].as_array().unwrap_or_else(|| panic!("the vectors have no `{key}`")).clone()
+}
+
+fn number(v: &Value) -> f64 {
+    v.as_f64().unwrap_or_else(|| panic!("{v} is no number"))
+}
+
+fn numbers(v: &Value) -> Vec<f64> {
+    v.as_array().unwrap_or_else(|| panic!("{v} is no list")).iter().map(number).collect()
+}
+
+/// A list of quantities as the language writes it.
+fn list(values: &[f64], unit: &str) -> String {
+    let each: Vec<String> = values.iter().map(|v| format!("{v:?} {unit}")).collect();
+    format!("[{}]", each.join(", "))
+}
+
+/// (step, neuron), in order.
+fn recorded(case: &Value) -> Vec<(u64, u32)> {
+    let all = case["spikes_step_neuron"].as_array().expect("a list of spikes");
+    all.iter().map(|s| (s[0].as_u64().unwrap(), s[1].as_u64().unwrap() as u32)).collect()
+}
+
+struct Edge {
+    pre: u64,
+    post: u64,
+    weight: f64,
+    /// Steps.
+    delay: u64,
+}
+
+fn edges(case: &Value, key: &str) -> Vec<Edge> {
+    let all = case[key].as_array().expect("a list of edges");
+    let edge = |e: &Value| Edge {
+        pre: e[0].as_u64().unwrap(),
+        post: e[1].as_u64().unwrap(),
+        weight: number(&e[2]),
+        delay: e[3].as_u64().unwrap(),
+    };
+    all.iter().map(edge).collect()
+}
+
+/// The edges that `wanted` takes as an edge file. Delays are in ms; times are whole steps, so the nearest one is meant.
+fn csv(edges: &[Edge], dt: f64, wanted: impl Fn(&Edge) -> bool) -> String {
+    let mut out = "pre,post,w,d\n".to_string();
+    for e in edges.iter().filter(|e| wanted(e)) {
+        writeln!(out, "{},{},{:?},{:?}", e.pre, e.post, e.weight, e.delay as f64 * dt).unwrap();
+    }
+    out
+}
+
+/// NEST's `iaf_psc_exp`: one projection for each receptor.
+fn psc_exp(case: &Value, dt: f64, duration_ms: f64) -> Files {
+    let p = |name: &str| number(&case["params"][name]);
+    let text = format!(
+        "use std.neurons.LifExp
+network Golden {{
+    dt {dt} ms
+    let I_e[cell: {size}] = {currents}
+    population P[cell: {size}]: LifExp(
+        C_m = {C_m:?} pF, tau_m = {tau_m:?} ms, tau_exc = {tau_exc:?} ms, tau_inh = {tau_inh:?} ms, t_ref = {t_ref:?} ms,
+        E_L = {E_L:?} mV, V_th = {V_th:?} mV, V_reset = {V_reset:?} mV, I_e = I_e[cell]
+    ) {{ mixed }}
+    projection P -> P.exc {{ connect edges(\"exc.csv\") with autapses  weight 1 pA * column(\"w\")  delay 1 ms * column(\"d\") }}
+    projection P -> P.inh {{ connect edges(\"inh.csv\") with autapses  weight 1 pA * column(\"w\")  delay 1 ms * column(\"d\") }}
+}}
+experiment Recorded of Golden {{
+    record spikes of P
+    record V of P[0]
+    simulate {duration_ms} ms
+}}
+",
+        size = case["size"],
+        currents = list(&numbers(&case["I_e_pA"]), "pA"),
+        C_m = p("C_m"),
+        tau_m = p("tau_m"),
+        tau_exc = p("tau_syn_ex"),
+        tau_inh = p("tau_syn_in"),
+        t_ref = p("t_ref"),
+        E_L = p("E_L"),
+        V_th = p("V_th"),
+        V_reset = p("V_reset"),
+    );
+    let edges = edges(case, "edges_pre_post_weight_pA_delay_steps");
+    assert!(!edges.is_empty(), "a network without edges");
+    Files::new(&text)
+        .and("exc.csv", &csv(&edges, dt, |e| e.weight > 0.0))
+        .and("inh.csv", &csv(&edges, dt, |e| e.weight <= 0.0))
+}
+
+/// NEST's `iaf_psc_delta`: both signs land on the one receptor.
+fn psc_delta(case: &Value, dt: f64, duration_ms: f64) -> Files {
+    let p = |name: &str| number(&case["params"][name]);
+    let bias: Vec<f64> = numbers(&case["I_e_pA"]).iter().map(|i| p("tau_m") / p("C_m") * i).collect();
+    let text = format!(
+        "use std.neurons.LifDelta
+network Golden {{
+    dt {dt} ms
+    let bias[cell: {size}] = {bias}
+    population P[cell: {size}]: LifDelta(
+        tau_m = {tau_m:?} ms, t_ref = {t_ref:?} ms,
+        E_L = {E_L:?} mV, V_th = {V_th:?} mV, V_reset = {V_reset:?} mV, bias = bias[cell]
+    ) {{ mixed }}
+    projection P -> P {{ connect edges(\"all.csv\") with autapses  weight 1 mV * column(\"w\")  delay 1 ms * column(\"d\") }}
+}}
+experiment Recorded of Golden {{
+    record spikes of P
+    simulate {duration_ms} ms
+}}
+",
+        size = case["size"],
+        bias = list(&bias, "mV"),
+        tau_m = p("tau_m"),
+        t_ref = p("t_ref"),
+        E_L = p("E_L"),
+        V_th = p("V_th"),
+        V_reset = p("V_reset"),
+    );
+    let edges = edges(case, "edges_pre_post_weight_mV_delay_steps");
+    assert!(!edges.is_empty(), "a network without edges");
+    Files::new(&text).and("all.csv", &csv(&edges, dt, |_| true))
+}
+
+/// What differs first, if anything does.
+fn first_difference(found: &[(u64, u32)], expected: &[(u64, u32)]) -> Option<String> {
+    if found == expected {
+        return None;
+    }
+    let k = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    let (found, expected) = (found.get(k), expected.get(k));
+    Some(format!("spike {k} (step, neuron) is {found:?}, recorded is {expected:?}"))
+}
+
+/// Runs the circuits of `key` on both back ends and collects what differs from the record.
+fn compare(key: &str, count: usize, circuit: fn(&Value, f64, f64) -> Files, judge: impl Fn(&Value, &Ran) -> Option<String>) {
+    let all = vectors();
+    let (dt, steps) = (number(&all["dt_ms"]), number(&all["steps"]));
+    let cases = cases(&all, key);
+    assert_eq!(cases.len(), count, "cases of `{key}`");
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let lab = Lab::of(&circuit(case, dt, dt * steps), &Options::default());
+        assert_eq!(lab.warnings, [""; 0], "{key} {}", case["seed"]);
+        let expected = recorded(case);
+        assert!(!expected.is_empty(), "{key} {} is silent and proves nothing", case["seed"]);
+        for place in [NATIVE, INTERP] {
+            let ran = lab.run(place);
+            assert_eq!(ran.engine.step(), steps as u64);
+            let problems = [first_difference(&ran.spikes("P"), &expected), judge(case, &ran)];
+            for problem in problems.into_iter().flatten() {
+                wrong.push(format!("{key} {}, {:?}: {problem}", case["seed"], place.backend));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn golden_current_based_networks_spike_at_the_recorded_steps() {
+    compare("psc_exp", 12, psc_exp, |case, ran| {
+        let expected = numbers(&case["V_m_of_neuron_0_mV"]);
+        assert!(expected.len() >= 1000, "{} samples", expected.len());
+        let log = ran.trace("P", "V");
+        assert_eq!(log.steps[0], 1);
+        let found = ran.samples("P", "V", 0);
+        let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        (worst > VOLTAGE || found.len() < expected.len()).then(|| format!("V is off by up to {worst:e} mV"))
+    });
+}
+
+#[test]
+fn golden_networks_of_voltage_jumps_spike_at_the_recorded_steps() {
+    compare("psc_delta", 12, psc_delta, |_, _| None);
+}
+
+/// NEST integrates this cell with an adaptive Runge-Kutta scheme of relative tolerance 1e-3; without input its equation is
+/// linear and the exponential Euler step has no error at all. So a spike may lie one step beside the recorded one.
+fn cond_exp(case: &Value, place: Place) -> (Vec<u64>, Vec<f64>) {
+    let p = |name: &str| number(&case["params"][name]);
+    let text = format!(
+        "use std.neurons.LifCondExp
+network Golden {{
+    dt 0.1 ms
+    population P[1]: LifCondExp(
+        C_m = {:?} pF, g_L = {:?} nS, t_ref = {:?} ms, E_L = {:?} mV, V_th = {:?} mV, V_reset = {:?} mV, I_e = {:?} pA
+    )
+}}
+experiment Recorded of Golden {{
+    record spikes of P
+    record V of P
+    simulate 500 ms
+}}
+",
+        p("C_m"),
+        p("g_L"),
+        p("t_ref"),
+        p("E_L"),
+        p("V_th"),
+        p("V_reset"),
+        number(&case["I_e_pA"]),
+    );
+    let lab = Lab::new(&text);
+    let ran = lab.run(place);
+    (ran.train("P", 0), ran.samples("P", "V", 0))
+}
+
+#[test]
+fn golden_conductance_cells_spike_within_a_step_of_the_record() {
+    let all = vectors();
+    let cells: Vec<Value> = cases(&all, "single").into_iter().filter(|c| c["model"] == "iaf_cond_exp").collect();
+    assert_eq!(cells.len(), 3);
+    for case in &cells {
+        let expected: Vec<u64> = numbers(&case["spikes_step"]).iter().map(|s| *s as u64).collect();
+        assert!(expected.len() > 10, "{} spikes", expected.len());
+        for place in [NATIVE, INTERP] {
+            let (found, voltages) = cond_exp(case, place);
+            let far = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+            let first = expected[0] as usize - 2;
+            let recorded = numbers(&case["V_m_mV"]);
+            let off = voltages[..first].iter().zip(&recorded).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            println!("seed {}: {} spikes, at most {far:?} steps off, V before the first one off by {off:e} mV", case["seed"], found.len());
+            assert_eq!(found.len(), expected.len(), "seed {}: {found:?}", case["seed"]);
+            assert!(far <= Some(1), "seed {}: found {found:?}, recorded {expected:?}", case["seed"]);
+        }
+    }
+}

@@ -45,6 +45,8 @@ pub(crate) struct Lowering<'a> {
     pub live: bool,
     /// Lets being inlined, to stop at a definition by itself.
     pub depth: u32,
+    /// Draws of the experiment, numbered in its own order: those of other experiments of the file don't move them.
+    pub sites: BTreeMap<u32, u32>,
     /// Nodes written so far while definitions are unfolded.
     pub work: u64,
     pub dt: f64,
@@ -80,6 +82,12 @@ impl Lowering<'_> {
             d.labels.insert(0, Label { span: user, text: "in this use of the model".to_string() });
         }
         self.diags.push(d);
+    }
+
+    /// The experiment's own number of a draw.
+    pub(crate) fn own_site(&mut self, site: u32) -> u32 {
+        let next = self.sites.len() as u32;
+        *self.sites.entry(site).or_insert(next)
     }
 
     /// Counts a node; functions that call one another twice unfold without end, so there is one.
@@ -180,6 +188,7 @@ impl<'a> Lowering<'a> {
             slots: BTreeMap::new(),
             live: false,
             depth: 0,
+            sites: BTreeMap::new(),
             work: 0,
             dt: 0.1,
             user: None,

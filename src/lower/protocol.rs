@@ -306,9 +306,9 @@ impl Lowering<'_> {
             ExprKind::List(items) => Expr::List(each(self, items, out)?),
             ExprKind::Call(f, args) => Expr::Call(*f, each(self, args, out)?),
             ExprKind::Draw { distribution, args, site } => {
-                Expr::Draw { distribution: *distribution, args: each(self, args, out)?, site: *site }
+                Expr::Draw { distribution: *distribution, args: each(self, args, out)?, site: self.own_site(*site) }
             }
-            ExprKind::ListDraw { kind, args, site } => Expr::ListDraw { kind: *kind, args: each(self, args, out)?, site: *site },
+            ExprKind::ListDraw { kind, args, site } => Expr::ListDraw { kind: *kind, args: each(self, args, out)?, site: self.own_site(*site) },
             ExprKind::IndexList(a, slots) => Expr::Index(Box::new(self.live_script(a, out)?), self.live_slots(slots, out)?),
             _ => return self.script(e),
         })

@@ -57,12 +57,12 @@ impl Lowering<'_> {
             ExprKind::Draw { distribution, args, site } => Expr::Draw {
                 distribution: *distribution,
                 args: args.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?,
-                site: *site,
+                site: self.own_site(*site),
             },
             ExprKind::ListDraw { kind, args, site } => Expr::ListDraw {
                 kind: *kind,
                 args: args.iter().map(|x| self.script(x)).collect::<Result<_, _>>()?,
-                site: *site,
+                site: self.own_site(*site),
             },
             ExprKind::IndexList(a, slots) => {
                 let list = self.script(a)?;

@@ -154,11 +154,16 @@ fn first_difference(found: &[(u64, u32)], expected: &[(u64, u32)]) -> Option<Str
 }
 
 /// Runs the circuits of `key` on both back ends and collects what differs from the record.
-fn compare(key: &str, count: usize, circuit: fn(&Value, f64, f64) -> Files, judge: impl Fn(&Value, &Ran) -> Option<String>) {
+fn compare(
+    key: &str,
+    count: usize,
+    circuit: fn(&Value, f64, f64) -> Files,
+    judge: impl Fn(&Value, &Ran) -> Option<String>,
+) {
     let all = vectors();
     let (dt, steps) = (number(&all["dt_ms"]), number(&all["steps"]));
     let cases = cases(&all, key);
-    assert_eq!(cases.len(), count, "cases of `{key}`");
+    assert!(cases.len() >= count, "{} cases of `{key}`", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
         let lab = Lab::of(&circuit(case, dt, dt * steps), &Options::default());
@@ -196,7 +201,8 @@ fn golden_networks_of_voltage_jumps_spike_at_the_recorded_steps() {
 }
 
 /// NEST integrates this cell with an adaptive Runge-Kutta scheme of relative tolerance 1e-3; without input its equation is
-/// linear and the exponential Euler step has no error at all. So a spike may lie one step beside the recorded one.
+/// linear and the exponential Euler step has no error at all. So a spike may lie one step beside the recorded one. Its cells
+/// start at -70 mV, whatever E_L is.
 fn cond_exp(case: &Value, place: Place) -> (Vec<u64>, Vec<f64>) {
     let p = |name: &str| number(&case["params"][name]);
     let text = format!(
@@ -204,7 +210,7 @@ fn cond_exp(case: &Value, place: Place) -> (Vec<u64>, Vec<f64>) {
 network Golden {{
     dt 0.1 ms
     population P[1]: LifCondExp(
-        C_m = {:?} pF, g_L = {:?} nS, t_ref = {:?} ms, E_L = {:?} mV, V_th = {:?} mV, V_reset = {:?} mV, I_e = {:?} pA
+        C_m = {:?} pF, g_L = {:?} nS, t_ref = {:?} ms, E_L = {:?} mV, V_th = {:?} mV, V_reset = {:?} mV, I_e = {:?} pA, V = -70 mV
     )
 }}
 experiment Recorded of Golden {{
@@ -230,17 +236,17 @@ experiment Recorded of Golden {{
 fn golden_conductance_cells_spike_within_a_step_of_the_record() {
     let all = vectors();
     let cells: Vec<Value> = cases(&all, "single").into_iter().filter(|c| c["model"] == "iaf_cond_exp").collect();
-    assert_eq!(cells.len(), 3);
+    assert!(!cells.is_empty(), "no cell of this model");
     for case in &cells {
         let expected: Vec<u64> = numbers(&case["spikes_step"]).iter().map(|s| *s as u64).collect();
-        assert!(expected.len() > 10, "{} spikes", expected.len());
+        assert!(!expected.is_empty(), "a silent cell proves nothing");
         for place in [NATIVE, INTERP] {
             let (found, voltages) = cond_exp(case, place);
             let far = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
-            let first = expected[0] as usize - 2;
+            let first = expected[0] as usize - 1;
             let recorded = numbers(&case["V_m_mV"]);
             let off = voltages[..first].iter().zip(&recorded).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            println!("seed {}: {} spikes, at most {far:?} steps off, V before the first one off by {off:e} mV", case["seed"], found.len());
+            assert!(off < 1e-3, "seed {}: V is off by up to {off:e} mV before the first spike", case["seed"]);
             assert_eq!(found.len(), expected.len(), "seed {}: {found:?}", case["seed"]);
             assert!(far <= Some(1), "seed {}: found {found:?}, recorded {expected:?}", case["seed"]);
         }

@@ -23,7 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lower", &["base", "connect", "hir", "ir", "numerics", "script", "sema", "units"]),
     ("valid", &["connect", "ir", "script"]),
     ("passes", &["ir"]),
-    ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "units", "valid"]),
+    ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
     ("driver", &["backend", "base", "execute", "hir", "ir", "lower", "passes", "sema", "stdlib", "syntax", "valid"]),
     ("cli", &["base", "driver", "execute", "fmt", "ir", "plot", "record", "script", "syntax", "units"]),

@@ -3,9 +3,13 @@
 // Tests write scratch files as they like; the product goes through `cli::files`.
 #![allow(clippy::disallowed_methods)]
 
+mod behaviour;
 mod cli;
 mod codes;
 mod common;
+mod equivalence;
 mod errors;
+mod golden;
+mod lab;
 mod layering;
 mod printed;

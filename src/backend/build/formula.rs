@@ -34,7 +34,8 @@ pub struct Formula<'n> {
     tables: Tables<'n>,
     root: ExprId,
     order: [Vec<ExprId>; 3],
-    sites: Vec<(u32, StreamKey)>,
+    /// Every draw and its stream.
+    sites: Vec<(&'n Expr, StreamKey)>,
 }
 
 /// The values of all nodes, and the levels at which a table index was out of range.
@@ -43,13 +44,32 @@ pub struct Values {
     faulty: [bool; 3],
 }
 
+/// The draws below `root`, each once, in the order in which a walk from the root meets them.
+fn draws(exprs: &Exprs, root: ExprId) -> Vec<&Expr> {
+    let mut seen = vec![false; exprs.len()];
+    let (mut stack, mut out) = (vec![root], vec![]);
+    while let Some(id) = stack.pop() {
+        if std::mem::replace(&mut seen[id.0 as usize], true) {
+            continue;
+        }
+        let e = exprs.get(id);
+        if matches!(e, Expr::Random { .. }) {
+            out.push(e);
+        }
+        let mut below = vec![];
+        e.children(&mut |child| below.push(child));
+        stack.extend(below.into_iter().rev());
+    }
+    out
+}
+
 impl<'n> Formula<'n> {
-    /// `exprs` is the arena of the build; `key` the stream of the value that is built, from which every site of a draw
-    /// derives its own.
+    /// `exprs` is the arena of the build; `key` the stream of the value that is built. Every draw derives its own from its place
+    /// in the formula, counted from the root down: nothing that stands elsewhere in the circuit moves it.
     pub fn new(exprs: &'n Exprs, tables: Tables<'n>, root: ExprId, key: StreamKey) -> Formula<'n> {
         let mut levels = vec![Level::Once; exprs.len()];
         let mut order = [vec![], vec![], vec![]];
-        let mut sites: Vec<(u32, StreamKey)> = vec![];
+        let sites = draws(exprs, root).into_iter().zip(0..).map(|(e, k)| (e, key.derive(k))).collect();
         for id in eval::order(exprs, &[root]) {
             let e = exprs.get(id);
             let mut level = match e {
@@ -58,11 +78,6 @@ impl<'n> Formula<'n> {
                 _ => Level::Once,
             };
             e.children(&mut |child| level = level.max(levels[child.0 as usize]));
-            if let Expr::Random { site, .. } = e
-                && !sites.iter().any(|(known, _)| known == site)
-            {
-                sites.push((*site, key.derive(u64::from(*site))));
-            }
             levels[id.0 as usize] = level;
             order[level as usize].push(id);
         }
@@ -105,8 +120,8 @@ impl<'n> Formula<'n> {
         eval::evaluate(self.exprs, &self.order[level as usize], &mut values.scratch, &mut |e, at| match e {
             Expr::Element(side, attribute) => (leaves.attribute)(*side, attribute),
             Expr::Column(k) => (leaves.column)(*k),
-            Expr::Random { distribution, args, site } => {
-                let Some((_, key)) = self.sites.iter().find(|(known, _)| known == site) else {
+            Expr::Random { distribution, args, .. } => {
+                let Some((_, key)) = self.sites.iter().find(|(known, _)| *known == e) else {
                     return f64::NAN;
                 };
                 let mut numbers = [0.0; 4];

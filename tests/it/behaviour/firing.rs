@@ -101,7 +101,11 @@ experiment Short of Strong {{ simulate 20 ms }}
             for place in [NATIVE, INTERP] {
                 let ran = lab.run(place);
                 for (path, cell) in [("one", 0), ("one", 1), ("each", 0), ("each", 1)] {
-                    assert_eq!(ran.train(path, cell), expected, "t_ref {t_ref} ms, dt {dt} ms, {path}[{cell}], {place:?}");
+                    assert_eq!(
+                        ran.train(path, cell),
+                        expected,
+                        "t_ref {t_ref} ms, dt {dt} ms, {path}[{cell}], {place:?}"
+                    );
                 }
                 let slow = expected_train(1, (3.0 / dt).round() as u64 + 1, (20.0 / dt).round() as u64);
                 assert_eq!(ran.train("each", 2), slow);
@@ -171,5 +175,34 @@ experiment Short of Two { simulate 5 ms }
         let expected = 100.0 * ((-3.9_f64 / 2.0).exp() + (-2.9_f64 / 2.0).exp());
         let found = ran.state("P", "I_exc")[0];
         assert!((found - expected).abs() < 1e-10, "{found} pA, expected {expected} pA");
+    }
+}
+
+#[test]
+fn a_spike_arrives_after_its_delay_to_the_nearest_step() {
+    for (delay, dt, steps, warnings) in
+        [(0.1, 0.1, 1, 0), (1.5, 0.1, 15, 0), (1.26, 0.1, 13, 1), (1.24, 0.1, 12, 1), (1.25, 0.05, 25, 0)]
+    {
+        let text = format!(
+            "use std.neurons.LifDelta
+use std.sources.SpikeTimes
+network Line {{
+    source one[1]: SpikeTimes(times = [2 ms])
+    population P[1]: LifDelta
+    population Q[1]: LifDelta
+    projection one -> P {{ connect one_to_one  weight 30 mV  delay {delay:?} ms }}
+    projection P -> Q {{ connect one_to_one  weight 30 mV  delay {delay:?} ms }}
+}}
+experiment Short of Line {{ simulate 10 ms }}
+"
+        );
+        let lab = Lab::in_steps(&text, dt);
+        assert_eq!(lab.warnings.len(), 2 * warnings, "delay {delay} ms: {:?}", lab.warnings);
+        let start = (2.0 / dt).round() as u64;
+        for place in [NATIVE, INTERP] {
+            let ran = lab.run(place);
+            assert_eq!(ran.train("P", 0), [start + steps], "delay {delay} ms, dt {dt} ms");
+            assert_eq!(ran.train("Q", 0), [start + 2 * steps], "delay {delay} ms, dt {dt} ms");
+        }
     }
 }

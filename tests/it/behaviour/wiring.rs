@@ -219,7 +219,12 @@ experiment Pulses of Settable {
             for (until, mu) in *drive {
                 while step < (until / 0.1_f64).round() as usize {
                     v = mu + (v - mu) * (-0.1_f64 / 20.0).exp();
-                    assert!((found[step] - v).abs() < 1e-10, "cell {cell} after step {}: {} mV, expected {v} mV", step + 1, found[step]);
+                    assert!(
+                        (found[step] - v).abs() < 1e-10,
+                        "cell {cell} after step {}: {} mV, expected {v} mV",
+                        step + 1,
+                        found[step]
+                    );
                     step += 1;
                 }
             }

@@ -1,0 +1,193 @@
+//! The reference interpreter and the native back end agree to the last bit, on any number of threads; and the experiments of
+//! the corpus and of the examples hold what they expect.
+
+use crate::lab::{INTERP, Place, Ran, messages, native, run, same_bits};
+use nsm::backend::Engine;
+use nsm::cli::FileLoader;
+use nsm::driver::{self, Options, Outcome};
+use nsm::execute::{self, Ledger, Rows};
+use nsm::ir::Network;
+use nsm::ir::artefact::Job;
+use std::path::{Path, PathBuf};
+
+/// Circuits of so many synapses are run in full only where they are asked for (`--ignored`).
+const HEAVY: f64 = 2e6;
+
+/// Sizes that make the large examples small; the tests of equality need no particular state of the network.
+const SMALL: &[(&str, &[(&str, &str)])] = &[
+    ("examples/brunel.nsm", &[("C_E", "40")]),
+    ("examples/coba.nsm", &[("n", "800")]),
+    ("examples/cuba.nsm", &[("n", "800")]),
+];
+
+fn nsm_files(folder: &str) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    let mut files: Vec<PathBuf> =
+        all.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "nsm")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} is empty");
+    files
+}
+
+fn circuits() -> Vec<PathBuf> {
+    [nsm_files("examples"), nsm_files("tests/corpus/ok/circuits")].concat()
+}
+
+fn compile(path: &Path, options: &Options) -> Outcome {
+    let (loader, name) = FileLoader::open(path.to_str().unwrap()).unwrap();
+    driver::compile(&loader, &name, options)
+}
+
+/// The experiments of a file, each 50 ms long where it has one `simulate`, and with the sizes of [`SMALL`].
+fn short(path: &Path) -> Vec<Job> {
+    let known = SMALL.iter().find(|(file, _)| Path::new(file) == path);
+    let set = known.map_or(Vec::new(), |(_, set)| set.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect());
+    let full = Options { set, ..Options::default() };
+    let out = compile(path, &full);
+    assert!(!out.jobs.is_empty(), "{}\n{}", path.display(), messages(&out));
+    let short = |job: &Job| {
+        let options = Options {
+            experiment: Some(job.experiment.clone()).filter(|e| !e.is_empty()),
+            for_time: Some("50 ms".to_string()),
+            ..full.clone()
+        };
+        let mut out = compile(path, &options);
+        // Several `simulate`s can't be replaced.
+        if out.jobs.is_empty() { job.clone() } else { out.jobs.remove(0) }
+    };
+    out.jobs.iter().map(short).collect()
+}
+
+fn synapses(network: &Network) -> f64 {
+    let populations = network.populations().count();
+    nsm::valid::estimate(network).iter().skip(populations).map(|e| e.items).sum()
+}
+
+/// What differs first between two runs of one circuit.
+fn difference(network: &Network, a: &Ran, b: &Ran) -> Option<String> {
+    let (ea, eb) = (a.engine.as_ref(), b.engine.as_ref());
+    if ea.step() != eb.step() {
+        return Some(format!("{} and {} steps", ea.step(), eb.step()));
+    }
+    for (index, (_, population)) in network.populations().enumerate() {
+        let (x, y) = (ea.spikes(index), eb.spikes(index));
+        if x != y {
+            let pairs = x.steps.iter().zip(&x.senders).zip(y.steps.iter().zip(&y.senders));
+            let k = pairs.take_while(|(a, b)| a == b).count();
+            let at = |log: &nsm::backend::SpikeLog| log.steps.get(k).copied().zip(log.senders.get(k).copied());
+            return Some(format!("spike {k} of `{}` is {:?} and {:?}", population.path, at(x), at(y)));
+        }
+        for (state, of) in population.dynamics.states.iter().enumerate() {
+            let (x, y) = (ea.state(index, state as u32), eb.state(index, state as u32));
+            if !same_bits(&x, &y) {
+                let k = (0..x.len().min(y.len())).find(|k| x[*k].to_bits() != y[*k].to_bits()).unwrap_or(0);
+                let (x, y) = (x.get(k), y.get(k));
+                return Some(format!("`{}.{}` of cell {k} is {x:?} and {y:?}", population.path, of.name));
+            }
+        }
+    }
+    for (x, y) in ea.traces().iter().zip(eb.traces()) {
+        if x.request != y.request || x.steps != y.steps || !same_bits(&x.values, &y.values) {
+            let k = x.values.iter().zip(&y.values).take_while(|(a, b)| a.to_bits() == b.to_bits()).count();
+            return Some(format!("trace {:?} differs at value {k}", x.request));
+        }
+    }
+    for projection in 0..network.projections().count() {
+        if !same_bits(&ea.weights(projection), &eb.weights(projection)) {
+            return Some(format!("the weights of projection {projection}"));
+        }
+    }
+    let figures = |e: &dyn Engine| (e.traces().len(), e.synapses(), e.synaptic_events());
+    if figures(ea) != figures(eb) {
+        return Some(format!("traces, synapses, events: {:?} and {:?}", figures(ea), figures(eb)));
+    }
+    // Printed, because a measured NaN is not equal to itself.
+    let judged = |r: &Ran| format!("{:?} {:?} {:?}", r.outcome.expectations, r.outcome.rows, r.outcome.error);
+    let (x, y) = (judged(a), judged(b));
+    (x != y).then(|| format!("what was judged:\n{x}\nand\n{y}"))
+}
+
+#[test]
+fn interpreter_and_native_code_agree_to_the_last_bit() {
+    let mut wrong = Vec::new();
+    let (mut compared, mut spikes) = (0, 0);
+    let files = circuits();
+    for path in &files {
+        for job in short(path) {
+            // The first and the last point of a sweep, on the networks that they need.
+            let mut points: Vec<usize> = vec![0, job.points.len() - 1];
+            points.dedup();
+            for k in points {
+                let point = &job.points[k];
+                let unit = &job.units[point.unit];
+                let name = format!("{}, {} {}, point {k}", path.display(), job.network, job.experiment);
+                assert!(synapses(&unit.network) <= HEAVY, "{name} needs an entry in SMALL");
+                let at = |place: Place| run(unit, point, 3, place, false).unwrap_or_else(|e| panic!("{name}: {e}"));
+                let reference = at(INTERP);
+                spikes += reference.outcome.populations.iter().map(|p| p.spikes).sum::<u64>();
+                compared += 1;
+                for threads in [1, 2, 3, 7] {
+                    if let Some(d) = difference(&unit.network, &reference, &at(native(threads))) {
+                        wrong.push(format!("{name}, {threads} threads: {d}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(files.len() >= 30 && compared >= files.len(), "{compared} circuits of {} files", files.len());
+    assert!(spikes > 10_000, "{spikes} spikes prove little");
+}
+
+/// Runs every seed and point of a job with its expectations, as `nsmc test --quick` does; gives what does not hold.
+fn judge(job: &Job) -> Vec<String> {
+    let (mut ledger, mut rows, mut problems) = (Ledger::default(), Rows::default(), Vec::new());
+    let runs = job.points.iter().flat_map(|p| (0..job.seeds).map(move |k| (p, k)));
+    for (index, (point, seed)) in runs.enumerate() {
+        match run(&job.units[point.unit], point, 1 + seed, native(2), true) {
+            Ok(mut ran) => {
+                problems.extend(ran.outcome.error.take().map(|e| format!("{e:?}")));
+                ledger.extend(&ran.outcome.expectations);
+                rows.append(std::mem::take(&mut ran.outcome.rows), index);
+            }
+            Err(e) => problems.push(e),
+        }
+    }
+    let conclusion = execute::conclude(&job.units[0].protocol, &rows, true);
+    ledger.extend(&conclusion.expectations);
+    problems.extend(conclusion.error.map(|e| format!("{e:?}")));
+    let failed = ledger.iter().filter(|e| !e.holds());
+    problems.extend(failed.map(|e| format!("`{}` at {}: measured {:?}", e.text, e.place, e.measured_text())));
+    problems
+}
+
+/// Judges every experiment whose network is heavy or not, as asked; gives how many there were.
+fn all_hold(heavy: bool) -> usize {
+    let (mut judged, mut wrong) = (0, Vec::new());
+    for path in circuits() {
+        let out = compile(&path, &Options { quick: true, ..Options::default() });
+        assert!(!out.jobs.is_empty(), "{}\n{}", path.display(), messages(&out));
+        for job in out.jobs.iter().filter(|j| !j.experiment.is_empty()) {
+            if job.units.iter().any(|u| synapses(&u.network) > HEAVY) == heavy {
+                judged += 1;
+                let at = |p: String| format!("{}, {}: {p}", path.display(), job.experiment);
+                wrong.extend(judge(job).into_iter().map(at));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    judged
+}
+
+#[test]
+fn experiments_hold_what_they_expect() {
+    let judged = all_hold(false);
+    assert!(judged >= 40, "{judged} experiments");
+}
+
+#[test]
+#[ignore = "networks of millions of synapses: a minute and a gigabyte"]
+fn heavy_experiments_hold_what_they_expect() {
+    let judged = all_hold(true);
+    assert!(judged >= 1, "{judged} experiments");
+}

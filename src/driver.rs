@@ -121,17 +121,19 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
         return Vec::new();
     }
     let program = &analysis.program;
-    let overrides =
-        Overrides { set: options.set.clone(), dt: options.dt.clone(), duration: options.for_time.clone() };
+    let overrides = Overrides { set: options.set.clone(), dt: options.dt.clone(), duration: options.for_time.clone() };
     let wanted: Vec<(crate::hir::NetworkId, Option<usize>)> = match &options.experiment {
         Some(name) => match analysis.experiments.iter().find(|k| program.experiments[**k].name == *name) {
             Some(k) => vec![(program.experiments[*k].network, Some(*k))],
             None => {
-                let all: Vec<&str> = analysis.experiments.iter().map(|k| program.experiments[*k].name.as_str()).collect();
+                let all: Vec<&str> =
+                    analysis.experiments.iter().map(|k| program.experiments[*k].name.as_str()).collect();
                 let near = crate::base::diag::did_you_mean(name, all.iter().copied());
-                let help = near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help =
+                    near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 diags.push(
-                    Diagnostic::error(lower::error::UNKNOWN_EXPERIMENT, format!("the file has no experiment `{name}`")).help(help),
+                    Diagnostic::error(lower::error::UNKNOWN_EXPERIMENT, format!("the file has no experiment `{name}`"))
+                        .help(help),
                 );
                 return Vec::new();
             }
@@ -199,14 +201,16 @@ pub fn engine(
     let start = Instant::now();
     match backend {
         Backend::Interp => {
-            let engine = Interpreter::new(network.network(), seed, traces, keep_spikes).map_err(|e| run_error(&e, unit.network.dt_ms))?;
+            let engine = Interpreter::new(network.network(), seed, traces, keep_spikes)
+                .map_err(|e| run_error(&e, unit.network.dt_ms))?;
             Ok((Box::new(engine), Timings { compile_s: 0.0, build_s: start.elapsed().as_secs_f64() }))
         }
         Backend::Native => {
             let kernels = native::compile(network).map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
             let compile_s = start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let engine = Native::new(network, kernels, seed, traces, keep_spikes, threads).map_err(|e| run_error(&e, unit.network.dt_ms))?;
+            let engine = Native::new(network, kernels, seed, traces, keep_spikes, threads)
+                .map_err(|e| run_error(&e, unit.network.dt_ms))?;
             Ok((Box::new(engine), Timings { compile_s, build_s: start.elapsed().as_secs_f64() }))
         }
     }

@@ -192,18 +192,41 @@ pub enum ExprKind {
     List(Vec<Expr>),
     Call(Func, Vec<Expr>),
     Apply(ValueId, Vec<Expr>),
-    Draw { distribution: Distribution, args: Vec<Expr>, site: u32 },
-    ListDraw { kind: ListDraw, args: Vec<Expr>, site: u32 },
+    Draw {
+        distribution: Distribution,
+        args: Vec<Expr>,
+        site: u32,
+    },
+    ListDraw {
+        kind: ListDraw,
+        args: Vec<Expr>,
+        site: u32,
+    },
     IndexList(Box<Expr>, Vec<Slot>),
     /// `column("w")` of the projection's edge file.
     Column(String),
     /// A statistic of spikes.
-    Spikes { stat: Stat, of: Cells, window: Window, by: Option<String>, bin: Option<Box<Expr>> },
+    Spikes {
+        stat: Stat,
+        of: Cells,
+        window: Window,
+        by: Option<String>,
+        bin: Option<Box<Expr>>,
+    },
     /// An observable over a window, or now.
-    Trace { of: Cells, name: String, window: Option<Window> },
+    Trace {
+        of: Cells,
+        name: String,
+        window: Option<Window>,
+    },
     SynapticEvents,
     /// `mean(m where c by v)`
-    Rows { func: Func, values: Vec<Expr>, filter: Option<Box<Expr>>, by: Option<String> },
+    Rows {
+        func: Func,
+        values: Vec<Expr>,
+        filter: Option<Box<Expr>>,
+        by: Option<String>,
+    },
     Error,
 }
 
@@ -387,7 +410,10 @@ pub enum Rule {
     FixedTotalNumber(Expr),
     Pairs(Expr),
     /// Columns of a file, by name; the first two are pre and post.
-    Edges { columns: Vec<(String, Vec<f64>)>, file: String },
+    Edges {
+        columns: Vec<(String, Vec<f64>)>,
+        file: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -429,14 +455,50 @@ pub struct Stmt {
 
 #[derive(Clone, Debug)]
 pub enum StmtKind {
-    Simulate { time: Expr, window: Option<String> },
-    Set { target: Cells, name: String, op: Option<BinaryOp>, value: Expr, lasting: Option<Expr> },
-    Assign { variable: ValueId, slots: Vec<Expr>, op: Option<BinaryOp>, value: Expr },
+    Simulate {
+        time: Expr,
+        window: Option<String>,
+    },
+    Set {
+        target: Cells,
+        name: String,
+        op: Option<BinaryOp>,
+        value: Expr,
+        lasting: Option<Expr>,
+    },
+    Assign {
+        variable: ValueId,
+        slots: Vec<Expr>,
+        op: Option<BinaryOp>,
+        value: Expr,
+    },
     /// `var x[4] = 0`: the value repeated along the axes.
-    Fill { variable: ValueId, axes: Vec<TableAxis>, value: Expr },
-    For { loops: Vec<Loop>, body: Vec<Stmt> },
-    Repeat { times: Expr, until: Option<Expr>, body: Vec<Stmt> },
-    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
-    Expect { condition: Expr, within: Option<(Expr, bool)>, text: String },
-    Measure { name: String, value: Expr },
+    Fill {
+        variable: ValueId,
+        axes: Vec<TableAxis>,
+        value: Expr,
+    },
+    For {
+        loops: Vec<Loop>,
+        body: Vec<Stmt>,
+    },
+    Repeat {
+        times: Expr,
+        until: Option<Expr>,
+        body: Vec<Stmt>,
+    },
+    If {
+        condition: Expr,
+        then: Vec<Stmt>,
+        otherwise: Vec<Stmt>,
+    },
+    Expect {
+        condition: Expr,
+        within: Option<(Expr, bool)>,
+        text: String,
+    },
+    Measure {
+        name: String,
+        value: Expr,
+    },
 }

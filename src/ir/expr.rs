@@ -344,7 +344,9 @@ impl Exprs {
         match (op, x, y) {
             (BinaryOp::Add, Some(0.0), _) | (BinaryOp::Mul, Some(1.0), _) => b,
             (BinaryOp::Add | BinaryOp::Sub, _, Some(0.0)) | (BinaryOp::Mul | BinaryOp::Div, _, Some(1.0)) => a,
-            (BinaryOp::Mul, Some(0.0), _) | (BinaryOp::Mul, _, Some(0.0)) | (BinaryOp::Div, Some(0.0), _) => self.real(0.0),
+            (BinaryOp::Mul, Some(0.0), _) | (BinaryOp::Mul, _, Some(0.0)) | (BinaryOp::Div, Some(0.0), _) => {
+                self.real(0.0)
+            }
             (BinaryOp::Sub, Some(0.0), _) => self.unary(UnaryOp::Neg, b),
             (BinaryOp::And, Some(c), _) => {
                 if c != 0.0 {

@@ -34,7 +34,8 @@ pub mod protocol;
 
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
-    Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind, PoissonInput, Population,
-    PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight,
+    Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind, PoissonInput,
+    Population, PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage, State,
+    Subset, System, Table, Weight,
 };
 pub use print::{expr_text, print};

@@ -25,9 +25,8 @@ pub struct Network {
 impl PartialEq for Network {
     fn eq(&self, other: &Network) -> bool {
         let nodes = |n: &Network| n.graph.node_indices().collect::<Vec<_>>();
-        let edges = |n: &Network| {
-            n.graph.edge_references().map(|e| (e.id(), e.source(), e.target())).collect::<Vec<_>>()
-        };
+        let edges =
+            |n: &Network| n.graph.edge_references().map(|e| (e.id(), e.source(), e.target())).collect::<Vec<_>>();
         self.name == other.name
             && self.dt_ms.to_bits() == other.dt_ms.to_bits()
             && self.build == other.build
@@ -55,7 +54,10 @@ pub struct Table {
 pub enum Node {
     Population(Population),
     /// A source without a size: an independent train for each target neuron, generated where it lands.
-    Private { path: String, model: String },
+    Private {
+        path: String,
+        model: String,
+    },
 }
 
 impl Node {
@@ -200,12 +202,6 @@ pub struct Dynamics {
     pub solvers: Vec<SolverChoice>,
 }
 
-impl Default for Spike {
-    fn default() -> Spike {
-        Spike::Never
-    }
-}
-
 /// Assignments that happen at once: every right side reads the states before the stage.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Stage {
@@ -303,8 +299,9 @@ pub struct PoissonInput {
     pub delay: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Spike {
+    #[default]
     Never,
     /// A condition in [`Dynamics::exprs`].
     When(ExprId),
@@ -388,7 +385,10 @@ pub enum Weight {
     Constant(f64),
     /// In [`Network::build`]. Values drawn from a distribution are rounded to single precision where they are drawn
     /// (`single`), so that they can be stored in half the space; listed ones keep every bit.
-    PerSynapse { value: ExprId, single: bool },
+    PerSynapse {
+        value: ExprId,
+        single: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -59,11 +59,10 @@ fn population(w: &mut String, network: &Network, p: &Population) {
         let _ = writeln!(w, "  param p{k} {}: {} = {value}{settable}", param.name, param.dimension);
     }
     for (k, s) in d.systems.iter().enumerate() {
-        let rows: Vec<String> = s
-            .a
-            .chunks(s.n.max(1) as usize)
-            .map(|r| format!("[{}]", r.iter().map(|e| expr_text(d, *e)).collect::<Vec<_>>().join(", ")))
-            .collect();
+        let rows: Vec<String> =
+            s.a.chunks(s.n.max(1) as usize)
+                .map(|r| format!("[{}]", r.iter().map(|e| expr_text(d, *e)).collect::<Vec<_>>().join(", ")))
+                .collect();
         let _ = writeln!(w, "  system A{k} = [{}]", rows.join(", "));
     }
     for s in &d.states {
@@ -111,9 +110,8 @@ fn assigns(w: &mut String, d: &Dynamics, list: &[Assign]) {
 }
 
 fn arrival(network: &Network, d: &Dynamics, a: &Arrival) -> String {
-    let names = |list: &[ProjectionId]| {
-        list.iter().map(|p| network.graph[*p].path.clone()).collect::<Vec<_>>().join(" ")
-    };
+    let names =
+        |list: &[ProjectionId]| list.iter().map(|p| network.graph[*p].path.clone()).collect::<Vec<_>>().join(" ");
     let times = |gain: &Option<ExprId>| gain.map(|g| format!(" * {}", expr_text(d, g))).unwrap_or_default();
     match a {
         Arrival::Count { projections, weight, gain } => {
@@ -121,12 +119,9 @@ fn arrival(network: &Network, d: &Dynamics, a: &Arrival) -> String {
         }
         Arrival::Sum { projections, gain } => format!("sum({}){}", names(projections), times(gain)),
         Arrival::Poisson(k) => match d.poisson.get(*k as usize) {
-            Some(p) => format!(
-                "poisson({} * dt, {} steps ago) * {}",
-                expr_text(d, p.rate),
-                p.delay,
-                expr_text(d, p.weight)
-            ),
+            Some(p) => {
+                format!("poisson({} * dt, {} steps ago) * {}", expr_text(d, p.rate), p.delay, expr_text(d, p.weight))
+            }
             None => format!("poisson #{k}"),
         },
     }

@@ -126,7 +126,6 @@ pub struct Plot {
     pub of: Vec<PlotItem>,
 }
 
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlotItem {
     pub cells: Cells,

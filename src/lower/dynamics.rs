@@ -55,7 +55,11 @@ pub(super) struct EndInfo {
 pub(super) enum Mode<'m> {
     Dynamics(&'m mut Body),
     /// Per neuron (`own`), or per synapse (`ends`).
-    Build { own: Option<&'m Body>, ends: Option<(&'m EndInfo, &'m EndInfo)>, columns: &'m [String] },
+    Build {
+        own: Option<&'m Body>,
+        ends: Option<(&'m EndInfo, &'m EndInfo)>,
+        columns: &'m [String],
+    },
 }
 
 pub(super) struct Cx<'m> {
@@ -160,7 +164,11 @@ impl Lowering<'_> {
             return Ok(cx.arena().real(v));
         }
         // In dynamics, what no step changes is computed once per neuron.
-        if matches!(cx.mode, Mode::Dynamics(_)) && cx.formals.is_empty() && !matches!(e.kind, ExprKind::Value(_)) && self.unchanging(e, cx) {
+        if matches!(cx.mode, Mode::Dynamics(_))
+            && cx.formals.is_empty()
+            && !matches!(e.kind, ExprKind::Value(_))
+            && self.unchanging(e, cx)
+        {
             return self.lift(e, cx);
         }
         match &e.kind {
@@ -253,7 +261,8 @@ impl Lowering<'_> {
         self.depth += 1;
         if self.depth > 200 {
             self.depth -= 1;
-            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep").label(span, "needed here"));
+            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep")
+                .label(span, "needed here"));
         }
         let out = f(self);
         self.depth = self.depth.saturating_sub(1);
@@ -433,8 +442,11 @@ impl Lowering<'_> {
                 .label(span, "here"));
         };
         if body.binding.contains(&id) {
-            return Err(Diagnostic::error(crate::sema::error::CYCLIC_DEFINITION, format!("`{}` is defined by itself", self.name(id)))
-                .label(span, "needed here"));
+            return Err(Diagnostic::error(
+                crate::sema::error::CYCLIC_DEFINITION,
+                format!("`{}` is defined by itself", self.name(id)),
+            )
+            .label(span, "needed here"));
         }
         let program = self.program;
         let def = program.value(id);
@@ -534,7 +546,9 @@ impl Lowering<'_> {
     }
 
     fn attribute(&mut self, side: hir::Side, name: &str, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
-        let Mode::Build { ends: Some((pre, post)), .. } = &cx.mode else { return Err(not_static(span, "an end of a projection")) };
+        let Mode::Build { ends: Some((pre, post)), .. } = &cx.mode else {
+            return Err(not_static(span, "an end of a projection"));
+        };
         let (info, side) = if side == hir::Side::Pre { (*pre, Side::Pre) } else { (*post, Side::Post) };
         if let Some(k) = info.axes.iter().position(|a| a == name) {
             return Ok(cx.network.build.intern(Expr::Element(side, Attribute::Axis(k as u32))));
@@ -555,8 +569,11 @@ impl Lowering<'_> {
 
     fn call(&mut self, f: Func, args: &[hir::Expr], span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         if f.reduces() || f == Func::Subsets {
-            return Err(Diagnostic::error(EVALUATION, format!("`{f}` of a list can't be computed for each neuron or synapse"))
-                .label(span, "here"));
+            return Err(Diagnostic::error(
+                EVALUATION,
+                format!("`{f}` of a list can't be computed for each neuron or synapse"),
+            )
+            .label(span, "here"));
         }
         let args = args.iter().map(|a| self.translate(a, cx)).collect::<Result<Vec<_>, _>>()?;
         let x = cx.arena();
@@ -582,7 +599,8 @@ impl Lowering<'_> {
             }),
             _ => None,
         };
-        reduced.ok_or_else(|| Diagnostic::error(EVALUATION, format!("`{f}` can't be computed here")).label(span, "here"))
+        reduced
+            .ok_or_else(|| Diagnostic::error(EVALUATION, format!("`{f}` can't be computed here")).label(span, "here"))
     }
 
     /// An element of a constant or random table.
@@ -599,15 +617,15 @@ impl Lowering<'_> {
             .iter()
             .map(|s| match s {
                 hir::Slot::At(e) => self.translate(e, cx),
-                hir::Slot::Range(..) => Err(Diagnostic::error(EVALUATION, "one element is needed here").label(span, "a range of them")),
+                hir::Slot::Range(..) => {
+                    Err(Diagnostic::error(EVALUATION, "one element is needed here").label(span, "a range of them"))
+                }
             })
             .collect::<Result<Vec<_>, _>>()?;
         if let ExprKind::Value(id) = &list.kind
             && let ValueKind::Table { axes, value } = &self.program.value(*id).kind
             && reads_draw(value, self.program)
         {
-            let program = self.program;
-            let _ = program;
             let (axes, value) = (axes.clone(), value.clone());
             let table = self.random_table(*id, &axes, &value, span, cx)?;
             return Ok(cx.network.build.intern(Expr::Table { table, indices }));
@@ -615,11 +633,15 @@ impl Lowering<'_> {
         let value = self.constant(list)?;
         let mut shape = Vec::new();
         let data = dense(&value, &mut shape, 0).ok_or_else(|| {
-            Diagnostic::error(EVALUATION, "this table is ragged: its rows have different lengths").label(list.span, "indexed here")
+            Diagnostic::error(EVALUATION, "this table is ragged: its rows have different lengths")
+                .label(list.span, "indexed here")
         })?;
         if indices.len() != shape.len() {
-            return Err(Diagnostic::error(EVALUATION, format!("{} indices into a table {} deep", indices.len(), shape.len()))
-                .label(span, "one number is needed here"));
+            return Err(Diagnostic::error(
+                EVALUATION,
+                format!("{} indices into a table {} deep", indices.len(), shape.len()),
+            )
+            .label(span, "one number is needed here"));
         }
         let name = match &list.kind {
             ExprKind::Value(id) => self.name(*id).to_string(),
@@ -657,8 +679,13 @@ impl Lowering<'_> {
                 formals.insert(v, at);
             }
         }
-        let mut inner =
-            Cx { network: cx.network, mode: Mode::Build { own: None, ends: None, columns: &[] }, formals, tables: cx.tables, lets: HashMap::new() };
+        let mut inner = Cx {
+            network: cx.network,
+            mode: Mode::Build { own: None, ends: None, columns: &[] },
+            formals,
+            tables: cx.tables,
+            lets: HashMap::new(),
+        };
         let draw = self.deeper(span, |s| s.translate(value, &mut inner))?;
         let name = self.name(id).to_string();
         cx.network.tables.push(Table { name, shape, data: Vec::new(), draw: Some(draw) });
@@ -668,7 +695,12 @@ impl Lowering<'_> {
     }
 
     /// Everything of a population but its arrivals.
-    pub(super) fn body(&mut self, body: &mut Body, network: &mut ir::Network, tables: &mut HashMap<ValueId, u32>) -> Result<(), Fail> {
+    pub(super) fn body(
+        &mut self,
+        body: &mut Body,
+        network: &mut ir::Network,
+        tables: &mut HashMap<ValueId, u32>,
+    ) -> Result<(), Fail> {
         let program = self.program;
         let model = program.model(body.model);
         let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
@@ -715,7 +747,12 @@ impl Lowering<'_> {
             let assigns = self.assign_list(&r.body, &mut cx)?;
             cx.formals.clear();
             if let Mode::Dynamics(body) = &mut cx.mode {
-                body.dynamics.receptors.push(Receptor { name: r.name.clone(), dimension: r.dim, arrivals: Vec::new(), body: assigns });
+                body.dynamics.receptors.push(Receptor {
+                    name: r.name.clone(),
+                    dimension: r.dim,
+                    arrivals: Vec::new(),
+                    body: assigns,
+                });
             }
         }
         let spike = match &model.spike {
@@ -760,8 +797,11 @@ impl Lowering<'_> {
         let steps = match cx.arena().as_const(t) {
             Some(t) => {
                 if t < 0.0 {
-                    return Err(Diagnostic::error(OUT_OF_BOUNDS, format!("a refractory time of {}", units::display(t, Dimension::TIME)))
-                        .label(time.span, "negative"));
+                    return Err(Diagnostic::error(
+                        OUT_OF_BOUNDS,
+                        format!("a refractory time of {}", units::display(t, Dimension::TIME)),
+                    )
+                    .label(time.span, "negative"));
                 }
                 let steps = self.whole_steps(t, time.span, "the refractory time");
                 cx.arena().real(steps as f64)
@@ -773,8 +813,13 @@ impl Lowering<'_> {
                 let rounded = x.unary(UnaryOp::Round, steps);
                 match &mut cx.mode {
                     Mode::Dynamics(body) => {
-                        let fixed = !body.dynamics.exprs.any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time));
-                        if fixed { body.derived("refractory_steps".to_string(), Derived::Expr(rounded)) } else { rounded }
+                        let fixed =
+                            !body.dynamics.exprs.any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time));
+                        if fixed {
+                            body.derived("refractory_steps".to_string(), Derived::Expr(rounded))
+                        } else {
+                            rounded
+                        }
                     }
                     Mode::Build { .. } => rounded,
                 }
@@ -903,5 +948,6 @@ fn without_noise(value: ExprId, span: Span, cx: &mut Cx) -> Result<(), Fail> {
 }
 
 fn not_static(span: Span, what: &str) -> Fail {
-    Diagnostic::error(EVALUATION, format!("{what} can't be read here")).label(span, "this place is computed when the network is built")
+    Diagnostic::error(EVALUATION, format!("{what} can't be read here"))
+        .label(span, "this place is computed when the network is built")
 }

@@ -44,7 +44,12 @@ struct Equations {
 }
 
 impl Lowering<'_> {
-    pub(super) fn integrate(&mut self, model: &hir::Model, derivatives: &[(u32, ExprId, Span)], cx: &mut Cx) -> Result<(), Fail> {
+    pub(super) fn integrate(
+        &mut self,
+        model: &hir::Model,
+        derivatives: &[(u32, ExprId, Span)],
+        cx: &mut Cx,
+    ) -> Result<(), Fail> {
         let dt = self.dt;
         let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
         let n = body.dynamics.states.len();
@@ -84,10 +89,13 @@ impl Lowering<'_> {
                 if let Some(s) = moving.iter().find(|s| !closed.contains(s)) {
                     let name = solver.names[*s as usize].clone();
                     let at = solver.eq.spans[*s as usize].unwrap_or(span);
-                    return Err(Diagnostic::error(EXACT_IMPOSSIBLE, format!("`{name}` has no exact solution over a step"))
-                        .label(span, "asked for here")
-                        .label(at, solver.why_not_closed(*s))
-                        .help("leave `integrate with` out, and the compiler chooses"));
+                    return Err(Diagnostic::error(
+                        EXACT_IMPOSSIBLE,
+                        format!("`{name}` has no exact solution over a step"),
+                    )
+                    .label(span, "asked for here")
+                    .label(at, solver.why_not_closed(*s))
+                    .help("leave `integrate with` out, and the compiler chooses"));
                 }
                 solver.exact_stage(&closed, "asked for")?;
             }
@@ -175,7 +183,16 @@ impl Solver<'_> {
     /// Constant over a run: reads params only, and none that is computed in the step.
     fn fixed(&self, id: ExprId) -> bool {
         !self.body.dynamics.exprs.any(id, &mut |e| {
-            matches!(e, Expr::State(_) | Expr::Time | Expr::Noise(_) | Expr::Uniform | Expr::Arrival | Expr::Held | Expr::Before(_))
+            matches!(
+                e,
+                Expr::State(_)
+                    | Expr::Time
+                    | Expr::Noise(_)
+                    | Expr::Uniform
+                    | Expr::Arrival
+                    | Expr::Held
+                    | Expr::Before(_)
+            )
         })
     }
 
@@ -228,24 +245,44 @@ impl Solver<'_> {
         if !closed.is_empty() {
             assigns = self.exact(closed, 1.0)?;
             let all: Vec<String> = closed.iter().map(|s| self.names[*s as usize].clone()).collect();
-            let reason = if rest.is_empty() { "linear with constant coefficients" } else { "a closed linear part with constant coefficients" };
-            self.choices.push(SolverChoice { states: all, method: "exact propagator".to_string(), reason: reason.to_string() });
+            let reason = if rest.is_empty() {
+                "linear with constant coefficients"
+            } else {
+                "a closed linear part with constant coefficients"
+            };
+            self.choices.push(SolverChoice {
+                states: all,
+                method: "exact propagator".to_string(),
+                reason: reason.to_string(),
+            });
             self.warn_fast(closed, lowering);
         }
         if !rest.is_empty() {
             let read: Vec<u32> = closed
                 .iter()
                 .copied()
-                .filter(|c| rest.iter().any(|r| contains(&self.body.dynamics.exprs, self.eq.rhs[*r as usize], &|v| v == Variable::State(*c))))
+                .filter(|c| {
+                    rest.iter().any(|r| {
+                        contains(&self.body.dynamics.exprs, self.eq.rhs[*r as usize], &|v| v == Variable::State(*c))
+                    })
+                })
                 .collect();
             let middle = self.values_at(closed, &read, 0.5)?;
             if rest.iter().all(|s| self.own_linear(*s).is_some()) {
                 if self.coupled(rest) {
                     assigns.extend(self.exponential_midpoint(rest, &middle));
-                    self.choose(rest, "exponential midpoint", "each linear in itself, the others as they stand in the middle of the step");
+                    self.choose(
+                        rest,
+                        "exponential midpoint",
+                        "each linear in itself, the others as they stand in the middle of the step",
+                    );
                 } else {
                     assigns.extend(self.exponential_euler(rest, &middle));
-                    self.choose(rest, "exponential Euler", "linear in itself, what it reads taken in the middle of the step");
+                    self.choose(
+                        rest,
+                        "exponential Euler",
+                        "linear in itself, what it reads taken in the middle of the step",
+                    );
                 }
             } else {
                 let end = self.values_at(closed, &read, 1.0)?;
@@ -267,9 +304,16 @@ impl Solver<'_> {
             {
                 let shown = |t: f64| crate::units::display(t, crate::units::Dimension::TIME);
                 lowering.tell(
-                    Diagnostic::warning(STEP_OVER_TIME_CONSTANT, format!("dt = {} is longer than a time constant of `{}`", shown(self.dt), self.names[*s as usize]))
-                        .label(span, format!("decays with {}", shown(-1.0 / a)))
-                        .help("choose a smaller dt: what this state does within a step is not resolved"),
+                    Diagnostic::warning(
+                        STEP_OVER_TIME_CONSTANT,
+                        format!(
+                            "dt = {} is longer than a time constant of `{}`",
+                            shown(self.dt),
+                            self.names[*s as usize]
+                        ),
+                    )
+                    .label(span, format!("decays with {}", shown(-1.0 / a)))
+                    .help("choose a smaller dt: what this state does within a step is not resolved"),
                 );
             }
         }
@@ -358,10 +402,8 @@ impl Solver<'_> {
                     frozen.forcing[row] = zero;
                 }
             }
-            let first_noise = self.noises;
             let still = self.advance(&frozen, span, true);
             let flag = self.x().intern(Expr::Held);
-            let _ = first_noise;
             for row in 0..n {
                 if !held.contains(&states[row]) {
                     values[row] = self.x().select(flag, still[row], values[row]);
@@ -397,7 +439,13 @@ impl Solver<'_> {
             }
             None => {
                 let index = self.body.dynamics.systems.len() as u32;
-                self.body.dynamics.systems.push(System { a: s.a.clone(), g: s.g.clone(), n: n as u32, m: m as u32, span });
+                self.body.dynamics.systems.push(System {
+                    a: s.a.clone(),
+                    g: s.g.clone(),
+                    n: n as u32,
+                    m: m as u32,
+                    span,
+                });
                 let reach = self.reachable(&s.a, n);
                 let mut p = Vec::new();
                 let mut phi = Vec::new();
@@ -410,12 +458,20 @@ impl Solver<'_> {
                             continue;
                         }
                         let (r, c) = (row as u32, column as u32);
-                        let name = format!("P_{}_{}", self.names[s.states[row] as usize], self.names[s.states[column] as usize]);
-                        p.push(self.body.derived(name.clone(), Derived::Propagator { system: index, row: r, column: c }));
+                        let name = format!(
+                            "P_{}_{}",
+                            self.names[s.states[row] as usize], self.names[s.states[column] as usize]
+                        );
+                        p.push(
+                            self.body.derived(name.clone(), Derived::Propagator { system: index, row: r, column: c }),
+                        );
                         phi.push(if self.is_zero(s.forcing[column]) {
                             zero
                         } else {
-                            self.body.derived(format!("Phi{}", &name[1..]), Derived::Integral { system: index, row: r, column: c })
+                            self.body.derived(
+                                format!("Phi{}", &name[1..]),
+                                Derived::Integral { system: index, row: r, column: c },
+                            )
                         });
                     }
                 }
@@ -483,9 +539,17 @@ impl Solver<'_> {
             return out;
         }
         let index = match self.body.dynamics.systems.last() {
-            Some(last) if last.a == s.a && last.g == s.g && last.span == span => self.body.dynamics.systems.len() as u32 - 1,
+            Some(last) if last.a == s.a && last.g == s.g && last.span == span => {
+                self.body.dynamics.systems.len() as u32 - 1
+            }
             _ => {
-                self.body.dynamics.systems.push(System { a: s.a.clone(), g: s.g.clone(), n: n as u32, m: m as u32, span });
+                self.body.dynamics.systems.push(System {
+                    a: s.a.clone(),
+                    g: s.g.clone(),
+                    n: n as u32,
+                    m: m as u32,
+                    span,
+                });
                 self.body.dynamics.systems.len() as u32 - 1
             }
         };
@@ -499,7 +563,8 @@ impl Solver<'_> {
             self.noises += 1;
             for row in (column..n).filter(|r| hit[*r]) {
                 let name = format!("noise_{}_{column}", self.names[s.states[row] as usize]);
-                let f = self.body.derived(name, Derived::Noise { system: index, row: row as u32, column: column as u32 });
+                let f =
+                    self.body.derived(name, Derived::Noise { system: index, row: row as u32, column: column as u32 });
                 out.push((row, k, f));
             }
         }
@@ -595,7 +660,11 @@ impl Solver<'_> {
     fn coupled(&self, states: &[u32]) -> bool {
         states.iter().any(|s| {
             let rhs = self.eq.rhs[*s as usize];
-            contains(&self.body.dynamics.exprs, rhs, &|v| matches!(v, Variable::State(k) if k != *s && states.contains(&k)))
+            contains(
+                &self.body.dynamics.exprs,
+                rhs,
+                &|v| matches!(v, Variable::State(k) if k != *s && states.contains(&k)),
+            )
         })
     }
 
@@ -663,7 +732,13 @@ impl Solver<'_> {
             .collect()
     }
 
-    fn rk4(&mut self, states: &[u32], h: f64, middle: &HashMap<u32, ExprId>, end: &HashMap<u32, ExprId>) -> Vec<Assign> {
+    fn rk4(
+        &mut self,
+        states: &[u32],
+        h: f64,
+        middle: &HashMap<u32, ExprId>,
+        end: &HashMap<u32, ExprId>,
+    ) -> Vec<Assign> {
         let noise = self.noise_terms(states, h);
         let drifts: Vec<ExprId> = states.iter().map(|s| self.drift(*s).0).collect();
         let held = self.body.dynamics.refractory.as_ref().map(|r| r.held.clone()).unwrap_or_default();

@@ -94,9 +94,12 @@ impl Lowering<'_> {
     pub(crate) fn unfold(&mut self, span: Span) -> Result<(), Fail> {
         self.work += 1;
         if self.work > UNFOLD_LIMIT {
-            return Err(Diagnostic::error(error::EVALUATION, format!("definitions unfold into more than {UNFOLD_LIMIT} terms"))
-                .label(span, "unfolding this")
-                .help("a function that calls another one twice doubles it: keep the value in a `let`"));
+            return Err(Diagnostic::error(
+                error::EVALUATION,
+                format!("definitions unfold into more than {UNFOLD_LIMIT} terms"),
+            )
+            .label(span, "unfolding this")
+            .help("a function that calls another one twice doubles it: keep the value in a `let`"));
         }
         Ok(())
     }
@@ -135,7 +138,8 @@ pub fn lower(
     let seeds = match experiment.and_then(|e| e.seeds.as_ref()) {
         Some(e) => {
             let n = first.constant_count(e, 1_000_000).and_then(|n| match n {
-                0 => Err(Diagnostic::error(error::NEGATIVE_SIZE, "an experiment has at least one seed").label(e.span, "none")),
+                0 => Err(Diagnostic::error(error::NEGATIVE_SIZE, "an experiment has at least one seed")
+                    .label(e.span, "none")),
                 n => Ok(n),
             });
             first.report(n).unwrap_or(1)
@@ -196,7 +200,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn apply_overrides(&mut self, network: hir::NetworkId, experiment: Option<&hir::Experiment>, overrides: &Overrides) {
+    fn apply_overrides(
+        &mut self,
+        network: hir::NetworkId,
+        experiment: Option<&hir::Experiment>,
+        overrides: &Overrides,
+    ) {
         let names: Vec<ValueId> = self
             .program
             .network(network)
@@ -210,9 +219,14 @@ impl<'a> Lowering<'a> {
             let Some(id) = names.iter().find(|v| self.program.value(**v).name == *name).copied() else {
                 let all: Vec<&str> = names.iter().map(|v| self.program.value(*v).name.as_str()).collect();
                 let near = crate::base::diag::did_you_mean(name, all.iter().copied());
-                let help = near.map_or_else(|| format!("params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help =
+                    near.map_or_else(|| format!("params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
-                    Diagnostic::error(error::OVERRIDE, format!("--set {name}={text}: the network has no param `{name}`")).help(help),
+                    Diagnostic::error(
+                        error::OVERRIDE,
+                        format!("--set {name}={text}: the network has no param `{name}`"),
+                    )
+                    .help(help),
                 );
                 continue;
             };
@@ -311,7 +325,10 @@ impl<'a> Lowering<'a> {
         };
         let dt = value.number().unwrap_or(f64::NAN);
         if !(dt > 0.0 && dt.is_finite()) {
-            let d = Diagnostic::error(error::STEP_LENGTH, format!("a step lasts a positive time, found {}", units::display(dt, Dimension::TIME)));
+            let d = Diagnostic::error(
+                error::STEP_LENGTH,
+                format!("a step lasts a positive time, found {}", units::display(dt, Dimension::TIME)),
+            );
             self.diags.push(match span {
                 Some(s) => d.label(s, "this is `dt`"),
                 None => d,
@@ -335,7 +352,8 @@ fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, 
     let split = text
         .char_indices()
         .find(|(k, c)| {
-            let exponent = matches!(c, 'e' | 'E') && text[k + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
+            let exponent = matches!(c, 'e' | 'E')
+                && text[k + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
             !(c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+') || exponent)
         })
         .map_or(text.len(), |(k, _)| k);
@@ -346,7 +364,9 @@ fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, 
         match units::parse_unit(unit) {
             Ok(u) => Some(u),
             Err(e) => {
-                let help = e.suggestion().map_or_else(|| format!("such as 1 {}", dim.typical_unit()), |s| format!("did you mean `{s}`?"));
+                let help = e
+                    .suggestion()
+                    .map_or_else(|| format!("such as 1 {}", dim.typical_unit()), |s| format!("did you mean `{s}`?"));
                 return Err((format!("there is no unit `{unit}`"), help));
             }
         }
@@ -355,7 +375,8 @@ fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, 
         Some(rest) => (true, rest),
         None => (false, number.strip_prefix('+').unwrap_or(number)),
     };
-    let value = units::quantity_value(digits, unit.as_ref()).map_err(|e| (e.to_string(), format!("write a number and a unit, such as 1 {}", dim.typical_unit())))?;
+    let value = units::quantity_value(digits, unit.as_ref())
+        .map_err(|e| (e.to_string(), format!("write a number and a unit, such as 1 {}", dim.typical_unit())))?;
     let found = unit.as_ref().map_or(Dimension::NUMBER, units::Unit::dimension);
     if found != dim && !(value == 0.0 && unit.is_none()) {
         let words = crate::sema::error::dimension_words;

@@ -93,7 +93,7 @@ impl Lowering<'_> {
         }
         for p in &flat.populations {
             self.user = Some(network.populations[p.0 as usize].model_span);
-            let r = self.population_body(network, *p, &mut out);
+            let r = self.population_body(*p, &mut out);
             self.report(r);
             self.user = None;
         }
@@ -119,7 +119,11 @@ impl Lowering<'_> {
         }
     }
 
-    fn in_loop<T>(&mut self, loops: &[(ValueId, Value)], f: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
+    fn in_loop<T>(
+        &mut self,
+        loops: &[(ValueId, Value)],
+        f: impl FnOnce(&mut Self) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
         for (v, value) in loops {
             self.values.insert(*v, value.clone());
         }
@@ -133,7 +137,12 @@ impl Lowering<'_> {
         out
     }
 
-    fn flatten<'h>(&mut self, items: &'h [Item], loops: &mut Vec<(ValueId, Value)>, out: &mut Flat<'h>) -> Result<(), Fail> {
+    fn flatten<'h>(
+        &mut self,
+        items: &'h [Item],
+        loops: &mut Vec<(ValueId, Value)>,
+        out: &mut Flat<'h>,
+    ) -> Result<(), Fail> {
         for item in items {
             match item {
                 Item::Population(p) => {
@@ -223,9 +232,9 @@ impl Lowering<'_> {
             None => (Vec::new(), 0, Node::Private { path: p.name.clone(), model: model.name.clone() }),
         };
         let node = out.network.graph.add_node(node);
-        let info = EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), params: HashMap::new() };
-        let placed =
-            Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
+        let info =
+            EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), params: HashMap::new() };
+        let placed = Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
         out.placed.insert(id, placed);
         Ok(())
     }
@@ -285,7 +294,13 @@ impl Lowering<'_> {
         let Elaborated { network, placed, tables } = out;
         let Some(placed) = placed.get_mut(&drive.target.population) else { return Ok(()) };
         let size = placed.size;
-        let mut cx = Cx { network, mode: Mode::Dynamics(&mut placed.body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let mut cx = Cx {
+            network,
+            mode: Mode::Dynamics(&mut placed.body),
+            formals: HashMap::new(),
+            tables,
+            lets: HashMap::new(),
+        };
         let value = self.translate(drive.value, &mut cx)?;
         let value = match subset {
             Subset::All => value,
@@ -303,7 +318,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn population_body(&mut self, network: &hir::Network, id: PopulationId, out: &mut Elaborated) -> Result<(), Fail> {
+    fn population_body(&mut self, id: PopulationId, out: &mut Elaborated) -> Result<(), Fail> {
         let Elaborated { network: ir, placed, tables } = out;
         let Some(here) = placed.get_mut(&id) else { return Ok(()) };
         if here.private {
@@ -319,7 +334,6 @@ impl Lowering<'_> {
             .iter()
             .filter_map(|v| here.body.bound.get(v).map(|b| (self.program.value(*v).name.clone(), b.clone())))
             .collect();
-        let _ = network;
         Ok(())
     }
 
@@ -366,7 +380,9 @@ impl Lowering<'_> {
     /// The cells that slots choose, fixed when the network is laid out.
     pub(super) fn subset(&mut self, cells: &hir::Cells, out: &Elaborated) -> Result<Subset, Fail> {
         let Some(placed) = out.placed.get(&cells.population) else {
-            return Err(Diagnostic::error(EVALUATION, "this population is left out by an `if`").label(cells.span, "used here"));
+            return Err(
+                Diagnostic::error(EVALUATION, "this population is left out by an `if`").label(cells.span, "used here")
+            );
         };
         if cells.slots.is_empty() {
             return Ok(Subset::All);
@@ -378,8 +394,11 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error(SLICE, "not a mask").label(e.span, "here"));
             };
             if flags.len() != placed.size as usize {
-                return Err(Diagnostic::error(SLICE, format!("a mask over {} cells for a population of {}", flags.len(), placed.size))
-                    .label(e.span, "here"));
+                return Err(Diagnostic::error(
+                    SLICE,
+                    format!("a mask over {} cells for a population of {}", flags.len(), placed.size),
+                )
+                .label(e.span, "here"));
             }
             let chosen = flags.iter().zip(0..).filter(|(f, _)| **f).map(|(_, k)| k).collect();
             return Ok(Subset::Cells(chosen));

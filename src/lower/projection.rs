@@ -8,7 +8,8 @@ use crate::base::{Diagnostic, Span};
 use crate::connect::{Rule, Spec};
 use crate::hir::{self, SpikeRule};
 use crate::ir::{
-    self, Attribute, BinaryOp, Delay, Expr, ExprId, Node, PoissonInput, Population, Projection, Real, Spike, Subset, UnaryOp, Weight,
+    self, Attribute, BinaryOp, Delay, Expr, ExprId, Node, PoissonInput, Population, Projection, Real, Spike, Subset,
+    UnaryOp, Weight,
 };
 use crate::script::Distribution;
 use crate::units::{self, Dimension};
@@ -20,7 +21,12 @@ const SIGMAS: f64 = 6.0;
 const DELAY_LIMIT: f64 = 1e6;
 
 impl Lowering<'_> {
-    pub(super) fn projection(&mut self, network: &hir::Network, p: &hir::Projection, out: &mut Elaborated) -> Result<(), Fail> {
+    pub(super) fn projection(
+        &mut self,
+        network: &hir::Network,
+        p: &hir::Projection,
+        out: &mut Elaborated,
+    ) -> Result<(), Fail> {
         for from in &p.from {
             for (to, receptor) in &p.to {
                 let private = out.placed.get(&from.population).is_some_and(|s| s.private);
@@ -38,7 +44,15 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn path(&self, network: &hir::Network, p: &hir::Projection, from: &hir::Cells, to: &hir::Cells, receptor: u32, out: &Elaborated) -> String {
+    fn path(
+        &self,
+        network: &hir::Network,
+        p: &hir::Projection,
+        from: &hir::Cells,
+        to: &hir::Cells,
+        receptor: u32,
+        out: &Elaborated,
+    ) -> String {
         let name = |c: &hir::Cells| {
             let population = &network.populations[c.population.0 as usize];
             if c.slots.is_empty() {
@@ -96,7 +110,8 @@ impl Lowering<'_> {
                 let value = self.build(w, Some(&ends), &columns, out)?;
                 match out.network.build.as_const(value) {
                     Some(v) if !v.is_finite() => {
-                        return Err(Diagnostic::error(EVALUATION, "a weight must be finite").label(w.span, format!("this is {v}")));
+                        return Err(Diagnostic::error(EVALUATION, "a weight must be finite")
+                            .label(w.span, format!("this is {v}")));
                     }
                     Some(v) => Weight::Constant(v),
                     None => Weight::PerSynapse { value, single: reads_draw(w, self.program) },
@@ -112,7 +127,13 @@ impl Lowering<'_> {
             Some(g) => {
                 let Elaborated { network, placed, tables } = out;
                 let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
-                let mut cx = Cx { network, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables, lets: HashMap::new() };
+                let mut cx = Cx {
+                    network,
+                    mode: Mode::Dynamics(&mut target.body),
+                    formals: HashMap::new(),
+                    tables,
+                    lets: HashMap::new(),
+                };
                 let g = self.translate(g, &mut cx)?;
                 Some(g).filter(|g| cx.arena().as_const(*g) != Some(1.0))
             }
@@ -136,7 +157,13 @@ impl Lowering<'_> {
     }
 
     /// A build expression per synapse (`ends`) or of nothing but constants.
-    fn build(&mut self, e: &hir::Expr, ends: Option<&(EndInfo, EndInfo)>, columns: &[String], out: &mut Elaborated) -> Result<ExprId, Fail> {
+    fn build(
+        &mut self,
+        e: &hir::Expr,
+        ends: Option<&(EndInfo, EndInfo)>,
+        columns: &[String],
+        out: &mut Elaborated,
+    ) -> Result<ExprId, Fail> {
         let Elaborated { network, tables, .. } = out;
         let mode = Mode::Build { own: None, ends: ends.map(|(a, b)| (a, b)), columns };
         let mut cx = Cx { network, mode, formals: HashMap::new(), tables, lets: HashMap::new() };
@@ -193,7 +220,8 @@ impl Lowering<'_> {
             }
             hir::Rule::FixedTotalNumber(k) => {
                 let n = self.constant_count(k, 1 << 48)?;
-                let most = u64::from(n_pre) * u64::from(n_post) - if same && !c.autapses { u64::from(n_pre.min(n_post)) } else { 0 };
+                let most = u64::from(n_pre) * u64::from(n_post)
+                    - if same && !c.autapses { u64::from(n_pre.min(n_post)) } else { 0 };
                 if !c.multapses && c.filter.is_none() && n > most {
                     return Err(Diagnostic::error(DEGREE, format!("{n} synapses among {most} pairs"))
                         .label(k.span, "more than there are pairs")
@@ -228,8 +256,11 @@ impl Lowering<'_> {
                 }
                 for (name, values) in data {
                     if let Some(row) = values.iter().position(|v| !v.is_finite()) {
-                        return Err(Diagnostic::error(EDGE_LIST, format!("`{file}` has {} in column `{name}`, row {row}", values[row]))
-                            .label(c.span, "read here"));
+                        return Err(Diagnostic::error(
+                            EDGE_LIST,
+                            format!("`{file}` has {} in column `{name}`, row {row}", values[row]),
+                        )
+                        .label(c.span, "read here"));
                     }
                     columns.push(name.clone());
                     column_data.push(values.clone());
@@ -267,13 +298,20 @@ impl Lowering<'_> {
         if let Some(ms) = out.network.build.as_const(value) {
             let shown = units::display(ms, Dimension::TIME);
             if ms.is_nan() {
-                return Err(Diagnostic::error(EVALUATION, "this delay is not a number").label(e.span, "a division of zero by zero?"));
+                return Err(Diagnostic::error(EVALUATION, "this delay is not a number")
+                    .label(e.span, "a division of zero by zero?"));
             }
             // Half a step is the least that rounds to one.
             if !(ms >= dt * (1.0 - 1e-9)) {
-                return Err(Diagnostic::error(DELAY_BELOW_STEP, format!("a delay of {shown} is below dt = {}", units::display(dt, Dimension::TIME)))
-                    .label(e.span, "shorter than one step")
-                    .help(format!("write at least `delay {}`, or lower dt; every loop of spikes needs a positive delay", units::display(dt, Dimension::TIME))));
+                return Err(Diagnostic::error(
+                    DELAY_BELOW_STEP,
+                    format!("a delay of {shown} is below dt = {}", units::display(dt, Dimension::TIME)),
+                )
+                .label(e.span, "shorter than one step")
+                .help(format!(
+                    "write at least `delay {}`, or lower dt; every loop of spikes needs a positive delay",
+                    units::display(dt, Dimension::TIME)
+                )));
             }
             if ms / dt > DELAY_LIMIT {
                 return Err(Diagnostic::error(TOO_LARGE, format!("a delay of {shown} is {} steps", ms / dt))
@@ -314,7 +352,8 @@ impl Lowering<'_> {
                 match delay {
                     Delay::Constant(d) => d,
                     Delay::PerSynapse { .. } => {
-                        return Err(Diagnostic::error(EVALUATION, "a private source has one delay").label(d.span, "drawn per synapse"));
+                        return Err(Diagnostic::error(EVALUATION, "a private source has one delay")
+                            .label(d.span, "drawn per synapse"));
                     }
                 }
             }
@@ -332,8 +371,8 @@ impl Lowering<'_> {
         let mut guest = Body::new(source.model, &model.name, source.args.clone(), settable);
         guest.prefix = format!("{}.", source.name);
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
-        let params_before = guest.dynamics.params.len();
-        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let mut cx =
+            Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
         let bound = self.bind_all(source.model, &mut cx).and_then(|()| self.translate(rate, &mut cx));
         let params: Vec<(String, u32)> = guest
             .bound
@@ -345,8 +384,13 @@ impl Lowering<'_> {
             .collect();
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
         let mut rate = bound?;
-        let _ = params_before;
-        let mut cx = Cx { network: ir, mode: Mode::Dynamics(&mut target.body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let mut cx = Cx {
+            network: ir,
+            mode: Mode::Dynamics(&mut target.body),
+            formals: HashMap::new(),
+            tables,
+            lets: HashMap::new(),
+        };
         let weight = self.translate(weight, &mut cx)?;
         if post != Subset::All {
             let member = membership(cx.network, &post, target_size(&cx.network.graph, to_node));
@@ -386,7 +430,11 @@ impl Lowering<'_> {
         let program = self.program;
         for v in &program.model(model).names {
             if matches!(program.value(*v).kind, hir::ValueKind::Param { .. }) {
-                let e = hir::Expr { kind: hir::ExprKind::Value(*v), span: program.value(*v).span, ty: program.value(*v).ty };
+                let e = hir::Expr {
+                    kind: hir::ExprKind::Value(*v),
+                    span: program.value(*v).span,
+                    ty: program.value(*v).ty,
+                };
                 self.translate(&e, cx)?;
             }
         }
@@ -413,9 +461,12 @@ impl Lowering<'_> {
         let (to_node, target_info) = (target.node, target.info.clone());
         let settable = out.placed.get(&from.population).map(|s| s.body.settable.clone()).unwrap_or_default();
         if let Some(name) = settable.first() {
-            return Err(Diagnostic::error(crate::sema::error::NOT_SETTABLE, format!("`{name}` of `{}` can't be set", source.name))
-                .label(source.span, "a source without a size whose trains have states")
-                .help("give the source a size and connect it one_to_one"));
+            return Err(Diagnostic::error(
+                crate::sema::error::NOT_SETTABLE,
+                format!("`{name}` of `{}` can't be set", source.name),
+            )
+            .label(source.span, "a source without a size whose trains have states")
+            .help("give the source a size and connect it one_to_one"));
         }
         let mut body = Body::new(source.model, &model.name, source.args.clone(), BTreeSet::new());
         {
@@ -468,7 +519,10 @@ fn axis_sizes(p: &super::network::Placed) -> Vec<u32> {
     std::iter::once(p.size).chain(p.axes.iter().map(ir::Axis::max_size)).collect()
 }
 
-fn target_size(graph: &petgraph::stable_graph::StableDiGraph<Node, Projection, u32>, node: petgraph::stable_graph::NodeIndex<u32>) -> u32 {
+fn target_size(
+    graph: &petgraph::stable_graph::StableDiGraph<Node, Projection, u32>,
+    node: petgraph::stable_graph::NodeIndex<u32>,
+) -> u32 {
     match &graph[node] {
         Node::Population(p) => p.size,
         Node::Private { .. } => 0,

@@ -85,9 +85,12 @@ impl Lowering<'_> {
         match times.into_iter().next() {
             Some((time, _)) if !several => *time = Expr::number(ms),
             _ => self.diags.push(
-                Diagnostic::error(FOR_TIME, "--for replaces the only `simulate` of an experiment; this one has none or several")
-                    .label(e.span, "of this experiment")
-                    .help("make the durations params and override those: --set duration=..."),
+                Diagnostic::error(
+                    FOR_TIME,
+                    "--for replaces the only `simulate` of an experiment; this one has none or several",
+                )
+                .label(e.span, "of this experiment")
+                .help("make the durations params and override those: --set duration=..."),
             ),
         }
     }
@@ -185,8 +188,15 @@ impl Lowering<'_> {
                 place,
             },
             StmtKind::Fill { variable, axes, value } => {
-                let value = if axes.is_empty() { self.live_script(value, out)? } else { self.script_table(axes, value)? };
-                Stmt::Assign { variable: self.slots.get(variable).copied().unwrap_or(0), slots: Vec::new(), op: None, value, place }
+                let value =
+                    if axes.is_empty() { self.live_script(value, out)? } else { self.script_table(axes, value)? };
+                Stmt::Assign {
+                    variable: self.slots.get(variable).copied().unwrap_or(0),
+                    slots: Vec::new(),
+                    op: None,
+                    value,
+                    place,
+                }
             }
             StmtKind::For { loops, body } => {
                 let loops = loops
@@ -234,11 +244,14 @@ impl Lowering<'_> {
         out: &mut Elaborated,
     ) -> Result<Expect, Fail> {
         let (left, right) = match &condition.kind {
-            ExprKind::Binary(op, a, b) if !matches!(op, hir::BinaryOp::And | hir::BinaryOp::Or) => (Some(a.as_ref()), Some(b.as_ref())),
+            ExprKind::Binary(op, a, b) if !matches!(op, hir::BinaryOp::And | hir::BinaryOp::Or) => {
+                (Some(a.as_ref()), Some(b.as_ref()))
+            }
             ExprKind::In(a, ..) => (Some(a.as_ref()), None),
             _ => (None, None),
         };
-        let dimension = left.map_or(Dimension::NUMBER, |l| l.ty.dim.or(right.and_then(|r| r.ty.dim)).unwrap_or(Dimension::NUMBER));
+        let dimension =
+            left.map_or(Dimension::NUMBER, |l| l.ty.dim.or(right.and_then(|r| r.ty.dim)).unwrap_or(Dimension::NUMBER));
         let measured = left.map(|l| self.live_script(l, out)).transpose()?;
         let condition = match (within, &measured, right) {
             (Some((width, relative)), Some(a), Some(b)) => {
@@ -275,14 +288,22 @@ impl Lowering<'_> {
                 let axes = out.placed.get(&of.population).map(|p| p.info.axes.clone()).unwrap_or_default();
                 let by = by.as_ref().and_then(|name| axes.iter().position(|a| a == name)).map(|k| k as u32);
                 let bin = bin.as_ref().map(|b| self.live_script(b, out)).transpose()?;
-                Expr::Query(Box::new(Query::Spikes { stat: *stat, of: cells, window: self.window(window, out)?, by, bin }))
+                Expr::Query(Box::new(Query::Spikes {
+                    stat: *stat,
+                    of: cells,
+                    window: self.window(window, out)?,
+                    by,
+                    bin,
+                }))
             }
             ExprKind::Trace { of, name, window } => {
                 let observable = self.observe(of, name, out)?;
                 let window = window.as_ref().map(|w| self.window(w, out)).transpose()?;
                 Expr::Query(Box::new(Query::Trace { of: self.cells(of, out)?, observable, window }))
             }
-            ExprKind::Rows { func, values, filter, by } => Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?)),
+            ExprKind::Rows { func, values, filter, by } => {
+                Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?))
+            }
             ExprKind::Unary(op, a) => {
                 let op = match op {
                     hir::UnaryOp::Neg => script::UnaryOp::Neg,
@@ -308,8 +329,12 @@ impl Lowering<'_> {
             ExprKind::Draw { distribution, args, site } => {
                 Expr::Draw { distribution: *distribution, args: each(self, args, out)?, site: self.own_site(*site) }
             }
-            ExprKind::ListDraw { kind, args, site } => Expr::ListDraw { kind: *kind, args: each(self, args, out)?, site: self.own_site(*site) },
-            ExprKind::IndexList(a, slots) => Expr::Index(Box::new(self.live_script(a, out)?), self.live_slots(slots, out)?),
+            ExprKind::ListDraw { kind, args, site } => {
+                Expr::ListDraw { kind: *kind, args: each(self, args, out)?, site: self.own_site(*site) }
+            }
+            ExprKind::IndexList(a, slots) => {
+                Expr::Index(Box::new(self.live_script(a, out)?), self.live_slots(slots, out)?)
+            }
             _ => return self.script(e),
         })
     }
@@ -353,9 +378,12 @@ impl Lowering<'_> {
     /// Position among the network's populations, in order of declaration.
     fn position(&self, id: PopulationId, out: &Elaborated, span: Span) -> Result<u32, Fail> {
         let node = out.placed.get(&id).filter(|p| !p.private).map(|p| p.node);
-        node.and_then(|node| out.network.populations().position(|(n, _)| n == node))
-            .map(|k| k as u32)
-            .ok_or_else(|| Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(span, "left out by an `if`, or without a size"))
+        node.and_then(|node| out.network.populations().position(|(n, _)| n == node)).map(|k| k as u32).ok_or_else(
+            || {
+                Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out")
+                    .label(span, "left out by an `if`, or without a size")
+            },
+        )
     }
 
     fn cells(&mut self, c: &hir::Cells, out: &mut Elaborated) -> Result<Cells, Fail> {
@@ -374,14 +402,22 @@ impl Lowering<'_> {
         let Elaborated { network, placed, tables } = out;
         match placed.get_mut(&c.population) {
             Some(p) if !p.private => self.observable(&mut p.body, network, tables, name, c.span),
-            _ => Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(c.span, "here")),
+            _ => Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out")
+                .label(c.span, "here")),
         }
     }
 
-    fn set_targets(&mut self, c: &hir::Cells, name: &str, span: Span, out: &mut Elaborated) -> Result<Vec<SetTarget>, Fail> {
+    fn set_targets(
+        &mut self,
+        c: &hir::Cells,
+        name: &str,
+        span: Span,
+        out: &mut Elaborated,
+    ) -> Result<Vec<SetTarget>, Fail> {
         let text = self.sources.snippet(c.span).to_string();
         let Some(placed) = out.placed.get(&c.population) else {
-            return Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out").label(c.span, "here"));
+            return Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out")
+                .label(c.span, "here"));
         };
         if placed.private {
             let places: Vec<(PopulationId, u32)> =
@@ -393,7 +429,11 @@ impl Lowering<'_> {
             return places
                 .into_iter()
                 .map(|(p, param)| {
-                    Ok(SetTarget { cells: Cells { population: self.position(p, out, c.span)?, slots: Vec::new() }, param, text: text.clone() })
+                    Ok(SetTarget {
+                        cells: Cells { population: self.position(p, out, c.span)?, slots: Vec::new() },
+                        param,
+                        text: text.clone(),
+                    })
                 })
                 .collect();
         }
@@ -401,8 +441,11 @@ impl Lowering<'_> {
         let found = placed.body.dynamics.params.iter().position(|p| p.settable && p.name == shown);
         let Some(param) = found else {
             // An input that no equation reads, or a param that only shapes the network.
-            return Err(Diagnostic::error(crate::sema::error::NOT_SETTABLE, format!("`{name}` can't be set while the circuit runs"))
-                .label(span, "nothing in the dynamics reads it, or it follows time"));
+            return Err(Diagnostic::error(
+                crate::sema::error::NOT_SETTABLE,
+                format!("`{name}` can't be set while the circuit runs"),
+            )
+            .label(span, "nothing in the dynamics reads it, or it follows time"));
         };
         Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text }])
     }
@@ -440,7 +483,13 @@ impl Lowering<'_> {
         })
     }
 
-    fn rows(&mut self, func: Func, values: &[hir::Expr], filter: Option<&hir::Expr>, by: Option<&String>) -> Result<RowQuery, Fail> {
+    fn rows(
+        &mut self,
+        func: Func,
+        values: &[hir::Expr],
+        filter: Option<&hir::Expr>,
+        by: Option<&String>,
+    ) -> Result<RowQuery, Fail> {
         let mut measures = Vec::new();
         let mut variables: BTreeMap<VarId, String> = BTreeMap::new();
         for e in values.iter().chain(filter) {

@@ -25,7 +25,9 @@ impl Lowering<'_> {
                 };
                 Expr::Unary(op, Box::new(self.script(a)?))
             }
-            ExprKind::Binary(op, a, b) => Expr::Binary(binary(*op), Box::new(self.script(a)?), Box::new(self.script(b)?)),
+            ExprKind::Binary(op, a, b) => {
+                Expr::Binary(binary(*op), Box::new(self.script(a)?), Box::new(self.script(b)?))
+            }
             ExprKind::In(a, b, c) => {
                 Expr::In(Box::new(self.script(a)?), Box::new(self.script(b)?), Box::new(self.script(c)?))
             }
@@ -96,7 +98,8 @@ impl Lowering<'_> {
         self.depth += 1;
         if self.depth > 200 {
             self.depth -= 1;
-            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep").label(span, "needed here"));
+            return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep")
+                .label(span, "needed here"));
         }
         Ok(())
     }
@@ -182,9 +185,12 @@ impl Lowering<'_> {
             _ => return Err(Diagnostic::error(SIZES_DIFFER, "a table is a list").label(span, "not a list")),
         };
         if items.len() as u64 != n {
-            return Err(Diagnostic::error(SIZES_DIFFER, format!("the table has {} values where its axis has {n}", items.len()))
-                .label(span, format!("{} values in a row", items.len()))
-                .label(axis.size.span, format!("{n} positions")));
+            return Err(Diagnostic::error(
+                SIZES_DIFFER,
+                format!("the table has {} values where its axis has {n}", items.len()),
+            )
+            .label(span, format!("{} values in a row", items.len()))
+            .label(axis.size.span, format!("{n} positions")));
         }
         items.iter().try_for_each(|i| self.check_shape(rest, i, span))
     }
@@ -244,7 +250,8 @@ impl Lowering<'_> {
         let v = self.constant(e)?;
         let x = v.number().unwrap_or(f64::NAN);
         if x < 0.0 {
-            return Err(Diagnostic::error(NEGATIVE_SIZE, format!("expected a size or count, found {x}")).label(e.span, "negative"));
+            return Err(Diagnostic::error(NEGATIVE_SIZE, format!("expected a size or count, found {x}"))
+                .label(e.span, "negative"));
         }
         if x > limit as f64 {
             return Err(Diagnostic::error(TOO_LARGE, format!("{x} is too large here"))
@@ -271,7 +278,9 @@ impl Lowering<'_> {
             },
         };
         let Some((Ok(lo), hi)) = range else {
-            return Err(Diagnostic::error(EVALUATION, "a loop runs over a range or a list").label(l.start.span, "neither"));
+            return Err(
+                Diagnostic::error(EVALUATION, "a loop runs over a range or a list").label(l.start.span, "neither")
+            );
         };
         if !(hi - lo <= 1e6) {
             return Err(Diagnostic::error(LOOP_LENGTH, format!("a loop of {} turns is unrolled", hi - lo))

@@ -27,7 +27,9 @@ pub fn accumulate(network: &mut Network) {
             };
             let Some(r) = d.receptors.get_mut(receptor as usize) else { continue };
             let shared = r.arrivals.iter_mut().find_map(|a| match (a, constant) {
-                (Arrival::Count { projections, weight, gain: g }, Some(w)) if *weight == w && *g == gain => Some(projections),
+                (Arrival::Count { projections, weight, gain: g }, Some(w)) if *weight == w && *g == gain => {
+                    Some(projections)
+                }
                 (Arrival::Sum { projections, gain: g }, None) if *g == gain => Some(projections),
                 _ => None,
             });

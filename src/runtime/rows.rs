@@ -75,16 +75,16 @@ impl Rows {
     pub fn deliver(&self, senders: &[u32], step: u64, ring: &mut Ring) -> u64 {
         debug_assert!(ring.stride >= self.range as usize);
         match (&self.targets, &self.delays) {
-            (Targets::Narrow(t), Delays::Constant(d)) => self.into_row(senders, t, step + u64::from(*d), ring),
-            (Targets::Wide(t), Delays::Constant(d)) => self.into_row(senders, t, step + u64::from(*d), ring),
-            (Targets::Narrow(t), Delays::Narrow(d)) => self.into_slots(senders, t, d, step, ring),
-            (Targets::Narrow(t), Delays::Wide(d)) => self.into_slots(senders, t, d, step, ring),
-            (Targets::Wide(t), Delays::Narrow(d)) => self.into_slots(senders, t, d, step, ring),
-            (Targets::Wide(t), Delays::Wide(d)) => self.into_slots(senders, t, d, step, ring),
+            (Targets::Narrow(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
+            (Targets::Wide(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
+            (Targets::Narrow(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Targets::Narrow(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Targets::Wide(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Targets::Wide(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
         }
     }
 
-    fn into_row<T: Copy + Into<u32>>(&self, senders: &[u32], targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
+    fn deliver_row<T: Copy + Into<u32>>(&self, senders: &[u32], targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
         let start = ring.row(arrival);
         let end = start + ring.stride;
         let mut events = 0;
@@ -123,7 +123,7 @@ impl Rows {
         events
     }
 
-    fn into_slots<T, D>(&self, senders: &[u32], targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
+    fn deliver_slots<T, D>(&self, senders: &[u32], targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
     where
         T: Copy + Into<u32>,
         D: Copy + Into<u32>,

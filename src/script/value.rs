@@ -35,7 +35,7 @@ impl Value {
     /// A whole number that is not negative, for sizes and indices.
     pub fn count(&self) -> Result<u64, EvalError> {
         let v = self.number()?;
-        if !(v >= 0.0 && v <= 9.0e15) {
+        if !(0.0..=9.0e15).contains(&v) {
             return Err(EvalError::new(format!("expected a whole number that is not negative, found {v}")));
         }
         // `C_E / 4` or `10 * 30 %` may miss the whole number by rounding; more than that is the author's slip.
@@ -185,9 +185,5 @@ pub fn power(x: f64, y: f64) -> f64 {
 }
 
 fn same_length(a: usize, b: usize) -> Result<(), EvalError> {
-    if a == b {
-        Ok(())
-    } else {
-        Err(EvalError::new(format!("lists of different lengths: {a} and {b}")))
-    }
+    if a == b { Ok(()) } else { Err(EvalError::new(format!("lists of different lengths: {a} and {b}"))) }
 }

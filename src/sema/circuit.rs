@@ -9,8 +9,16 @@ use crate::hir::{self, Expr, Item, NetworkId, PopulationId, Rule, SpikeRule, Typ
 use crate::syntax::ast;
 use crate::units::Dimension;
 
-const RULES: [&str; 8] =
-    ["one_to_one", "all_to_all", "bernoulli", "fixed_indegree", "fixed_outdegree", "fixed_total_number", "pairs", "edges"];
+const RULES: [&str; 8] = [
+    "one_to_one",
+    "all_to_all",
+    "bernoulli",
+    "fixed_indegree",
+    "fixed_outdegree",
+    "fixed_total_number",
+    "pairs",
+    "edges",
+];
 
 impl Sema<'_> {
     pub(super) fn declare_network(&mut self, n: &ast::Network, scope: ScopeId) {
@@ -146,8 +154,12 @@ impl Sema<'_> {
                     self.population(id, &p.name, Some(&p.axes), &p.model, scope, false);
                     for clause in &p.body {
                         match clause {
-                            ast::PopulationClause::Position { span, .. } => self.diags.push(not_yet("`position`", *span)),
-                            ast::PopulationClause::Active { span, .. } => self.diags.push(not_yet("`active at most`", *span)),
+                            ast::PopulationClause::Position { span, .. } => {
+                                self.diags.push(not_yet("`position`", *span))
+                            }
+                            ast::PopulationClause::Active { span, .. } => {
+                                self.diags.push(not_yet("`active at most`", *span))
+                            }
                             // `mixed` and `exempt` only silence checks.
                             ast::PopulationClause::Mixed { .. } | ast::PopulationClause::Exempt { .. } => {}
                         }
@@ -245,10 +257,13 @@ impl Sema<'_> {
                     .into_iter()
                     .filter(|n| matches!(self.lookup(scope, n), Some(Entity::Model(_))))
                     .collect();
-                let near = did_you_mean(&head.text, models.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+                let near =
+                    did_you_mean(&head.text, models.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
                 let folder = if source { "sources" } else { "neurons" };
-                let standard = self.loader.text(&format!("std/{folder}/{}.nsm", super::modules::snake_case(&head.text)));
-                let help = near.or_else(|| standard.is_ok().then(|| format!("import it: `use std.{folder}.{}`", head.text)));
+                let standard =
+                    self.loader.text(&format!("std/{folder}/{}.nsm", super::modules::snake_case(&head.text)));
+                let help =
+                    near.or_else(|| standard.is_ok().then(|| format!("import it: `use std.{folder}.{}`", head.text)));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_NAME, format!("there is no model `{}` here", head.text))
                         .label(head.span, "not found")
@@ -265,9 +280,16 @@ impl Sema<'_> {
                 if self.program.model(m).source != source {
                     let (is, wants) = if source { ("a neuron", "source") } else { ("a source", "neuron") };
                     self.diags.push(
-                        Diagnostic::error(WRONG_THING, format!("`{}` is {is}, a {wants} is expected", self.program.model(m).name))
-                            .label(instance.path.span, is)
-                            .help(if source { "declare it with `population`" } else { "declare it with `source`" }),
+                        Diagnostic::error(
+                            WRONG_THING,
+                            format!("`{}` is {is}, a {wants} is expected", self.program.model(m).name),
+                        )
+                        .label(instance.path.span, is)
+                        .help(if source {
+                            "declare it with `population`"
+                        } else {
+                            "declare it with `source`"
+                        }),
                     );
                     return None;
                 }
@@ -301,7 +323,10 @@ impl Sema<'_> {
             };
             let found = names.iter().find(|(n, _)| *n == name.text).map(|(_, v)| *v);
             let bindable = found.filter(|v| {
-                matches!(self.program.value(*v).kind, ValueKind::Param { .. } | ValueKind::State { .. } | ValueKind::Broken)
+                matches!(
+                    self.program.value(*v).kind,
+                    ValueKind::Param { .. } | ValueKind::State { .. } | ValueKind::Broken
+                )
             });
             let Some(v) = bindable else {
                 self.expr(&arg.value, cx, None);
@@ -310,11 +335,14 @@ impl Sema<'_> {
                 }
                 let all: Vec<&str> = names
                     .iter()
-                    .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Param { .. } | ValueKind::State { .. }))
+                    .filter(|(_, v)| {
+                        matches!(self.program.value(*v).kind, ValueKind::Param { .. } | ValueKind::State { .. })
+                    })
                     .map(|(n, _)| n.as_str())
                     .collect();
                 let near = did_you_mean(&name.text, all.iter().copied());
-                let help = near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help =
+                    near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 let model_name = self.program.model(model).name.clone();
                 let what = if found.is_some() { "can't be bound: it is no param or state" } else { "is not known" };
                 let d = Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{}` of `{model_name}` {what}", name.text))
@@ -325,19 +353,21 @@ impl Sema<'_> {
             };
             if out.iter().any(|(w, _)| *w == v) {
                 self.diags.push(
-                    Diagnostic::error(NAME_TAKEN, format!("`{}` is bound twice", name.text)).label(name.span, "second time"),
+                    Diagnostic::error(NAME_TAKEN, format!("`{}` is bound twice", name.text))
+                        .label(name.span, "second time"),
                 );
             }
             let def = self.program.value(v);
             let (ty, def_span) = (def.ty, def.span);
             let known = ty.kind != hir::Kind::Unknown;
             let value = self.expr(&arg.value, cx, Some(ty.dimension()).filter(|_| known));
-            let ok = known && self.fits(
-                &value,
-                ty.dimension(),
-                BINDING_DIMENSION,
-                &format!("`{}` is {}", name.text, dimension_words(ty.dimension())),
-            );
+            let ok = known
+                && self.fits(
+                    &value,
+                    ty.dimension(),
+                    BINDING_DIMENSION,
+                    &format!("`{}` is {}", name.text, dimension_words(ty.dimension())),
+                );
             if ok && value.ty.kind != hir::Kind::Unknown && value.ty.kind != ty.kind {
                 let (wanted, found) = (super::expr::kind_words(ty), super::expr::kind_words(value.ty));
                 self.diags.push(
@@ -349,10 +379,13 @@ impl Sema<'_> {
             let lists = ty.rank > 0 || self.takes_times(model, v);
             if ok && value.ty.rank > 0 && !lists {
                 self.diags.push(
-                    Diagnostic::error(KIND_MISMATCH, format!("`{}` takes one number per cell, found a list", name.text))
-                        .label(value.span, "a list")
-                        .label(def_span, "declared here")
-                        .help("index the list by an axis or by `index`: values[index]"),
+                    Diagnostic::error(
+                        KIND_MISMATCH,
+                        format!("`{}` takes one number per cell, found a list", name.text),
+                    )
+                    .label(value.span, "a list")
+                    .label(def_span, "declared here")
+                    .help("index the list by an axis or by `index`: values[index]"),
                 );
             }
             out.push((v, value));
@@ -399,7 +432,8 @@ impl Sema<'_> {
                     let constant = Place::Constant;
                     let dt = self.number(e, Cx { scope, place: &constant }, Dimension::TIME);
                     if self.program.network(id).dt.is_some() {
-                        self.diags.push(Diagnostic::error(NAME_TAKEN, "`dt` is given twice").label(item.span, "second one"));
+                        self.diags
+                            .push(Diagnostic::error(NAME_TAKEN, "`dt` is given twice").label(item.span, "second one"));
                     }
                     self.program.networks[id.0 as usize].dt = Some(dt);
                 }
@@ -482,7 +516,8 @@ impl Sema<'_> {
             None => None,
         };
         let Some((name, v)) = chosen else {
-            let found = s.member.as_ref().map_or("no input is named".to_string(), |m| format!("`{}` is not one", m.text));
+            let found =
+                s.member.as_ref().map_or("no input is named".to_string(), |m| format!("`{}` is not one", m.text));
             let names: Vec<&str> = inputs.iter().map(|(n, _)| n.as_str()).collect();
             let near = s.member.as_ref().and_then(|m| did_you_mean(&m.text, names.iter().copied()));
             let help = match near {
@@ -540,9 +575,12 @@ impl Sema<'_> {
             let is_private = pop.axes.is_none();
             if *private.get_or_insert(is_private) != is_private {
                 self.diags.push(
-                    Diagnostic::error(CONNECT_RULE, "a source without a size and one with a size can't share a projection")
-                        .label(end.span, "of the other kind")
-                        .help("write two projections"),
+                    Diagnostic::error(
+                        CONNECT_RULE,
+                        "a source without a size and one with a size can't share a projection",
+                    )
+                    .label(end.span, "of the other kind")
+                    .help("write two projections"),
                 );
                 ok = false;
             }
@@ -655,7 +693,8 @@ impl Sema<'_> {
                     .help(format!("write `weight 1 {unit}`")),
             );
         }
-        if !private && out.connect.is_none() && !p.clauses.iter().any(|c| matches!(c.kind, ast::ClauseKind::Connect(_))) {
+        if !private && out.connect.is_none() && !p.clauses.iter().any(|c| matches!(c.kind, ast::ClauseKind::Connect(_)))
+        {
             self.diags.push(
                 Diagnostic::error(CONNECT_RULE, "this projection has no rule")
                     .label(span, "no `connect`")
@@ -677,13 +716,10 @@ impl Sema<'_> {
         if w.ty.dim.is_some_and(|d| d != dim && !(d.is_number() && super::expr::is_literal(w))) {
             let found = w.ty.dimension();
             self.diags.push(
-                Diagnostic::error(
-                    WEIGHT_DIMENSION,
-                    format!("the weight is {}, but {why}", dimension_words(found)),
-                )
-                .label(w.span, format!("this is {}", dimension_words(found)))
-                .label(at, format!("takes {}", dimension_words(dim)))
-                .help(format!("write the weight in {}", dim.typical_unit())),
+                Diagnostic::error(WEIGHT_DIMENSION, format!("the weight is {}, but {why}", dimension_words(found)))
+                    .label(w.span, format!("this is {}", dimension_words(found)))
+                    .label(at, format!("takes {}", dimension_words(dim)))
+                    .help(format!("write the weight in {}", dim.typical_unit())),
             );
         } else {
             self.fits(w, dim, WEIGHT_DIMENSION, why);
@@ -695,7 +731,8 @@ impl Sema<'_> {
         let model = self.program.model(pop.model).clone();
         if pop.source {
             self.diags.push(
-                Diagnostic::error(WRONG_THING, format!("`{}` is a source: nothing lands on it", pop.name)).label(span, "a source"),
+                Diagnostic::error(WRONG_THING, format!("`{}` is a source: nothing lands on it", pop.name))
+                    .label(span, "a source"),
             );
             return None;
         }
@@ -707,7 +744,10 @@ impl Sema<'_> {
                     let help = if names.is_empty() {
                         "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
                     } else {
-                        format!("write one of {}", names.iter().map(|n| format!("{}.{n}", pop.name)).collect::<Vec<_>>().join(", "))
+                        format!(
+                            "write one of {}",
+                            names.iter().map(|n| format!("{}.{n}", pop.name)).collect::<Vec<_>>().join(", ")
+                        )
                     };
                     let (message, label) = match names.len() {
                         0 => (format!("`{}` has no receptor", pop.name), "no spike can land here"),
@@ -720,15 +760,19 @@ impl Sema<'_> {
             Some(member) => {
                 let found = names.iter().position(|n| *n == member.text);
                 if found.is_none() && !model.broken {
-                    let input = self.model_names(pop.model).into_iter().any(|(n, v)| {
-                        n == member.text && matches!(self.program.value(v).kind, ValueKind::Input)
-                    });
+                    let input = self
+                        .model_names(pop.model)
+                        .into_iter()
+                        .any(|(n, v)| n == member.text && matches!(self.program.value(v).kind, ValueKind::Input));
                     if input {
                         self.diags.push(not_yet("a continuous projection onto an input", member.span));
                         return None;
                     }
                     let near = did_you_mean(&member.text, names.iter().copied());
-                    let help = near.map_or_else(|| format!("its receptors are {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+                    let help = near.map_or_else(
+                        || format!("its receptors are {}", names.join(", ")),
+                        |n| format!("did you mean `{n}`?"),
+                    );
                     self.diags.push(
                         Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no receptor `{}`", pop.name, member.text))
                             .label(member.span, format!("not in `{}`", model.name))
@@ -766,17 +810,27 @@ impl Sema<'_> {
             _ if RULES.contains(&name) => 1,
             _ => {
                 let near = did_you_mean(name, RULES);
-                let help = near.map_or_else(|| format!("rules are {}", RULES.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help =
+                    near.map_or_else(|| format!("rules are {}", RULES.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
-                    Diagnostic::error(CONNECT_RULE, "there is no such connection rule").label(e.span, "not known").help(help),
+                    Diagnostic::error(CONNECT_RULE, "there is no such connection rule")
+                        .label(e.span, "not known")
+                        .help(help),
                 );
                 return None;
             }
         };
         if args.len() != arity {
             self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {}, found {}", if arity == 0 { "no argument" } else { "one argument" }, args.len()))
-                    .label(e.span, "here"),
+                Diagnostic::error(
+                    ARGUMENT_COUNT,
+                    format!(
+                        "`{name}` takes {}, found {}",
+                        if arity == 0 { "no argument" } else { "one argument" },
+                        args.len()
+                    ),
+                )
+                .label(e.span, "here"),
             );
             return None;
         }
@@ -808,8 +862,11 @@ impl Sema<'_> {
             let (shape, data) = self.read_data(path, span)?;
             let [rows, width] = shape.as_slice() else {
                 self.diags.push(
-                    Diagnostic::error(DATA_FILE, format!("`{path}` has {} dimensions; edges are rows x columns", shape.len()))
-                        .label(span, "read here"),
+                    Diagnostic::error(
+                        DATA_FILE,
+                        format!("`{path}` has {} dimensions; edges are rows x columns", shape.len()),
+                    )
+                    .label(span, "read here"),
                 );
                 return None;
             };
@@ -834,9 +891,12 @@ impl Sema<'_> {
         };
         if columns.len() < 2 {
             self.diags.push(
-                Diagnostic::error(DATA_FILE, format!("`{path}` has {} column{}", columns.len(), if columns.len() == 1 { "" } else { "s" }))
-                    .label(span, "read here")
-                    .help("an edge file has at least the columns pre and post"),
+                Diagnostic::error(
+                    DATA_FILE,
+                    format!("`{path}` has {} column{}", columns.len(), if columns.len() == 1 { "" } else { "s" }),
+                )
+                .label(span, "read here")
+                .help("an edge file has at least the columns pre and post"),
             );
             return None;
         }

@@ -61,7 +61,9 @@ impl Sema<'_> {
         // Declarations hold wherever they stand.
         for item in &e.body {
             match &item.kind {
-                ast::ExperimentKind::Param(list) => out.names.extend(self.declare_params(list, scope, &Place::Constant)),
+                ast::ExperimentKind::Param(list) => {
+                    out.names.extend(self.declare_params(list, scope, &Place::Constant))
+                }
                 ast::ExperimentKind::Labels(l) => self.declare_labels(l, scope),
                 ast::ExperimentKind::Environment { name, .. } => self.unsupported(name, "an environment", scope),
                 _ => {}
@@ -79,7 +81,9 @@ impl Sema<'_> {
                 }
                 ast::ExperimentKind::Seeds(n) => {
                     if out.seeds.is_some() {
-                        self.diags.push(Diagnostic::error(NAME_TAKEN, "`seeds` is given twice").label(item.span, "second one"));
+                        self.diags.push(
+                            Diagnostic::error(NAME_TAKEN, "`seeds` is given twice").label(item.span, "second one"),
+                        );
                     }
                     out.seeds = Some(self.number(n, Cx { scope, place: &constant }, Dimension::NUMBER));
                 }
@@ -130,8 +134,11 @@ impl Sema<'_> {
             Entity::Poison | Entity::Unsupported(_) => None,
             other => {
                 self.diags.push(
-                    Diagnostic::error(WRONG_THING, format!("an experiment is `of` a network; this is {}", other.words()))
-                        .label(of.path.span, "not a network"),
+                    Diagnostic::error(
+                        WRONG_THING,
+                        format!("an experiment is `of` a network; this is {}", other.words()),
+                    )
+                    .label(of.path.span, "not a network"),
                 );
                 None
             }
@@ -250,7 +257,8 @@ impl Sema<'_> {
             }
             ast::StmtKind::Broken => {}
             ast::StmtKind::Deliver(_) | ast::StmtKind::RemoveWhen(_) => self.diags.push(
-                Diagnostic::error(NOT_HERE, "this statement belongs to a plasticity rule").label(span, "not in an experiment"),
+                Diagnostic::error(NOT_HERE, "this statement belongs to a plasticity rule")
+                    .label(span, "not in an experiment"),
             ),
             ast::StmtKind::Update { .. } => self.diags.push(not_yet("`update`", span)),
             ast::StmtKind::Downscale { .. } => self.diags.push(not_yet("`downscale`", span)),
@@ -317,7 +325,8 @@ impl Sema<'_> {
             self.scalar(&value);
             return;
         }
-        let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
+        let why =
+            if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
         let op = match set.op {
             ast::AssignOp::Add => Some(BinaryOp::Add),
@@ -329,7 +338,14 @@ impl Sema<'_> {
         push(StmtKind::Set { target: s.cells, name, op, value, lasting });
     }
 
-    fn assign(&mut self, target: &ast::Expr, op: ast::AssignOp, value: &ast::Expr, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+    fn assign(
+        &mut self,
+        target: &ast::Expr,
+        op: ast::AssignOp,
+        value: &ast::Expr,
+        cx: Cx,
+        push: &mut dyn FnMut(StmtKind),
+    ) {
         let (name, slots, span): (&str, &[ast::Slot], Span) = match &target.kind {
             ast::ExprKind::Name(n) => (n, &[], target.span),
             ast::ExprKind::Index(base, slots) => match &base.kind {
@@ -357,7 +373,9 @@ impl Sema<'_> {
             match s {
                 ast::Slot::At(e) => out_slots.push(self.number(e, cx, Dimension::NUMBER)),
                 ast::Slot::Range(..) => {
-                    self.diags.push(Diagnostic::error(ASSIGN_TARGET, "one element at a time is assigned").label(span, "a range"));
+                    self.diags.push(
+                        Diagnostic::error(ASSIGN_TARGET, "one element at a time is assigned").label(span, "a range"),
+                    );
                     return;
                 }
             }
@@ -462,27 +480,29 @@ impl Sema<'_> {
     }
 
     fn plot(&mut self, p: &ast::Plot, span: Span, cx: Cx, flow: &mut Flow) {
-        let kind = match p.kind.text.as_str() {
-            "raster" => PlotKind::Raster,
-            "trace" => PlotKind::Trace,
-            "rate" => PlotKind::Rate,
-            "isi" => PlotKind::Isi,
-            "weights" | "phases" => {
-                self.diags.push(not_yet("this plot", p.kind.span));
-                return;
-            }
-            other => {
-                let near = did_you_mean(other, ["raster", "trace", "rate", "isi"]);
-                self.diags.push(
-                    Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
-                        .label(p.kind.span, "not known")
-                        .help(near.map_or("plots are raster, trace, rate, isi, and curve in `conclude`".to_string(), |n| {
-                            format!("did you mean `{n}`?")
-                        })),
-                );
-                return;
-            }
-        };
+        let kind =
+            match p.kind.text.as_str() {
+                "raster" => PlotKind::Raster,
+                "trace" => PlotKind::Trace,
+                "rate" => PlotKind::Rate,
+                "isi" => PlotKind::Isi,
+                "weights" | "phases" => {
+                    self.diags.push(not_yet("this plot", p.kind.span));
+                    return;
+                }
+                other => {
+                    let near = did_you_mean(other, ["raster", "trace", "rate", "isi"]);
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
+                            .label(p.kind.span, "not known")
+                            .help(near.map_or(
+                                "plots are raster, trace, rate, isi, and curve in `conclude`".to_string(),
+                                |n| format!("did you mean `{n}`?"),
+                            )),
+                    );
+                    return;
+                }
+            };
         let mut of = Vec::new();
         for arg in &p.of {
             let Some(s) = self.select(&arg.value, cx) else { continue };
@@ -494,7 +514,9 @@ impl Sema<'_> {
                     }
                 }
                 (None, PlotKind::Trace) => self.diags.push(
-                    Diagnostic::error(WRONG_THING, "a trace is of a state").label(arg.span, "cells alone").help("write E.V"),
+                    Diagnostic::error(WRONG_THING, "a trace is of a state")
+                        .label(arg.span, "cells alone")
+                        .help("write E.V"),
                 ),
                 _ => {
                     if let Some(cells) = self.cells(&arg.value, cx) {
@@ -506,7 +528,13 @@ impl Sema<'_> {
         flow.plots.push(Plot { kind, of, span });
     }
 
-    fn conclude(&mut self, items: &[ast::Documented<ast::ConcludeKind>], scope: ScopeId, flow: &mut Flow, out: &mut hir::Experiment) {
+    fn conclude(
+        &mut self,
+        items: &[ast::Documented<ast::ConcludeKind>],
+        scope: ScopeId,
+        flow: &mut Flow,
+        out: &mut hir::Experiment,
+    ) {
         let inner = self.new_scope(Some(scope));
         let place = Place::Conclude(flow.network);
         let cx = Cx { scope: inner, place: &place };

@@ -5,7 +5,7 @@ use super::scope::Entity;
 use super::{Cx, Pending, Place, Sema};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, BinaryOp, Expr, ExprKind, Kind, Side, Slot, Type, UnaryOp, ValueId, ValueKind};
-use crate::script::{Distribution, Func, ListDraw, Stat, Value};
+use crate::script::{Distribution, Func, Value};
 use crate::syntax::ast;
 use crate::units::{self, Dimension};
 
@@ -16,8 +16,11 @@ impl Sema<'_> {
             let def = self.program.value(id);
             let (name, span) = (def.name.clone(), def.span);
             let start = self.resolving.iter().position(|v| *v == id).unwrap_or(0);
-            let chain: Vec<String> =
-                self.resolving[start..].iter().map(|v| self.program.value(*v).name.clone()).chain([name.clone()]).collect();
+            let chain: Vec<String> = self.resolving[start..]
+                .iter()
+                .map(|v| self.program.value(*v).name.clone())
+                .chain([name.clone()])
+                .collect();
             self.diags.push(
                 Diagnostic::error(CYCLIC_DEFINITION, format!("`{name}` is defined by itself"))
                     .label(span, format!("{} needs itself", chain.join(" needs ")))
@@ -78,7 +81,8 @@ impl Sema<'_> {
                 }
                 let named = axes.iter().filter(|a| a.variable.is_some()).count() as u8;
                 // Without named axes the right side is the table itself; with them it is one element.
-                let rank = if named > 0 { value.ty.rank + axes.len() as u8 } else { value.ty.rank.max(axes.len() as u8) };
+                let rank =
+                    if named > 0 { value.ty.rank + axes.len() as u8 } else { value.ty.rank.max(axes.len() as u8) };
                 (value.ty.with_rank(rank), ValueKind::Table { axes, value })
             }
         }
@@ -106,11 +110,9 @@ impl Sema<'_> {
     pub(super) fn labels_size(&mut self, e: &ast::Expr, cx: Cx) -> Option<Expr> {
         let ast::ExprKind::Name(name) = &e.kind else { return None };
         match self.lookup(cx.scope, name)? {
-            Entity::Labels(ids) => Some(Expr {
-                kind: ExprKind::Const(Value::Number(ids.len() as f64)),
-                span: e.span,
-                ty: Type::NUMBER,
-            }),
+            Entity::Labels(ids) => {
+                Some(Expr { kind: ExprKind::Const(Value::Number(ids.len() as f64)), span: e.span, ty: Type::NUMBER })
+            }
             _ => None,
         }
     }
@@ -147,21 +149,31 @@ impl Sema<'_> {
         let declared = b.dim.as_ref().and_then(|d| self.dimension(d));
         let initial = match &b.value {
             Some(v) => self.expr(v, cx, declared),
-            None if declared.is_some() => {
-                Expr { kind: ExprKind::Const(Value::Number(0.0)), span: b.name.span, ty: Type { dim: None, ..Type::NUMBER } }
-            }
+            None if declared.is_some() => Expr {
+                kind: ExprKind::Const(Value::Number(0.0)),
+                span: b.name.span,
+                ty: Type { dim: None, ..Type::NUMBER },
+            },
             None if b.dim.is_some() => self.error_expr(b.name.span),
             None => {
                 self.diags.push(
-                    Diagnostic::error(UNKNOWN_DIMENSION, format!("the dimension of state `{}` is not known", b.name.text))
-                        .label(b.name.span, "no initial value and no dimension")
-                        .help(format!("write its initial value: `state {} = 0 mV`", b.name.text)),
+                    Diagnostic::error(
+                        UNKNOWN_DIMENSION,
+                        format!("the dimension of state `{}` is not known", b.name.text),
+                    )
+                    .label(b.name.span, "no initial value and no dimension")
+                    .help(format!("write its initial value: `state {} = 0 mV`", b.name.text)),
                 );
                 self.error_expr(b.name.span)
             }
         };
         if let Some(dim) = declared {
-            self.fits(&initial, dim, BINDING_DIMENSION, &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)));
+            self.fits(
+                &initial,
+                dim,
+                BINDING_DIMENSION,
+                &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)),
+            );
         }
         if initial.ty.rank > 0 {
             self.diags.push(
@@ -202,8 +214,11 @@ impl Sema<'_> {
             let raised = halves.and_then(|h| base.pow(h as i32, 2));
             let Some(raised) = raised else {
                 self.diags.push(
-                    Diagnostic::error(EXPONENT, format!("the power `{power}` of a dimension is not a whole or half number"))
-                        .label(f.name.span, "raised to it"),
+                    Diagnostic::error(
+                        EXPONENT,
+                        format!("the power `{power}` of a dimension is not a whole or half number"),
+                    )
+                    .label(f.name.span, "raised to it"),
                 );
                 return None;
             };
@@ -286,9 +301,7 @@ impl Sema<'_> {
         let span = e.span;
         match &e.kind {
             ast::ExprKind::Number { text, unit } => self.literal(text, unit.as_ref(), span, cx, want),
-            ast::ExprKind::String(s) => {
-                Expr { kind: ExprKind::Const(Value::Text(s.clone())), span, ty: Type::TEXT }
-            }
+            ast::ExprKind::String(s) => Expr { kind: ExprKind::Const(Value::Text(s.clone())), span, ty: Type::TEXT },
             ast::ExprKind::Bool(b) => Expr { kind: ExprKind::Const(Value::Bool(*b)), span, ty: Type::BOOL },
             ast::ExprKind::Name(name) => self.name(name, span, cx),
             ast::ExprKind::List(items) => {
@@ -300,7 +313,11 @@ impl Sema<'_> {
                     }
                     out.push(x);
                 }
-                let ty = out.iter().find(|x| x.ty.dim.is_some()).or(out.first()).map_or(Type { dim: None, ..Type::NUMBER }, |x| x.ty);
+                let ty = out
+                    .iter()
+                    .find(|x| x.ty.dim.is_some())
+                    .or(out.first())
+                    .map_or(Type { dim: None, ..Type::NUMBER }, |x| x.ty);
                 Expr { ty: ty.with_rank(ty.rank.saturating_add(1)), kind: ExprKind::List(out), span }
             }
             ast::ExprKind::Paren(items) => match items.as_slice() {
@@ -414,7 +431,11 @@ impl Sema<'_> {
             }
             "index" => {
                 if !matches!(cx.place, Place::Binding | Place::Dynamics) {
-                    return self.not_here("index", span, "there is no one neuron here; use `pre` or `post` in a projection");
+                    return self.not_here(
+                        "index",
+                        span,
+                        "there is no one neuron here; use `pre` or `post` in a projection",
+                    );
                 }
                 return built_in(ExprKind::Index(Side::Own), Type::NUMBER);
             }
@@ -455,10 +476,7 @@ impl Sema<'_> {
                 Expr { kind: ExprKind::Value(id), span, ty }
             }
             Some(Entity::Poison) => self.error_expr(span),
-            Some(Entity::Unsupported(what)) => {
-                let _ = what;
-                self.error_expr(span)
-            }
+            Some(Entity::Unsupported(_)) => self.error_expr(span),
             Some(other) => {
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a value", other.words()))
@@ -476,7 +494,8 @@ impl Sema<'_> {
     }
 
     pub(super) fn not_here(&mut self, name: &str, span: Span, why: &str) -> Expr {
-        self.diags.push(Diagnostic::error(NOT_HERE, format!("`{name}` can't be used here")).label(span, why.to_string()));
+        self.diags
+            .push(Diagnostic::error(NOT_HERE, format!("`{name}` can't be used here")).label(span, why.to_string()));
         self.error_expr(span)
     }
 
@@ -486,7 +505,8 @@ impl Sema<'_> {
             return Type::UNKNOWN;
         }
         let rank = a.rank.max(b.ty.rank);
-        let kinds_fit = a.kind == b.ty.kind || (matches!(a.kind, Kind::Mask | Kind::Bool) && matches!(b.ty.kind, Kind::Mask | Kind::Bool));
+        let kinds_fit = a.kind == b.ty.kind
+            || (matches!(a.kind, Kind::Mask | Kind::Bool) && matches!(b.ty.kind, Kind::Mask | Kind::Bool));
         if !kinds_fit {
             self.diags.push(
                 Diagnostic::error(KIND_MISMATCH, format!("{what} differ in kind"))
@@ -505,7 +525,11 @@ impl Sema<'_> {
                 self.diags.push(
                     Diagnostic::error(
                         DIMENSION_MISMATCH,
-                        format!("{what} must have one dimension: found {} and {}", dimension_words(x), dimension_words(y)),
+                        format!(
+                            "{what} must have one dimension: found {} and {}",
+                            dimension_words(x),
+                            dimension_words(y)
+                        ),
                     )
                     .label(b.span, dimension_words(y))
                     .label(a_span, dimension_words(x))
@@ -530,14 +554,23 @@ impl Sema<'_> {
         }
     }
 
-    fn binary(&mut self, op: ast::BinaryOp, a: &ast::Expr, b: &ast::Expr, span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
+    fn binary(
+        &mut self,
+        op: ast::BinaryOp,
+        a: &ast::Expr,
+        b: &ast::Expr,
+        span: Span,
+        cx: Cx,
+        want: Option<Dimension>,
+    ) -> Expr {
         use ast::BinaryOp as A;
         let node = |op, a: Expr, b: Expr, ty| Expr { kind: ExprKind::Binary(op, Box::new(a), Box::new(b)), span, ty };
         match op {
             A::Add | A::Sub => {
                 let a = self.expr(a, cx, want);
                 let b = self.expr(b, cx, a.ty.dim.or(want));
-                let ty = self.same(a.ty, a.span, &b, if op == A::Add { "both sides of `+`" } else { "both sides of `-`" });
+                let ty =
+                    self.same(a.ty, a.span, &b, if op == A::Add { "both sides of `+`" } else { "both sides of `-`" });
                 node(if op == A::Add { BinaryOp::Add } else { BinaryOp::Sub }, a, b, ty)
             }
             A::Mul | A::Div => {
@@ -569,15 +602,19 @@ impl Sema<'_> {
                 let ty = match a.ty.dim {
                     _ if a.ty.kind == Kind::Unknown => Type::UNKNOWN,
                     Some(d) if !d.is_number() => {
-                        let halves = constant_number(&b).map(|v| v * 2.0).filter(|h| *h == h.trunc() && h.abs() <= 32.0);
+                        let halves =
+                            constant_number(&b).map(|v| v * 2.0).filter(|h| *h == h.trunc() && h.abs() <= 32.0);
                         match halves.and_then(|h| d.pow(h as i32, 2)) {
                             Some(d) => Type { dim: Some(d), ..a.ty },
                             None => {
                                 self.diags.push(
-                                    Diagnostic::error(EXPONENT, "the power of a quantity has a constant whole or half exponent")
-                                        .label(b.span, "not a constant whole or half number")
-                                        .label(a.span, format!("this is {}", dimension_words(d)))
-                                        .help("divide the quantity by a unit first: (V / 1 mV)^k"),
+                                    Diagnostic::error(
+                                        EXPONENT,
+                                        "the power of a quantity has a constant whole or half exponent",
+                                    )
+                                    .label(b.span, "not a constant whole or half number")
+                                    .label(a.span, format!("this is {}", dimension_words(d)))
+                                    .help("divide the quantity by a unit first: (V / 1 mV)^k"),
                                 );
                                 Type::UNKNOWN
                             }
@@ -591,7 +628,11 @@ impl Sema<'_> {
                 let a = self.expr(a, cx, None);
                 let b = self.expr(b, cx, None);
                 let (x, y) = (self.logical(&a), self.logical(&b));
-                let ty = if x.kind == Kind::Mask || y.kind == Kind::Mask { Type::MASK } else { Type::BOOL.with_rank(x.rank.max(y.rank)) };
+                let ty = if x.kind == Kind::Mask || y.kind == Kind::Mask {
+                    Type::MASK
+                } else {
+                    Type::BOOL.with_rank(x.rank.max(y.rank))
+                };
                 node(if op == A::And { BinaryOp::And } else { BinaryOp::Or }, a, b, ty)
             }
             A::Crosses => {
@@ -599,7 +640,11 @@ impl Sema<'_> {
                 let b = self.expr(b, cx, a.ty.dim);
                 self.same(a.ty, a.span, &b, "both sides of `crosses`");
                 if !matches!(cx.place, Place::Dynamics) {
-                    return self.not_here("crosses", span, "it compares two moments of a neuron: use it in `spike when`");
+                    return self.not_here(
+                        "crosses",
+                        span,
+                        "it compares two moments of a neuron: use it in `spike when`",
+                    );
                 }
                 Expr { kind: ExprKind::Crosses(Box::new(a), Box::new(b)), span, ty: Type::BOOL }
             }
@@ -617,314 +662,6 @@ impl Sema<'_> {
                 };
                 let rank = a.ty.rank.max(b.ty.rank);
                 node(op, a, b, Type::BOOL.with_rank(rank))
-            }
-        }
-    }
-
-    fn call(&mut self, callee: &ast::Expr, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
-        let ast::ExprKind::Name(name) = &callee.kind else {
-            self.diags.push(
-                Diagnostic::error(WRONG_THING, "only a function's name can be called").label(callee.span, "not a name"),
-            );
-            return self.error_expr(span);
-        };
-        // A name of the author's comes first: functions of the language can be told apart by it only where there is none.
-        if let Some(entity) = self.lookup(cx.scope, name) {
-            return match entity {
-                Entity::Value(id) => self.apply(id, name, args, span, cx),
-                Entity::Poison | Entity::Unsupported(_) => self.error_expr(span),
-                other => {
-                    self.diags.push(
-                        Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a function", other.words()))
-                            .label(callee.span, "called here"),
-                    );
-                    self.error_expr(span)
-                }
-            };
-        }
-        if let Some(e) = self.query_call(name, args, span, cx) {
-            return e;
-        }
-        if let Some(arg) = args.iter().find(|a| !a.modifiers.is_empty()) {
-            self.diags.push(
-                Diagnostic::error(NOT_HERE, format!("`{name}` takes no `where`, `by`, `during` or `over` here"))
-                    .label(arg.span, "only statistics of an experiment are narrowed so"),
-            );
-            return self.error_expr(span);
-        }
-        if let Some(d) = Distribution::by_name(name) {
-            return self.draw(d, args, span, cx, want);
-        }
-        let list_draw = match name.as_str() {
-            "choose" => Some((ListDraw::Choose, 1)),
-            "permutation" => Some((ListDraw::Permutation, 1)),
-            "sample" => Some((ListDraw::Sample, 2)),
-            _ => None,
-        };
-        if let Some((kind, arity)) = list_draw {
-            return self.list_draw(kind, arity, name, args, span, cx);
-        }
-        match name.as_str() {
-            "file" => return self.data_file(args, span),
-            "column" => {
-                if let [ast::Arg { value: ast::Expr { kind: ast::ExprKind::String(s), .. }, .. }] = args
-                    && matches!(cx.place, Place::Synapse { .. })
-                {
-                    return Expr { kind: ExprKind::Column(s.clone()), span, ty: Type { dim: None, ..Type::NUMBER } };
-                }
-                return self.not_here("column", span, "column(\"name\") names a column of the projection's own edge file");
-            }
-            _ => {}
-        }
-        if let Some(f) = Func::by_name(name) {
-            return self.function(f, args, span, cx, want);
-        }
-        let mut extra: Vec<&str> = Func::ALL.iter().map(|f| f.name()).collect();
-        extra.extend(Distribution::ALL.iter().map(|d| d.name()));
-        extra.extend(Stat::ALL.iter().map(|(n, _)| *n));
-        self.unknown_name(cx.scope, name, callee.span, &extra, "function");
-        self.error_expr(span)
-    }
-
-    fn arguments(&mut self, name: &str, args: &[ast::Arg], (low, high): (usize, usize), span: Span) -> bool {
-        if let Some(arg) = args.iter().find(|a| a.name.is_some()) {
-            self.diags.push(
-                Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no named arguments"))
-                    .label(arg.span, "write the value alone"),
-            );
-            return false;
-        }
-        if args.len() < low || args.len() > high {
-            let expected = if low == high { format!("{low}") } else { format!("{low} to {high}") };
-            self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes {expected} argument{}, found {}", if (low, high) == (1, 1) { "" } else { "s" }, args.len()))
-                    .label(span, "called here"),
-            );
-            return false;
-        }
-        true
-    }
-
-    fn apply(&mut self, id: ValueId, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
-        self.ensure(id);
-        let def = self.program.value(id).clone();
-        let ValueKind::Function { formals, .. } = &def.kind else {
-            if def.kind_broken() {
-                return self.error_expr(span);
-            }
-            self.diags.push(
-                Diagnostic::error(WRONG_THING, format!("`{name}` is a value, not a function"))
-                    .label(span, "called here")
-                    .label(def.span, "defined here"),
-            );
-            return self.error_expr(span);
-        };
-        if !self.arguments(name, args, (formals.len(), formals.len()), span) {
-            return self.error_expr(span);
-        }
-        let mut out = Vec::new();
-        for (arg, formal) in args.iter().zip(formals) {
-            let f = self.program.value(*formal).clone();
-            let dim = f.ty.dimension();
-            let x = self.expr(&arg.value, cx, Some(dim).filter(|_| f.ty.kind != Kind::Unknown));
-            if f.ty.kind == Kind::Unknown {
-                return self.error_expr(span);
-            }
-            self.fits(&x, dim, FUNCTION_DIMENSION, &format!("`{}` of `{name}` is {}", f.name, dimension_words(dim)));
-            out.push(x);
-        }
-        Expr { kind: ExprKind::Apply(id, out), span, ty: def.ty }
-    }
-
-    fn draw(&mut self, d: Distribution, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
-        if matches!(cx.place, Place::Constant) {
-            return self.not_here(d.name(), span, "a draw needs an element it is drawn for: a neuron, a synapse, an experiment's step");
-        }
-        if !self.arguments(d.name(), args, (d.arity(), d.arity()), span) {
-            return self.error_expr(span);
-        }
-        let numbers = [d == Distribution::Bernoulli || d == Distribution::Poisson, d == Distribution::Lognormal];
-        let mut out: Vec<Expr> = Vec::new();
-        for (k, arg) in args.iter().enumerate() {
-            let pure = numbers[0] || (d == Distribution::Lognormal && k == 1) || (d == Distribution::Gamma && k == 0);
-            let first = out.iter().find(|e: &&Expr| e.ty.dim.is_some()).map(|e| (e.ty, e.span));
-            let dim = if pure { Some(Dimension::NUMBER) } else { first.and_then(|(t, _)| t.dim).or(want) };
-            let x = self.expr(&arg.value, cx, dim);
-            if pure {
-                self.fits(&x, Dimension::NUMBER, FUNCTION_DIMENSION, &format!("this argument of `{}` is a number", d.name()));
-            } else if let Some((ty, at)) = first.filter(|_| d != Distribution::Gamma) {
-                self.same(ty, at, &x, "the arguments of a distribution");
-            }
-            out.push(x);
-        }
-        let ty = match d {
-            Distribution::Bernoulli => Type::BOOL,
-            Distribution::Poisson => Type::NUMBER,
-            Distribution::Lognormal => out[0].ty,
-            Distribution::Gamma => out[1].ty,
-            _ => out.iter().find(|e| e.ty.dim.is_some()).map_or(Type { dim: None, ..Type::NUMBER }, |e| e.ty),
-        };
-        let site = self.site();
-        Expr { kind: ExprKind::Draw { distribution: d, args: out, site }, span, ty }
-    }
-
-    pub(super) fn site(&mut self) -> u32 {
-        self.sites += 1;
-        self.sites - 1
-    }
-
-    fn list_draw(&mut self, kind: ListDraw, arity: usize, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
-        if !matches!(cx.place, Place::Experiment(_)) {
-            return self.not_here(name, span, "lists and sets are drawn in an experiment");
-        }
-        if !self.arguments(name, args, (arity, arity), span) {
-            return self.error_expr(span);
-        }
-        let mut out = Vec::new();
-        for (k, arg) in args.iter().enumerate() {
-            // `sample(P, k)`: P may be a population, of which only the size matters.
-            let size = if k == 0 && kind == ListDraw::Sample { self.population_size(&arg.value, cx) } else { None };
-            out.push(match size {
-                Some(e) => e,
-                None => self.number_or_mask(&arg.value, cx),
-            });
-        }
-        let ty = match kind {
-            ListDraw::Choose => Type::NUMBER,
-            ListDraw::Permutation => Type::NUMBER.with_rank(1),
-            ListDraw::Sample => Type::MASK,
-        };
-        let site = self.site();
-        Expr { kind: ExprKind::ListDraw { kind, args: out, site }, span, ty }
-    }
-
-    fn number_or_mask(&mut self, e: &ast::Expr, cx: Cx) -> Expr {
-        let x = self.expr(e, cx, Some(Dimension::NUMBER));
-        if x.ty.kind != Kind::Mask && self.scalar(&x) {
-            self.fits(&x, Dimension::NUMBER, DIMENSION_MISMATCH, "a number is expected here");
-        }
-        x
-    }
-
-    pub(super) fn function(&mut self, f: Func, args: &[ast::Arg], span: Span, cx: Cx, want: Option<Dimension>) -> Expr {
-        if !self.arguments(f.name(), args, f.arity(), span) {
-            return self.error_expr(span);
-        }
-        let keeps = matches!(f, Func::Abs | Func::Min | Func::Max | Func::Clip | Func::Sum | Func::Mean | Func::Median | Func::Sd | Func::Sem | Func::Quantile);
-        let out: Vec<Expr> = args.iter().map(|a| self.expr(&a.value, cx, if keeps { want } else { None })).collect();
-        self.call_of(f, out, span)
-    }
-
-    /// Types a call of resolved arguments.
-    pub(super) fn call_of(&mut self, f: Func, out: Vec<Expr>, span: Span) -> Expr {
-        let first = out.first().map_or(Type::NUMBER, |e| e.ty);
-        let name = f.name();
-        let rank = out.iter().map(|e| e.ty.rank).max().unwrap_or(0);
-        let ty = match f {
-            _ if out.iter().any(|e| e.ty.kind == Kind::Unknown) => Type::UNKNOWN,
-            _ if !f.reduces() && out.iter().any(|e| e.ty.kind == Kind::Text) => {
-                out.iter().filter(|e| e.ty.kind == Kind::Text).for_each(|e| {
-                    self.scalar(e);
-                });
-                Type::UNKNOWN
-            }
-            Func::Abs => first,
-            Func::Sqrt => match first.dim.map(|d| d.sqrt()) {
-                Some(Some(d)) => Type { dim: Some(d), ..first },
-                None => first,
-                Some(None) => {
-                    self.diags.push(
-                        Diagnostic::error(EXPONENT, format!("the root of {} has no dimension that can be written", dimension_words(first.dimension())))
-                            .label(span, "here"),
-                    );
-                    Type::UNKNOWN
-                }
-            },
-            Func::Min | Func::Max | Func::Clip => {
-                let mut ty = first;
-                let mut at = out[0].span;
-                for x in &out[1..] {
-                    ty = self.same(ty, at, x, &format!("the arguments of `{name}`"));
-                    at = x.span;
-                }
-                if out.len() == 1 { ty.with_rank(0) } else { ty }
-            }
-            Func::Sum | Func::Mean | Func::Median | Func::Sd | Func::Sem => {
-                // A truth value counts as 1 or 0: `mean(correct)` is a fraction.
-                Type { kind: Kind::Number, rank: 0, dim: first.dim }
-            }
-            Func::Quantile => Type { kind: Kind::Number, rank: 0, dim: first.dim },
-            Func::Variance => Type { kind: Kind::Number, rank: 0, dim: first.dim.map(|d| d * d) },
-            Func::Dot => Type { kind: Kind::Number, rank: 0, dim: Some(first.dimension() * out[1].ty.dimension()) },
-            Func::All | Func::Any => Type::BOOL,
-            Func::N | Func::Size | Func::Argmax | Func::Argmin | Func::Corr => Type::NUMBER,
-            Func::Subsets => Type::MASK.with_rank(1),
-            Func::Floor | Func::Ceil | Func::Round | Func::Sign | Func::Exp | Func::Expm1 | Func::Exprel | Func::Ln
-            | Func::Ln1p | Func::Sin | Func::Cos | Func::Tan | Func::Tanh => {
-                for x in &out {
-                    if let Some(d) = x.ty.dim
-                        && !d.is_number()
-                    {
-                        self.diags.push(
-                            Diagnostic::error(FUNCTION_DIMENSION, format!("`{name}` takes a number, found {}", dimension_words(d)))
-                                .label(x.span, format!("this is {}", dimension_words(d)))
-                                .help(format!("divide by a quantity of the same dimension, such as 1 {}", d.typical_unit())),
-                        );
-                    }
-                }
-                Type::NUMBER.with_rank(rank)
-            }
-        };
-        Expr { kind: ExprKind::Call(f, out), span, ty }
-    }
-
-    /// `file("w.npy")`, `file("t.csv")`: numbers of a data file as nested lists. Bare numbers: the place gives the dimension.
-    fn data_file(&mut self, args: &[ast::Arg], span: Span) -> Expr {
-        let [ast::Arg { value: ast::Expr { kind: ast::ExprKind::String(path), span: at }, .. }] = args else {
-            self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, "`file` takes the name of a data file").label(span, "such as file(\"w.npy\")"),
-            );
-            return self.error_expr(span);
-        };
-        let Some(array) = self.read_data(path, *at) else { return self.error_expr(span) };
-        let rank = array.0.len() as u8;
-        let value = nested(&array.0, &array.1);
-        Expr { kind: ExprKind::Const(value), span, ty: Type { kind: Kind::Number, rank, dim: Some(Dimension::NUMBER) } }
-    }
-
-    /// Shape and values of a `.npy` file, or of a `.csv` file (rows x columns).
-    pub(super) fn read_data(&mut self, path: &str, span: Span) -> Option<(Vec<usize>, Vec<f64>)> {
-        let bytes = self.data_bytes(path, span)?;
-        let parsed = if path.ends_with(".npy") {
-            crate::record::read_npy(&bytes).map(|a| (a.shape, a.data)).map_err(|e| e.to_string())
-        } else {
-            match std::str::from_utf8(&bytes) {
-                Ok(text) => crate::record::read_csv_columns(text).map_err(|e| e.to_string()).map(|columns| {
-                    let rows = columns.first().map_or(0, |c| c.1.len());
-                    let data = (0..rows).flat_map(|r| columns.iter().map(move |c| c.1[r])).collect();
-                    if columns.len() == 1 { (vec![rows], data) } else { (vec![rows, columns.len()], data) }
-                }),
-                Err(e) => Err(format!("not UTF-8 text (byte {} is the first bad one)", e.valid_up_to())),
-            }
-        };
-        match parsed {
-            Ok(ok) => Some(ok),
-            Err(why) => {
-                self.diags.push(
-                    Diagnostic::error(DATA_FILE, format!("`{path}` can't be used: {why}")).label(span, "read here"),
-                );
-                None
-            }
-        }
-    }
-
-    pub(super) fn data_bytes(&mut self, path: &str, span: Span) -> Option<Vec<u8>> {
-        let from = self.sources.file(span.file).name.clone();
-        match self.loader.resolve(&from, path).and_then(|name| self.loader.bytes(&name)) {
-            Ok(bytes) => Some(bytes),
-            Err(e) => {
-                self.load_error(path, e, Some(span));
-                None
             }
         }
     }
@@ -953,14 +690,14 @@ impl Sema<'_> {
             self.diags.push(
                 Diagnostic::error(KIND_MISMATCH, format!("{} indices into something {} deep", slots.len(), depth))
                     .label(span, "too many indices")
-                    .label(list.span, if depth == 0 { "not a list".to_string() } else { format!("a list {depth} deep") }),
+                    .label(
+                        list.span,
+                        if depth == 0 { "not a list".to_string() } else { format!("a list {depth} deep") },
+                    ),
             );
             return self.error_expr(span);
         }
-        let taken = slots
-            .iter()
-            .filter(|s| matches!(s, Slot::At(e) if e.ty.kind != Kind::Mask))
-            .count() as u8;
+        let taken = slots.iter().filter(|s| matches!(s, Slot::At(e) if e.ty.kind != Kind::Mask)).count() as u8;
         let ty = if list.ty.kind == Kind::Mask && taken > list.ty.rank {
             Type::BOOL
         } else {
@@ -998,8 +735,11 @@ impl Sema<'_> {
                         }
                         Some(other) => {
                             self.diags.push(
-                                Diagnostic::error(WRONG_THING, format!("`{}` is {}, not a value", name.text, other.words()))
-                                    .label(span, "a value is expected here"),
+                                Diagnostic::error(
+                                    WRONG_THING,
+                                    format!("`{}` is {}, not a value", name.text, other.words()),
+                                )
+                                .label(span, "a value is expected here"),
                             );
                             self.error_expr(span)
                         }
@@ -1016,7 +756,8 @@ impl Sema<'_> {
         let head = self.expr(base, cx, None);
         if head.ty.kind != Kind::Unknown {
             self.diags.push(
-                Diagnostic::error(UNKNOWN_MEMBER, format!("a value has no `.{}`", name.text)).label(name.span, "not known"),
+                Diagnostic::error(UNKNOWN_MEMBER, format!("a value has no `.{}`", name.text))
+                    .label(name.span, "not known"),
             );
         }
         self.error_expr(span)
@@ -1042,9 +783,12 @@ impl Sema<'_> {
                     all.extend(self.model_names(end.model).into_iter().map(|(n, _)| n));
                     let near = crate::base::diag::did_you_mean(&name.text, all.iter().map(String::as_str));
                     self.diags.push(
-                        Diagnostic::error(UNKNOWN_MEMBER, format!("the cells at this end have no axis or param `{}`", name.text))
-                            .label(name.span, format!("not in `{}`", self.program.model(end.model).name))
-                            .maybe_help(near.map(|n| format!("did you mean `{n}`?"))),
+                        Diagnostic::error(
+                            UNKNOWN_MEMBER,
+                            format!("the cells at this end have no axis or param `{}`", name.text),
+                        )
+                        .label(name.span, format!("not in `{}`", self.program.model(end.model).name))
+                        .maybe_help(near.map(|n| format!("did you mean `{n}`?"))),
                     );
                     return self.error_expr(span);
                 }
@@ -1059,7 +803,7 @@ impl Sema<'_> {
 }
 
 impl hir::ValueDef {
-    fn kind_broken(&self) -> bool {
+    pub(super) fn kind_broken(&self) -> bool {
         matches!(self.kind, ValueKind::Broken)
     }
 }
@@ -1118,15 +862,4 @@ fn bridge(found: Dimension, wanted: Dimension) -> Option<String> {
         return Some(format!("multiply by a {n}?"));
     }
     words(found / wanted).map(|n| format!("divide by a {n}?"))
-}
-
-fn nested(shape: &[usize], data: &[f64]) -> Value {
-    match shape {
-        [] => Value::Number(data.first().copied().unwrap_or(0.0)),
-        [_] => Value::List(data.iter().map(|v| Value::Number(*v)).collect()),
-        [n, rest @ ..] => {
-            let block = rest.iter().product::<usize>();
-            Value::List((0..*n).map(|k| nested(rest, &data[k * block..(k + 1) * block])).collect())
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! From the tree to the typed model: imports, names, dimensions, and everything else an author can get wrong before a size is
 //! known. Nothing stops at the first error; what is broken is marked and its uses stay silent.
 
+mod call;
 mod circuit;
 pub mod error;
 mod experiment;
@@ -155,7 +156,7 @@ impl Sema<'_> {
         let scope = self.modules[id.0].scope;
         for item in &file.items {
             if let ast::ItemKind::Use(u) = &item.kind {
-                self.import(id, u, item.span);
+                self.import(id, u);
             }
         }
         for item in &file.items {
@@ -258,7 +259,8 @@ impl Sema<'_> {
                 let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
                 let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 if !self.program.network(network).broken {
                     self.diags.push(
                         Diagnostic::error(error::UNKNOWN_ARGUMENT, format!("the network has no param `{written}`"))
@@ -274,7 +276,12 @@ impl Sema<'_> {
             let value = self.expr(&arg.value, cx, Some(dim).filter(|_| known));
             let name = self.program.value(v).name.clone();
             if known {
-                self.fits(&value, dim, error::BINDING_DIMENSION, &format!("`{name}` is {}", error::dimension_words(dim)));
+                self.fits(
+                    &value,
+                    dim,
+                    error::BINDING_DIMENSION,
+                    &format!("`{name}` is {}", error::dimension_words(dim)),
+                );
             }
             out.push((v, value));
         }

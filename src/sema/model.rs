@@ -6,7 +6,9 @@ use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
-use crate::hir::{self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind};
+use crate::hir::{
+    self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind,
+};
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::collections::HashMap;
@@ -132,7 +134,12 @@ impl Sema<'_> {
                         SpikeRule::Times(r)
                     } else {
                         if self.scalar(&r) {
-                            self.fits(&r, Dimension::RATE, DIMENSION_MISMATCH, "`spike at` takes a rate, or the times of a source");
+                            self.fits(
+                                &r,
+                                Dimension::RATE,
+                                DIMENSION_MISMATCH,
+                                "`spike at` takes a rate, or the times of a source",
+                            );
                         }
                         SpikeRule::Rate(r)
                     };
@@ -170,7 +177,8 @@ impl Sema<'_> {
             }
         }
         out.xis = self.xis;
-        out.broken = self.diags.error_count() > errors_before || m.members.iter().any(|m| matches!(m.kind, ast::MemberKind::Broken));
+        out.broken = self.diags.error_count() > errors_before
+            || m.members.iter().any(|m| matches!(m.kind, ast::MemberKind::Broken));
         self.program.models[id.0 as usize] = out;
     }
 
@@ -255,7 +263,14 @@ impl Sema<'_> {
         );
     }
 
-    fn receptor(&mut self, out: &mut hir::Model, name: &ast::Name, formals: &[ast::Formal], body: &ast::Block, scope: ScopeId) {
+    fn receptor(
+        &mut self,
+        out: &mut hir::Model,
+        name: &ast::Name,
+        formals: &[ast::Formal],
+        body: &ast::Block,
+        scope: ScopeId,
+    ) {
         let inner = self.new_scope(Some(scope));
         let [formal] = formals else {
             self.diags.push(
@@ -267,7 +282,8 @@ impl Sema<'_> {
         };
         if out.receptors.iter().any(|r| r.name == name.text) {
             self.diags.push(
-                Diagnostic::error(NAME_TAKEN, format!("there are two receptors `{}`", name.text)).label(name.span, "second one"),
+                Diagnostic::error(NAME_TAKEN, format!("there are two receptors `{}`", name.text))
+                    .label(name.span, "second one"),
             );
         }
         let dim = match &formal.dim {
@@ -277,9 +293,12 @@ impl Sema<'_> {
             },
             None => {
                 self.diags.push(
-                    Diagnostic::error(UNKNOWN_DIMENSION, format!("the weight of receptor `{}` has no dimension", name.text))
-                        .label(formal.name.span, "write it: w: current")
-                        .help("it is the dimension of the weights of all projections that land here"),
+                    Diagnostic::error(
+                        UNKNOWN_DIMENSION,
+                        format!("the weight of receptor `{}` has no dimension", name.text),
+                    )
+                    .label(formal.name.span, "write it: w: current")
+                    .help("it is the dimension of the weights of all projections that land here"),
                 );
                 return;
             }
@@ -330,19 +349,25 @@ impl Sema<'_> {
                 _ => Some(Constant),
             },
             ExprKind::Unary(hir::UnaryOp::Neg, a) => self.degree(a, weight, lets),
-            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
-                (x, y) if x == y => Some(x),
-                _ => None,
-            },
-            ExprKind::Binary(BinaryOp::Mul, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
-                (Linear, Linear) => None,
-                (Constant, Constant) => Some(Constant),
-                _ => Some(Linear),
-            },
-            ExprKind::Binary(BinaryOp::Div, a, b) => match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
-                (x, Constant) => Some(x),
-                _ => None,
-            },
+            ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => {
+                match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
+                    (x, y) if x == y => Some(x),
+                    _ => None,
+                }
+            }
+            ExprKind::Binary(BinaryOp::Mul, a, b) => {
+                match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
+                    (Linear, Linear) => None,
+                    (Constant, Constant) => Some(Constant),
+                    _ => Some(Linear),
+                }
+            }
+            ExprKind::Binary(BinaryOp::Div, a, b) => {
+                match both(self.degree(a, weight, lets), self.degree(b, weight, lets))? {
+                    (x, Constant) => Some(x),
+                    _ => None,
+                }
+            }
             _ => {
                 let mut reads = false;
                 super::query::walk(e, &mut |x| {
@@ -432,13 +457,15 @@ impl Sema<'_> {
             let n = constant_number(&count).filter(|v| *v >= 1.0 && *v <= 1000.0 && *v == v.trunc());
             let Some(n) = n else {
                 self.diags.push(
-                    Diagnostic::error(UNKNOWN_METHOD, "sub-steps are a whole number from 1 to 1000").label(arg.span, "here"),
+                    Diagnostic::error(UNKNOWN_METHOD, "sub-steps are a whole number from 1 to 1000")
+                        .label(arg.span, "here"),
                 );
                 return None;
             };
-            let state = arg.name.as_ref().and_then(|n| {
-                out.states.iter().copied().find(|s| self.program.value(*s).name == n.text)
-            });
+            let state = arg
+                .name
+                .as_ref()
+                .and_then(|n| out.states.iter().copied().find(|s| self.program.value(*s).name == n.text));
             match (&arg.name, name, state) {
                 (Some(key), "rk4" | "euler", _) if key.text == "substeps" => substeps = n as u32,
                 (Some(_), "sequential_euler", Some(state)) => per_state.push((state, n as u32)),
@@ -460,9 +487,12 @@ impl Sema<'_> {
             "sequential_euler" => Some(Method::SequentialEuler { substeps: per_state }),
             _ => {
                 let near = did_you_mean(name, METHODS);
-                let help = near.map_or_else(|| format!("methods are {}", METHODS.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("methods are {}", METHODS.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
-                    Diagnostic::error(UNKNOWN_METHOD, "this is no method of integration").label(e.span, "not known").help(help),
+                    Diagnostic::error(UNKNOWN_METHOD, "this is no method of integration")
+                        .label(e.span, "not known")
+                        .help(help),
                 );
                 None
             }

@@ -65,17 +65,24 @@ impl Sema<'_> {
 
     pub(super) fn load_error(&mut self, path: &str, e: LoadError, from: Option<Span>) {
         let (code, message, help) = match e {
-            LoadError::NotFound => (FILE_NOT_FOUND, format!("there is no file `{path}`"), Some(
-                "paths are relative to the file they are written in, with `/`".to_string(),
-            )),
-            LoadError::Outside => (OUTSIDE_PROJECT, format!("`{path}` lies outside the project"), Some(
-                "a project's files stay below the folder of its nsm.toml (or of its main file); copy the file in".to_string(),
-            )),
-            LoadError::NotUtf8 { valid_up_to } => {
-                (NOT_UTF8, format!("`{path}` is not UTF-8 text (byte {valid_up_to} is the first bad one)"), Some(
-                    "save the file with the encoding UTF-8".to_string(),
-                ))
-            }
+            LoadError::NotFound => (
+                FILE_NOT_FOUND,
+                format!("there is no file `{path}`"),
+                Some("paths are relative to the file they are written in, with `/`".to_string()),
+            ),
+            LoadError::Outside => (
+                OUTSIDE_PROJECT,
+                format!("`{path}` lies outside the project"),
+                Some(
+                    "a project's files stay below the folder of its nsm.toml (or of its main file); copy the file in"
+                        .to_string(),
+                ),
+            ),
+            LoadError::NotUtf8 { valid_up_to } => (
+                NOT_UTF8,
+                format!("`{path}` is not UTF-8 text (byte {valid_up_to} is the first bad one)"),
+                Some("save the file with the encoding UTF-8".to_string()),
+            ),
             LoadError::TooLarge { bytes, limit } => {
                 (UNREADABLE, format!("`{path}` has {bytes} bytes; a source file has at most {limit}"), None)
             }
@@ -88,7 +95,7 @@ impl Sema<'_> {
         self.diags.push(d);
     }
 
-    pub(super) fn import(&mut self, module: ModuleId, u: &ast::Use, span: Span) {
+    pub(super) fn import(&mut self, module: ModuleId, u: &ast::Use) {
         let scope = self.modules[module.0].scope;
         let (container, default_name) = match &u.source {
             ast::UseSource::File { text, span } => {
@@ -146,7 +153,6 @@ impl Sema<'_> {
                 self.modules[module.0].exports.push((name.text.clone(), entity));
             }
         }
-        let _ = span;
     }
 
     fn poison_use(&mut self, scope: ScopeId, u: &ast::Use) {

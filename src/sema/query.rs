@@ -28,7 +28,9 @@ impl Sema<'_> {
                     member: None,
                 }),
                 Some(Entity::Poison | Entity::Unsupported(_)) => None,
-                Some(Entity::Value(id)) if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) => {
+                Some(Entity::Value(id))
+                    if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) =>
+                {
                     None
                 }
                 Some(other) => {
@@ -61,9 +63,16 @@ impl Sema<'_> {
                 let mask = s.cells.slots.iter().any(|x| matches!(x, hir::Slot::At(e) if e.ty.kind == Kind::Mask));
                 if s.cells.slots.len() > axes || (mask && s.cells.slots.len() > 1) {
                     self.diags.push(
-                        Diagnostic::error(KIND_MISMATCH, format!("{} indices, but the population has {axes} ax{}s", s.cells.slots.len(), if axes == 1 { "i" } else { "e" }))
-                            .label(e.span, "here")
-                            .maybe_help(mask.then(|| "a mask stands alone and covers the whole population".to_string())),
+                        Diagnostic::error(
+                            KIND_MISMATCH,
+                            format!(
+                                "{} indices, but the population has {axes} ax{}s",
+                                s.cells.slots.len(),
+                                if axes == 1 { "i" } else { "e" }
+                            ),
+                        )
+                        .label(e.span, "here")
+                        .maybe_help(mask.then(|| "a mask stands alone and covers the whole population".to_string())),
                     );
                     return None;
                 }
@@ -80,9 +89,7 @@ impl Sema<'_> {
                 }
                 s.cells.span = e.span;
                 let axes = self.axes_of(&s);
-                let label = axes
-                    .get(s.cells.slots.len())
-                    .and_then(|a| a.labels.iter().position(|l| *l == name.text));
+                let label = axes.get(s.cells.slots.len()).and_then(|a| a.labels.iter().position(|l| *l == name.text));
                 match label {
                     Some(k) => s.cells.slots.push(hir::Slot::At(Expr {
                         kind: ExprKind::Const(Value::Number(k as f64)),
@@ -95,7 +102,8 @@ impl Sema<'_> {
             }
             _ => {
                 self.diags.push(
-                    Diagnostic::error(WRONG_THING, "a population or a part of one is expected here").label(e.span, "not cells"),
+                    Diagnostic::error(WRONG_THING, "a population or a part of one is expected here")
+                        .label(e.span, "not cells"),
                 );
                 None
             }
@@ -184,7 +192,8 @@ impl Sema<'_> {
         let Some(s) = self.select(&whole, cx) else { return self.error_expr(span) };
         let Some(member) = s.member.clone() else {
             self.diags.push(
-                Diagnostic::error(WRONG_THING, "cells are not a value").label(span, "ask for a state or a statistic of them"),
+                Diagnostic::error(WRONG_THING, "cells are not a value")
+                    .label(span, "ask for a state or a statistic of them"),
             );
             return self.error_expr(span);
         };
@@ -220,13 +229,19 @@ impl Sema<'_> {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_WINDOW, format!("there is no window `{name}` before this"))
                         .label(e.span, "not found")
-                        .help(near.map_or("name one: simulate 100 ms as recall".to_string(), |n| format!("did you mean `{n}`?"))),
+                        .help(near.map_or("name one: simulate 100 ms as recall".to_string(), |n| {
+                            format!("did you mean `{n}`?")
+                        })),
                 );
                 return Window::Whole;
             }
         }
         let part = part.map(|(lo, hi)| {
-            let zero = Expr { kind: ExprKind::Const(Value::Number(0.0)), span: e.span, ty: Type { dim: None, ..Type::NUMBER } };
+            let zero = Expr {
+                kind: ExprKind::Const(Value::Number(0.0)),
+                span: e.span,
+                ty: Type { dim: None, ..Type::NUMBER },
+            };
             let lo = lo.as_ref().map_or(zero, |x| self.number(x, cx, Dimension::TIME));
             let hi = hi.as_ref().map(|x| Box::new(self.number(x, cx, Dimension::TIME)));
             (Box::new(lo), hi)
@@ -309,7 +324,10 @@ impl Sema<'_> {
                         Place::Experiment(n) | Place::Conclude(n) => *n,
                         _ => return self.error_expr(span),
                     };
-                    let axes = self.program.network(network).populations[of.population.0 as usize].axes.clone().unwrap_or_default();
+                    let axes = self.program.network(network).populations[of.population.0 as usize]
+                        .axes
+                        .clone()
+                        .unwrap_or_default();
                     let names: Vec<String> = axes.iter().filter_map(|a| a.name.clone()).collect();
                     if !names.contains(&axis.text) {
                         let near = did_you_mean(&axis.text, names.iter().map(String::as_str));
@@ -339,7 +357,8 @@ impl Sema<'_> {
                 _ => {
                     let what = arg.name.as_ref().map_or("a second one".to_string(), |n| format!("`{}`", n.text));
                     self.diags.push(
-                        Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no such argument")).label(arg.span, what),
+                        Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no such argument"))
+                            .label(arg.span, what),
                     );
                 }
             }
@@ -366,8 +385,11 @@ impl Sema<'_> {
         }
         if !values.iter().all(|v| self.reads_measure(v)) {
             self.diags.push(
-                Diagnostic::error(STATISTIC_TARGET, format!("`{func}` aggregates what `measure` wrote; this reads no measure"))
-                    .label(args[0].span, "no measure in it"),
+                Diagnostic::error(
+                    STATISTIC_TARGET,
+                    format!("`{func}` aggregates what `measure` wrote; this reads no measure"),
+                )
+                .label(args[0].span, "no measure in it"),
             );
             return Some(self.error_expr(span));
         }
@@ -385,13 +407,15 @@ impl Sema<'_> {
                 }
                 ast::Modifier::During(e, _) | ast::Modifier::Over(e) => {
                     self.diags.push(
-                        Diagnostic::error(NOT_HERE, "rows have no time").label(e.span, "use `where` on their variables"),
+                        Diagnostic::error(NOT_HERE, "rows have no time")
+                            .label(e.span, "use `where` on their variables"),
                     );
                 }
             }
         }
         let first = values[0].ty;
-        let call = self.call_of(func, values.iter().map(|v| Expr { ty: v.ty.with_rank(1), ..v.clone() }).collect(), span);
+        let call =
+            self.call_of(func, values.iter().map(|v| Expr { ty: v.ty.with_rank(1), ..v.clone() }).collect(), span);
         let mut ty = Type { dim: call.ty.dim.or(first.dim), ..call.ty };
         if by.is_some() {
             ty = ty.with_rank(ty.rank + 1);

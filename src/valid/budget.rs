@@ -34,7 +34,13 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         };
         let delay = match p.delay {
             Delay::Constant(_) => 0.0,
-            Delay::PerSynapse { max, .. } => if max < 256 { 1.0 } else { 4.0 },
+            Delay::PerSynapse { max, .. } => {
+                if max < 256 {
+                    1.0
+                } else {
+                    4.0
+                }
+            }
         };
         let rows = f64::from(source.size) * 8.0;
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;

@@ -18,8 +18,8 @@ pub use budget::{Estimate, bytes_text, estimate, table};
 
 use crate::connect::Rule;
 use crate::ir::{
-    Arrival, Assign, Attribute, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population, ProjectionId, Spike,
-    Subset, Weight,
+    Arrival, Assign, Attribute, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population,
+    ProjectionId, Spike, Subset, Weight,
 };
 use std::collections::BTreeMap;
 
@@ -51,7 +51,14 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
     check_arena(&network.build).map_err(|what| broken("build expressions", what))?;
     for (id, e) in network.build.iter() {
         let wrong = match e {
-            Expr::State(_) | Expr::Param(_) | Expr::Arrival | Expr::Time | Expr::Noise(_) | Expr::Uniform | Expr::Held | Expr::Before(_) => true,
+            Expr::State(_)
+            | Expr::Param(_)
+            | Expr::Arrival
+            | Expr::Time
+            | Expr::Noise(_)
+            | Expr::Uniform
+            | Expr::Held
+            | Expr::Before(_) => true,
             Expr::Table { table, indices } => match network.tables.get(*table as usize) {
                 Some(t) => t.shape.len() != indices.len(),
                 None => true,
@@ -65,12 +72,13 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
     for t in &network.tables {
         let n: u64 = t.shape.iter().map(|s| u64::from(*s)).product();
         match t.draw {
-            Some(draw) => {
-                if draw.0 as usize >= network.build.len() || !t.data.is_empty() || n > u64::from(u32::MAX) {
-                    return fail(&t.name, "a drawn table with data or without a formula".to_string());
-                }
+            Some(draw) if draw.0 as usize >= network.build.len() || !t.data.is_empty() || n > u64::from(u32::MAX) => {
+                return fail(&t.name, "a drawn table with data or without a formula".to_string());
             }
-            None if n != t.data.len() as u64 => return fail(&t.name, format!("{} values in a table of shape {:?}", t.data.len(), t.shape)),
+            Some(_) => {}
+            None if n != t.data.len() as u64 => {
+                return fail(&t.name, format!("{} values in a table of shape {:?}", t.data.len(), t.shape));
+            }
             None => {}
         }
     }
@@ -141,7 +149,9 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
     let whole: Vec<(u32, u32)> = p.axes.iter().map(|a| (0, a.max_size())).collect();
     let product: u64 = p.axes.iter().map(|a| u64::from(a.max_size())).product();
     let ragged = p.axes.iter().any(|a| a.sizes.len() > 1);
-    if (!ragged && product != u64::from(p.size)) || (ragged && (product > 1 << 33 || p.select(&whole).len() != p.size as usize)) {
+    if (!ragged && product != u64::from(p.size))
+        || (ragged && (product > 1 << 33 || p.select(&whole).len() != p.size as usize))
+    {
         return Err(format!("its axes do not make {} cells", p.size));
     }
     check_arena(&d.exprs)?;
@@ -164,7 +174,9 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
             ParamKind::PerNeuron(e) => in_build(*e),
             ParamKind::Derived(Derived::Expr(e)) => inside(*e),
             ParamKind::Derived(
-                Derived::Propagator { system, row, column } | Derived::Integral { system, row, column } | Derived::Noise { system, row, column },
+                Derived::Propagator { system, row, column }
+                | Derived::Integral { system, row, column }
+                | Derived::Noise { system, row, column },
             ) => d.systems.get(*system as usize).is_some_and(|s| *row < s.n && *column < s.n),
         };
         if !ok {
@@ -174,7 +186,8 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
     for s in &d.systems {
         let (n, m) = (s.n as usize, s.m as usize);
         let sized = n > 0 && n <= 64 && m <= 64 && s.a.len() == n * n && s.g.len() == n * m;
-        if !sized || !s.a.iter().chain(&s.g).all(|e| inside(*e)) || !(s.span > 0.0 && s.span <= 1.0) {
+        let spans = s.span > 0.0 && s.span <= 1.0;
+        if !(sized && spans && s.a.iter().chain(&s.g).all(|e| inside(*e))) {
             return Err("a linear system is malformed".to_string());
         }
     }
@@ -191,8 +204,12 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
                 Arrival::Poisson(_) => true,
             })
     });
-    let poisson = d.poisson.iter().all(|i| (i.receptor as usize) < d.receptors.len() && inside(i.rate) && inside(i.weight) && i.delay >= 1);
-    let refractory = d.refractory.as_ref().is_none_or(|r| inside(r.steps) && r.held.iter().all(|s| (*s as usize) < d.states.len()));
+    let poisson = d
+        .poisson
+        .iter()
+        .all(|i| (i.receptor as usize) < d.receptors.len() && inside(i.rate) && inside(i.weight) && i.delay >= 1);
+    let refractory =
+        d.refractory.as_ref().is_none_or(|r| inside(r.steps) && r.held.iter().all(|s| (*s as usize) < d.states.len()));
     let observables = d.observables.iter().all(|o| inside(o.value));
     if !(stages && receptors && poisson && refractory && observables && assigns(&d.reset)) {
         return Err("a statement names a state or expression that does not exist".to_string());
@@ -236,7 +253,11 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
     }
     check_subset(&p.post, target.size)?;
     if p.private {
-        return if matches!(network.graph[from], Node::Private { .. }) { Ok(()) } else { Err("is private, but its source is not".to_string()) };
+        return if matches!(network.graph[from], Node::Private { .. }) {
+            Ok(())
+        } else {
+            Err("is private, but its source is not".to_string())
+        };
     }
     let Node::Population(source) = &network.graph[from] else { return Err("starts at a private source".to_string()) };
     check_subset(&p.pre, source.size)?;
@@ -258,7 +279,11 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
         Delay::Constant(d) => d >= 1,
         Delay::PerSynapse { value, max } => in_build(value) && max >= 1,
     };
-    if !weight || !delay || p.filter.is_some_and(|f| !in_build(f)) || p.gain.is_some_and(|g| g.0 as usize >= target.dynamics.exprs.len()) {
+    if !weight
+        || !delay
+        || p.filter.is_some_and(|f| !in_build(f))
+        || p.gain.is_some_and(|g| g.0 as usize >= target.dynamics.exprs.len())
+    {
         return Err("its weight, delay, filter or gain is malformed".to_string());
     }
     let attributes_exist = network.build.iter().all(|(_, e)| match e {

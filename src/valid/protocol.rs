@@ -129,7 +129,9 @@ impl Check<'_> {
             Expr::In(a, b, c) | Expr::If(a, b, c) => [a, b, c].into_iter().try_for_each(|x| self.expr(x)),
             Expr::List(items) | Expr::Call(_, items) => items.iter().try_for_each(|x| self.expr(x)),
             Expr::Draw { args, .. } | Expr::ListDraw { args, .. } => args.iter().try_for_each(|x| self.expr(x)),
-            Expr::Table { axes, body } => axes.iter().try_for_each(|(_, x)| self.expr(x)).and_then(|()| self.expr(body)),
+            Expr::Table { axes, body } => {
+                axes.iter().try_for_each(|(_, x)| self.expr(x)).and_then(|()| self.expr(body))
+            }
             Expr::Index(a, slots) => self.expr(a).and_then(|()| self.slots(slots)),
             Expr::Query(q) => match q.as_ref() {
                 Query::Spikes { of, window, by, bin, .. } => {

@@ -53,10 +53,14 @@ fn circuit(body: &str) -> String {
 fn wrong_input_is_refused_with_its_code() {
     let f = folder("wrong");
     let edge = |rule: &str, weight: &str, delay: &str| {
-        circuit(&format!("population E[30]: LifDelta; projection E -> E {{ connect {rule}  weight {weight}  delay {delay} }}"))
+        circuit(&format!(
+            "population E[30]: LifDelta; projection E -> E {{ connect {rule}  weight {weight}  delay {delay} }}"
+        ))
     };
     wrong(&f, "missing_unit.nsm", circuit("population E[3]: LifDelta(tau_m = 20)"), 1, "E0309");
-    let cell = |rhs: &str| format!("neuron B {{ param tau = 20 ms; state V = 0 mV; V' = {rhs} }}\nnetwork A {{ population E[3]: B }}\n");
+    let cell = |rhs: &str| {
+        format!("neuron B {{ param tau = 20 ms; state V = 0 mV; V' = {rhs} }}\nnetwork A {{ population E[3]: B }}\n")
+    };
     wrong(&f, "equation.nsm", cell("(5 pA - V) / tau"), 1, "E0302");
     wrong(&f, "equation_rate.nsm", cell("-V * tau"), 1, "E0303");
     let weight = "population E[30]: LifExp; projection E -> E.exc { connect bernoulli(0.1)  weight 5 mV  delay 1 ms }";
@@ -130,8 +134,24 @@ fn the_summary_is_one_json_object() {
     assert_eq!(out.status.code(), Some(0), "{}", text(&out));
     let v: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON alone on standard output");
     for key in [
-        "network", "experiment", "seed", "dt_ms", "duration_ms", "threads", "backend", "populations", "neurons", "synapses",
-        "synaptic_events", "synapse_bytes", "compile_s", "build_s", "run_s", "expectations", "runs", "measures",
+        "network",
+        "experiment",
+        "seed",
+        "dt_ms",
+        "duration_ms",
+        "threads",
+        "backend",
+        "populations",
+        "neurons",
+        "synapses",
+        "synaptic_events",
+        "synapse_bytes",
+        "compile_s",
+        "build_s",
+        "run_s",
+        "expectations",
+        "runs",
+        "measures",
     ] {
         assert!(v.get(key).is_some(), "no {key} in {v}");
     }

@@ -18,7 +18,11 @@ impl Loader for Repository {
         if path.split('/').any(|p| p == "..") {
             return Err(LoadError::Outside);
         }
-        if fresh_root().join(&name).exists() { Ok(name.to_string_lossy().into_owned()) } else { Err(LoadError::NotFound) }
+        if fresh_root().join(&name).exists() {
+            Ok(name.to_string_lossy().into_owned())
+        } else {
+            Err(LoadError::NotFound)
+        }
     }
 
     fn folder(&self, name: &str) -> Option<Vec<String>> {
@@ -37,7 +41,8 @@ impl Loader for Repository {
     }
 
     fn text(&self, name: &str) -> Result<String, LoadError> {
-        String::from_utf8(self.bytes(name)?).map_err(|e| LoadError::NotUtf8 { valid_up_to: e.utf8_error().valid_up_to() })
+        String::from_utf8(self.bytes(name)?)
+            .map_err(|e| LoadError::NotUtf8 { valid_up_to: e.utf8_error().valid_up_to() })
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError> {

@@ -1,7 +1,7 @@
 //! The reference interpreter and the native back end agree to the last bit, on any number of threads; and the experiments of
 //! the corpus and of the examples hold what they expect.
 
-use crate::lab::{INTERP, Place, Ran, messages, native, run, same_bits};
+use crate::lab::{INTERP, Lab, Place, Ran, messages, native, run, same_bits};
 use nsm::backend::Engine;
 use nsm::cli::FileLoader;
 use nsm::driver::{self, Options, Outcome};
@@ -137,6 +137,80 @@ fn interpreter_and_native_code_agree_to_the_last_bit() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(files.len() >= 30 && compared >= files.len(), "{compared} circuits of {} files", files.len());
     assert!(spikes > 10_000, "{spikes} spikes prove little");
+}
+
+/// Runs a text on the interpreter and on several numbers of threads; gives its spikes.
+fn agree(text: &str) -> u64 {
+    let lab = Lab::new(text);
+    let network = &lab.unit().network;
+    let reference = lab.run(INTERP);
+    for threads in [1, 2, 3, 7] {
+        let d = difference(network, &reference, &lab.run(native(threads)));
+        assert!(d.is_none(), "{threads} threads: {}\n{text}", d.unwrap_or_default());
+    }
+    reference.outcome.populations.iter().map(|p| p.spikes).sum()
+}
+
+/// Sizes around those of a block and of a thread's share, delays beyond a byte, rows without synapses, several receptors,
+/// values per cell, noise, and settings while it runs.
+#[test]
+fn awkward_sizes_and_delays_agree() {
+    for n in [1, 2, 7, 8, 9, 63, 64, 65, 130] {
+        let spikes = agree(&format!(
+            "use std.neurons.(LifCuba, LifCondExp, LifAlpha, Izhikevich)
+use std.sources.(Poisson, Regular)
+network Awkward {{
+    population A[{n}]: LifCuba(sigma = 3 mV, bias = 22 mV, tau_m = uniform(10 ms, 20 ms)) {{ mixed }}
+    population B[cell: {n}]: LifCondExp(I_e = 300 pA, t_ref = 0.1 ms * (cell + 1), V = normal(-60 mV, 5 mV))
+    population C[3]: LifAlpha(I_e = 500 pA)
+    population D[2 * {n} + 1]: Izhikevich(bias = 8 mV/ms, sigma = 3 mV/ms)
+    source trains[{n}]: Poisson(rate = 2 kHz)
+    source dense: Poisson(rate = 30 kHz)
+    source beat: Regular(interval = 3 ms)
+    projection A -> A.exc {{ connect bernoulli(0.3) with autapses  weight normal(0.1 mV, 1 mV)  delay uniform(0.1 ms, 60 ms) }}
+    projection A -> (B.exc, B.inh) {{ connect all_to_all  weight uniform(0 nS, 4 nS)  delay 0.1 ms }}
+    projection B -> C.inh {{ connect all_to_all  weight -3 pA  delay 25.6 ms }}
+    projection B -> C.exc {{ connect fixed_outdegree(2)  weight 5 pA * (pre + post)  delay 25.5 ms }}
+    projection trains -> A.inh {{ connect fixed_indegree(1)  weight -0.1 mV  delay 1 ms }}
+    projection trains -> D {{ connect bernoulli(0.02)  weight 1 mV  delay 1 ms + 0.1 ms * post }}
+    projection D -> D {{ connect fixed_total_number(1)  weight 2 mV  delay 3 ms }}
+    projection dense -> A.exc {{ weight 0.01 mV }}
+    projection beat -> B.exc {{ weight 20 nS }}
+}}
+experiment Go of Awkward {{
+    record V of A, B
+    simulate 40 ms
+    set A.I = 5 mV lasting 7.3 ms
+    set B[0].V_th = -57 mV
+    set dense.rate = 10 kHz
+    simulate 60 ms
+}}
+"
+        ));
+        assert!(spikes > 20, "{spikes} spikes with n = {n}");
+    }
+}
+
+/// Populations around 65,536 cells, where an index no longer fits into two bytes.
+#[test]
+fn large_populations_agree() {
+    for n in [65_536, 65_537] {
+        let spikes = agree(&format!(
+            "use std.neurons.LifDelta
+use std.sources.Poisson
+network Large {{
+    population P[{n}]: LifDelta(V = uniform(0 mV, 21 mV), bias = 21 mV)
+    population last[1]: LifDelta(V = 30 mV)
+    source private: Poisson(rate = 100 Hz)
+    projection P -> P {{ connect fixed_total_number(100000)  weight uniform(1 mV, 9 mV)  delay uniform(0.1 ms, 0.9 ms) }}
+    projection last -> P {{ connect all_to_all  weight 5 mV  delay 0.5 ms }}
+    projection private -> P {{ weight 3 mV }}
+}}
+experiment Go of Large {{ simulate 3 ms }}
+"
+        ));
+        assert!(spikes > 10_000, "{spikes} spikes");
+    }
 }
 
 /// Runs every seed and point of a job with its expectations, as `nsmc test --quick` does; gives what does not hold.

@@ -31,7 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
 
 fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {
     if path.is_dir() {
-        let mut entries: Vec<_> = std::fs::read_dir(path).expect("readable folder").map(|e| e.expect("entry").path()).collect();
+        let mut entries: Vec<_> =
+            std::fs::read_dir(path).expect("readable folder").map(|e| e.expect("entry").path()).collect();
         entries.sort();
         entries.iter().for_each(|e| sources(e, out));
     } else if path.is_file() && path.extension().is_some_and(|e| e == "rs") {
@@ -41,8 +42,7 @@ fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {
 
 /// The first names after `crate::` in a file, groups in braces included. Comments are left out: links in docs are no imports.
 fn imports(text: &str) -> BTreeSet<String> {
-    let code: String =
-        text.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+    let code: String = text.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
     let mut found = BTreeSet::new();
     for part in code.split("crate::").skip(1) {
         let names: Vec<&str> = match part.strip_prefix('{') {

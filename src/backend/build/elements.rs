@@ -206,7 +206,7 @@ mod tests {
 
         let built = &elements(&net, 11).unwrap().populations[0];
         let draw = |name: &str, purpose, n| {
-            let key = StreamKey::new(11, name, purpose).derive(3);
+            let key = StreamKey::new(11, name, purpose).derive(0);
             Distribution::Normal.draw(&mut Stream::new(key, n), &[10.0, 2.0])
         };
         let tau: Vec<f64> = (0..5).map(|n| draw("bg.E.tau", Purpose::Parameter, n)).collect();
@@ -283,7 +283,7 @@ mod tests {
         d.states = vec![state("V", value)];
         population(&mut net, 3, d);
         let built = elements(&net, 4).unwrap();
-        let key = StreamKey::new(4, "first", Purpose::Parameter).derive(2);
+        let key = StreamKey::new(4, "first", Purpose::Parameter).derive(0);
         let draw = |n| 10.0 + Distribution::Normal.draw(&mut Stream::new(key, n), &[0.0, 1.0]);
         assert_eq!(built.populations[0].initial[0], [draw(0), draw(1), draw(2)]);
 

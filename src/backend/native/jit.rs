@@ -112,7 +112,8 @@ pub fn text(network: &Network, plans: &[Plan], asm: bool) -> Result<String, Stri
             }
             if asm {
                 context.set_disasm(true);
-                let code = context.compile(module.isa(), &mut Default::default()).map_err(|e| format!("{:?}", e.inner))?;
+                let code =
+                    context.compile(module.isa(), &mut Default::default()).map_err(|e| format!("{:?}", e.inner))?;
                 out.push_str(code.vcode.as_deref().unwrap_or(""));
             } else {
                 out.push_str(&context.func.display().to_string());

@@ -48,7 +48,9 @@ fn plans(network: &Network) -> Vec<Plan> {
             plan::plan(&p.dynamics, network.dt_ms, &|projections, count| {
                 let longest = projections.iter().map(|e| network.graph[*e].delay.max()).max().unwrap_or(1);
                 // In one step a synapse brings at most one spike, so the in-degree bounds the count.
-                let most = projections.iter().fold(0_u64, |sum, e| sum.saturating_add(bounds.get(e).copied().unwrap_or(u64::MAX)));
+                let most = projections
+                    .iter()
+                    .fold(0_u64, |sum, e| sum.saturating_add(bounds.get(e).copied().unwrap_or(u64::MAX)));
                 let kind = match count {
                     false => RingKind::Sum,
                     true if most <= u64::from(u16::MAX) => RingKind::Count16,
@@ -86,10 +88,19 @@ enum Command {
 }
 
 enum Reply {
-    Done { steps: u64, samples: Vec<Vec<f64>> },
-    States { states: Vec<Vec<f64>>, counter: Vec<f64> },
+    Done {
+        steps: u64,
+        samples: Vec<Vec<f64>>,
+    },
+    States {
+        states: Vec<Vec<f64>>,
+        counter: Vec<f64>,
+    },
     /// Row lengths and weights, row by row.
-    Weights { lengths: Vec<usize>, weights: Vec<f64> },
+    Weights {
+        lengths: Vec<usize>,
+        weights: Vec<f64>,
+    },
     Ok,
 }
 
@@ -145,10 +156,8 @@ impl Native {
         let threads = threads.clamp(1, usize::try_from(neurons.div_ceil(64)).unwrap_or(1).max(1));
         let elements = build::elements(network, seed)?;
         let ids: Vec<ProjectionId> = network.projections().map(|(e, ..)| e).collect();
-        let plans = ids
-            .iter()
-            .map(|e| SynapsePlan::new(network, &elements, *e, seed))
-            .collect::<Result<Vec<_>, _>>()?;
+        let plans =
+            ids.iter().map(|e| SynapsePlan::new(network, &elements, *e, seed)).collect::<Result<Vec<_>, _>>()?;
         let synapses = plans.iter().map(|p| p.expand()).collect::<Result<Vec<_>, _>>()?;
         let estimates = build::estimate(network);
 
@@ -176,7 +185,9 @@ impl Native {
                 let part = f64::from(n) / f64::from(populations[target].size.max(1));
                 let mut builder = RowsBuilder::new(from.size, n, (estimates[j].synapses * part) as usize);
                 let posts = positions(&p.post, populations[target].size, lo, lo + n);
-                synapses[j].incoming(posts, &mut |post, pres, weights, delays| builder.push(post - lo, pres, weights, delays))?;
+                synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
+                    builder.push(post - lo, pres, weights, delays)
+                })?;
                 let weights = match p.weight {
                     Weight::Constant(_) => WeightForm::Constant,
                     Weight::PerSynapse { single: true, .. } => WeightForm::Single,
@@ -198,23 +209,43 @@ impl Native {
             vec![make(0)?]
         } else {
             std::thread::scope(|s| {
-                let handles: Vec<_> = (0..threads).map(|t| s.spawn({ let make = &make; move || make(t) })).collect();
+                let handles: Vec<_> = (0..threads)
+                    .map(|t| {
+                        s.spawn({
+                            let make = &make;
+                            move || make(t)
+                        })
+                    })
+                    .collect();
                 handles
                     .into_iter()
-                    .map(|h| h.join().unwrap_or_else(|_| Err(RunError::Build("a thread that builds synapses failed".to_string()))))
+                    .map(|h| {
+                        h.join().unwrap_or_else(|_| {
+                            Err(RunError::Build("a thread that builds synapses failed".to_string()))
+                        })
+                    })
                     .collect::<Result<_, _>>()
             })?
         };
 
         let all = || workers.iter().flat_map(|w| &w.incoming);
-        let window = all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
+        let window =
+            all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
         let total = all().map(|i| i.rows.len()).sum();
         let bytes = all().map(|i| i.rows.synapse_bytes()).sum();
         let out_degrees = (0..ids.len())
             .map(|j| {
                 let n = plans[j].source().1.size;
                 (0..n)
-                    .map(|i| workers.iter().map(|w| { let (a, b) = w.incoming[j].rows.row(i); (b - a) as u32 }).sum())
+                    .map(|i| {
+                        workers
+                            .iter()
+                            .map(|w| {
+                                let (a, b) = w.incoming[j].rows.row(i);
+                                (b - a) as u32
+                            })
+                            .sum()
+                    })
                     .collect()
             })
             .collect();
@@ -254,8 +285,15 @@ impl Native {
             shared,
             local,
             threads,
-            logs: populations.iter().enumerate().map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true))).collect(),
-            traces: traces.into_iter().map(|request| TraceLog { request, steps: Vec::new(), values: Vec::new() }).collect(),
+            logs: populations
+                .iter()
+                .enumerate()
+                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true)))
+                .collect(),
+            traces: traces
+                .into_iter()
+                .map(|request| TraceLog { request, steps: Vec::new(), values: Vec::new() })
+                .collect(),
             trace_parts,
             out_degrees,
             constant_weights: ids
@@ -473,7 +511,9 @@ impl Engine for Native {
         };
         build::apply(dynamics, self.dt, &mut self.params[p], self.sizes[p], setting)?;
         let follow: Vec<usize> = (0..dynamics.params.len())
-            .filter(|k| dynamics.params[*k].settable || matches!(dynamics.params[*k].kind, crate::ir::ParamKind::Derived(_)))
+            .filter(|k| {
+                dynamics.params[*k].settable || matches!(dynamics.params[*k].kind, crate::ir::ParamKind::Derived(_))
+            })
             .collect();
         let params = &self.params[p];
         for k in &follow {

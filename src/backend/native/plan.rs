@@ -10,7 +10,7 @@
 //! computed once per step by the runtime.
 
 use crate::ir::{self, Arrival, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, ParamKind, Real, Spike, UnaryOp};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub u32);
@@ -65,15 +65,34 @@ pub enum Form {
 /// A call over a chunk between two segments. Rows are scratch rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    Unary { op: UnaryOp, row: u32 },
+    Unary {
+        op: UnaryOp,
+        row: u32,
+    },
     /// base in `row`, exponent in `exponent`; the result replaces the base.
-    Pow { row: u32, exponent: u32 },
-    Normal { draw: u32, row: u32 },
-    Uniform { row: u32 },
+    Pow {
+        row: u32,
+        exponent: u32,
+    },
+    Normal {
+        draw: u32,
+        row: u32,
+    },
+    Uniform {
+        row: u32,
+    },
     /// One mean for all neurons: a scalar slot.
-    PoissonOne { input: u32, mean: u32, row: u32 },
+    PoissonOne {
+        input: u32,
+        mean: u32,
+        row: u32,
+    },
     /// A mean for each neuron: a scratch row.
-    PoissonEach { input: u32, mean: u32, row: u32 },
+    PoissonEach {
+        input: u32,
+        mean: u32,
+        row: u32,
+    },
 }
 
 /// One loop.
@@ -102,7 +121,7 @@ pub struct Plan {
     pub uniform: Vec<Id>,
     pub scalars: HashMap<Id, u32>,
     /// Scratch row that holds a node after its segment or call.
-    pub rows: HashMap<Id, u32>,
+    pub rows: BTreeMap<Id, u32>,
     pub scratch_rows: u32,
     /// Nodes that differ between neurons.
     pub varying: Vec<bool>,
@@ -211,9 +230,13 @@ pub fn forms(d: &Dynamics) -> Vec<Form> {
             let ParamKind::Derived(derived) = &p.kind else { continue };
             let roots: Vec<ExprId> = match derived {
                 Derived::Expr(e) => vec![*e],
-                Derived::Propagator { system, .. } | Derived::Integral { system, .. } | Derived::Noise { system, .. } => {
-                    d.systems.get(*system as usize).map(|s| s.a.iter().chain(&s.g).copied().collect()).unwrap_or_default()
-                }
+                Derived::Propagator { system, .. }
+                | Derived::Integral { system, .. }
+                | Derived::Noise { system, .. } => d
+                    .systems
+                    .get(*system as usize)
+                    .map(|s| s.a.iter().chain(&s.g).copied().collect())
+                    .unwrap_or_default(),
             };
             let each = roots.iter().any(|r| {
                 d.exprs.any(*r, &mut |e| matches!(e, Expr::Param(j) if forms.get(*j as usize) == Some(&Form::Each)))
@@ -229,8 +252,11 @@ pub fn forms(d: &Dynamics) -> Vec<Form> {
     }
 }
 
+/// Gives the kind of ring that projections need (counts or not) and their longest delay.
+pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32) + 'r;
+
 /// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
-pub fn plan(d: &Dynamics, dt: f64, ring_of: &dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32)) -> Plan {
+pub fn plan(d: &Dynamics, dt: f64, ring_of: &RingOf) -> Plan {
     let mut b = Builder { d, nodes: Vec::new(), index: HashMap::new(), dt };
     let mut rings = Vec::new();
     let initial = b.all_states();
@@ -345,7 +371,14 @@ pub fn plan(d: &Dynamics, dt: f64, ring_of: &dyn Fn(&[ir::ProjectionId], bool) -
     cut(b.nodes, now.states, counter, spike, rings, forms)
 }
 
-fn scaled(b: &mut Builder, value: Id, gain: Option<ExprId>, now: &Moment, start: &Moment, memo: &mut HashMap<ExprId, Id>) -> Id {
+fn scaled(
+    b: &mut Builder,
+    value: Id,
+    gain: Option<ExprId>,
+    now: &Moment,
+    start: &Moment,
+    memo: &mut HashMap<ExprId, Id>,
+) -> Id {
     match gain {
         Some(g) => {
             let g = b.compose(g, now, start, memo);
@@ -374,7 +407,14 @@ fn by_call(n: &Node) -> bool {
 }
 
 /// Cuts the graph into segments.
-fn cut(nodes: Vec<Node>, states: Vec<Id>, counter: Option<Id>, spike: Option<Id>, rings: Vec<RingPlan>, forms: Vec<Form>) -> Plan {
+fn cut(
+    nodes: Vec<Node>,
+    states: Vec<Id>,
+    counter: Option<Id>,
+    spike: Option<Id>,
+    rings: Vec<RingPlan>,
+    forms: Vec<Form>,
+) -> Plan {
     let n = nodes.len();
     // Only what the outputs need.
     let mut needed = vec![false; n];
@@ -413,7 +453,7 @@ fn cut(nodes: Vec<Node>, states: Vec<Id>, counter: Option<Id>, spike: Option<Id>
         forms,
         uniform: Vec::new(),
         scalars: HashMap::new(),
-        rows: HashMap::new(),
+        rows: BTreeMap::new(),
         scratch_rows: 0,
         varying,
     };
@@ -482,7 +522,9 @@ fn cut(nodes: Vec<Node>, states: Vec<Id>, counter: Option<Id>, spike: Option<Id>
                 _ => continue,
             };
             plan.segments[at].calls.push(call);
-        } else if last_use[k] > level[k] && !matches!(plan.nodes[k], Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_)) {
+        } else if last_use[k] > level[k]
+            && !matches!(plan.nodes[k], Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_))
+        {
             let row = plan.row(id);
             plan.store(level[k] as usize, row, id);
         }
@@ -509,7 +551,9 @@ impl Plan {
     /// Whether a node is a truth value rather than a number.
     pub fn is_bool(&self, id: Id) -> bool {
         match &self.nodes[id.0 as usize] {
-            Node::Compare(..) | Node::Unary(UnaryOp::Not, _) | Node::Binary(BinaryOp::And | BinaryOp::Or, ..) => self.varying[id.0 as usize],
+            Node::Compare(..) | Node::Unary(UnaryOp::Not, _) | Node::Binary(BinaryOp::And | BinaryOp::Or, ..) => {
+                self.varying[id.0 as usize]
+            }
             Node::Select(_, a, b) => self.varying[id.0 as usize] && self.is_bool(*a) && self.is_bool(*b),
             _ => false,
         }

@@ -62,7 +62,13 @@ struct Translator<'b, 'f> {
 }
 
 /// Adds the body of one segment to `func`, whose signature is set.
-pub fn segment(func: &mut Function, context: &mut FunctionBuilderContext, plan: &Plan, k: usize, config: TargetFrontendConfig) {
+pub fn segment(
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+    plan: &Plan,
+    k: usize,
+    config: TargetFrontendConfig,
+) {
     let pointer = config.pointer_type();
     func.signature.params.clear();
     for t in [pointer, pointer, types::I64] {
@@ -366,7 +372,7 @@ impl Translator<'_, '_> {
     }
 
     /// The lower two of four signed words as numbers: one instruction on both architectures.
-    fn to_lanes(&mut self, words: Value) -> Value {
+    fn signed_lanes(&mut self, words: Value) -> Value {
         let wide = self.b.ins().swiden_low(words);
         self.b.ins().fcvt_from_sint(LANES, wide)
     }
@@ -381,13 +387,13 @@ impl Translator<'_, '_> {
                 let wide = self.b.ins().scalar_to_vector(types::I32X4, two);
                 let words = self.b.ins().bitcast(types::I16X8, little(), wide);
                 let wide = self.b.ins().uwiden_low(words);
-                self.to_lanes(wide)
+                self.signed_lanes(wide)
             }
             RingKind::Count32 => {
                 let two = self.b.ins().load(types::I64, flags(), at, 0);
                 let wide = self.b.ins().scalar_to_vector(types::I64X2, two);
                 let words = self.b.ins().bitcast(types::I32X4, little(), wide);
-                self.to_lanes(words)
+                self.signed_lanes(words)
             }
         }
     }

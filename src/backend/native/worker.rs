@@ -10,7 +10,7 @@ use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
 use crate::runtime::{Barrier, Ring, RingData, Rows};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
@@ -119,6 +119,9 @@ struct Pointers(Vec<*mut u8>);
 // SAFETY: the pointers are written and read within one call of `Block::advance` by the thread that owns the worker; between calls
 // they are never read.
 unsafe impl Send for Pointers {}
+
+/// Sees the spikes of a window: its first step, its length, the batches of all threads.
+pub type WindowLog<'l> = dyn FnMut(u64, u64, &[RwLockReadGuard<Batch>]) + 'l;
 
 /// What a block is made from.
 pub struct BlockSource<'s> {
@@ -251,7 +254,15 @@ impl Block {
     }
 
     /// One step; appends the neurons that fired, ascending.
-    fn advance(&mut self, step: u64, dt: f64, scratch: &mut Vec<f64>, pointers: &mut Pointers, flag: &mut [u64; 2], fired: &mut Vec<u32>) {
+    fn advance(
+        &mut self,
+        step: u64,
+        dt: f64,
+        scratch: &mut Vec<f64>,
+        pointers: &mut Pointers,
+        flag: &mut [u64; 2],
+        fired: &mut Vec<u32>,
+    ) {
         if self.n == 0 {
             return;
         }
@@ -334,7 +345,9 @@ impl Block {
                 let exponents = scratch[range(*exponent)].to_vec();
                 numerics::pow_batch(&mut scratch[range(*row)], &exponents);
             }
-            Call::Normal { draw, row } => random::normal_batch(self.noise, step, first, *draw, &mut scratch[range(*row)]),
+            Call::Normal { draw, row } => {
+                random::normal_batch(self.noise, step, first, *draw, &mut scratch[range(*row)])
+            }
             Call::Uniform { row } => random::uniform_batch(self.spike, step, first, 0, &mut scratch[range(*row)]),
             Call::PoissonOne { input, mean, row } => {
                 let mean = self.scalars[*mean as usize];
@@ -373,7 +386,8 @@ impl Block {
     /// Reads the spike masks: a byte holds two neurons.
     fn collect(&self, fired: &mut Vec<u32>) {
         for (w, eight) in self.mask.chunks_exact(8).enumerate() {
-            let mut word = u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]]);
+            let mut word =
+                u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]]);
             while word != 0 {
                 let bit = word.trailing_zeros();
                 word &= word - 1;
@@ -458,7 +472,7 @@ impl Worker {
         from: u64,
         steps: u64,
         stop: Option<&AtomicBool>,
-        log: &mut dyn FnMut(u64, u64, &[std::sync::RwLockReadGuard<Batch>]),
+        log: &mut WindowLog,
     ) -> u64 {
         let mut done = 0;
         let mut parity = 0;
@@ -478,11 +492,8 @@ impl Worker {
             }
             shared.barrier.wait();
             let halt = shared.halt[parity].load(Ordering::Relaxed);
-            let batches: Vec<_> = shared
-                .batches
-                .iter()
-                .map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner))
-                .collect();
+            let batches: Vec<_> =
+                shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
             for k in 0..window {
                 for i in &mut self.incoming {
                     let ring = &mut self.blocks[i.target].rings[i.ring];
@@ -514,7 +525,9 @@ impl Worker {
                 && let Some(fault) = block.fault(step + 1, p)
             {
                 let mut first = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                let earlier = first.as_ref().is_none_or(|f| (fault.step, fault.population, fault.neuron) < (f.step, f.population, f.neuron));
+                let earlier = first
+                    .as_ref()
+                    .is_none_or(|f| (fault.step, fault.population, fault.neuron) < (f.step, f.population, f.neuron));
                 if earlier {
                     *first = Some(fault);
                 }
@@ -522,10 +535,11 @@ impl Worker {
             }
         }
         for t in &mut self.traces {
-            if (step + 1) % t.every == 0 {
+            if (step + 1).is_multiple_of(t.every) {
                 let block = &self.blocks[t.population];
                 for c in &t.cells {
-                    let v = block.observe(*c as usize, t.value, &t.order, (step + 1) as f64 * shared.dt, &mut self.values);
+                    let v =
+                        block.observe(*c as usize, t.value, &t.order, (step + 1) as f64 * shared.dt, &mut self.values);
                     t.samples.push(v);
                 }
             }
@@ -535,7 +549,7 @@ impl Worker {
 
 /// The spikes of (step, population) of a window, thread by thread.
 pub fn spikes_of<'b>(
-    batches: &'b [std::sync::RwLockReadGuard<Batch>],
+    batches: &'b [RwLockReadGuard<Batch>],
     step: usize,
     population: usize,
     populations: usize,

@@ -97,13 +97,13 @@ impl Engine for Clocks {
             for (p, log) in self.spikes.iter_mut().enumerate() {
                 let fires = |k: &u32| {
                     let period = (p as u64 + 1) * (u64::from(*k) + 1);
-                    self.step % period == 0 && self.params[p][*k as usize] == 0.0
+                    self.step.is_multiple_of(period) && self.params[p][*k as usize] == 0.0
                 };
                 let fired: Vec<u32> = (0..self.params[p].len() as u32).filter(fires).collect();
                 log.push(self.step, &fired);
             }
             for log in &mut self.traces {
-                if self.step % log.request.every == 0 {
+                if self.step.is_multiple_of(log.request.every) {
                     log.steps.push(self.step);
                     let r = &log.request;
                     log.values.extend(r.cells.iter().map(|c| self.params[r.population][*c as usize]));

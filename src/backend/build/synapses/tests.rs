@@ -102,7 +102,7 @@ fn weights_and_delays_are_drawn_per_synapse() {
     p.delay = Delay::PerSynapse { value: draw, max: 7 };
     let rows = rows(&net).unwrap();
     let expected = |purpose, position: u64, i: u64| {
-        let key = StreamKey::new(5, "A->B", purpose).derive(9);
+        let key = StreamKey::new(5, "A->B", purpose).derive(0);
         Distribution::Uniform.draw(&mut Stream::new(key, position << 32 | i), &[0.5, 0.9])
     };
     assert_eq!(rows[2].0, 3);

@@ -161,7 +161,7 @@ fn awkward_sizes_and_delays_agree() {
 use std.sources.(Poisson, Regular)
 network Awkward {{
     population A[{n}]: LifCuba(sigma = 3 mV, bias = 22 mV, tau_m = uniform(10 ms, 20 ms)) {{ mixed }}
-    population B[cell: {n}]: LifCondExp(I_e = 300 pA, t_ref = 0.1 ms * (cell + 1), V = normal(-60 mV, 5 mV))
+    population B[cell: {n}]: LifCondExp(I_e = 300 pA, t_ref = 0.1 ms * (cell + 1), V = normal(-60 mV, 5 mV)) {{ mixed }}
     population C[3]: LifAlpha(I_e = 500 pA)
     population D[2 * {n} + 1]: Izhikevich(bias = 8 mV/ms, sigma = 3 mV/ms)
     source trains[{n}]: Poisson(rate = 2 kHz)
@@ -171,7 +171,7 @@ network Awkward {{
     projection A -> (B.exc, B.inh) {{ connect all_to_all  weight uniform(0 nS, 4 nS)  delay 0.1 ms }}
     projection B -> C.inh {{ connect all_to_all  weight -3 pA  delay 25.6 ms }}
     projection B -> C.exc {{ connect fixed_outdegree(2)  weight 5 pA * (pre + post)  delay 25.5 ms }}
-    projection trains -> A.inh {{ connect fixed_indegree(1)  weight -0.1 mV  delay 1 ms }}
+    projection trains -> A.exc {{ connect fixed_indegree(1)  weight 0.1 mV  delay 1 ms }}
     projection trains -> D {{ connect bernoulli(0.02)  weight 1 mV  delay 1 ms + 0.1 ms * post }}
     projection D -> D {{ connect fixed_total_number(1)  weight 2 mV  delay 3 ms }}
     projection dense -> A.exc {{ weight 0.01 mV }}

@@ -199,8 +199,11 @@ experiment Go of Busy {{ simulate 100 ms }}
     )
 }
 
+/// Step and neuron of every spike.
+type Spikes = Vec<(u64, u32)>;
+
 /// Everything that a run did to the two populations of [`busy`].
-fn fate(ran: &Ran) -> (Vec<(u64, u32)>, Vec<(u64, u32)>, Vec<f64>) {
+fn fate(ran: &Ran) -> (Spikes, Spikes, Vec<f64>) {
     let states = ["V", "I_exc", "I_inh"].iter().flat_map(|s| [ran.state("E", s), ran.state("I", s)].concat()).collect();
     (ran.spikes("E"), ran.spikes("I"), states)
 }

@@ -3,6 +3,7 @@
 //! Made by `sema`, read by `lower`. Nothing here has a size yet: params keep their defaults until a network is elaborated.
 
 use crate::base::Span;
+pub use crate::script::{BinaryOp, UnaryOp};
 use crate::script::{Distribution, Func, ListDraw, PlotKind, Stat, Value};
 use crate::units::Dimension;
 
@@ -137,29 +138,6 @@ pub struct Expr {
     pub kind: ExprKind,
     pub span: Span,
     pub ty: Type,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UnaryOp {
-    Neg,
-    Not,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Pow,
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    And,
-    Or,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

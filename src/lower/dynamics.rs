@@ -320,18 +320,22 @@ impl Lowering<'_> {
         })
     }
 
-    fn lift(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
+    /// Translates what stays the same for a neuron into the arena of the build.
+    fn build_own(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(e.span, "this")) };
-        let built = {
-            let mut inner = Cx {
-                network: cx.network,
-                mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
-                formals: HashMap::new(),
-                tables: cx.tables,
-                lets: HashMap::new(),
-            };
-            self.translate(e, &mut inner)?
+        let mut inner = Cx {
+            network: cx.network,
+            mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
+            formals: HashMap::new(),
+            tables: cx.tables,
+            lets: HashMap::new(),
         };
+        self.translate(e, &mut inner)
+    }
+
+    fn lift(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
+        let built = self.build_own(e, cx)?;
+        let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(e.span, "this")) };
         Ok(body.lifted(&cx.network.build, built, "fixed"))
     }
 
@@ -484,16 +488,7 @@ impl Lowering<'_> {
         }
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(value.span, "this")) };
         let settable = body.settable.contains(&name);
-        let built = {
-            let mut inner = Cx {
-                network: cx.network,
-                mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
-                formals: HashMap::new(),
-                tables: cx.tables,
-                lets: HashMap::new(),
-            };
-            self.translate(value, &mut inner)?
-        };
+        let built = self.build_own(value, cx)?;
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(value.span, "this")) };
         if let Some(v) = cx.network.build.as_const(built) {
             self.check_bounds(id, &Value::Number(v), value.span)?;
@@ -715,16 +710,7 @@ impl Lowering<'_> {
             let given = body.args.iter().find(|(p, _)| p == id).map(|(_, e)| e.clone());
             let ValueKind::State { initial } = &def.kind else { continue };
             let value = given.unwrap_or_else(|| initial.clone());
-            let initial = {
-                let mut inner = Cx {
-                    network: cx.network,
-                    mode: Mode::Build { own: Some(body), ends: None, columns: &[] },
-                    formals: HashMap::new(),
-                    tables: cx.tables,
-                    lets: HashMap::new(),
-                };
-                self.translate(&value, &mut inner)?
-            };
+            let initial = self.build_own(&value, &mut cx)?;
             let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
             body.dynamics.states.push(State { name: def.name.clone(), dimension: def.ty.dimension(), initial });
         }

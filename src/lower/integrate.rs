@@ -631,6 +631,15 @@ impl Solver<'_> {
         out
     }
 
+    /// The assignment of a state's new value, its noise added.
+    fn moved(&mut self, s: u32, value: ExprId, noise: &HashMap<u32, ExprId>) -> Assign {
+        let value = match noise.get(&s) {
+            Some(term) => self.x().add(value, *term),
+            None => value,
+        };
+        Assign { state: s, value }
+    }
+
     fn substitute(&mut self, id: ExprId, values: &HashMap<u32, ExprId>) -> ExprId {
         if values.is_empty() {
             return id;
@@ -647,11 +656,8 @@ impl Solver<'_> {
         states
             .iter()
             .map(|s| {
-                let mut value = self.exponential_step(*s, middle, h);
-                if let Some(term) = noise.get(s) {
-                    value = self.x().add(value, *term);
-                }
-                Assign { state: *s, value }
+                let value = self.exponential_step(*s, middle, h);
+                self.moved(*s, value, &noise)
             })
             .collect()
     }
@@ -668,14 +674,17 @@ impl Solver<'_> {
         })
     }
 
-    /// `x + h f(x) exprel(a h)` with `f` linear in `s` once `others` stand for the states that they name.
+    /// `x + h f(x) exprel(a h)` with `f` linear in `s`, and `others` in the place of the states that they name.
     fn exponential_step(&mut self, s: u32, others: &HashMap<u32, ExprId>, h: f64) -> ExprId {
         let (drift, _) = self.drift(s);
+        // Split first: a value in the middle of the step reads `s` as it was before, and that is no part of the coefficient.
+        let l = split(self.x(), drift, &|v| v == Variable::State(s));
+        let a = match l.and_then(|l| l.coefficients.get(&Variable::State(s)).copied()) {
+            Some(a) => self.substitute(a, others),
+            None => self.x().real(0.0),
+        };
         let f = self.substitute(drift, others);
-        let l = split(self.x(), f, &|v| v == Variable::State(s));
-        let x = &mut self.body.dynamics.exprs;
-        let zero = x.real(0.0);
-        let a = l.and_then(|l| l.coefficients.get(&Variable::State(s)).copied()).unwrap_or(zero);
+        let x = self.x();
         let hh = x.real(h);
         let ah = x.mul(a, hh);
         let relative = x.unary(UnaryOp::Exprel, ah);
@@ -704,11 +713,8 @@ impl Solver<'_> {
             .map(|s| {
                 let mut others = half.clone();
                 others.remove(s);
-                let mut value = self.exponential_step(*s, &others, h);
-                if let Some(term) = noise.get(s) {
-                    value = self.x().add(value, *term);
-                }
-                Assign { state: *s, value }
+                let value = self.exponential_step(*s, &others, h);
+                self.moved(*s, value, &noise)
             })
             .collect()
     }
@@ -723,11 +729,8 @@ impl Solver<'_> {
                 let hh = x.real(h);
                 let step = x.mul(hh, drift);
                 let old = x.intern(Expr::State(*s));
-                let mut value = x.add(old, step);
-                if let Some(term) = noise.get(s) {
-                    value = x.add(value, *term);
-                }
-                Assign { state: *s, value }
+                let value = x.add(old, step);
+                self.moved(*s, value, &noise)
             })
             .collect()
     }
@@ -791,11 +794,8 @@ impl Solver<'_> {
                 let sixth = x.real(h / 6.0);
                 let step = x.mul(sixth, sum);
                 let old = x.intern(Expr::State(*s));
-                let mut value = x.add(old, step);
-                if let Some(term) = noise.get(s) {
-                    value = x.add(value, *term);
-                }
-                Assign { state: *s, value }
+                let value = x.add(old, step);
+                self.moved(*s, value, &noise)
             })
             .collect()
     }

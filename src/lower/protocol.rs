@@ -2,7 +2,6 @@
 
 use super::error::*;
 use super::network::Elaborated;
-use super::scripts::binary;
 use super::{Fail, Lowering, Overrides, override_value};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
@@ -172,7 +171,7 @@ impl Lowering<'_> {
                 for target in self.set_targets(target, name, s.span, out)? {
                     all.push(Stmt::Set {
                         target,
-                        op: op.map(binary),
+                        op: *op,
                         value: value.clone(),
                         lasting: lasting.clone(),
                         place: place.clone(),
@@ -183,7 +182,7 @@ impl Lowering<'_> {
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
                 variable: self.slots.get(variable).copied().unwrap_or(0),
                 slots: slots.iter().map(|e| self.live_script(e, out)).collect::<Result<_, _>>()?,
-                op: op.map(binary),
+                op: *op,
                 value: self.live_script(value, out)?,
                 place,
             },
@@ -304,15 +303,9 @@ impl Lowering<'_> {
             ExprKind::Rows { func, values, filter, by } => {
                 Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?))
             }
-            ExprKind::Unary(op, a) => {
-                let op = match op {
-                    hir::UnaryOp::Neg => script::UnaryOp::Neg,
-                    hir::UnaryOp::Not => script::UnaryOp::Not,
-                };
-                Expr::Unary(op, Box::new(self.live_script(a, out)?))
-            }
+            ExprKind::Unary(op, a) => Expr::Unary(*op, Box::new(self.live_script(a, out)?)),
             ExprKind::Binary(op, a, b) => {
-                Expr::Binary(binary(*op), Box::new(self.live_script(a, out)?), Box::new(self.live_script(b, out)?))
+                Expr::Binary(*op, Box::new(self.live_script(a, out)?), Box::new(self.live_script(b, out)?))
             }
             ExprKind::In(a, b, c) => Expr::In(
                 Box::new(self.live_script(a, out)?),

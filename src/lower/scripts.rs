@@ -18,16 +18,8 @@ impl Lowering<'_> {
             ExprKind::Value(id) => self.script_value(*id, e.span)?,
             ExprKind::Step => Expr::number(self.dt),
             ExprKind::Time => Expr::Query(Box::new(script::Query::Time)),
-            ExprKind::Unary(op, a) => {
-                let op = match op {
-                    hir::UnaryOp::Neg => script::UnaryOp::Neg,
-                    hir::UnaryOp::Not => script::UnaryOp::Not,
-                };
-                Expr::Unary(op, Box::new(self.script(a)?))
-            }
-            ExprKind::Binary(op, a, b) => {
-                Expr::Binary(binary(*op), Box::new(self.script(a)?), Box::new(self.script(b)?))
-            }
+            ExprKind::Unary(op, a) => Expr::Unary(*op, Box::new(self.script(a)?)),
+            ExprKind::Binary(op, a, b) => Expr::Binary(*op, Box::new(self.script(a)?), Box::new(self.script(b)?)),
             ExprKind::In(a, b, c) => {
                 Expr::In(Box::new(self.script(a)?), Box::new(self.script(b)?), Box::new(self.script(c)?))
             }
@@ -289,24 +281,6 @@ impl Lowering<'_> {
         }
         let n = (hi - lo).max(0.0).round() as u64;
         Ok((0..n).map(|k| Value::Number(lo + k as f64)).collect())
-    }
-}
-
-pub(super) fn binary(op: hir::BinaryOp) -> script::BinaryOp {
-    match op {
-        hir::BinaryOp::Add => script::BinaryOp::Add,
-        hir::BinaryOp::Sub => script::BinaryOp::Sub,
-        hir::BinaryOp::Mul => script::BinaryOp::Mul,
-        hir::BinaryOp::Div => script::BinaryOp::Div,
-        hir::BinaryOp::Pow => script::BinaryOp::Pow,
-        hir::BinaryOp::Eq => script::BinaryOp::Eq,
-        hir::BinaryOp::Ne => script::BinaryOp::Ne,
-        hir::BinaryOp::Lt => script::BinaryOp::Lt,
-        hir::BinaryOp::Le => script::BinaryOp::Le,
-        hir::BinaryOp::Gt => script::BinaryOp::Gt,
-        hir::BinaryOp::Ge => script::BinaryOp::Ge,
-        hir::BinaryOp::And => script::BinaryOp::And,
-        hir::BinaryOp::Or => script::BinaryOp::Or,
     }
 }
 

@@ -225,3 +225,70 @@ experiment Go of Alone { record V of P; simulate 40 ms }
         }
     }
 }
+
+/// The squid axon of Hodgkin and Huxley (1952) under 10 uA/cm^2.
+const AXON: &str = "neuron Squid {
+    let alpha_m(V: voltage) = 1 ms^-1 / exprel(-(V + 40 mV) / 10 mV)
+    let beta_m(V: voltage) = 4 ms^-1 * exp(-(V + 65 mV) / 18 mV)
+    let alpha_h(V: voltage) = 0.07 ms^-1 * exp(-(V + 65 mV) / 20 mV)
+    let beta_h(V: voltage) = 1 ms^-1 / (1 + exp(-(V + 35 mV) / 10 mV))
+    let alpha_n(V: voltage) = 0.1 ms^-1 / exprel(-(V + 55 mV) / 10 mV)
+    let beta_n(V: voltage) = 0.125 ms^-1 * exp(-(V + 65 mV) / 80 mV)
+    state V = -65 mV, m = 0.053, h = 0.596, n = 0.3177
+    V' = (120 mS/cm^2 * m^3 * h * (50 mV - V) + 36 mS/cm^2 * n^4 * (-77 mV - V)
+        + 0.3 mS/cm^2 * (-54.4 mV - V) + 10 uA/cm^2) / 1 uF/cm^2
+    m' = alpha_m(V) * (1 - m) - beta_m(V) * m
+    h' = alpha_h(V) * (1 - h) - beta_h(V) * h
+    n' = alpha_n(V) * (1 - n) - beta_n(V) * n
+    spike when V crosses 0 mV
+}
+network Alone { population P[1]: Squid }";
+
+/// The same axon in RK4 steps of `h` ms: V at each of them.
+fn axon_reference(time: f64, h: f64) -> Vec<f64> {
+    // x / (1 - exp(-x)); x = 0 is not met.
+    let ratio = |x: f64| x / -(-x).exp_m1();
+    let slope = |s: [f64; 4]| {
+        let [v, m, h, n] = s;
+        let current = 120.0 * m.powi(3) * h * (50.0 - v) + 36.0 * n.powi(4) * (-77.0 - v) + 0.3 * (-54.4 - v) + 10.0;
+        let dm = ratio((v + 40.0) / 10.0) * (1.0 - m) - 4.0 * (-(v + 65.0) / 18.0).exp() * m;
+        let dh = 0.07 * (-(v + 65.0) / 20.0).exp() * (1.0 - h) - h / (1.0 + (-(v + 35.0) / 10.0).exp());
+        let dn = 0.1 * ratio((v + 55.0) / 10.0) * (1.0 - n) - 0.125 * (-(v + 65.0) / 80.0).exp() * n;
+        [current, dm, dh, dn]
+    };
+    let shift = |s: [f64; 4], k: [f64; 4], h: f64| std::array::from_fn(|i| s[i] + h * k[i]);
+    let mut s = [-65.0, 0.053, 0.596, 0.3177];
+    let mut out = Vec::new();
+    for _ in 0..(time / h).round() as usize {
+        let k1 = slope(s);
+        let k2 = slope(shift(s, k1, h / 2.0));
+        let k3 = slope(shift(s, k2, h / 2.0));
+        let k4 = slope(shift(s, k3, h));
+        s = std::array::from_fn(|i| s[i] + h / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]));
+        out.push(s[0]);
+    }
+    out
+}
+
+#[test]
+fn coupled_conductances_are_solved_to_second_order() {
+    // On the way up to the first spike.
+    let exact = *axon_reference(1.5, 0.001).last().unwrap();
+    has_order(&quotients(AXON, "V", 1.5, &[0.05, 0.025, 0.0125, 0.00625], exact), 2);
+}
+
+/// In a spike the membrane's own rate is above 30 ms^-1, so that explicit steps of 0.1 ms would be unstable. V has to stay
+/// between the reversal potentials, and the peak has to be that of the equations but for the error of the method, 0.4 mV.
+#[test]
+fn steps_as_long_as_a_spike_is_steep_are_stable() {
+    let peak = axon_reference(200.0, 0.005)[4000..].iter().copied().fold(f64::MIN, f64::max);
+    let lab = Lab::in_steps(&format!("{AXON}\nexperiment Go of Alone {{ record V of P; simulate 200 ms }}\n"), 0.1);
+    for place in [NATIVE, INTERP] {
+        let ran = lab.run(place);
+        let v = ran.samples("P", "V", 0);
+        assert!(v.iter().all(|v| (-77.0..50.0).contains(v)));
+        let found = v[200..].iter().copied().fold(f64::MIN, f64::max);
+        assert!((peak - 0.5..=peak).contains(&found), "peak {found} mV, expected {peak} mV");
+        assert_eq!(ran.train("P", 0).len(), 14);
+    }
+}

@@ -1,7 +1,7 @@
 //! Symbolic linearity: an expression as (sum of coefficient x variable) + rest, or the proof that it is none.
 
 use crate::ir::{BinaryOp, Expr, ExprId, Exprs, UnaryOp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What an expression may be linear in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,18 +19,34 @@ pub(super) struct Linear {
 
 /// Splits `id` by the variables that `is_variable` names; everything else counts as constant. `None` if it is not linear.
 pub(super) fn split(x: &mut Exprs, id: ExprId, is_variable: &dyn Fn(Variable) -> bool) -> Option<Linear> {
+    split_node(x, id, is_variable, &mut HashMap::new())
+}
+
+/// Parts that several parents share are split once: a chain of lets that name the one before twice has 2^n paths.
+type Done = HashMap<ExprId, Option<Linear>>;
+
+fn split_node(x: &mut Exprs, id: ExprId, is_variable: &dyn Fn(Variable) -> bool, done: &mut Done) -> Option<Linear> {
+    if let Some(known) = done.get(&id) {
+        return known.clone();
+    }
+    let result = split_new(x, id, is_variable, done);
+    done.insert(id, result.clone());
+    result
+}
+
+fn split_new(x: &mut Exprs, id: ExprId, is_variable: &dyn Fn(Variable) -> bool, done: &mut Done) -> Option<Linear> {
     let e = x.get(id).clone();
     match e {
         Expr::State(k) if is_variable(Variable::State(k)) => Some(single(x, Variable::State(k))),
         Expr::Noise(k) if is_variable(Variable::Noise(k)) => Some(single(x, Variable::Noise(k))),
         _ if !contains(x, id, is_variable) => Some(Linear { coefficients: BTreeMap::new(), rest: Some(id) }),
         Expr::Unary(UnaryOp::Neg, a) => {
-            let a = split(x, a, is_variable)?;
+            let a = split_node(x, a, is_variable, done)?;
             Some(map(x, a, &mut |x, c| x.unary(UnaryOp::Neg, c)))
         }
         Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), a, b) => {
-            let mut a = split(x, a, is_variable)?;
-            let mut b = split(x, b, is_variable)?;
+            let mut a = split_node(x, a, is_variable, done)?;
+            let mut b = split_node(x, b, is_variable, done)?;
             if op == BinaryOp::Sub {
                 b = map(x, b, &mut |x, c| x.unary(UnaryOp::Neg, c));
             }
@@ -52,22 +68,22 @@ pub(super) fn split(x: &mut Exprs, id: ExprId, is_variable: &dyn Fn(Variable) ->
             match (left, right) {
                 (true, true) => None,
                 (true, false) => {
-                    let a = split(x, a, is_variable)?;
+                    let a = split_node(x, a, is_variable, done)?;
                     Some(map(x, a, &mut |x, c| x.mul(c, b)))
                 }
                 _ => {
-                    let b = split(x, b, is_variable)?;
+                    let b = split_node(x, b, is_variable, done)?;
                     Some(map(x, b, &mut |x, c| x.mul(a, c)))
                 }
             }
         }
         Expr::Binary(BinaryOp::Div, a, b) if !contains(x, b, is_variable) => {
-            let a = split(x, a, is_variable)?;
+            let a = split_node(x, a, is_variable, done)?;
             Some(map(x, a, &mut |x, c| x.div(c, b)))
         }
         Expr::Select(c, a, b) if !contains(x, c, is_variable) => {
-            let a = split(x, a, is_variable)?;
-            let b = split(x, b, is_variable)?;
+            let a = split_node(x, a, is_variable, done)?;
+            let b = split_node(x, b, is_variable, done)?;
             let zero = x.real(0.0);
             let mut coefficients = BTreeMap::new();
             for v in a.coefficients.keys().chain(b.coefficients.keys()).copied().collect::<Vec<_>>() {

@@ -13,6 +13,7 @@ use crate::ir::{
 };
 use crate::script::Distribution;
 use crate::units::{self, Dimension};
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// Draws beyond so many standard deviations are clamped where a bound is needed (the ring buffers' length).
@@ -320,7 +321,10 @@ impl Lowering<'_> {
             }
             return Ok(Delay::Constant(self.whole_steps(ms, e.span, "a delay").max(1) as u32));
         }
-        let bound = Bounds { network: &out.network, columns: data, pre: sizes.0, post: sizes.1 }.of(value).1;
+        let bound =
+            Bounds { network: &out.network, columns: data, pre: sizes.0, post: sizes.1, known: RefCell::default() }
+                .of(value)
+                .1;
         let steps = (bound / dt).round_ties_even();
         if !(steps <= DELAY_LIMIT) {
             return Err(Diagnostic::error(DELAY_UNBOUNDED, "the longest delay of this distribution is not known")
@@ -536,6 +540,7 @@ struct Bounds<'b> {
     /// Flat size, then the size of each axis, of the two populations.
     pre: &'b [u32],
     post: &'b [u32],
+    known: RefCell<HashMap<ExprId, (f64, f64)>>,
 }
 
 const ANY: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -545,8 +550,17 @@ fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 impl Bounds<'_> {
-    /// An interval that holds every value, infinite where none is found.
+    /// An interval that holds every value, infinite where none is found. Shared parts are bounded once.
     fn of(&self, id: ExprId) -> (f64, f64) {
+        if let Some(known) = self.known.borrow().get(&id) {
+            return *known;
+        }
+        let found = self.bound(id);
+        self.known.borrow_mut().insert(id, found);
+        found
+    }
+
+    fn bound(&self, id: ExprId) -> (f64, f64) {
         let bounded = |(lo, hi): (f64, f64)| if lo.is_nan() || hi.is_nan() { ANY } else { (lo, hi) };
         match self.network.build.get(id) {
             Expr::Const(Real(v)) => (*v, *v),

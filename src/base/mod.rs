@@ -4,4 +4,4 @@ pub mod diag;
 pub mod source;
 
 pub use diag::{Code, Diagnostic, Diagnostics, Label, Severity};
-pub use source::{FileId, LoadError, Loader, SourceFile, SourceMap, Span, Spanned};
+pub use source::{FileId, LoadError, Loader, SourceFile, SourceMap, Span};

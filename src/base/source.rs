@@ -43,13 +43,6 @@ impl fmt::Debug for Span {
     }
 }
 
-/// A value and where it was written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spanned<T> {
-    pub node: T,
-    pub span: Span,
-}
-
 /// One file: its name as the user would write it, and its text.
 #[derive(Clone, Debug)]
 pub struct SourceFile {

@@ -90,11 +90,6 @@ pub struct Axis {
 }
 
 impl Population {
-    /// The coordinate of flat index `index` along axis `axis`. Cost: the number of axes.
-    pub fn coordinate(&self, index: u32, axis: usize) -> u32 {
-        self.coordinates(index)[axis]
-    }
-
     /// All coordinates of a flat index.
     pub fn coordinates(&self, index: u32) -> Vec<u32> {
         let mut out = Vec::with_capacity(self.axes.len());

@@ -1,6 +1,6 @@
 //! An experiment as a bounded program over the network: what runs between the steps.
 
-use crate::script::{BinaryOp, Cells, Expr, Func, PlotKind, Value, VarId};
+use crate::script::{BinaryOp, Cells, Expr, PlotKind, Value, VarId};
 use crate::units::Dimension;
 use serde::{Deserialize, Serialize};
 
@@ -140,9 +140,6 @@ pub struct CurvePlot {
     pub dimension: Dimension,
     pub place: Place,
 }
-
-/// A summary of a measure over all rows, for `summary.json`.
-pub const SUMMARY_FUNCTIONS: [Func; 4] = [Func::Mean, Func::Sd, Func::Min, Func::Max];
 
 /// One run of an experiment: its sweep values and which unit it executes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

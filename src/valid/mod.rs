@@ -18,8 +18,8 @@ pub use budget::{Estimate, bytes_text, estimate, table};
 
 use crate::connect::Rule;
 use crate::ir::{
-    Arrival, Assign, Attribute, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population,
-    ProjectionId, Spike, Subset, Weight,
+    Arrival, Assign, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population, ProjectionId,
+    Spike, Subset, Weight,
 };
 use std::collections::BTreeMap;
 
@@ -286,12 +286,15 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
     {
         return Err("its weight, delay, filter or gain is malformed".to_string());
     }
-    let attributes_exist = network.build.iter().all(|(_, e)| match e {
-        Expr::Element(_, Attribute::Param(_) | Attribute::Index | Attribute::Axis(_)) => true,
-        Expr::Column(k) => (*k as usize) < p.columns.len() || p.columns.is_empty(),
-        _ => true,
-    });
-    if attributes_exist { Ok(()) } else { Err("reads a column that its file does not have".to_string()) }
+    let value = |w: &Weight| if let Weight::PerSynapse { value, .. } = w { Some(*value) } else { None };
+    let time = |d: &Delay| if let Delay::PerSynapse { value, .. } = d { Some(*value) } else { None };
+    // Other projections' columns stand in the same arena: only what this one evaluates is its own.
+    let own = [value(&p.weight), time(&p.delay), p.filter];
+    let stray = own
+        .into_iter()
+        .flatten()
+        .any(|root| network.build.any(root, &mut |e| matches!(e, Expr::Column(k) if *k as usize >= p.columns.len())));
+    if stray { Err("reads a column that its file does not have".to_string()) } else { Ok(()) }
 }
 
 fn check_subset(s: &Subset, size: u32) -> Result<(), String> {

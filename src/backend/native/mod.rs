@@ -90,6 +90,7 @@ enum Command {
 enum Reply {
     Done {
         steps: u64,
+        events: u64,
         samples: Vec<Vec<f64>>,
     },
     States {
@@ -131,7 +132,6 @@ pub struct Native {
     logs: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     trace_parts: Vec<TraceParts>,
-    out_degrees: Vec<Vec<u32>>,
     constant_weights: Vec<Option<f64>>,
     events: u64,
     synapses: u64,
@@ -233,22 +233,6 @@ impl Native {
             all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
         let total = all().map(|i| i.rows.len()).sum();
         let bytes = all().map(|i| i.rows.synapse_bytes()).sum();
-        let out_degrees = (0..ids.len())
-            .map(|j| {
-                let n = plans[j].source().1.size;
-                (0..n)
-                    .map(|i| {
-                        workers
-                            .iter()
-                            .map(|w| {
-                                let (a, b) = w.incoming[j].rows.row(i);
-                                (b - a) as u32
-                            })
-                            .sum()
-                    })
-                    .collect()
-            })
-            .collect();
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations
@@ -295,7 +279,6 @@ impl Native {
                 .map(|request| TraceLog { request, steps: Vec::new(), values: Vec::new() })
                 .collect(),
             trace_parts,
-            out_degrees,
             constant_weights: ids
                 .iter()
                 .map(|e| match network.graph[*e].weight {
@@ -417,7 +400,7 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
             let reply = match command {
                 Command::Advance { from, steps } => {
                     let done = worker.advance(&shared, from, steps, None, &mut |_, _, _| {});
-                    Reply::Done { steps: done, samples: worker.take_samples() }
+                    Reply::Done { steps: done, events: worker.take_events(), samples: worker.take_samples() }
                 }
                 Command::Params { population, values } => {
                     for (k, v) in values {
@@ -457,8 +440,7 @@ impl Engine for Native {
         self.shared.halt.iter().for_each(|h| h.store(false, Ordering::Relaxed));
         self.send(|_| Command::Advance { from, steps });
         let shared = self.shared.clone();
-        let (logs, out_degrees, events) = (&mut self.logs, &self.out_degrees, &mut self.events);
-        let sources: Vec<usize> = self.local.incoming.iter().map(|i| i.source).collect();
+        let logs = &mut self.logs;
         let n = shared.populations;
         let mut together = Vec::new();
         let done = self.local.advance(&shared, from, steps, Some(stop), &mut |first, window, batches| {
@@ -472,18 +454,15 @@ impl Engine for Native {
                         continue;
                     }
                     log.push(first + k + 1, &together);
-                    for (j, source) in sources.iter().enumerate() {
-                        if *source == p {
-                            *events += together.iter().map(|i| u64::from(out_degrees[j][*i as usize])).sum::<u64>();
-                        }
-                    }
                 }
             }
         });
+        self.events += self.local.take_events();
         let mut samples = vec![self.local.take_samples()];
         for reply in self.replies() {
-            if let Reply::Done { samples: s, steps } = reply {
+            if let Reply::Done { samples: s, steps, events } = reply {
                 debug_assert_eq!(steps, done);
+                self.events += events;
                 samples.push(s);
             }
         }

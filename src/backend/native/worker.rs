@@ -109,7 +109,7 @@ pub struct Worker {
     values: Vec<f64>,
     pointers: Pointers,
     flag: [u64; 2],
-    pub events: u64,
+    events: u64,
 }
 
 /// The table that kernels read; refilled before every call.
@@ -458,6 +458,11 @@ impl Worker {
             samples: Vec::new(),
         });
         mine.into_iter().map(|(k, _)| k).collect()
+    }
+
+    /// Synaptic events delivered here since the last call.
+    pub fn take_events(&mut self) -> u64 {
+        std::mem::take(&mut self.events)
     }
 
     /// What was sampled since the last call, for each trace: rows of its cells here.

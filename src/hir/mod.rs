@@ -121,6 +121,8 @@ pub enum ValueKind {
     Axis(u32),
     /// One of a set of labels.
     Label(u32),
+    /// A coordinate of the cell at hand.
+    Coordinate(u32),
     /// A column that `measure` writes.
     Measure,
     /// Its definition was wrong; already reported.
@@ -160,6 +162,8 @@ pub enum ExprKind {
     Index(Side),
     /// `pre.channel`, `post.V_th`: an axis or a param of the population at that end.
     Attribute(Side, String),
+    /// Between the two cells of a synapse.
+    Distance,
     /// The n-th `xi` of its model.
     Xi(u32),
     Unary(UnaryOp, Box<Expr>),
@@ -309,16 +313,30 @@ pub enum Method {
 pub struct Network {
     pub name: String,
     pub span: Span,
+    /// Declared with `region`.
+    pub region: bool,
     /// Params and lets of the network, in order of declaration (those inside `if` and `for` too).
     pub names: Vec<ValueId>,
     pub dt: Option<Expr>,
     pub populations: Vec<Population>,
     pub items: Vec<Item>,
+    pub functions: Vec<Function>,
     pub broken: bool,
+}
+
+/// `function "action selection" by bg shown by Bandit`: what part of the circuit carries a cognitive function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    pub text: String,
+    /// Path of the region or population.
+    pub by: String,
+    pub experiment: Option<String>,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Population {
+    /// Path: `D1`, or `bg.D1` in a use of a region.
     pub name: String,
     pub span: Span,
     pub source: bool,
@@ -330,6 +348,33 @@ pub struct Population {
     /// The axis variables of the population's own scope.
     pub axis_values: Vec<ValueId>,
     pub model_span: Span,
+    pub position: Option<Position>,
+    /// `active at most`.
+    pub winners: Option<Winners>,
+    /// Its weights may have both signs.
+    pub mixed: bool,
+}
+
+/// Where the cells of a population lie; lengths.
+#[derive(Clone, Debug)]
+pub struct Position {
+    pub coordinates: Vec<Expr>,
+    /// Size of the space in each coordinate, where the layout has one.
+    pub extent: Option<Vec<Expr>>,
+    /// On a ring: the place along the circle, and its circumference.
+    pub arc: Option<(Expr, Expr)>,
+    pub periodic: bool,
+    pub span: Span,
+}
+
+/// `active at most 2 % within 80 ms`: in any such window at most so many distinct cells fire.
+#[derive(Clone, Debug)]
+pub struct Winners {
+    /// A fraction of the cells, or their number.
+    pub most: Expr,
+    pub fraction: bool,
+    pub within: Expr,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug)]

@@ -20,6 +20,9 @@
 //!    condition is tested with `Time` = `t + dt`; `Before(e)` is the value that `e` had at the start of the step (with that
 //!    step's `t`), `Uniform` is this neuron's uniform number of this step. A spike is stamped `t + dt`: the reset statements run
 //!    in order, then the counter is set to the refractory time in steps.
+//!    Of a population with [`Winners`] not every such spike is sent: a cell that sent one within the last `window - 1` steps
+//!    sends it; of the others, those with the largest margin (before the reset; of equal ones the lower index) as long as the
+//!    number of distinct senders in the window stays at `most`. The states of a loser are reset like a sender's.
 //! 4. **Plasticity** would run here.
 //! 5. **Queue.** A spike of step `k` over a delay of `d` steps is in the arrivals of step `k + d`.
 //!
@@ -36,6 +39,6 @@ pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, Un
 pub use network::{
     Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind, PoissonInput,
     Population, PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage, State,
-    Subset, System, Table, Weight,
+    Subset, System, Table, Weight, Winners,
 };
 pub use print::{expr_text, print};

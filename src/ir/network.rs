@@ -20,6 +20,18 @@ pub struct Network {
     pub build: Exprs,
     /// Constant tables that build expressions look up.
     pub tables: Vec<Table>,
+    /// Populations of which only some cells may fire.
+    pub winners: Vec<Winners>,
+}
+
+/// k-winners-take-all: in any `window` steps at most `most` distinct cells of the population send a spike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Winners {
+    pub population: PopulationId,
+    pub most: u32,
+    pub window: u64,
+    /// How far a cell is above its threshold when it is tested, in its [`Dynamics::exprs`].
+    pub margin: ExprId,
 }
 
 impl PartialEq for Network {
@@ -31,6 +43,7 @@ impl PartialEq for Network {
             && self.dt_ms.to_bits() == other.dt_ms.to_bits()
             && self.build == other.build
             && self.tables == other.tables
+            && self.winners == other.winners
             && nodes(self) == nodes(other)
             && edges(self) == edges(other)
             && self.graph.node_weights().eq(other.graph.node_weights())

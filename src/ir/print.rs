@@ -98,6 +98,12 @@ fn population(w: &mut String, network: &Network, p: &Population) {
         let held: Vec<&str> = r.held.iter().map(|s| d.states[*s as usize].name.as_str()).collect();
         let _ = writeln!(w, "  refractory {} steps holds {}", expr_text(d, r.steps), held.join(", "));
     }
+    for winners in &network.winners {
+        if network.population(winners.population).is_some_and(|q| std::ptr::eq(q, p)) {
+            let margin = expr_text(d, winners.margin);
+            let _ = writeln!(w, "  active at most {} within {} steps by {margin}", winners.most, winners.window);
+        }
+    }
     for o in &d.observables {
         let _ = writeln!(w, "  observe {}: {} = {}", o.name, o.dimension, expr_text(d, o.value));
     }

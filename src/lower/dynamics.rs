@@ -43,6 +43,8 @@ pub(super) struct Body {
     pub drives: Vec<(String, ExprId)>,
     /// `xi` and `noise` leaves as numbered while equations are translated; solvers renumber them.
     pub noise_leaves: HashMap<(Option<u32>, Option<ValueId>), u32>,
+    /// Where each cell lies.
+    pub coordinates: Vec<Bound>,
 }
 
 /// One end of a projection as weights and filters see it.
@@ -50,6 +52,7 @@ pub(super) struct Body {
 pub(super) struct EndInfo {
     pub axes: Vec<String>,
     pub params: HashMap<String, Bound>,
+    pub space: super::space::Space,
 }
 
 pub(super) enum Mode<'m> {
@@ -117,6 +120,7 @@ impl Body {
             inputs: HashMap::new(),
             drives: Vec::new(),
             noise_leaves: HashMap::new(),
+            coordinates: Vec::new(),
         }
     }
 
@@ -187,6 +191,7 @@ impl Lowering<'_> {
             ExprKind::Value(id) => self.translate_value(*id, e.span, cx),
             ExprKind::Index(side) => self.leaf(Expr::Element(side_of(*side), Attribute::Index), cx),
             ExprKind::Attribute(side, name) => self.attribute(*side, name, e.span, cx),
+            ExprKind::Distance => self.translate_distance(e.span, cx),
             ExprKind::Xi(k) => self.noise((Some(*k), None), e.span, cx),
             ExprKind::Unary(op, a) => {
                 let a = self.translate(a, cx)?;
@@ -279,11 +284,16 @@ impl Lowering<'_> {
             | ExprKind::Xi(_)
             | ExprKind::Draw { .. }
             | ExprKind::Column(_)
+            | ExprKind::Distance
             | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => {
                 cx.formals.contains_key(id)
                     || match &program.value(*id).kind {
-                        ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise | ValueKind::Axis(_) => true,
+                        ValueKind::State { .. }
+                        | ValueKind::Input
+                        | ValueKind::Noise
+                        | ValueKind::Axis(_)
+                        | ValueKind::Coordinate(_) => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
                         ValueKind::Param { .. } => self.of_model(*id, cx),
@@ -321,7 +331,7 @@ impl Lowering<'_> {
     }
 
     /// Translates what stays the same for a neuron into the arena of the build.
-    fn build_own(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
+    pub(super) fn build_own(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(e.span, "this")) };
         let mut inner = Cx {
             network: cx.network,
@@ -414,6 +424,14 @@ impl Lowering<'_> {
             }
             ValueKind::Output(inner) => self.deeper(span, |s| s.translate(inner, cx)),
             ValueKind::Axis(k) => self.leaf(Expr::Element(Side::Own, Attribute::Axis(*k)), cx),
+            ValueKind::Coordinate(k) => {
+                let bound = cx.body().and_then(|b| b.coordinates.get(*k as usize)).cloned();
+                match bound {
+                    Some(Bound::Slot(k)) => self.leaf(Expr::Element(Side::Own, Attribute::Param(k)), cx),
+                    Some(Bound::Const(v)) => Ok(cx.arena().real(v)),
+                    _ => Err(not_static(span, "a position")),
+                }
+            }
             ValueKind::Noise => self.noise((None, Some(id)), span, cx),
             ValueKind::Label(k) => {
                 let v = f64::from(*k);

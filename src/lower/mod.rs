@@ -10,6 +10,7 @@ mod network;
 mod projection;
 mod protocol;
 mod scripts;
+mod space;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};

@@ -87,15 +87,28 @@ impl Lowering<'_> {
         if self.diags.error_count() > errors {
             return None;
         }
+        for p in &flat.populations {
+            if let (Some(position), Some(here)) = (&network.populations[p.0 as usize].position, out.placed.get_mut(p)) {
+                let r = self.place_cells(position, &mut here.body, &mut out.network, &mut out.tables);
+                if let Some(space) = self.report(r) {
+                    here.info.space = space;
+                }
+            }
+        }
         for (drive, loops) in &flat.drives {
             let r = self.in_loop(loops, |s| s.drive(drive, &mut out));
             self.report(r);
         }
         for p in &flat.populations {
-            self.user = Some(network.populations[p.0 as usize].model_span);
+            let population = &network.populations[p.0 as usize];
+            self.user = Some(population.model_span);
             let r = self.population_body(*p, &mut out);
             self.report(r);
             self.user = None;
+            if let Some(w) = &population.winners {
+                let r = self.winners(*p, w, &mut out);
+                self.report(r);
+            }
         }
         if self.diags.error_count() > errors {
             return None;
@@ -232,8 +245,10 @@ impl Lowering<'_> {
             None => (Vec::new(), 0, Node::Private { path: p.name.clone(), model: model.name.clone() }),
         };
         let node = out.network.graph.add_node(node);
-        let info =
-            EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), params: HashMap::new() };
+        let info = EndInfo {
+            axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(),
+            ..EndInfo::default()
+        };
         let placed = Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
         out.placed.insert(id, placed);
         Ok(())
@@ -334,6 +349,37 @@ impl Lowering<'_> {
             .iter()
             .filter_map(|v| here.body.bound.get(v).map(|b| (self.program.value(*v).name.clone(), b.clone())))
             .collect();
+        let coordinates = ["pos.x", "pos.y", "pos.z"].iter().zip(&here.body.coordinates);
+        here.info.params.extend(coordinates.map(|(n, b)| (n.to_string(), b.clone())));
+        Ok(())
+    }
+
+    /// `active at most 2 % within 80 ms`.
+    fn winners(&mut self, id: PopulationId, w: &hir::Winners, out: &mut Elaborated) -> Result<(), Fail> {
+        let dt = self.dt;
+        let most = self.constant_number(&w.most)?;
+        let within = self.constant_number(&w.within)?;
+        let Elaborated { network: ir, placed, tables } = out;
+        let Some(here) = placed.get_mut(&id) else { return Ok(()) };
+        let most = if w.fraction { (most * f64::from(here.size)).round() } else { most };
+        if !(most >= 1.0 && most <= f64::from(here.size) && most == most.trunc()) {
+            return Err(Diagnostic::error(WINNERS_COUNT, format!("{most} of {} cells may be active", here.size))
+                .label(w.most.span, "at least one cell, at most all, a whole number")
+                .help("write a number of cells, or a fraction such as `2 %`"));
+        }
+        let steps = (within / dt).round_ties_even();
+        if !(steps >= 1.0 && steps <= 1e9) {
+            let shown = crate::units::display(within, crate::units::Dimension::TIME);
+            return Err(Diagnostic::error(WINNERS_COUNT, format!("a window of {shown}"))
+                .label(w.within.span, "at least one step"));
+        }
+        let SpikeRule::When(condition) = &self.program.model(here.body.model).spike else { return Ok(()) };
+        let Some((above, threshold)) = crate::sema::threshold(condition) else { return Ok(()) };
+        let mut cx =
+            Cx { network: ir, mode: Mode::Dynamics(&mut here.body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let (a, b) = (self.translate(above, &mut cx)?, self.translate(threshold, &mut cx)?);
+        let margin = cx.arena().sub(a, b);
+        ir.winners.push(ir::Winners { population: here.node, most: most as u32, window: steps as u64, margin });
         Ok(())
     }
 

@@ -18,6 +18,8 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Draws beyond so many standard deviations are clamped where a bound is needed (the ring buffers' length).
 const SIGMAS: f64 = 6.0;
+/// Site of the draw that decides a pair; those of the text count from 0.
+const PAIR_DRAW: u32 = u32::MAX;
 /// Longest delay in steps: the ring buffers have one slot each.
 const DELAY_LIMIT: f64 = 1e6;
 
@@ -57,9 +59,19 @@ impl Lowering<'_> {
         let name = |c: &hir::Cells| {
             let population = &network.populations[c.population.0 as usize];
             if c.slots.is_empty() {
-                population.name.clone()
+                return population.name.clone();
+            }
+            let written = self.sources.snippet(c.span).split_whitespace().collect::<String>();
+            let written = written.trim_end_matches('.').to_string();
+            // Cells of a region are written there without the region's own path.
+            let at = population.name.rfind('.').map_or(0, |k| k + 1);
+            let (prefix, local) = population.name.split_at(at);
+            if written.starts_with(&population.name) {
+                written
+            } else if written.starts_with(local) {
+                format!("{prefix}{written}")
             } else {
-                self.sources.snippet(c.span).split_whitespace().collect::<String>().trim_end_matches('.').to_string()
+                format!("{}[..]", population.name)
             }
         };
         let model = self.program.model(network.populations[to.population.0 as usize].model);
@@ -96,16 +108,35 @@ impl Lowering<'_> {
         let (n_pre, n_post) = (pre.len(source.size), post.len(target.size));
         let ends = (source.info.clone(), target.info.clone());
         let same = from.population == to.population;
-        let sizes = (axis_sizes(source), axis_sizes(target));
+        let sizes = (Extents::of(source), Extents::of(target));
         let Some(connect) = &p.connect else { return Ok(()) };
         let mut columns = Vec::new();
         let mut column_data = Vec::new();
-        let rule = self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?;
+        let chance = match &connect.rule {
+            hir::Rule::Bernoulli(p) => {
+                let value = self.build(p, Some(&ends), &columns, out)?;
+                Some(value).filter(|v| out.network.build.as_const(*v).is_none())
+            }
+            _ => None,
+        };
+        let rule = match chance {
+            Some(_) => Rule::AllToAll,
+            None => self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?,
+        };
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
-        let filter = match &connect.filter {
+        let mut filter = match &connect.filter {
             Some(f) => Some(self.build(f, Some(&ends), &columns, out)?),
             None => None,
         };
+        if let Some(p) = chance {
+            // A probability that differs from pair to pair is a draw for each pair.
+            let x = &mut out.network.build;
+            let drawn = x.intern(Expr::Random { distribution: Distribution::Bernoulli, args: vec![p], site: PAIR_DRAW });
+            filter = Some(match filter {
+                Some(f) => x.binary(BinaryOp::And, f, drawn),
+                None => drawn,
+            });
+        }
         let weight = match &p.weight {
             Some(w) => {
                 let value = self.build(w, Some(&ends), &columns, out)?;
@@ -121,7 +152,11 @@ impl Lowering<'_> {
             None => Weight::Constant(0.0),
         };
         let delay = match &p.delay {
-            Some(d) => self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?,
+            Some(d) => {
+                let delay = self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?;
+                self.conduction(d, &ends, &column_data, (&sizes.0, &sizes.1), out)?;
+                delay
+            }
             None => Delay::Constant(1),
         };
         let gain = match &p.gain {
@@ -154,6 +189,33 @@ impl Lowering<'_> {
             private: false,
         };
         out.network.graph.add_edge(from_node, to_node, projection);
+        Ok(())
+    }
+
+    /// Compares a delay with the distance that it covers, at the farthest and at shorter distances.
+    fn conduction(
+        &mut self,
+        e: &hir::Expr,
+        ends: &(EndInfo, EndInfo),
+        data: &[Vec<f64>],
+        sizes: (&Extents, &Extents),
+        out: &mut Elaborated,
+    ) -> Result<(), Fail> {
+        if !ends.0.space.placed() || !ends.1.space.placed() {
+            return Ok(());
+        }
+        let distance = hir::Expr { kind: hir::ExprKind::Distance, span: e.span, ty: e.ty };
+        let distance = self.build(&distance, Some(ends), &[], out)?;
+        let delay = self.build(e, Some(ends), &[], out)?;
+        let bounds = |network: &ir::Network, id| Bounds::new(network, data, sizes).of(id);
+        let farthest = bounds(&out.network, distance).1;
+        // A delay that follows the distance is taken at the farthest; any other at its shortest.
+        if farthest.is_finite() {
+            let at = out.network.build.real(farthest);
+            let there = out.network.build.rewrite(delay, &mut HashMap::from([(distance, at)]), &mut |_, _| None);
+            let shortest = bounds(&out.network, there).0;
+            self.check_conduction(farthest, shortest, e.span);
+        }
         Ok(())
     }
 
@@ -291,7 +353,7 @@ impl Lowering<'_> {
         ends: Option<&(EndInfo, EndInfo)>,
         columns: &[String],
         data: &[Vec<f64>],
-        sizes: (&[u32], &[u32]),
+        sizes: (&Extents, &Extents),
         out: &mut Elaborated,
     ) -> Result<Delay, Fail> {
         let value = self.build(e, ends, columns, out)?;
@@ -321,10 +383,7 @@ impl Lowering<'_> {
             }
             return Ok(Delay::Constant(self.whole_steps(ms, e.span, "a delay").max(1) as u32));
         }
-        let bound =
-            Bounds { network: &out.network, columns: data, pre: sizes.0, post: sizes.1, known: RefCell::default() }
-                .of(value)
-                .1;
+        let bound = Bounds::new(&out.network, data, sizes).of(value).1;
         let steps = (bound / dt).round_ties_even();
         if !(steps <= DELAY_LIMIT) {
             return Err(Diagnostic::error(DELAY_UNBOUNDED, "the longest delay of this distribution is not known")
@@ -352,7 +411,8 @@ impl Lowering<'_> {
         let Some(to_node) = out.placed.get(&to.population).map(|s| s.node) else { return Ok(()) };
         let delay = match &p.delay {
             Some(d) => {
-                let delay = self.delay(d, None, &[], &[], (&[], &[]), out)?;
+                let nothing = Extents::default();
+                let delay = self.delay(d, None, &[], &[], (&nothing, &nothing), out)?;
                 match delay {
                     Delay::Constant(d) => d,
                     Delay::PerSynapse { .. } => {
@@ -519,8 +579,24 @@ impl Lowering<'_> {
     }
 }
 
-fn axis_sizes(p: &super::network::Placed) -> Vec<u32> {
-    std::iter::once(p.size).chain(p.axes.iter().map(ir::Axis::max_size)).collect()
+/// What is known of the cells at one end.
+#[derive(Default)]
+struct Extents {
+    /// Flat size, then the size of each axis.
+    sizes: Vec<u32>,
+    params: Vec<ir::Param>,
+    /// Params whose values are known to lie in an interval: coordinates.
+    within: Vec<(u32, (f64, f64))>,
+}
+
+impl Extents {
+    fn of(p: &super::network::Placed) -> Extents {
+        Extents {
+            sizes: std::iter::once(p.size).chain(p.axes.iter().map(ir::Axis::max_size)).collect(),
+            params: p.body.dynamics.params.clone(),
+            within: p.info.space.within.clone(),
+        }
+    }
 }
 
 fn target_size(
@@ -537,9 +613,10 @@ fn target_size(
 struct Bounds<'b> {
     network: &'b ir::Network,
     columns: &'b [Vec<f64>],
-    /// Flat size, then the size of each axis, of the two populations.
-    pre: &'b [u32],
-    post: &'b [u32],
+    pre: &'b Extents,
+    post: &'b Extents,
+    /// Whose param is looked at.
+    own: Option<&'b Extents>,
     known: RefCell<HashMap<ExprId, (f64, f64)>>,
 }
 
@@ -549,7 +626,11 @@ fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
 }
 
-impl Bounds<'_> {
+impl<'b> Bounds<'b> {
+    fn new(network: &'b ir::Network, columns: &'b [Vec<f64>], (pre, post): (&'b Extents, &'b Extents)) -> Bounds<'b> {
+        Bounds { network, columns, pre, post, own: None, known: RefCell::default() }
+    }
+
     /// An interval that holds every value, infinite where none is found. Shared parts are bounded once.
     fn of(&self, id: ExprId) -> (f64, f64) {
         if let Some(known) = self.known.borrow().get(&id) {
@@ -571,6 +652,12 @@ impl Bounds<'_> {
             Expr::Unary(UnaryOp::Abs, a) => {
                 let (lo, hi) = self.of(*a);
                 (0.0, lo.abs().max(hi.abs()))
+            }
+            Expr::Unary(UnaryOp::Sin | UnaryOp::Cos, _) => (-1.0, 1.0),
+            Expr::Unary(op @ (UnaryOp::Exp | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round), a) => {
+                // They grow with their argument.
+                let (lo, hi) = self.of(*a);
+                (op.compute(lo), op.compute(hi))
             }
             Expr::Unary(UnaryOp::Sqrt, a) => {
                 let (lo, hi) = self.of(*a);
@@ -620,15 +707,27 @@ impl Bounds<'_> {
             },
             Expr::Column(k) => self.columns.get(*k as usize).map_or(ANY, |c| hull(c.iter().copied())),
             Expr::Element(side, attribute) => {
-                let sizes = match side {
-                    ir::Side::Pre => self.pre,
-                    ir::Side::Post => self.post,
-                    ir::Side::Own => &[],
+                let side = match side {
+                    ir::Side::Pre => Some(self.pre),
+                    ir::Side::Post => Some(self.post),
+                    ir::Side::Own => self.own,
                 };
+                let Some(end) = side else { return ANY };
                 let size = match attribute {
-                    Attribute::Index => sizes.first(),
-                    Attribute::Axis(k) => sizes.get(*k as usize + 1),
-                    Attribute::Param(_) => None,
+                    Attribute::Index => end.sizes.first(),
+                    Attribute::Axis(k) => end.sizes.get(*k as usize + 1),
+                    Attribute::Param(k) => {
+                        if let Some((_, known)) = end.within.iter().find(|(p, _)| p == k) {
+                            return *known;
+                        }
+                        return match end.params.get(*k as usize).map(|p| p.kind) {
+                            Some(ir::ParamKind::Scalar(v)) => (v, v),
+                            Some(ir::ParamKind::PerNeuron(e)) => {
+                                Bounds { own: Some(end), known: RefCell::default(), ..*self }.of(e)
+                            }
+                            _ => ANY,
+                        };
+                    }
                 };
                 size.map_or(ANY, |n| (0.0, f64::from(n.saturating_sub(1))))
             }

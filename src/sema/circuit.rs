@@ -2,12 +2,14 @@
 
 use super::error::*;
 use super::scope::{Entity, ScopeId};
+use super::region::{Declared, Progress};
 use super::{Cx, End, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, Item, NetworkId, PopulationId, Rule, SpikeRule, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
+use std::rc::Rc;
 
 const RULES: [&str; 8] = [
     "one_to_one",
@@ -22,28 +24,35 @@ const RULES: [&str; 8] = [
 
 impl Sema<'_> {
     pub(super) fn declare_network(&mut self, n: &ast::Network, scope: ScopeId) {
-        if n.region {
-            self.unsupported(&n.name, "a region", scope);
-            return;
-        }
         let id = NetworkId(self.program.networks.len() as u32);
         self.program.networks.push(hir::Network {
             name: n.name.text.clone(),
             span: n.name.span,
+            region: n.region,
             names: Vec::new(),
             dt: None,
             populations: Vec::new(),
             items: Vec::new(),
+            functions: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
         self.network_scopes.push(inner);
+        self.declared.push(Declared { ast: Rc::new(n.clone()), file: scope, progress: Progress::Waiting });
         self.declare(scope, &n.name, Entity::Network(id));
     }
 
-    pub(super) fn resolve_network(&mut self, id: NetworkId, n: &ast::Network) {
+    /// Resolves a network or region unless that was done: a region is needed whole before its first use.
+    pub(super) fn resolve_network(&mut self, id: NetworkId) {
+        let declared = &mut self.declared[id.0 as usize];
+        if declared.progress != Progress::Waiting {
+            return;
+        }
+        declared.progress = Progress::Running;
+        let n = declared.ast.clone();
         let errors = self.diags.error_count();
         let scope = self.network_scopes[id.0 as usize];
+        let outside = self.here.take();
         self.declare_items(id, &n.items, scope, false);
         // Populations before what reads them: `pre.V_th` and receptors need their models.
         let mut items = Vec::new();
@@ -52,9 +61,11 @@ impl Sema<'_> {
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);
+        self.here = outside;
+        self.declared[id.0 as usize].progress = Progress::Done;
     }
 
-    fn declare_items(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId, in_loop: bool) {
+    pub(super) fn declare_items(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId, in_loop: bool) {
         for item in items {
             match &item.kind {
                 ast::CircuitKind::Param(list) => {
@@ -65,12 +76,14 @@ impl Sema<'_> {
                                 .help("use `let`, or declare the param outside"),
                         );
                     }
-                    let ids = self.declare_params(list, scope, &Place::Binding);
-                    self.program.networks[id.0 as usize].names.extend(ids);
+                    let list: Vec<ast::Binding> =
+                        list.iter().filter(|b| !self.declare_model_param(b, scope)).cloned().collect();
+                    let ids = self.declare_params(&list, scope, &Place::Binding);
+                    self.own_names(id, ids);
                 }
                 ast::CircuitKind::Let(l) => {
                     let v = self.declare_let(l, scope, Place::Binding);
-                    self.program.networks[id.0 as usize].names.push(v);
+                    self.own_names(id, vec![v]);
                 }
                 ast::CircuitKind::Labels(l) => self.declare_labels(l, scope),
                 ast::CircuitKind::Population(p) => {
@@ -96,21 +109,36 @@ impl Sema<'_> {
                 }
                 ast::CircuitKind::If(c) => self.declare_if(id, c, scope, in_loop),
                 ast::CircuitKind::Broken { name: Some(name) } => self.poison(scope, name),
-                ast::CircuitKind::Region { name, .. } => self.unsupported(name, "a region", scope),
+                ast::CircuitKind::Region { name, axes, model, overrides } => {
+                    if in_loop {
+                        self.population_in_loop(name);
+                        continue;
+                    }
+                    self.declare_region(id, name, axes.as_deref(), model, overrides, scope);
+                }
                 ast::CircuitKind::Modulator { name, .. } => self.unsupported(name, "a modulator", scope),
                 ast::CircuitKind::Sensor { name, .. } => self.unsupported(name, "a sensor", scope),
                 ast::CircuitKind::Actuator { name, .. } => self.unsupported(name, "an actuator", scope),
                 ast::CircuitKind::Event { name, .. } => self.unsupported(name, "an event", scope),
                 ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
                 ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
-                ast::CircuitKind::Port { name, .. } => self.unsupported(name, "a port", scope),
+                ast::CircuitKind::Port { output, name, ends, weight } => {
+                    self.declare_port(*output, name, ends, weight.as_ref(), scope)
+                }
                 ast::CircuitKind::Needs(_) => self.diags.push(not_yet("`needs`", item.span)),
-                ast::CircuitKind::Function { .. } => self.diags.push(not_yet("`function`", item.span)),
-                ast::CircuitKind::For { .. }
+                ast::CircuitKind::Function { .. }
+                | ast::CircuitKind::For { .. }
                 | ast::CircuitKind::Dt(_)
                 | ast::CircuitKind::Drive { .. }
                 | ast::CircuitKind::Broken { name: None } => {}
             }
+        }
+    }
+
+    /// Params and lets of the outermost circuit are what the command line and experiments may bind.
+    fn own_names(&mut self, id: NetworkId, ids: Vec<ValueId>) {
+        if self.here.is_none() {
+            self.program.networks[id.0 as usize].names.extend(ids);
         }
     }
 
@@ -132,10 +160,11 @@ impl Sema<'_> {
     }
 
     fn declare_population(&mut self, id: NetworkId, name: &ast::Name, source: bool, scope: ScopeId) {
+        let path = self.path_of(&name.text);
         let network = &mut self.program.networks[id.0 as usize];
         let p = PopulationId(network.populations.len() as u32);
         network.populations.push(hir::Population {
-            name: name.text.clone(),
+            name: path,
             span: name.span,
             source,
             axes: Some(Vec::new()),
@@ -143,32 +172,25 @@ impl Sema<'_> {
             args: Vec::new(),
             axis_values: Vec::new(),
             model_span: name.span,
+            position: None,
+            winners: None,
+            mixed: false,
         });
         self.declare(scope, name, Entity::Population(id, p));
     }
 
-    fn resolve_populations(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId) {
+    pub(super) fn resolve_populations(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId) {
         for item in items {
             match &item.kind {
                 ast::CircuitKind::Population(p) => {
-                    self.population(id, &p.name, Some(&p.axes), &p.model, scope, false);
-                    for clause in &p.body {
-                        match clause {
-                            ast::PopulationClause::Position { span, .. } => {
-                                self.diags.push(not_yet("`position`", *span))
-                            }
-                            ast::PopulationClause::Active { span, .. } => {
-                                self.diags.push(not_yet("`active at most`", *span))
-                            }
-                            // `mixed` and `exempt` only silence checks.
-                            ast::PopulationClause::Mixed { .. } | ast::PopulationClause::Exempt { .. } => {}
-                        }
-                    }
+                    self.population(id, &p.name, Some(&p.axes), &p.model, &p.body, scope, false);
+                    self.population_clauses(id, p, scope);
                 }
                 ast::CircuitKind::Source { name, axes, model } => {
-                    self.population(id, name, axes.as_deref(), model, scope, true);
+                    self.population(id, name, axes.as_deref(), model, &[], scope, true);
                 }
                 ast::CircuitKind::If(c) => self.resolve_populations_if(id, c, scope),
+                ast::CircuitKind::Region { name, .. } => self.region_populations(id, name, scope),
                 _ => {}
             }
         }
@@ -189,6 +211,7 @@ impl Sema<'_> {
         name: &ast::Name,
         axes: Option<&[ast::Axis]>,
         instance: &ast::Instance,
+        body: &[ast::PopulationClause],
         scope: ScopeId,
         source: bool,
     ) {
@@ -220,9 +243,18 @@ impl Sema<'_> {
             }
             out_axes.push(hir::Axis { name: axis.name.as_ref().map(|n| n.text.clone()), labels, size });
         }
+        for name in position_names(body) {
+            let k = super::position::COORDINATES.iter().position(|c| name.text.ends_with(c)).unwrap_or(0);
+            let v = self.new_value(&name, Type::quantity(Dimension::LENGTH), ValueKind::Coordinate(k as u32));
+            self.scopes[inner.0].names.insert(name.text, Entity::Value(v));
+            axis_values.push(v);
+        }
         let model = self.instance_model(instance, scope, source);
         let args = match model {
-            Some(model) => self.bind(model, instance, cx),
+            Some(model) => {
+                let overrides = self.overridden_params(&name.text);
+                self.bind(model, instance, overrides, cx)
+            }
             None => {
                 // Still look at the arguments: their own mistakes are worth saying now.
                 for arg in instance.args.iter().flatten() {
@@ -233,8 +265,9 @@ impl Sema<'_> {
         };
         let failed = model.is_none();
         let p = &mut self.program.networks[id.0 as usize].populations[at.0 as usize];
-        p.axes = axes.map(|_| out_axes);
         p.axis_values = axis_values;
+        let p = &mut self.program.networks[id.0 as usize].populations[at.0 as usize];
+        p.axes = axes.map(|_| out_axes);
         p.args = args;
         p.model_span = instance.span;
         match model {
@@ -244,6 +277,59 @@ impl Sema<'_> {
         if failed {
             // Uses of a population without a model say nothing more.
             self.scopes[scope.0].names.insert(name.text.clone(), Entity::Poison);
+        }
+    }
+
+    /// Position, k-winners-take-all and what silences checks.
+    fn population_clauses(&mut self, id: NetworkId, p: &ast::Population, scope: ScopeId) {
+        let Some(Entity::Population(owner, at)) = self.scopes[scope.0].names.get(&p.name.text).cloned() else { return };
+        if owner != id {
+            return;
+        }
+        let place = Place::Binding;
+        let axes = self.program.network(id).populations[at.0 as usize].axes.clone().unwrap_or_default();
+        let known = self.program.network(id).populations[at.0 as usize].clone();
+        for clause in &p.body {
+            match clause {
+                ast::PopulationClause::Position { layout, periodic, span } => {
+                    let inner = self.axis_scope(&known, scope);
+                    let position = self.position(layout, *periodic, *span, &axes, Cx { scope: inner, place: &place });
+                    let p = &mut self.program.networks[id.0 as usize].populations[at.0 as usize];
+                    if p.position.is_some() {
+                        self.diags.push(
+                            Diagnostic::error(NAME_TAKEN, "`position` is given twice").label(*span, "second one"),
+                        );
+                        continue;
+                    }
+                    p.position = position;
+                }
+                ast::PopulationClause::Active { most, within, span } => {
+                    let cx = Cx { scope, place: &place };
+                    let fraction = matches!(&most.kind, ast::ExprKind::Number { unit: Some(u), .. } if u.text == "%");
+                    let most = self.number(most, cx, Dimension::NUMBER);
+                    let within = self.number(within, cx, Dimension::TIME);
+                    let model = self.program.networks[id.0 as usize].populations[at.0 as usize].model;
+                    let can = self.program.models.get(model.0 as usize).is_none_or(|m| {
+                        m.broken || matches!(&m.spike, SpikeRule::When(c) if super::expr::threshold(c).is_some())
+                    });
+                    if !can {
+                        self.diags.push(
+                            Diagnostic::error(WINNERS, "who wins is decided by how far a cell is above its threshold")
+                                .label(*span, "asked for here")
+                                .label(self.program.model(model).span, "this cell does not say `spike when a >= b`")
+                                .help("use a cell that fires at a threshold, or inhibition"),
+                        );
+                        continue;
+                    }
+                    let winners = hir::Winners { most, fraction, within, span: *span };
+                    self.program.networks[id.0 as usize].populations[at.0 as usize].winners = Some(winners);
+                }
+                ast::PopulationClause::Mixed { .. } => {
+                    self.program.networks[id.0 as usize].populations[at.0 as usize].mixed = true;
+                }
+                // Silences a check of the report.
+                ast::PopulationClause::Exempt { .. } => {}
+            }
         }
     }
 
@@ -307,11 +393,28 @@ impl Sema<'_> {
     }
 
     /// Bindings of a model's params and initial states.
-    fn bind(&mut self, model: hir::ModelId, instance: &ast::Instance, cx: Cx) -> Vec<(ValueId, Expr)> {
+    fn bind(
+        &mut self,
+        model: hir::ModelId,
+        instance: &ast::Instance,
+        overrides: Vec<(ast::Name, ast::Expr, ScopeId)>,
+        cx: Cx,
+    ) -> Vec<(ValueId, Expr)> {
         let names = self.model_names(model);
         let broken = self.program.model(model).broken;
         let mut out: Vec<(ValueId, Expr)> = Vec::new();
-        for arg in instance.args.iter().flatten() {
+        let overridden = |arg: &ast::Arg| overrides.iter().any(|(n, ..)| arg.name.as_ref().is_some_and(|a| a.text == n.text));
+        let mut args: Vec<(ast::Arg, ScopeId)> =
+            instance.args.iter().flatten().filter(|a| !overridden(a)).map(|a| (a.clone(), cx.scope)).collect();
+        for (name, value, outer) in overrides {
+            // The axes of the population have their names there too.
+            let scope = self.new_scope(Some(outer));
+            self.scopes[scope.0].names = self.scopes[cx.scope.0].names.clone();
+            let span = value.span;
+            args.push((ast::Arg { name: Some(name), value, modifiers: Vec::new(), span }, scope));
+        }
+        for (arg, scope) in &args {
+            let cx = Cx { scope: *scope, place: cx.place };
             let Some(name) = &arg.name else {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, "what is bound needs a name")
@@ -423,7 +526,7 @@ impl Sema<'_> {
         }
     }
 
-    fn resolve_items(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId, out: &mut Vec<Item>) {
+    pub(super) fn resolve_items(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId, out: &mut Vec<Item>) {
         let place = Place::Binding;
         let cx = Cx { scope, place: &place };
         for item in items {
@@ -431,6 +534,10 @@ impl Sema<'_> {
                 ast::CircuitKind::Dt(e) => {
                     let constant = Place::Constant;
                     let dt = self.number(e, Cx { scope, place: &constant }, Dimension::TIME);
+                    // The outermost circuit's step holds.
+                    if self.here.is_some() {
+                        continue;
+                    }
                     if self.program.network(id).dt.is_some() {
                         self.diags
                             .push(Diagnostic::error(NAME_TAKEN, "`dt` is given twice").label(item.span, "second one"));
@@ -456,6 +563,23 @@ impl Sema<'_> {
                 ast::CircuitKind::If(c) => {
                     let resolved = self.circuit_if(id, c, scope);
                     out.push(resolved);
+                }
+                ast::CircuitKind::Region { name, .. } => self.region_items(id, name, scope, out),
+                ast::CircuitKind::Port { output, ends, .. } => {
+                    for end in &ends.list {
+                        for s in self.end(end, cx, *output).unwrap_or_default() {
+                            let pop = self.population_of(&s).clone();
+                            match (&s.member, output) {
+                                (Some(member), true) => drop(self.observable(&s, member)),
+                                (None, true) => {}
+                                (_, false) if self.names_input(&pop, &s) => {}
+                                (_, false) => drop(self.receptor_of(&pop, &s, end.span)),
+                            }
+                        }
+                    }
+                }
+                ast::CircuitKind::Function { text, by, shown } => {
+                    self.function_tag(id, text, by, shown.as_ref(), item.span, scope)
                 }
                 _ => {}
             }
@@ -562,49 +686,53 @@ impl Sema<'_> {
         let mut ok = true;
         let mut pre_ends = Vec::new();
         for end in &p.from.list {
-            let Some(s) = self.select(end, cx) else {
+            let Some(found) = self.end(end, cx, true) else {
                 ok = false;
                 continue;
             };
-            let pop = self.population_of(&s).clone();
-            if let Some(member) = &s.member {
-                self.diags.push(not_yet("a continuous projection", member.span));
-                ok = false;
-                continue;
+            for s in found {
+                let pop = self.population_of(&s).clone();
+                if let Some(member) = &s.member {
+                    self.diags.push(not_yet("a continuous projection", member.span));
+                    ok = false;
+                    continue;
+                }
+                let is_private = pop.axes.is_none();
+                if *private.get_or_insert(is_private) != is_private {
+                    self.diags.push(
+                        Diagnostic::error(
+                            CONNECT_RULE,
+                            "a source without a size and one with a size can't share a projection",
+                        )
+                        .label(end.span, "of the other kind")
+                        .help("write two projections"),
+                    );
+                    ok = false;
+                }
+                pre_ends.push(end_of(&pop));
+                from.push(s.cells);
             }
-            let is_private = pop.axes.is_none();
-            if *private.get_or_insert(is_private) != is_private {
-                self.diags.push(
-                    Diagnostic::error(
-                        CONNECT_RULE,
-                        "a source without a size and one with a size can't share a projection",
-                    )
-                    .label(end.span, "of the other kind")
-                    .help("write two projections"),
-                );
-                ok = false;
-            }
-            pre_ends.push(End { axes: axis_names(&pop), model: pop.model });
-            from.push(s.cells);
         }
         let private = private.unwrap_or(false);
         let mut to = Vec::new();
         let mut post_ends = Vec::new();
         let mut dims: Vec<(Dimension, String, Span)> = Vec::new();
         for end in &p.to.list {
-            let Some(s) = self.select(end, cx) else {
+            let Some(found) = self.end(end, cx, false) else {
                 ok = false;
                 continue;
             };
-            let pop = self.population_of(&s).clone();
-            match self.receptor_of(&pop, &s, end.span) {
-                Some(k) => {
-                    let r = &self.program.model(pop.model).receptors[k as usize];
-                    dims.push((r.dim, format!("receptor `{}` of `{}`", r.name, pop.name), r.span));
-                    post_ends.push(End { axes: axis_names(&pop), model: pop.model });
-                    to.push((s.cells, k));
+            for s in found {
+                let pop = self.population_of(&s).clone();
+                match self.receptor_of(&pop, &s, end.span) {
+                    Some(k) => {
+                        let r = &self.program.model(pop.model).receptors[k as usize];
+                        dims.push((r.dim, format!("receptor `{}` of `{}`", r.name, pop.name), r.span));
+                        post_ends.push(end_of(&pop));
+                        to.push((s.cells, k));
+                    }
+                    None => ok = false,
                 }
-                None => ok = false,
             }
         }
         if !ok {
@@ -615,7 +743,7 @@ impl Sema<'_> {
         let place = if private { Place::Binding } else { Place::Synapse { pre: pre_ends, post: post_ends } };
         let sx = Cx { scope: cx.scope, place: &place };
         let mut out = hir::Projection {
-            name: p.name.as_ref().map(|n| n.text.clone()),
+            name: p.name.as_ref().map(|n| self.path_of(&n.text)),
             span,
             from,
             to,
@@ -624,7 +752,10 @@ impl Sema<'_> {
             delay: None,
             gain: None,
         };
-        for clause in &p.clauses {
+        let mut connects = false;
+        for (clause, scope) in &self.overridden_clauses(p, cx.scope) {
+            let (cx, sx) = (Cx { scope: *scope, place: cx.place }, Cx { scope: *scope, place: sx.place });
+            connects |= matches!(clause.kind, ast::ClauseKind::Connect(_));
             let twice = match &clause.kind {
                 ast::ClauseKind::Connect(c) => {
                     if private {
@@ -693,8 +824,7 @@ impl Sema<'_> {
                     .help(format!("write `weight 1 {unit}`")),
             );
         }
-        if !private && out.connect.is_none() && !p.clauses.iter().any(|c| matches!(c.kind, ast::ClauseKind::Connect(_)))
-        {
+        if !private && out.connect.is_none() && !connects {
             self.diags.push(
                 Diagnostic::error(CONNECT_RULE, "this projection has no rule")
                     .label(span, "no `connect`")
@@ -709,6 +839,16 @@ impl Sema<'_> {
             );
         }
         Some(out)
+    }
+
+    /// Whether the member that a path ends in is an input of the cells.
+    fn names_input(&self, pop: &hir::Population, s: &super::query::Selected) -> bool {
+        s.member.as_ref().is_some_and(|member| {
+            let named = |(n, v): &(String, ValueId)| {
+                *n == member.text && matches!(self.program.value(*v).kind, ValueKind::Input)
+            };
+            self.model_names(pop.model).iter().any(named)
+        })
     }
 
     fn weight_fits(&mut self, w: &Expr, dim: Dimension, why: &str, at: Span) -> bool {
@@ -760,11 +900,7 @@ impl Sema<'_> {
             Some(member) => {
                 let found = names.iter().position(|n| *n == member.text);
                 if found.is_none() && !model.broken {
-                    let input = self
-                        .model_names(pop.model)
-                        .into_iter()
-                        .any(|(n, v)| n == member.text && matches!(self.program.value(v).kind, ValueKind::Input));
-                    if input {
+                    if self.names_input(pop, s) {
                         self.diags.push(not_yet("a continuous projection onto an input", member.span));
                         return None;
                     }
@@ -792,11 +928,11 @@ impl Sema<'_> {
             self.diags.push(not_yet("`procedural`", span));
         }
         let filter = c.filter.as_ref().map(|f| self.condition(f, sx));
-        let rule = self.rule(&c.rule, cx)?;
+        let rule = self.rule(&c.rule, cx, sx)?;
         Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses })
     }
 
-    fn rule(&mut self, e: &ast::Expr, cx: Cx) -> Option<Rule> {
+    fn rule(&mut self, e: &ast::Expr, cx: Cx, sx: Cx) -> Option<Rule> {
         let (name, args): (&str, &[ast::Arg]) = match &e.kind {
             ast::ExprKind::Name(n) => (n, &[]),
             ast::ExprKind::Call(callee, args) => match &callee.kind {
@@ -839,7 +975,8 @@ impl Sema<'_> {
         Some(match name {
             "one_to_one" => Rule::OneToOne,
             "all_to_all" => Rule::AllToAll,
-            "bernoulli" => Rule::Bernoulli(self.number(&args[0].value, fixed, Dimension::NUMBER)),
+            // A probability may differ from pair to pair.
+            "bernoulli" => Rule::Bernoulli(self.number(&args[0].value, sx, Dimension::NUMBER)),
             "fixed_indegree" => Rule::FixedIndegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_outdegree" => Rule::FixedOutdegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_total_number" => Rule::FixedTotalNumber(self.number(&args[0].value, fixed, Dimension::NUMBER)),
@@ -904,8 +1041,29 @@ impl Sema<'_> {
     }
 }
 
-fn axis_names(p: &hir::Population) -> Vec<String> {
-    p.axes.iter().flatten().filter_map(|a| a.name.clone()).collect()
+fn end_of(p: &hir::Population) -> End {
+    End {
+        axes: p.axes.iter().flatten().filter_map(|a| a.name.clone()).collect(),
+        model: p.model,
+        coordinates: p.position.as_ref().map_or(0, |p| p.coordinates.len()),
+    }
+}
+
+/// `pos.x`, `pos.y` of a population that says where its cells lie.
+fn position_names(body: &[ast::PopulationClause]) -> Vec<ast::Name> {
+    let Some((layout, span)) = body.iter().find_map(|c| match c {
+        ast::PopulationClause::Position { layout, span, .. } => Some((layout, *span)),
+        _ => None,
+    }) else {
+        return Vec::new();
+    };
+    let n = match &layout.kind {
+        ast::ExprKind::Paren(items) => items.len(),
+        ast::ExprKind::Call(callee, args) if matches!(&callee.kind, ast::ExprKind::Name(n) if n == "box") => args.len(),
+        _ => 2,
+    };
+    let names = super::position::COORDINATES.iter().take(n);
+    names.map(|c| ast::Name { text: format!("pos.{c}"), span }).collect()
 }
 
 fn any_broken(items: &[ast::Circuit]) -> bool {

@@ -35,6 +35,7 @@ impl Sema<'_> {
             Pending::Let(l) => self.resolve_let(l, cx),
             Pending::Param(b) => self.resolve_param(b, cx),
             Pending::State(b) => self.resolve_state(b, cx),
+            Pending::Bound(b, value, outer) => self.resolve_bound(b, value, *outer, cx),
             Pending::Output(e) => {
                 let value = self.expr(e, cx, None);
                 (value.ty, ValueKind::Output(value))
@@ -117,7 +118,7 @@ impl Sema<'_> {
         }
     }
 
-    fn resolve_param(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
+    pub(super) fn resolve_param(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {
         let declared = b.dim.as_ref().and_then(|d| self.dimension(d));
         let default = b.value.as_ref().map(|v| self.expr(v, cx, declared));
         if let (Some(dim), Some(d)) = (declared, &default) {
@@ -455,8 +456,10 @@ impl Sema<'_> {
                 return built_in(ExprKind::Xi(k), Type::quantity(Dimension::NOISE));
             }
             "distance" => {
-                self.diags.push(not_yet("`distance`", span));
-                return self.error_expr(span);
+                let Place::Synapse { pre, post } = cx.place else {
+                    return self.not_here("distance", span, "it lies between the two cells of a synapse");
+                };
+                return self.distance(span, (pre, post));
             }
             _ => {}
         }
@@ -707,7 +710,20 @@ impl Sema<'_> {
     }
 
     fn field(&mut self, base: &ast::Expr, name: &ast::Name, span: Span, cx: Cx) -> Expr {
+        if let (ast::ExprKind::Field(end, pos), Place::Synapse { pre, post }) = (&base.kind, cx.place)
+            && pos.text == "pos"
+            && let ast::ExprKind::Name(head) = &end.kind
+            && (head == "pre" || head == "post")
+        {
+            let (side, ends) = if head == "pre" { (Side::Pre, pre.clone()) } else { (Side::Post, post.clone()) };
+            return self.end_position(side, &ends, name, span);
+        }
         if let ast::ExprKind::Name(head) = &base.kind {
+            if head == "pos"
+                && let Some(Entity::Value(id)) = self.lookup(cx.scope, &format!("pos.{}", name.text))
+            {
+                return Expr { kind: ExprKind::Value(id), span, ty: self.program.value(id).ty };
+            }
             if let ("pre" | "post", Place::Synapse { pre, post }) = (head.as_str(), cx.place) {
                 let (side, ends) = if head == "pre" { (Side::Pre, pre.clone()) } else { (Side::Post, post.clone()) };
                 return self.attribute(side, &ends, name, span);
@@ -748,6 +764,9 @@ impl Sema<'_> {
                 }
                 _ => {}
             }
+        }
+        if let Some(found) = self.region_value(base, name, span, cx) {
+            return found;
         }
         if matches!(cx.place, Place::Experiment(_) | Place::Conclude(_)) {
             return self.state_now(base, name, span, cx);
@@ -805,6 +824,15 @@ impl Sema<'_> {
 impl hir::ValueDef {
     pub(super) fn kind_broken(&self) -> bool {
         matches!(self.kind, ValueKind::Broken)
+    }
+}
+
+/// The two sides of `a >= b` or `a crosses b`: how far a cell is above its threshold is their difference.
+pub fn threshold(condition: &Expr) -> Option<(&Expr, &Expr)> {
+    match &condition.kind {
+        ExprKind::Binary(BinaryOp::Ge | BinaryOp::Gt, a, b) | ExprKind::Crosses(a, b) => Some((a, b)),
+        ExprKind::Binary(BinaryOp::Le | BinaryOp::Lt, a, b) => Some((b, a)),
+        _ => None,
     }
 }
 

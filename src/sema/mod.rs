@@ -8,13 +8,16 @@ mod experiment;
 mod expr;
 mod model;
 mod modules;
+mod position;
 mod query;
+mod region;
 mod scope;
 
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
+pub use expr::threshold;
 use scope::{Entity, Scope, ScopeId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -58,6 +61,8 @@ enum Place {
 struct End {
     axes: Vec<String>,
     model: hir::ModelId,
+    /// Number of coordinates of its positions.
+    coordinates: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +77,8 @@ enum Pending {
     Param(ast::Binding),
     State(ast::Binding),
     Output(ast::Expr),
+    /// A region's param with what its user binds, in the user's scope.
+    Bound(ast::Binding, ast::Expr, ScopeId),
 }
 
 struct Sema<'a> {
@@ -87,6 +94,13 @@ struct Sema<'a> {
     program: hir::Program,
     /// Names in the scope of each network, for the experiments of it.
     network_scopes: Vec<ScopeId>,
+    /// What each network was declared by, and how far it is resolved.
+    declared: Vec<region::Declared>,
+    /// Uses of regions, in order of their declaration.
+    regions: Vec<region::Region>,
+    ports: Vec<region::Port>,
+    /// The use of a region whose items are at hand.
+    here: Option<region::RegionId>,
     /// Number of random draws written so far: each keys its own numbers.
     sites: u32,
     /// Variables that may be assigned: `var`s, not `let`s.
@@ -125,6 +139,10 @@ pub fn analyse(
         resolving: Vec::new(),
         program: hir::Program::default(),
         network_scopes: Vec::new(),
+        declared: Vec::new(),
+        regions: Vec::new(),
+        ports: Vec::new(),
+        here: None,
         sites: 0,
         mutable: BTreeSet::new(),
         xis: 0,
@@ -142,6 +160,15 @@ pub fn analyse(
             networks.push(*id);
         }
     }
+    // A region runs alone where the file has no network, and it needs nothing from a user.
+    let program = &sema.program;
+    if networks.iter().any(|n| !program.network(*n).region) {
+        networks.retain(|n| !program.network(*n).region);
+    }
+    networks.retain(|n| {
+        let unbound = |v: &hir::ValueId| matches!(program.value(*v).kind, hir::ValueKind::Param { default: None, .. });
+        !program.network(*n).region || !program.network(*n).names.iter().any(unbound)
+    });
     let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id);
     let experiments = (0..sema.program.experiments.len())
         .filter(|k| Some(sema.program.experiments[*k].span.file) == main_file)
@@ -196,7 +223,7 @@ impl Sema<'_> {
                 && let Some(Entity::Network(network)) = self.scopes[scope.0].names.get(&n.name.text).cloned()
                 && self.program.network(network).span == n.name.span
             {
-                self.resolve_network(network, n);
+                self.resolve_network(network);
             }
         }
         self.resolve_pending();

@@ -15,31 +15,40 @@ pub(super) struct Selected {
     pub cells: Cells,
     pub network: hir::NetworkId,
     pub member: Option<ast::Name>,
+    /// The path leads into a region.
+    pub reached: bool,
 }
 
 impl Sema<'_> {
+    fn selected(&mut self, entity: Entity, name: &str, span: Span, reached: bool) -> Option<Selected> {
+        match entity {
+            Entity::Population(network, population) => Some(Selected {
+                cells: Cells { population, slots: Vec::new(), span },
+                network,
+                member: None,
+                reached,
+            }),
+            Entity::Poison | Entity::Unsupported(_) => None,
+            Entity::Value(id)
+                if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) =>
+            {
+                None
+            }
+            other => {
+                self.diags.push(
+                    Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a population", other.words()))
+                        .label(span, "cells are expected here"),
+                );
+                None
+            }
+        }
+    }
+
     /// `E`, `E[2, ..10]`, `E.A`, `E.V`, `E.A.ampa`. Reports and gives `None` where it is no population.
     pub(super) fn select(&mut self, e: &ast::Expr, cx: Cx) -> Option<Selected> {
         match &e.kind {
             ast::ExprKind::Name(name) => match self.lookup(cx.scope, name) {
-                Some(Entity::Population(network, population)) => Some(Selected {
-                    cells: Cells { population, slots: Vec::new(), span: e.span },
-                    network,
-                    member: None,
-                }),
-                Some(Entity::Poison | Entity::Unsupported(_)) => None,
-                Some(Entity::Value(id))
-                    if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) =>
-                {
-                    None
-                }
-                Some(other) => {
-                    self.diags.push(
-                        Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a population", other.words()))
-                            .label(e.span, "cells are expected here"),
-                    );
-                    None
-                }
+                Some(entity) => self.selected(entity, name, e.span, false),
                 None => {
                     self.unknown_name(cx.scope, name, e.span, &[], "population or source");
                     None
@@ -79,6 +88,10 @@ impl Sema<'_> {
                 Some(s)
             }
             ast::ExprKind::Field(base, name) => {
+                if let Some(Entity::Region(_)) = self.thing(base, cx.scope) {
+                    let entity = self.thing(e, cx.scope)?;
+                    return self.selected(entity, &name.text, e.span, true);
+                }
                 let mut s = self.select(base, cx)?;
                 if let Some(member) = &s.member {
                     self.diags.push(

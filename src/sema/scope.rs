@@ -1,6 +1,7 @@
 //! Scopes and what a name may mean.
 
 use super::error::*;
+use super::region::{PortId, RegionId};
 use super::{ModuleId, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
@@ -24,6 +25,9 @@ pub enum Entity {
     Window,
     /// A projection, by its text.
     Projection,
+    /// One use of a region in a circuit.
+    Region(RegionId),
+    Port(PortId),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -42,6 +46,8 @@ impl Entity {
             Entity::Module(_) | Entity::Folder(_) => "a module",
             Entity::Window => "a window of time",
             Entity::Projection => "a projection",
+            Entity::Region(_) => "a region",
+            Entity::Port(_) => "a port",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

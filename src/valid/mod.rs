@@ -112,6 +112,17 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
             }
         }
     }
+    for w in &network.winners {
+        let ok = network.population(w.population).is_some_and(|p| {
+            (w.margin.0 as usize) < p.dynamics.exprs.len()
+                && (1..=p.size).contains(&w.most)
+                && w.window >= 1
+                && matches!(p.dynamics.spike, Spike::When(_))
+        });
+        if !ok {
+            return fail(&network.name, "winners of a population that has none".to_string());
+        }
+    }
     for e in network.graph.edge_indices() {
         check_projection(network, e).map_err(|what| broken(&network.graph[e].path, what))?;
     }

@@ -23,6 +23,8 @@ pub struct Cells {
     noise: StreamKey,
     spike: StreamKey,
     inputs: Vec<StreamKey>,
+    /// Margins of those that fired in the last step.
+    margins: Vec<f64>,
     /// Room for the values of expressions, kept to save its allocation.
     scratch: Vec<f64>,
 }
@@ -54,6 +56,8 @@ struct Code {
     inputs: Vec<(Value, Value)>,
     receptors: Vec<ReceptorCode>,
     condition: Option<Value>,
+    /// How far a cell is above its threshold, where that decides who sends a spike.
+    margin: Option<Value>,
     reset: Vec<(u32, Value)>,
     refractory: Option<Value>,
     observables: Vec<Value>,
@@ -66,7 +70,7 @@ struct ReceptorCode {
 }
 
 impl Code {
-    fn new(population: &Population) -> Code {
+    fn new(population: &Population, margin: Option<ExprId>) -> Code {
         let dynamics = &population.dynamics;
         let exprs = &dynamics.exprs;
         let value = |root: ExprId| Value { root, order: eval::order(exprs, &[root]) };
@@ -93,6 +97,7 @@ impl Code {
                 Spike::When(condition) => Some(value(*condition)),
                 Spike::Never | Spike::Schedule(_) => None,
             },
+            margin: margin.map(value),
             reset: assigns(&dynamics.reset),
             refractory: dynamics.refractory.as_ref().map(|r| value(r.steps)),
             observables: dynamics.observables.iter().map(|o| value(o.value)).collect(),
@@ -164,7 +169,8 @@ impl Cells {
             refractory: vec![0; size],
             // A spike of step k over d steps is queued at the end of step k, when the first inbox is that of k + 1.
             inboxes: vec![empty; longest.unwrap_or(1).max(1) as usize].into(),
-            code: Code::new(population),
+            code: Code::new(population, network.winners.iter().find(|w| w.population == id).map(|w| w.margin)),
+            margins: vec![],
             noise: key(&population.path, Purpose::Noise),
             spike: key(&population.path, Purpose::Spike),
             inputs: dynamics.poisson.iter().map(|p| key(&p.path, Purpose::Input)).collect(),
@@ -181,6 +187,7 @@ impl Cells {
     pub fn advance(&mut self, k: u64) -> Vec<u32> {
         let inbox = self.inboxes.pop_front().unwrap_or_default();
         let mut fired = vec![];
+        self.margins.clear();
         for neuron in 0..self.population.size {
             if self.advance_neuron(k, neuron, &inbox) {
                 fired.push(neuron);
@@ -294,6 +301,9 @@ impl Cells {
             }),
         };
         if fires {
+            if let Some(margin) = &code.margin {
+                self.margins.push(now.evaluate(margin, states, scratch));
+            }
             for (state, value) in &code.reset {
                 states[*state as usize] = now.evaluate(value, states, scratch);
             }
@@ -303,6 +313,11 @@ impl Cells {
             }
         }
         fires
+    }
+
+    /// How far those that fired were above their thresholds; empty unless winners are chosen.
+    pub fn margins(&self) -> &[f64] {
+        &self.margins
     }
 
     /// 5. Queue: puts the spike of `pre` that was just sent where it will arrive. Gives the number of its synapses.

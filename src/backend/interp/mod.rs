@@ -11,6 +11,7 @@
 
 mod cells;
 mod rows;
+mod winners;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest}
 use crate::ir::Network;
 use cells::Cells;
 use rows::Rows;
+use winners::Senders;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A network that is walked step by step.
@@ -26,6 +28,7 @@ pub struct Interpreter {
     step: u64,
     populations: Vec<Cells>,
     projections: Vec<Rows>,
+    senders: Vec<Option<Senders>>,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     synaptic_events: u64,
@@ -57,14 +60,23 @@ impl Interpreter {
             .enumerate()
             .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or(false)))
             .collect();
+        let senders = network
+            .populations()
+            .map(|(id, _)| network.winners.iter().find(|w| w.population == id).map(Senders::new))
+            .collect();
         let traces = traces.into_iter().map(|request| TraceLog { request, steps: vec![], values: vec![] }).collect();
-        Ok(Interpreter { step: 0, populations, projections, spikes, traces, synaptic_events: 0 })
+        Ok(Interpreter { step: 0, populations, projections, senders, spikes, traces, synaptic_events: 0 })
     }
 
     fn advance_one(&mut self) -> Result<(), RunError> {
         let k = self.step;
-        let fired: Vec<Vec<u32>> = self.populations.iter_mut().map(|cells| cells.advance(k)).collect();
+        let mut fired: Vec<Vec<u32>> = self.populations.iter_mut().map(|cells| cells.advance(k)).collect();
         self.step = k + 1;
+        for ((senders, cells), fired) in self.senders.iter_mut().zip(&self.populations).zip(&mut fired) {
+            if let Some(senders) = senders {
+                senders.choose(self.step, fired, cells.margins());
+            }
+        }
         for (log, neurons) in self.spikes.iter_mut().zip(&fired) {
             log.push(self.step, neurons);
         }

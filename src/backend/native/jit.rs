@@ -88,6 +88,7 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
         && a.states == b.states
         && a.counter == b.counter
         && a.spike == b.spike
+        && a.margin == b.margin
         && a.segments == b.segments
         && a.forms == b.forms
         && a.scalars == b.scalars

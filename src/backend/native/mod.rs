@@ -13,7 +13,7 @@ use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, Trac
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Subset, Weight};
 use crate::runtime::rows::WeightForm;
-use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, share};
+use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, Winners, share};
 use crate::valid::Validated;
 use plan::{Plan, RingKind};
 use std::collections::HashMap;
@@ -44,8 +44,9 @@ fn plans(network: &Network) -> Vec<Plan> {
         .collect();
     network
         .populations()
-        .map(|(_, p)| {
-            plan::plan(&p.dynamics, network.dt_ms, &|projections, count| {
+        .map(|(id, p)| {
+            let margin = network.winners.iter().find(|w| w.population == id).map(|w| w.margin);
+            plan::plan(&p.dynamics, network.dt_ms, margin, &|projections, count| {
                 let longest = projections.iter().map(|e| network.graph[*e].delay.max()).max().unwrap_or(1);
                 // In one step a synapse brings at most one spike, so the in-degree bounds the count.
                 let most = projections
@@ -203,7 +204,14 @@ impl Native {
                 };
                 incoming.push(Incoming { source, target, ring, rows: builder.finish(weights, constant) });
             }
-            Ok(Worker::new(thread, blocks, incoming))
+            let winners = network
+                .populations()
+                .map(|(id, p)| {
+                    let w = network.winners.iter().find(|w| w.population == id)?;
+                    Some(Winners::new(p.size, w.most, w.window))
+                })
+                .collect();
+            Ok(Worker::new(thread, blocks, incoming, winners))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -441,13 +449,12 @@ impl Engine for Native {
         self.send(|_| Command::Advance { from, steps });
         let shared = self.shared.clone();
         let logs = &mut self.logs;
-        let n = shared.populations;
         let mut together = Vec::new();
-        let done = self.local.advance(&shared, from, steps, Some(stop), &mut |first, window, batches| {
+        let done = self.local.advance(&shared, from, steps, Some(stop), &mut |first, window, spikes| {
             for k in 0..window {
                 for (p, log) in logs.iter_mut().enumerate() {
                     together.clear();
-                    for part in worker::spikes_of(batches, k as usize, p, n) {
+                    for part in spikes.of(k as usize, p) {
                         together.extend_from_slice(part);
                     }
                     if together.is_empty() {

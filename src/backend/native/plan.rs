@@ -114,6 +114,8 @@ pub struct Plan {
     /// New counter, where there is refractoriness.
     pub counter: Option<Id>,
     pub spike: Option<Id>,
+    /// How far above its threshold a cell is, where that decides who sends a spike.
+    pub margin: Option<Id>,
     pub segments: Vec<Segment>,
     pub rings: Vec<RingPlan>,
     pub forms: Vec<Form>,
@@ -256,7 +258,7 @@ pub fn forms(d: &Dynamics) -> Vec<Form> {
 pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32) + 'r;
 
 /// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
-pub fn plan(d: &Dynamics, dt: f64, ring_of: &RingOf) -> Plan {
+pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> Plan {
     let mut b = Builder { d, nodes: Vec::new(), index: HashMap::new(), dt };
     let mut rings = Vec::new();
     let initial = b.all_states();
@@ -332,6 +334,7 @@ pub fn plan(d: &Dynamics, dt: f64, ring_of: &RingOf) -> Plan {
     now.end = true;
     let mut spike = None;
     let mut counter = None;
+    let margin = margin.map(|m| b.compose(m, &now, &start, &mut HashMap::new()));
     if let Spike::When(c) = &d.spike {
         let condition = b.compose(*c, &now, &start, &mut HashMap::new());
         let fire = if refractory.is_some() {
@@ -368,7 +371,7 @@ pub fn plan(d: &Dynamics, dt: f64, ring_of: &RingOf) -> Plan {
         }
     }
     let forms = forms(d);
-    cut(b.nodes, now.states, counter, spike, rings, forms)
+    cut(b.nodes, now.states, [counter, spike, margin], rings, forms)
 }
 
 fn scaled(
@@ -410,15 +413,14 @@ fn by_call(n: &Node) -> bool {
 fn cut(
     nodes: Vec<Node>,
     states: Vec<Id>,
-    counter: Option<Id>,
-    spike: Option<Id>,
+    [counter, spike, margin]: [Option<Id>; 3],
     rings: Vec<RingPlan>,
     forms: Vec<Form>,
 ) -> Plan {
     let n = nodes.len();
     // Only what the outputs need.
     let mut needed = vec![false; n];
-    let mut stack: Vec<Id> = states.iter().copied().chain(counter).chain(spike).collect();
+    let mut stack: Vec<Id> = states.iter().copied().chain(counter).chain(spike).chain(margin).collect();
     while let Some(id) = stack.pop() {
         if !std::mem::replace(&mut needed[id.0 as usize], true) {
             stack.extend(children(&nodes[id.0 as usize]));
@@ -448,6 +450,7 @@ fn cut(
         states,
         counter,
         spike,
+        margin,
         segments: (0..=last).map(|s| Segment { calls: Vec::new(), stores: Vec::new(), last: s == last }).collect(),
         rings,
         forms,
@@ -469,7 +472,7 @@ fn cut(
             *u = (*u).max(used_at);
         }
     }
-    for id in plan.states.iter().copied().chain(plan.counter).chain(plan.spike) {
+    for id in plan.states.iter().copied().chain(plan.counter).chain(plan.spike).chain(plan.margin) {
         last_use[id.0 as usize] = last;
     }
     for k in 0..n {

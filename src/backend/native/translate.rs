@@ -25,6 +25,8 @@ pub struct Slots {
     pub mask: usize,
     /// 16 bytes that become non-zero where a state is not finite.
     pub flag: usize,
+    /// How far each cell is above its threshold.
+    pub margin: usize,
     pub count: usize,
 }
 
@@ -35,7 +37,7 @@ impl Slots {
         let rings = params + plan.forms.len();
         let scratch = rings + plan.rings.len();
         let mask = scratch + plan.scratch_rows as usize;
-        Slots { counter, params, rings, scratch, mask, flag: mask + 1, count: mask + 2 }
+        Slots { counter, params, rings, scratch, mask, flag: mask + 1, margin: mask + 2, count: mask + 3 }
     }
 }
 
@@ -185,6 +187,7 @@ impl Translator<'_, '_> {
         let news: Vec<Value> = self.plan.states.clone().iter().map(|id| self.number(*id)).collect();
         let counter = self.plan.counter.map(|c| self.number(c));
         let spike = self.plan.spike.map(|s| self.truth(s));
+        let margin = self.plan.margin.map(|m| self.number(m));
         for (k, v) in news.into_iter().enumerate() {
             if self.plan.nodes[self.plan.states[k].0 as usize] == Node::State(k as u32) {
                 continue;
@@ -218,6 +221,10 @@ impl Translator<'_, '_> {
                     self.b.ins().store(flags(), zero, at, 0);
                 }
             }
+        }
+        if let Some(m) = margin {
+            let at = self.address(self.slots.margin, 8);
+            self.b.ins().store(flags(), m, at, 0);
         }
         if let Some(s) = spike {
             let bits = self.b.ins().vhigh_bits(types::I32, s);

@@ -8,7 +8,7 @@ use crate::backend::eval::evaluate;
 use crate::ir::{Dynamics, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Barrier, Ring, RingData, Rows};
+use crate::runtime::{Barrier, Ring, RingData, Rows, Winners};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -19,6 +19,10 @@ const CHUNK: usize = 256;
 #[derive(Default)]
 pub struct Batch {
     ids: Vec<u32>,
+    /// For populations with winners: the margins of their candidates, in order.
+    margins: Vec<f64>,
+    /// End in `margins` likewise.
+    margin_ends: Vec<usize>,
     /// End in `ids` for each (step of the window, population).
     ends: Vec<usize>,
 }
@@ -27,6 +31,11 @@ impl Batch {
     fn slice(&self, k: usize) -> &[u32] {
         let start = k.checked_sub(1).map_or(0, |p| self.ends[p]);
         &self.ids[start..self.ends[k]]
+    }
+
+    fn margins(&self, k: usize) -> &[f64] {
+        let start = k.checked_sub(1).map_or(0, |p| self.margin_ends[p]);
+        &self.margins[start..self.margin_ends[k]]
     }
 }
 
@@ -87,6 +96,8 @@ pub struct Block {
     pub params: Vec<ParamBlock>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
+    /// Empty unless winners are chosen.
+    margin: Vec<f64>,
     schedule: Vec<(u64, u32)>,
     next: usize,
     dynamics: Dynamics,
@@ -105,6 +116,7 @@ pub struct Worker {
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
     traces: Vec<Trace>,
+    winners: Vec<Option<Winners>>,
     scratch: Vec<f64>,
     values: Vec<f64>,
     pointers: Pointers,
@@ -120,8 +132,26 @@ struct Pointers(Vec<*mut u8>);
 // they are never read.
 unsafe impl Send for Pointers {}
 
-/// Sees the spikes of a window: its first step, its length, the batches of all threads.
-pub type WindowLog<'l> = dyn FnMut(u64, u64, &[RwLockReadGuard<Batch>]) + 'l;
+/// The spikes of all threads in a window.
+pub struct Spikes<'s> {
+    batches: &'s [RwLockReadGuard<'s, Batch>],
+    populations: usize,
+    /// For (step, population): who sends, where winners are chosen.
+    chosen: &'s [Option<Vec<u32>>],
+}
+
+impl Spikes<'_> {
+    /// The senders of (step of the window, population), ascending from part to part.
+    pub fn of(&self, step: usize, population: usize) -> impl Iterator<Item = &[u32]> {
+        let k = step * self.populations + population;
+        let chosen = self.chosen.get(k).and_then(Option::as_deref);
+        let parts = if chosen.is_some() { &[] } else { self.batches };
+        chosen.into_iter().chain(parts.iter().map(move |b| b.slice(k)))
+    }
+}
+
+/// Sees the spikes of a window: its first step, its length, who fired.
+pub type WindowLog<'l> = dyn FnMut(u64, u64, &Spikes) + 'l;
 
 /// What a block is made from.
 pub struct BlockSource<'s> {
@@ -174,6 +204,7 @@ impl Block {
             params: Vec::new(),
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
+            margin: vec![0.0; if source.plan.margin.is_some() { padded } else { 0 }],
             schedule,
             next: 0,
             dynamics: source.dynamics.clone(),
@@ -305,6 +336,9 @@ impl Block {
             }
             pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
             pointers.0[slots.flag] = flag.as_mut_ptr().cast();
+            if let Some(margin) = self.margin.get_mut(start..) {
+                pointers.0[slots.margin] = margin.as_mut_ptr().cast();
+            }
             for k in 0..self.kernels.len() {
                 for c in 0..self.plan.segments[k].calls.len() {
                     let call = self.plan.segments[k].calls[c].clone();
@@ -428,12 +462,13 @@ impl Block {
 }
 
 impl Worker {
-    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>) -> Worker {
+    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>, winners: Vec<Option<Winners>>) -> Worker {
         Worker {
             id,
             blocks,
             incoming,
             traces: Vec::new(),
+            winners,
             scratch: Vec::new(),
             values: Vec::new(),
             pointers: Pointers::default(),
@@ -488,6 +523,8 @@ impl Worker {
                 let mut batch = shared.batches[self.id][parity].write().unwrap_or_else(PoisonError::into_inner);
                 batch.ids.clear();
                 batch.ends.clear();
+                batch.margins.clear();
+                batch.margin_ends.clear();
                 for step in first..first + window {
                     self.step(step, shared, &mut batch, parity);
                 }
@@ -499,18 +536,19 @@ impl Worker {
             let halt = shared.halt[parity].load(Ordering::Relaxed);
             let batches: Vec<_> =
                 shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
+            let chosen = self.choose(&batches, first, window, shared.populations);
+            let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
             for k in 0..window {
                 for i in &mut self.incoming {
                     let ring = &mut self.blocks[i.target].rings[i.ring];
-                    for b in &batches {
-                        let senders = b.slice(k as usize * shared.populations + i.source);
+                    for senders in spikes.of(k as usize, i.source) {
                         if !senders.is_empty() {
                             self.events += i.rows.deliver(senders, first + k, ring);
                         }
                     }
                 }
             }
-            log(first, window, &batches);
+            log(first, window, &spikes);
             drop(batches);
             done += window;
             parity ^= 1;
@@ -521,10 +559,45 @@ impl Worker {
         done
     }
 
+    /// Who sends, for each (step, population) of a window; nothing where no population has winners.
+    fn choose(
+        &mut self,
+        batches: &[RwLockReadGuard<Batch>],
+        first: u64,
+        window: u64,
+        populations: usize,
+    ) -> Vec<Option<Vec<u32>>> {
+        if self.winners.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let mut out = vec![None; window as usize * populations];
+        let mut candidates = Vec::new();
+        for step in 0..window as usize {
+            for (p, winners) in self.winners.iter_mut().enumerate() {
+                let Some(winners) = winners else { continue };
+                let k = step * populations + p;
+                candidates.clear();
+                for b in batches {
+                    candidates.extend(b.slice(k).iter().copied().zip(b.margins(k).iter().copied()));
+                }
+                let mut senders = Vec::new();
+                winners.choose(first + step as u64 + 1, &candidates, &mut senders);
+                out[k] = Some(senders);
+            }
+        }
+        out
+    }
+
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
+            if !block.margin.is_empty() {
+                let from = batch.ends.last().copied().unwrap_or(0);
+                let margins = batch.ids[from..].iter().map(|n| block.margin[(n - block.lo) as usize]);
+                batch.margins.extend(margins);
+            }
+            batch.margin_ends.push(batch.margins.len());
             batch.ends.push(batch.ids.len());
             if self.flag != [0; 2]
                 && let Some(fault) = block.fault(step + 1, p)
@@ -550,14 +623,4 @@ impl Worker {
             }
         }
     }
-}
-
-/// The spikes of (step, population) of a window, thread by thread.
-pub fn spikes_of<'b>(
-    batches: &'b [RwLockReadGuard<Batch>],
-    step: usize,
-    population: usize,
-    populations: usize,
-) -> impl Iterator<Item = &'b [u32]> {
-    batches.iter().map(move |b| b.slice(step * populations + population))
 }

@@ -29,8 +29,17 @@ pub trait Engine {
 
     fn traces(&self) -> &[TraceLog];
 
-    /// Weights of a projection, rows by presynaptic cell, each ascending in the target.
-    fn weights(&self, projection: usize) -> Vec<f64>;
+    /// Weights of a projection, rows by presynaptic cell, each ascending in the target; brought up to date first.
+    fn weights(&mut self, projection: usize) -> Vec<f64>;
+
+    /// (presynaptic cell, target) of each weight, in that order.
+    fn edges(&mut self, projection: usize) -> Vec<(u32, u32)>;
+
+    /// Writes the weights of a projection that is mutable or plastic, in that order.
+    fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError>;
+
+    /// Whether the rules of a projection change its weights; traces run on.
+    fn set_learning(&mut self, projection: usize, on: bool);
 
     /// Synapses that exist.
     fn synapses(&self) -> u64;

@@ -8,5 +8,6 @@ pub mod engine;
 pub mod eval;
 pub mod interp;
 pub mod native;
+mod plastic;
 
 pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};

@@ -123,6 +123,10 @@ pub enum ValueKind {
     Label(u32),
     /// A coordinate of the cell at hand.
     Coordinate(u32),
+    /// Of a plasticity rule: lives once per neuron of one side.
+    Trace(Side),
+    /// Of a plasticity rule: lives once per synapse.
+    Synapse,
     /// A column that `measure` writes.
     Measure,
     /// Its definition was wrong; already reported.
@@ -412,6 +416,55 @@ pub struct Projection {
     pub weight: Option<Expr>,
     pub delay: Option<Expr>,
     pub gain: Option<Expr>,
+    /// Part of the delay that lies in the dendrite.
+    pub dendritic: Option<Expr>,
+    pub rules: Vec<Plasticity>,
+}
+
+/// A plasticity rule as attached to a projection.
+#[derive(Clone, Debug)]
+pub struct Plasticity {
+    pub name: String,
+    pub use_span: Span,
+    pub params: Vec<ValueId>,
+    /// Traces and synaptic states.
+    pub variables: Vec<RuleVariable>,
+    pub weight: Option<ValueId>,
+    pub bounds: Option<(Expr, Expr)>,
+    /// `w' = ...`
+    pub drift: Option<Expr>,
+    pub handlers: Vec<Handler>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RuleVariable {
+    pub value: ValueId,
+    /// `None`: per synapse.
+    pub side: Option<Side>,
+    pub initial: Expr,
+    pub equation: Option<Expr>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Handler {
+    pub event: Event,
+    pub body: Vec<RuleStmt>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Pre,
+    Post,
+    /// A spike arrives at this receptor of the postsynaptic neuron.
+    Receptor(String),
+    Every(Expr),
+}
+
+#[derive(Clone, Debug)]
+pub enum RuleStmt {
+    Set { variable: ValueId, value: Expr },
+    Deliver(Expr),
+    If(Expr, Vec<RuleStmt>, Vec<RuleStmt>),
 }
 
 #[derive(Clone, Debug)]

@@ -234,6 +234,11 @@ pub enum Expr {
     Held,
     /// The value at the start of the step.
     Before(ExprId),
+    // Plasticity rules only (besides `State` and `Time`):
+    /// What is read of the postsynaptic neuron.
+    Read(u32),
+    /// ms since the synapse was last brought up to date.
+    Elapsed,
     // Build only (params, initial states, weights, delays, `where`):
     Element(Side, Attribute),
     Random {

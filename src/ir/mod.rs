@@ -23,7 +23,7 @@
 //!    Of a population with [`Winners`] not every such spike is sent: a cell that sent one within the last `window - 1` steps
 //!    sends it; of the others, those with the largest margin (before the reset; of equal ones the lower index) as long as the
 //!    number of distinct senders in the window stays at `most`. The states of a loser are reset like a sender's.
-//! 4. **Plasticity** would run here.
+//! 4. **Plasticity**: see [`plasticity`], which says where its parts stand among these phases.
 //! 5. **Queue.** A spike of step `k` over a delay of `d` steps is in the arrivals of step `k + d`.
 //!
 //! A condition whose value is NaN is false. No product and sum are contracted into one rounding. `min(a, b)` is
@@ -32,6 +32,7 @@
 pub mod artefact;
 mod expr;
 mod network;
+pub mod plasticity;
 mod print;
 pub mod protocol;
 

@@ -22,6 +22,10 @@ pub struct Network {
     pub tables: Vec<Table>,
     /// Populations of which only some cells may fire.
     pub winners: Vec<Winners>,
+    /// Rules by which synapses change, in order of projections.
+    pub plasticity: Vec<super::plasticity::Plasticity>,
+    /// Projections whose weights the experiment changes.
+    pub mutable: Vec<ProjectionId>,
 }
 
 /// k-winners-take-all: in any `window` steps at most `most` distinct cells of the population send a spike.
@@ -44,6 +48,8 @@ impl PartialEq for Network {
             && self.build == other.build
             && self.tables == other.tables
             && self.winners == other.winners
+            && self.plasticity == other.plasticity
+            && self.mutable == other.mutable
             && nodes(self) == nodes(other)
             && edges(self) == edges(other)
             && self.graph.node_weights().eq(other.graph.node_weights())

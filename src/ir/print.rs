@@ -21,6 +21,9 @@ pub fn print(network: &Network) -> String {
     }
     for edge in network.graph.edge_indices() {
         projection(w, network, edge);
+        for rule in network.plasticity.iter().filter(|r| r.projection == edge) {
+            plasticity(w, network, rule);
+        }
     }
     out
 }
@@ -106,6 +109,47 @@ fn population(w: &mut String, network: &Network, p: &Population) {
     }
     for o in &d.observables {
         let _ = writeln!(w, "  observe {}: {} = {}", o.name, o.dimension, expr_text(d, o.value));
+    }
+}
+
+fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) {
+    let show = |e: ExprId| {
+        let mut out = String::new();
+        text(&mut out, &rule.exprs, e, 0, &|e| match e {
+            Expr::State(k) => rule.variables.get(*k as usize).map(|v| v.name.clone()),
+            _ => None,
+        });
+        out
+    };
+    let form = if rule.lazy { "event-driven" } else { "clock-driven" };
+    let _ = writeln!(w, "  plasticity {} ({form}, dendritic delay {} steps)", rule.name, rule.dendritic);
+    for v in &rule.variables {
+        let _ = writeln!(w, "    {:?} {}: {} = {}", v.place, v.name, v.dimension, v.initial);
+    }
+    let target = network.graph.edge_endpoints(rule.projection).and_then(|(_, to)| network.population(to));
+    for (k, read) in rule.reads.iter().enumerate() {
+        if let Some(p) = target {
+            let _ = writeln!(w, "    post#{k} is {}", expr_text(&p.dynamics, *read));
+        }
+    }
+    for note in &rule.notes {
+        let _ = writeln!(w, "    {note}");
+    }
+    let list = |w: &mut String, head: &str, assigns: &[Assign]| {
+        if !assigns.is_empty() {
+            let _ = writeln!(w, "    {head}");
+        }
+        for a in assigns {
+            let _ = writeln!(w, "      {} = {}", rule.variables[a.state as usize].name, show(a.value));
+        }
+    };
+    list(w, "each step, traces", &rule.advance);
+    list(w, if rule.lazy { "since the last event" } else { "each step, synapses" }, &rule.drift);
+    for h in &rule.handlers {
+        list(w, &format!("on {:?}", h.event), &h.assigns);
+        if let Some(d) = h.deliver {
+            let _ = writeln!(w, "      deliver {}", show(d));
+        }
     }
 }
 
@@ -241,6 +285,10 @@ fn text(out: &mut String, exprs: &Exprs, id: ExprId, parent: u8, name: &dyn Fn(&
         }
         Expr::Uniform => out.push_str("uniform#"),
         Expr::Held => out.push_str("refractory"),
+        Expr::Read(k) => {
+            let _ = write!(out, "post#{k}");
+        }
+        Expr::Elapsed => out.push_str("elapsed"),
         Expr::Before(a) => list(out, "before", &[*a]),
         Expr::Unary(op @ (UnaryOp::Neg | UnaryOp::Not), a) => {
             out.push_str(if *op == UnaryOp::Neg { "-" } else { "not " });

@@ -63,6 +63,8 @@ pub(super) enum Mode<'m> {
         ends: Option<(&'m EndInfo, &'m EndInfo)>,
         columns: &'m [String],
     },
+    /// The rules of one projection.
+    Rule(&'m mut super::plasticity::RuleBody),
 }
 
 pub(super) struct Cx<'m> {
@@ -80,6 +82,7 @@ impl Cx<'_> {
         match &mut self.mode {
             Mode::Dynamics(body) => &mut body.dynamics.exprs,
             Mode::Build { .. } => &mut self.network.build,
+            Mode::Rule(body) => &mut body.exprs,
         }
     }
 
@@ -87,6 +90,7 @@ impl Cx<'_> {
         match &self.mode {
             Mode::Dynamics(body) => Some(body),
             Mode::Build { own, .. } => *own,
+            Mode::Rule(_) => None,
         }
     }
 }
@@ -185,7 +189,7 @@ impl Lowering<'_> {
                 Ok(cx.arena().real(dt))
             }
             ExprKind::Time => match cx.mode {
-                Mode::Dynamics(_) => Ok(cx.arena().intern(Expr::Time)),
+                Mode::Dynamics(_) | Mode::Rule(_) => Ok(cx.arena().intern(Expr::Time)),
                 Mode::Build { .. } => Err(not_static(e.span, "time")),
             },
             ExprKind::Value(id) => self.translate_value(*id, e.span, cx),
@@ -240,6 +244,12 @@ impl Lowering<'_> {
                 if matches!(cx.mode, Mode::Dynamics(_)) {
                     return self.lift(e, cx);
                 }
+                if let (Mode::Rule(_), [p]) = (&cx.mode, args.as_slice()) {
+                    // Drawn anew for each synapse and event.
+                    let p = self.translate(p, cx)?;
+                    let u = cx.arena().intern(Expr::Uniform);
+                    return Ok(cx.arena().compare(Compare::Lt, u, p));
+                }
                 let args = args.iter().map(|a| self.translate(a, cx)).collect::<Result<Vec<_>, _>>()?;
                 Ok(cx.network.build.intern(Expr::Random { distribution: *distribution, args, site: *site }))
             }
@@ -255,7 +265,7 @@ impl Lowering<'_> {
                             format!("its columns are {}", columns.join(", "))
                         })),
                 },
-                Mode::Dynamics(_) => Err(not_static(e.span, "a column")),
+                Mode::Dynamics(_) | Mode::Rule(_) => Err(not_static(e.span, "a column")),
             },
             _ => Err(Diagnostic::error(EVALUATION, "this can't be computed for each neuron or synapse")
                 .label(e.span, "lists and statistics belong to an experiment")),
@@ -293,7 +303,9 @@ impl Lowering<'_> {
                         | ValueKind::Input
                         | ValueKind::Noise
                         | ValueKind::Axis(_)
-                        | ValueKind::Coordinate(_) => true,
+                        | ValueKind::Coordinate(_)
+                        | ValueKind::Trace(_)
+                        | ValueKind::Synapse => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
                         ValueKind::Param { .. } => self.of_model(*id, cx),
@@ -352,7 +364,7 @@ impl Lowering<'_> {
     fn leaf(&mut self, e: Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
         let built = cx.network.build.intern(e);
         match &mut cx.mode {
-            Mode::Build { .. } => Ok(built),
+            Mode::Build { .. } | Mode::Rule(_) => Ok(built),
             Mode::Dynamics(body) => Ok(body.lifted(&cx.network.build, built, "element")),
         }
     }
@@ -364,7 +376,7 @@ impl Lowering<'_> {
                 let k = *body.noise_leaves.entry(key).or_insert(next);
                 Ok(body.dynamics.exprs.intern(Expr::Noise(k)))
             }
-            Mode::Build { .. } => Err(not_static(span, "noise")),
+            Mode::Build { .. } | Mode::Rule(_) => Err(not_static(span, "noise")),
         }
     }
 
@@ -388,7 +400,8 @@ impl Lowering<'_> {
                         Ok(cx.network.build.intern(Expr::Element(Side::Own, Attribute::Param(k))))
                     }
                     (Bound::Live(e), Mode::Dynamics(_)) => Ok(e),
-                    (Bound::Live(_), Mode::Build { .. }) => Err(not_static(span, "a param that follows time")),
+                    (Bound::Slot(_), Mode::Rule(_)) => Err(not_static(span, "a param of a cell")),
+                    (Bound::Live(_), Mode::Build { .. } | Mode::Rule(_)) => Err(not_static(span, "a param that follows time")),
                     (Bound::List(_), _) => {
                         Err(Diagnostic::error(EVALUATION, "this param is a list").label(span, "one number is needed"))
                     }
@@ -399,7 +412,14 @@ impl Lowering<'_> {
                     let k = self.state_index(body.model, id);
                     Ok(cx.arena().intern(Expr::State(k)))
                 }
-                Mode::Build { .. } => Err(not_static(span, "a state")),
+                Mode::Build { .. } | Mode::Rule(_) => Err(not_static(span, "a state")),
+            },
+            ValueKind::Trace(_) | ValueKind::Synapse => match &mut cx.mode {
+                Mode::Rule(body) => {
+                    let k = body.variables.get(&id).copied().unwrap_or(0);
+                    Ok(body.exprs.intern(Expr::State(k)))
+                }
+                _ => Err(not_static(span, "what belongs to a rule")),
             },
             ValueKind::Input => self.input(id, span, cx),
             ValueKind::Let(inner) => {
@@ -559,6 +579,13 @@ impl Lowering<'_> {
     }
 
     fn attribute(&mut self, side: hir::Side, name: &str, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+        if let Mode::Rule(body) = &mut cx.mode {
+            let k = body.reads.iter().position(|r| r == name).unwrap_or_else(|| {
+                body.reads.push(name.to_string());
+                body.reads.len() - 1
+            });
+            return Ok(body.exprs.intern(Expr::Read(k as u32)));
+        }
         let Mode::Build { ends: Some((pre, post)), .. } = &cx.mode else {
             return Err(not_static(span, "an end of a projection"));
         };
@@ -825,7 +852,7 @@ impl Lowering<'_> {
                             rounded
                         }
                     }
-                    Mode::Build { .. } => rounded,
+                    Mode::Build { .. } | Mode::Rule(_) => rounded,
                 }
             }
         };

@@ -7,6 +7,7 @@ pub mod error;
 mod integrate;
 mod linear;
 mod network;
+mod plasticity;
 mod projection;
 mod protocol;
 mod scripts;

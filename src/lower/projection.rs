@@ -188,8 +188,8 @@ impl Lowering<'_> {
             columns: column_data,
             private: false,
         };
-        out.network.graph.add_edge(from_node, to_node, projection);
-        Ok(())
+        let id = out.network.graph.add_edge(from_node, to_node, projection);
+        self.rules(p, id, to.population, out)
     }
 
     /// Compares a delay with the distance that it covers, at the farthest and at shorter distances.

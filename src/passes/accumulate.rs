@@ -8,6 +8,8 @@
 use crate::ir::{Arrival, ExprId, Network, PopulationId, ProjectionId, Weight};
 
 pub fn accumulate(network: &mut Network) {
+    let plastic: Vec<ProjectionId> = network.plasticity.iter().map(|p| p.projection).collect();
+    let mutable: Vec<ProjectionId> = network.mutable.clone();
     let ids: Vec<PopulationId> = network.populations().map(|(id, _)| id).collect();
     for id in ids {
         let incoming: Vec<(ProjectionId, u32, Weight, Option<ExprId>)> = network
@@ -22,15 +24,24 @@ pub fn accumulate(network: &mut Network) {
         }
         for (e, receptor, weight, gain) in incoming {
             let constant = match weight {
-                Weight::Constant(v) => Some(d.exprs.real(v)),
-                Weight::PerSynapse { .. } => None,
+                Weight::Constant(v) if !plastic.contains(&e) && !mutable.contains(&e) => Some(d.exprs.real(v)),
+                _ => None,
             };
             let Some(r) = d.receptors.get_mut(receptor as usize) else { continue };
+            if plastic.contains(&e) {
+                // Its spikes are sent on when they reach the synapse, not when they leave: a sum of its own.
+                r.arrivals.push(Arrival::Sum { projections: vec![e], gain });
+                continue;
+            }
             let shared = r.arrivals.iter_mut().find_map(|a| match (a, constant) {
                 (Arrival::Count { projections, weight, gain: g }, Some(w)) if *weight == w && *g == gain => {
                     Some(projections)
                 }
-                (Arrival::Sum { projections, gain: g }, None) if *g == gain => Some(projections),
+                (Arrival::Sum { projections, gain: g }, None)
+                    if *g == gain && !projections.iter().any(|p| plastic.contains(p)) =>
+                {
+                    Some(projections)
+                }
                 _ => None,
             });
             match (shared, constant) {

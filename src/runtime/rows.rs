@@ -67,6 +67,14 @@ impl Rows {
         (targets + weights + delays) as u64
     }
 
+    /// Target of the k-th synapse, counted in the range.
+    pub fn target(&self, k: usize) -> u32 {
+        match &self.targets {
+            Targets::Narrow(t) => u32::from(t[k]),
+            Targets::Wide(t) => t[k],
+        }
+    }
+
     pub fn row(&self, pre: u32) -> (usize, usize) {
         (self.starts[pre as usize] as usize, self.starts[pre as usize + 1] as usize)
     }

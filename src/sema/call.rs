@@ -151,6 +151,9 @@ impl Sema<'_> {
                 "a draw needs an element it is drawn for: a neuron, a synapse, an experiment's step",
             );
         }
+        if matches!(cx.place, Place::Rule(_)) && d != Distribution::Bernoulli {
+            return self.not_here(d.name(), span, "a rule draws only yes or no: bernoulli(p)");
+        }
         if !self.arguments(d.name(), args, (d.arity(), d.arity()), span) {
             return self.error_expr(span);
         }

@@ -740,6 +740,7 @@ impl Sema<'_> {
             return None;
         }
         // A private source has one synapse per target: its weight is drawn per neuron.
+        let post_models: Vec<hir::ModelId> = post_ends.iter().map(|e| e.model).collect();
         let place = if private { Place::Binding } else { Place::Synapse { pre: pre_ends, post: post_ends } };
         let sx = Cx { scope: cx.scope, place: &place };
         let mut out = hir::Projection {
@@ -751,6 +752,8 @@ impl Sema<'_> {
             weight: None,
             delay: None,
             gain: None,
+            dendritic: None,
+            rules: Vec::new(),
         };
         let mut connects = false;
         for (clause, scope) in &self.overridden_clauses(p, cx.scope) {
@@ -789,8 +792,9 @@ impl Sema<'_> {
                     match d {
                         ast::Delay::Total(e) => out.delay = Some(self.number(e, sx, Dimension::TIME)),
                         ast::Delay::Parts { axonal, dendritic } => {
-                            let parts: Vec<Expr> =
-                                axonal.iter().chain(dendritic).map(|e| self.number(e, sx, Dimension::TIME)).collect();
+                            let axonal = axonal.as_ref().map(|e| self.number(e, sx, Dimension::TIME));
+                            out.dendritic = dendritic.as_ref().map(|e| self.number(e, sx, Dimension::TIME));
+                            let parts: Vec<Expr> = axonal.into_iter().chain(out.dendritic.clone()).collect();
                             out.delay = parts.into_iter().reduce(|a, b| Expr {
                                 span: a.span,
                                 ty: a.ty,
@@ -805,9 +809,28 @@ impl Sema<'_> {
                     out.gain = Some(self.number(e, cx, Dimension::NUMBER));
                     twice
                 }
-                ast::ClauseKind::Plasticity(_) => {
-                    self.diags.push(not_yet("`plasticity` of a projection", clause.span));
-                    false
+                ast::ClauseKind::Plasticity(list) => {
+                    let twice = !out.rules.is_empty();
+                    if private {
+                        self.diags.push(
+                            Diagnostic::error(CONNECT_RULE, "the trains of a source without a size have no synapses")
+                                .label(clause.span, "nothing that could learn")
+                                .help("give the source a size: source input[100]: ..."),
+                        );
+                        continue;
+                    }
+                    if let Some((other, what, at)) = dims.iter().find(|d| d.0 != dims[0].0) {
+                        self.diags.push(
+                            Diagnostic::error(WEIGHT_DIMENSION, format!("{what} takes {}", dimension_words(*other)))
+                                .label(*at, "another dimension than the first target's")
+                                .label(clause.span, "one rule needs one"),
+                        );
+                        continue;
+                    }
+                    let weight = dims.first().map_or(Dimension::NUMBER, |d| d.0);
+                    let targets: Vec<hir::ModelId> = post_models.clone();
+                    out.rules = self.projection_rules(list, weight, &targets, cx);
+                    twice
                 }
             };
             if twice {

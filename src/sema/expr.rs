@@ -196,7 +196,11 @@ impl Sema<'_> {
     pub(super) fn dimension(&mut self, d: &ast::Dim) -> Option<Dimension> {
         let mut out = Dimension::NUMBER;
         for f in &d.factors {
-            let base = if f.name.text == "1" { Some(Dimension::NUMBER) } else { Dimension::by_name(&f.name.text) };
+            let base = match f.name.text.as_str() {
+                "1" => Some(Dimension::NUMBER),
+                "weight" if self.weight_dim.is_some() => self.weight_dim,
+                name => Dimension::by_name(name),
+            };
             let Some(base) = base else {
                 let near = crate::base::diag::did_you_mean(&f.name.text, Dimension::names());
                 let help = match near {
@@ -723,6 +727,20 @@ impl Sema<'_> {
                 && let Some(Entity::Value(id)) = self.lookup(cx.scope, &format!("pos.{}", name.text))
             {
                 return Expr { kind: ExprKind::Value(id), span, ty: self.program.value(id).ty };
+            }
+            if let ("pre" | "post", Place::Rule(place)) = (head.as_str(), cx.place) {
+                let found = place.reads.iter().find(|(n, _)| head == "post" && *n == name.text).map(|(_, ty)| *ty);
+                return match found {
+                    Some(ty) => Expr { kind: ExprKind::Attribute(Side::Post, name.text.clone()), span, ty },
+                    None => {
+                        self.diags.push(
+                            Diagnostic::error(LOCALITY, "a rule says what it reads of its cell")
+                                .label(span, "not declared")
+                                .help(format!("write `needs {head}.{}: voltage` in the rule", name.text)),
+                        );
+                        self.error_expr(span)
+                    }
+                };
             }
             if let ("pre" | "post", Place::Synapse { pre, post }) = (head.as_str(), cx.place) {
                 let (side, ends) = if head == "pre" { (Side::Pre, pre.clone()) } else { (Side::Post, post.clone()) };

@@ -8,6 +8,7 @@ mod experiment;
 mod expr;
 mod model;
 mod modules;
+mod plasticity;
 mod position;
 mod query;
 mod region;
@@ -36,6 +37,8 @@ struct Module {
     scope: ScopeId,
     ast: Rc<ast::File>,
     state: ModuleState,
+    /// Of the user's own: the library's rules are looked into where they are used.
+    main: bool,
     exports: Vec<(String, Entity)>,
 }
 
@@ -54,6 +57,8 @@ enum Place {
     Experiment(hir::NetworkId),
     /// `conclude`: rows of measures.
     Conclude(hir::NetworkId),
+    /// A plasticity rule as attached.
+    Rule(plasticity::RulePlace),
 }
 
 /// What `pre.` or `post.` can reach at one end.
@@ -99,6 +104,11 @@ struct Sema<'a> {
     /// Uses of regions, in order of their declaration.
     regions: Vec<region::Region>,
     ports: Vec<region::Port>,
+    rules: Vec<plasticity::DeclaredRule>,
+    /// Rules that some projection uses.
+    used_rules: BTreeSet<usize>,
+    /// What `weight` is in the rule at hand.
+    weight_dim: Option<crate::units::Dimension>,
     /// The use of a region whose items are at hand.
     here: Option<region::RegionId>,
     /// Number of random draws written so far: each keys its own numbers.
@@ -142,6 +152,9 @@ pub fn analyse(
         declared: Vec::new(),
         regions: Vec::new(),
         ports: Vec::new(),
+        rules: Vec::new(),
+        used_rules: BTreeSet::new(),
+        weight_dim: None,
         here: None,
         sites: 0,
         mutable: BTreeSet::new(),
@@ -197,7 +210,7 @@ impl Sema<'_> {
                     ast::ModelKind::Modulator => self.unsupported(&m.name, "a modulator", scope),
                     ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
                 },
-                ast::ItemKind::Plasticity(p) => self.unsupported(&p.name, "a plasticity rule", scope),
+                ast::ItemKind::Plasticity(p) => self.declare_rule(p, scope),
                 ast::ItemKind::Sleep(s) => self.unsupported(&s.name, "a sleep schedule", scope),
                 ast::ItemKind::Network(n) => self.declare_network(n, scope),
                 ast::ItemKind::Experiment(e) => self.declare(scope, &e.name, Entity::Experiment),
@@ -224,6 +237,15 @@ impl Sema<'_> {
                 && self.program.network(network).span == n.name.span
             {
                 self.resolve_network(network);
+            }
+        }
+        self.resolve_pending();
+        for item in &file.items {
+            if let ast::ItemKind::Plasticity(p) = &item.kind
+                && let Some(Entity::Rule(rule)) = self.scopes[scope.0].names.get(&p.name.text).cloned()
+                && self.modules[id.0].main
+            {
+                self.check_rule_alone(rule);
             }
         }
         self.resolve_pending();

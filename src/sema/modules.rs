@@ -53,6 +53,7 @@ impl Sema<'_> {
             scope,
             ast: Rc::new(parsed.file),
             state: ModuleState::Loading,
+            main: !name.starts_with("std/") && from.is_none(),
             exports: Vec::new(),
         });
         self.by_name.insert(name.to_string(), id);
@@ -232,7 +233,7 @@ impl Sema<'_> {
     }
 
     fn subfolders(&self, folder: &str) -> Vec<String> {
-        if folder == "std" { ["neurons", "sources"].map(str::to_string).to_vec() } else { Vec::new() }
+        if folder == "std" { ["neurons", "plasticity", "sources"].map(str::to_string).to_vec() } else { Vec::new() }
     }
 
     fn public_name(&self, module: ModuleId, name: &str) -> Option<Entity> {

@@ -274,6 +274,7 @@ impl Sema<'_> {
         let entity = self.instance_entity(&path, from);
         let fits = match &entity {
             Some(Entity::Model(m)) => (kind == "source") == self.program.model(*m).source && kind != "plasticity",
+            Some(Entity::Rule(_)) => kind == "plasticity",
             Some(Entity::Poison | Entity::Unsupported(_)) => true,
             _ => false,
         };

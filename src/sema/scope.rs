@@ -1,6 +1,7 @@
 //! Scopes and what a name may mean.
 
 use super::error::*;
+use super::plasticity::RuleId;
 use super::region::{PortId, RegionId};
 use super::{ModuleId, Sema};
 use crate::base::diag::did_you_mean;
@@ -28,6 +29,8 @@ pub enum Entity {
     /// One use of a region in a circuit.
     Region(RegionId),
     Port(PortId),
+    /// A plasticity rule.
+    Rule(RuleId),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -48,6 +51,7 @@ impl Entity {
             Entity::Projection => "a projection",
             Entity::Region(_) => "a region",
             Entity::Port(_) => "a port",
+            Entity::Rule(_) => "a plasticity rule",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

@@ -9,9 +9,12 @@
 //! 4. Every projection ends at two populations (a private one starts at a private source), at a receptor that exists, with delays
 //!    of at least one step, cells inside the populations and ascending.
 //! 5. Every synaptic projection is taken by exactly one arrival term of its receptor.
-//! 6. Schedules have one ascending list per train, and only sources have schedules.
+//! 6. A rule belongs to one synaptic projection, reads its own variables and expressions of its target that exist, and writes only
+//!    what its events may.
+//! 7. Schedules have one ascending list per train, and only sources have schedules.
 
 mod budget;
+mod plasticity;
 mod protocol;
 
 pub use budget::{Estimate, bytes_text, estimate, table};
@@ -58,6 +61,8 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
             | Expr::Noise(_)
             | Expr::Uniform
             | Expr::Held
+            | Expr::Read(_)
+            | Expr::Elapsed
             | Expr::Before(_) => true,
             Expr::Table { table, indices } => match network.tables.get(*table as usize) {
                 Some(t) => t.shape.len() != indices.len(),
@@ -111,6 +116,12 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
                 return fail(&projection.path, "is not taken by exactly one arrival term".to_string());
             }
         }
+    }
+    for rule in &network.plasticity {
+        plasticity::check(network, rule).map_err(|what| broken(&rule.name, what))?;
+    }
+    if network.mutable.iter().any(|e| network.graph.edge_weight(*e).is_none()) {
+        return fail(&network.name, "weights of a projection that does not exist".to_string());
     }
     for w in &network.winners {
         let ok = network.population(w.population).is_some_and(|p| {
@@ -172,7 +183,12 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
         let wrong = match e {
             Expr::State(k) => *k as usize >= d.states.len(),
             Expr::Param(k) => *k as usize >= d.params.len(),
-            Expr::Element(..) | Expr::Random { .. } | Expr::Table { .. } | Expr::Column(_) => true,
+            Expr::Element(..)
+            | Expr::Random { .. }
+            | Expr::Table { .. }
+            | Expr::Column(_)
+            | Expr::Read(_)
+            | Expr::Elapsed => true,
             _ => false,
         };
         if wrong {

@@ -315,6 +315,77 @@ impl Cells {
         fires
     }
 
+    /// Phases 1 to 4 of a projection that learns, before step `k`: what reaches its synapses and what that sends on.
+    pub fn learn(&mut self, k: u64, l: &mut super::Learning) -> u64 {
+        let reads: Vec<ExprId> = l.plastic.reads().to_vec();
+        let codes: Vec<Value> = reads.iter().map(|r| self.value(*r)).collect();
+        let (receptor, term) = (l.receptor, l.term);
+        let mut arrived: Vec<(u32, u32, f64)> = Vec::new();
+        let events = l.plastic.begin(k, &mut |r, n| self.read(&codes[r], n, k), &mut |target, delay, amount| {
+            arrived.push((target, delay, amount));
+        });
+        for (target, delay, amount) in arrived {
+            if let Pending::Sums(sums) = &mut self.inboxes[delay as usize][receptor][term] {
+                sums[target as usize] += amount;
+            }
+        }
+        events
+    }
+
+    /// The last phase of a projection that learns, after step `k`.
+    pub fn learned(&self, k: u64, l: &mut super::Learning, fired: &[u32], arrived: &[(u32, Vec<u32>)]) {
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
+        l.plastic.end(k, fired, arrived, &mut |r, n| self.read(&codes[r], n, k + 1));
+    }
+
+    pub fn weights(&self, step: u64, l: &mut super::Learning) -> Vec<(u32, u32, f64)> {
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
+        l.plastic.weights(step, &mut |r, n| self.read(&codes[r], n, step))
+    }
+
+    pub fn set_weights(&self, step: u64, l: &mut super::Learning, values: &[f64]) {
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
+        l.plastic.set_weights(step, values, &mut |r, n| self.read(&codes[r], n, step));
+    }
+
+    fn value(&self, root: ExprId) -> Value {
+        Value { root, order: eval::order(&self.population.dynamics.exprs, &[root]) }
+    }
+
+    /// An expression of one neuron as it stands at the end of `step` steps.
+    fn read(&self, value: &Value, neuron: u32, step: u64) -> f64 {
+        let now = Moment {
+            exprs: &self.population.dynamics.exprs,
+            params: &self.params,
+            neuron,
+            step,
+            time: step as f64 * self.dt_ms,
+            arrival: f64::NAN,
+            refractory: self.refractory[neuron as usize] > 0,
+            before: &[],
+            noise: self.noise,
+            spike: self.spike,
+        };
+        now.evaluate(value, &self.states[neuron as usize], &mut vec![])
+    }
+
+    /// Neurons at whose receptor spikes arrive in the coming step, as often as they are counted; once where weights are summed.
+    pub fn arriving(&self, receptor: u32) -> Vec<u32> {
+        let Some(terms) = self.inboxes.front().and_then(|inbox| inbox.get(receptor as usize)) else { return vec![] };
+        let mut out = vec![];
+        for neuron in 0..self.population.size {
+            for term in terms {
+                let times = match term {
+                    Pending::Counts(counts) => counts[neuron as usize],
+                    Pending::Sums(sums) => u64::from(sums[neuron as usize] != 0.0),
+                    Pending::Poisson => 0,
+                };
+                out.extend((0..times).map(|_| neuron));
+            }
+        }
+        out
+    }
+
     /// How far those that fired were above their thresholds; empty unless winners are chosen.
     pub fn margins(&self) -> &[f64] {
         &self.margins

@@ -16,6 +16,7 @@ mod winners;
 mod tests;
 
 use super::build;
+use super::plastic::Plastic;
 use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 use crate::ir::Network;
 use cells::Cells;
@@ -23,12 +24,25 @@ use rows::Rows;
 use winners::Senders;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A projection whose synapses change.
+struct Learning {
+    projection: usize,
+    /// Populations by position.
+    from: usize,
+    to: usize,
+    receptor: usize,
+    /// The arrival term that takes its spikes.
+    term: usize,
+    plastic: Plastic,
+}
+
 /// A network that is walked step by step.
 pub struct Interpreter {
     step: u64,
     populations: Vec<Cells>,
     projections: Vec<Rows>,
     senders: Vec<Option<Senders>>,
+    plastic: Vec<Learning>,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     synaptic_events: u64,
@@ -50,6 +64,17 @@ impl Interpreter {
         let elements = build::elements(network, seed)?;
         let projections: Vec<Rows> =
             network.projections().map(|(id, ..)| Rows::new(network, &elements, id, seed)).collect::<Result<_, _>>()?;
+        let plastic = network
+            .plasticity
+            .iter()
+            .map(|rule| {
+                let at = network.projections().position(|(id, ..)| id == rule.projection).unwrap_or(0);
+                let rows = &projections[at];
+                let size = network.populations().nth(rows.to).map_or(0, |(_, p)| p.size);
+                let plastic = Plastic::new(network, &elements, rule, seed, 0..size)?;
+                Ok(Learning { projection: at, from: rows.from, to: rows.to, receptor: rows.receptor, term: rows.terms[0], plastic })
+            })
+            .collect::<Result<Vec<_>, RunError>>()?;
         let populations: Vec<Cells> = network
             .populations()
             .zip(elements.populations)
@@ -65,11 +90,19 @@ impl Interpreter {
             .map(|(id, _)| network.winners.iter().find(|w| w.population == id).map(Senders::new))
             .collect();
         let traces = traces.into_iter().map(|request| TraceLog { request, steps: vec![], values: vec![] }).collect();
-        Ok(Interpreter { step: 0, populations, projections, senders, spikes, traces, synaptic_events: 0 })
+        Ok(Interpreter { step: 0, populations, projections, senders, plastic, spikes, traces, synaptic_events: 0 })
     }
 
     fn advance_one(&mut self) -> Result<(), RunError> {
         let k = self.step;
+        for l in &mut self.plastic {
+            self.synaptic_events += self.populations[l.to].learn(k, l);
+        }
+        let arrived: Vec<Vec<(u32, Vec<u32>)>> = self
+            .plastic
+            .iter()
+            .map(|l| l.plastic.receptors().into_iter().map(|r| (r, self.populations[l.to].arriving(r))).collect())
+            .collect();
         let mut fired: Vec<Vec<u32>> = self.populations.iter_mut().map(|cells| cells.advance(k)).collect();
         self.step = k + 1;
         for ((senders, cells), fired) in self.senders.iter_mut().zip(&self.populations).zip(&mut fired) {
@@ -80,7 +113,14 @@ impl Interpreter {
         for (log, neurons) in self.spikes.iter_mut().zip(&fired) {
             log.push(self.step, neurons);
         }
-        for rows in &self.projections {
+        for (l, arrived) in self.plastic.iter_mut().zip(&arrived) {
+            self.populations[l.to].learned(k, l, &fired[l.to], arrived);
+            l.plastic.sent(self.step, &fired[l.from]);
+        }
+        for (at, rows) in self.projections.iter().enumerate() {
+            if self.plastic.iter().any(|l| l.projection == at) {
+                continue;
+            }
             for pre in &fired[rows.from] {
                 self.synaptic_events += self.populations[rows.to].queue(rows, *pre);
             }
@@ -146,8 +186,29 @@ impl Engine for Interpreter {
         &self.traces
     }
 
-    fn weights(&self, projection: usize) -> Vec<f64> {
-        self.projections[projection].weights()
+    fn weights(&mut self, projection: usize) -> Vec<f64> {
+        let step = self.step;
+        match self.plastic.iter_mut().find(|l| l.projection == projection) {
+            Some(l) => self.populations[l.to].weights(step, l).into_iter().map(|(_, _, w)| w).collect(),
+            None => self.projections[projection].weights(),
+        }
+    }
+
+    fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
+        self.projections[projection].edges()
+    }
+
+    fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError> {
+        let step = self.step;
+        match self.plastic.iter_mut().find(|l| l.projection == projection) {
+            Some(l) => self.populations[l.to].set_weights(step, l, values),
+            None => self.projections[projection].set_weights(values),
+        }
+        Ok(())
+    }
+
+    fn set_learning(&mut self, projection: usize, on: bool) {
+        self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
     }
 
     fn synapses(&self) -> u64 {

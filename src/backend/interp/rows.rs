@@ -68,6 +68,16 @@ impl Rows {
         self.synapses.iter().map(|s| s.weight).collect()
     }
 
+    /// (pre, post) of each synapse.
+    pub fn edges(&self) -> Vec<(u32, u32)> {
+        let rows = (0..).zip(self.starts.windows(2));
+        rows.flat_map(|(pre, s)| self.synapses[s[0]..s[1]].iter().map(move |x| (pre, x.post))).collect()
+    }
+
+    pub fn set_weights(&mut self, values: &[f64]) {
+        self.synapses.iter_mut().zip(values).for_each(|(s, w)| s.weight = *w);
+    }
+
     pub fn synapses(&self) -> u64 {
         self.synapses.len() as u64
     }

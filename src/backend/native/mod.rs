@@ -4,17 +4,20 @@
 //! `worker` is one thread's share of the simulation. The bits are the interpreter's.
 
 mod jit;
+mod learning;
 mod plan;
 mod translate;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
+use crate::backend::plastic::{Plastic, positions};
 use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 use crate::base;
-use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Subset, Weight};
+use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
 use crate::runtime::rows::WeightForm;
 use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, Winners, share};
 use crate::valid::Validated;
+use learning::Learning;
 use plan::{Plan, RingKind};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +87,11 @@ enum Command {
     Advance { from: u64, steps: u64 },
     Params { population: usize, values: Vec<(usize, ParamBlock)> },
     States { population: usize },
-    Weights { projection: usize },
+    Weights { projection: usize, step: u64 },
+    Edges { projection: usize },
+    /// Weights of this thread's part, row by row.
+    SetWeights { projection: usize, step: u64, values: Vec<f64> },
+    Learn { projection: usize, on: bool },
     Quit,
 }
 
@@ -103,6 +110,7 @@ enum Reply {
         lengths: Vec<usize>,
         weights: Vec<f64>,
     },
+    Edges(Vec<(u32, u32)>),
     Ok,
 }
 
@@ -178,18 +186,31 @@ impl Native {
                 blocks.push(Block::new(&source, lo, hi));
             }
             let mut incoming = Vec::new();
+            let mut learning = Vec::new();
             for (j, e) in ids.iter().enumerate() {
                 let p = &network.graph[*e];
                 let (source, from) = plans[j].source();
                 let (target, _) = plans[j].target();
                 let (lo, n) = (blocks[target].lo, blocks[target].n);
+                let learns = network.plasticity.iter().find(|r| r.projection == *e);
                 let part = f64::from(n) / f64::from(populations[target].size.max(1));
                 let mut builder = RowsBuilder::new(from.size, n, (estimates[j].synapses * part) as usize);
                 let posts = positions(&p.post, populations[target].size, lo, lo + n);
-                synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
-                    builder.push(post - lo, pres, weights, delays)
-                })?;
+                if let Some(rule) = learns {
+                    let found = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
+                    let Some(ring) = found else {
+                        return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
+                    };
+                    let plastic = Plastic::new(network, &elements, rule, seed, lo..lo + n)?;
+                    let decided = network.winners.iter().any(|w| Some(w.population) == network.graph.edge_endpoints(*e).map(|x| x.1));
+                    learning.push(Learning::new(j, (source, target), ring, plastic, &kernels.plans[target], populations[target], decided));
+                } else {
+                    synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
+                        builder.push(post - lo, pres, weights, delays)
+                    })?;
+                }
                 let weights = match p.weight {
+                    Weight::Constant(_) if network.mutable.contains(e) => WeightForm::Double,
                     Weight::Constant(_) => WeightForm::Constant,
                     Weight::PerSynapse { single: true, .. } => WeightForm::Single,
                     Weight::PerSynapse { .. } => WeightForm::Double,
@@ -211,7 +232,7 @@ impl Native {
                     Some(Winners::new(p.size, w.most, w.window))
                 })
                 .collect();
-            Ok(Worker::new(thread, blocks, incoming, winners))
+            Ok(Worker::new(thread, blocks, incoming, learning, winners))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -237,10 +258,19 @@ impl Native {
         };
 
         let all = || workers.iter().flat_map(|w| &w.incoming);
-        let window =
-            all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
-        let total = all().map(|i| i.rows.len()).sum();
-        let bytes = all().map(|i| i.rows.synapse_bytes()).sum();
+        let learning = || workers.iter().flat_map(|w| &w.learning);
+        let axonal = learning().filter_map(|l| l.plastic.shortest());
+        let window = all()
+            .filter(|i| !i.rows.is_empty())
+            .filter_map(|i| shortest(&i.rows.delays))
+            .chain(axonal)
+            .min()
+            .map_or(FREE_WINDOW, u64::from)
+            .clamp(1, FREE_WINDOW);
+        // Who won is known when the threads have met: rules that wait for it need that after every step.
+        let window = if learning().any(|l| l.decided) { 1 } else { window };
+        let total = all().map(|i| i.rows.len()).sum::<u64>() + learning().map(|l| l.plastic.synapses()).sum::<u64>();
+        let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>() + learning().map(|l| l.plastic.bytes()).sum::<u64>();
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations
@@ -290,6 +320,7 @@ impl Native {
             constant_weights: ids
                 .iter()
                 .map(|e| match network.graph[*e].weight {
+                    _ if network.mutable.contains(e) || network.plasticity.iter().any(|r| r.projection == *e) => None,
                     Weight::Constant(v) => Some(v),
                     Weight::PerSynapse { .. } => None,
                 })
@@ -374,22 +405,13 @@ fn shortest(d: &Delays) -> Option<u32> {
     }
 }
 
-/// Positions of the post subset whose cells lie in `lo .. hi`.
-fn positions(post: &Subset, size: u32, lo: u32, hi: u32) -> std::ops::Range<u32> {
-    match post {
-        Subset::All => lo.min(size)..hi.min(size),
-        Subset::Range(a, b) => {
-            let (from, to) = (lo.clamp(*a, *b), hi.clamp(*a, *b));
-            from - a..to.max(from) - a
-        }
-        Subset::Cells(c) => {
-            let at = |limit: u32| c.partition_point(|x| *x < limit) as u32;
-            at(lo)..at(hi)
-        }
+fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<f64>) {
+    if let Some(all) = w.learned_weights(projection, step) {
+        let rows = w.incoming[projection].rows.starts.len() - 1;
+        let mut lengths = vec![0; rows];
+        all.iter().for_each(|(pre, ..)| lengths[*pre as usize] += 1);
+        return (lengths, all.into_iter().map(|(.., v)| v).collect());
     }
-}
-
-fn weights_of(w: &Worker, projection: usize) -> (Vec<usize>, Vec<f64>) {
     let rows = &w.incoming[projection].rows;
     let lengths = rows.starts.windows(2).map(|s| (s[1] - s[0]) as usize).collect();
     let weights = match &rows.weights {
@@ -420,9 +442,18 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     let (states, counter) = states_of(&worker, population);
                     Reply::States { states, counter }
                 }
-                Command::Weights { projection } => {
-                    let (lengths, weights) = weights_of(&worker, projection);
+                Command::Weights { projection, step } => {
+                    let (lengths, weights) = weights_of(&mut worker, projection, step);
                     Reply::Weights { lengths, weights }
+                }
+                Command::Edges { projection } => Reply::Edges(worker.edges(projection)),
+                Command::SetWeights { projection, step, values } => {
+                    worker.set_weights(projection, step, &values);
+                    Reply::Ok
+                }
+                Command::Learn { projection, on } => {
+                    worker.learn(projection, on);
+                    Reply::Ok
                 }
                 Command::Quit => break,
             };
@@ -569,9 +600,10 @@ impl Engine for Native {
         &self.traces
     }
 
-    fn weights(&self, projection: usize) -> Vec<f64> {
-        self.send(|_| Command::Weights { projection });
-        let mut parts = vec![weights_of(&self.local, projection)];
+    fn weights(&mut self, projection: usize) -> Vec<f64> {
+        let step = self.step;
+        self.send(|_| Command::Weights { projection, step });
+        let mut parts = vec![weights_of(&mut self.local, projection, step)];
         for reply in self.replies() {
             if let Reply::Weights { lengths, weights } = reply {
                 parts.push((lengths, weights));
@@ -589,6 +621,41 @@ impl Engine for Native {
             }
         }
         out
+    }
+
+    fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
+        self.send(|_| Command::Edges { projection });
+        let mut all = self.local.edges(projection);
+        for reply in self.replies() {
+            if let Reply::Edges(more) = reply {
+                all.extend(more);
+            }
+        }
+        // Each thread has its own targets, so a stable sort by source keeps targets ascending within a row.
+        all.sort_by_key(|(pre, _)| *pre);
+        all
+    }
+
+    fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError> {
+        let step = self.step;
+        let edges = self.edges(projection);
+        let Some(target) = self.local.incoming.get(projection).map(|i| i.target) else {
+            return Err(RunError::Build("weights of what does not exist".to_string()));
+        };
+        let part = |(lo, hi): (u32, u32)| -> Vec<f64> {
+            edges.iter().zip(values).filter(|((_, post), _)| (lo..hi).contains(post)).map(|(_, v)| *v).collect()
+        };
+        let ranges = &self.ranges[target];
+        self.send(|thread| Command::SetWeights { projection, step, values: part(ranges[thread]) });
+        self.local.set_weights(projection, step, &part(ranges[0]));
+        self.replies();
+        Ok(())
+    }
+
+    fn set_learning(&mut self, projection: usize, on: bool) {
+        self.send(|_| Command::Learn { projection, on });
+        self.local.learn(projection, on);
+        self.replies();
     }
 
     fn synapses(&self) -> u64 {

@@ -196,8 +196,13 @@ impl Builder<'_> {
                 let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
                 self.node(Node::Select(c, a, b))
             }
-            // `valid` keeps build leaves out of dynamics.
-            Expr::Element(..) | Expr::Random { .. } | Expr::Table { .. } | Expr::Column(_) => self.real(f64::NAN),
+            // `valid` keeps leaves of other places out of dynamics.
+            Expr::Element(..)
+            | Expr::Random { .. }
+            | Expr::Table { .. }
+            | Expr::Column(_)
+            | Expr::Read(_)
+            | Expr::Elapsed => self.real(f64::NAN),
         };
         memo.insert(e, id);
         id

@@ -1,6 +1,7 @@
 //! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
 
 use super::jit::Kernel;
+use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan, RingKind};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
@@ -115,6 +116,7 @@ pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
+    pub learning: Vec<Learning>,
     traces: Vec<Trace>,
     winners: Vec<Option<Winners>>,
     scratch: Vec<f64>,
@@ -237,6 +239,10 @@ impl Block {
                 ParamBlock::Each(v)
             }
         }
+    }
+
+    pub fn ring(&mut self, k: usize) -> &mut Ring {
+        &mut self.rings[k]
     }
 
     fn chunk_rows(&self) -> usize {
@@ -462,11 +468,18 @@ impl Block {
 }
 
 impl Worker {
-    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>, winners: Vec<Option<Winners>>) -> Worker {
+    pub fn new(
+        id: usize,
+        blocks: Vec<Block>,
+        incoming: Vec<Incoming>,
+        learning: Vec<Learning>,
+        winners: Vec<Option<Winners>>,
+    ) -> Worker {
         Worker {
             id,
             blocks,
             incoming,
+            learning,
             traces: Vec::new(),
             winners,
             scratch: Vec::new(),
@@ -548,6 +561,17 @@ impl Worker {
                     }
                 }
             }
+            for l in &mut self.learning {
+                for k in 0..window {
+                    if l.decided {
+                        let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
+                        l.end(first + k, shared.dt, &self.blocks[l.target], &fired, &mut self.values);
+                    }
+                    for senders in spikes.of(k as usize, l.source) {
+                        l.plastic.sent(first + k + 1, senders);
+                    }
+                }
+            }
             log(first, window, &spikes);
             drop(batches);
             done += window;
@@ -591,7 +615,14 @@ impl Worker {
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
+            for l in self.learning.iter_mut().filter(|l| l.target == p) {
+                self.events += l.begin(step, shared.dt, block, &mut self.values);
+            }
+            let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
+            for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
+                l.end(step, shared.dt, block, &batch.ids[before..], &mut self.values);
+            }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
                 let margins = batch.ids[from..].iter().map(|n| block.margin[(n - block.lo) as usize]);

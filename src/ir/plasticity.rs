@@ -1,0 +1,99 @@
+//! How the synapses of a projection change.
+//!
+//! # Variables
+//!
+//! `State(k)` in [`Plasticity::exprs`] is the k-th of [`Plasticity::variables`]; the first is the weight. A trace lives once per
+//! presynaptic neuron (for each delay that its synapses have) or once per postsynaptic neuron, everything else once per synapse.
+//! `Read(k)` is an expression of the postsynaptic neuron: its value after phase 3 of the last step that it went through. `Elapsed`
+//! is the time in ms since a synapse was last brought up to date.
+//!
+//! # The order of one step
+//!
+//! `t + dt` is the step's end. A presynaptic spike stamped `s` reaches its synapse at `s` + axonal delay and the cell at that plus
+//! the dendritic delay; a postsynaptic spike stamped `s` reaches its synapses at `s` + dendritic delay. For each rule, in order of
+//! projections:
+//!
+//! 1. What the events of the step before wrote into traces takes effect.
+//! 2. If the rule is not lazy, all its synapses advance by dt ([`Plasticity::drift`], reading the traces at `t`). Traces advance by
+//!    dt ([`Plasticity::advance`]), all at once.
+//! 3. Where the dendritic delay is at least one step: postsynaptic spikes that reach their synapses at `t + dt`.
+//! 4. Presynaptic spikes that reach their synapses at `t + dt`, in order of (presynaptic neuron, delay), each synapse in order of
+//!    its target: it is brought up to date if the rule is lazy, then the handler runs and its spike is sent on. Without a dendritic
+//!    delay it is among the arrivals of this very step.
+//! 5. The cell integrates, receives and spikes (head of `ir`). Events at its receptors are those of this step's arrivals.
+//! 6. Without a dendritic delay: postsynaptic spikes of this step. Then handlers of receptors, then those of `every`.
+//!
+//! Every handler reads the traces of both sides as they were before the instant; its own statements see what it wrote itself.
+
+use super::expr::{ExprId, Exprs};
+use super::network::{Assign, ProjectionId};
+use crate::units::Dimension;
+use serde::{Deserialize, Serialize};
+
+/// The rules of one projection, made one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plasticity {
+    pub projection: ProjectionId,
+    /// `RewardStdp + TsodyksMarkram`
+    pub name: String,
+    pub exprs: Exprs,
+    pub variables: Vec<Variable>,
+    /// Expressions in the target's [`super::Dynamics::exprs`].
+    pub reads: Vec<ExprId>,
+    /// Traces over one step.
+    pub advance: Vec<Assign>,
+    /// Synaptic variables over `Elapsed` (lazy) or over one step.
+    pub drift: Vec<Assign>,
+    /// Synapses are brought up to date when an event touches them, not in every step.
+    pub lazy: bool,
+    pub handlers: Vec<Handler>,
+    /// Steps of the delay that lie in the dendrite.
+    pub dendritic: u32,
+    /// Which form was proved for what, and why.
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variable {
+    pub name: String,
+    pub dimension: Dimension,
+    pub place: Place,
+    /// The weight has its own.
+    pub initial: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    Pre,
+    Post,
+    Synapse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Pre,
+    Post,
+    /// Spikes arrive at a receptor of the postsynaptic neuron, by its position.
+    Receptor(u32),
+    /// Every so many steps.
+    Every(u64),
+}
+
+/// What an event does: every right side reads the values before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handler {
+    pub event: Event,
+    pub assigns: Vec<Assign>,
+    /// What the spike carries on.
+    pub deliver: Option<ExprId>,
+}
+
+impl Plasticity {
+    pub fn place(&self, variable: u32) -> Place {
+        self.variables.get(variable as usize).map_or(Place::Synapse, |v| v.place)
+    }
+
+    pub fn handlers(&self, event: Event) -> impl Iterator<Item = &Handler> {
+        self.handlers.iter().filter(move |h| h.event == event)
+    }
+}

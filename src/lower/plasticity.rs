@@ -1,0 +1,454 @@
+//! Plasticity rules: handlers as assignments, traces as propagators, continuous change as exact integrals where that is proved.
+
+use super::dynamics::{Cx, Mode};
+use super::error::*;
+use super::linear::{Variable, contains, split};
+use super::network::Elaborated;
+use super::{Fail, Lowering};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, RuleStmt, Side, ValueId};
+use crate::ir::plasticity::{Event, Handler, Place, Plasticity};
+use crate::ir::{self, Assign, BinaryOp, Expr, ExprId, Exprs, ProjectionId, UnaryOp};
+use crate::numerics::matrix;
+use std::collections::{BTreeMap, HashMap};
+
+/// The rules of one projection while they are lowered.
+pub(super) struct RuleBody {
+    pub exprs: Exprs,
+    /// Position of each variable; the weight is 0.
+    pub variables: HashMap<ValueId, u32>,
+    /// What is read of the postsynaptic cell, by name.
+    pub reads: Vec<String>,
+    places: Vec<Place>,
+}
+
+/// Sums of `c exp(r s)` over the time `s` since the start, c at the start.
+type Terms = Vec<(ExprId, f64)>;
+
+impl Lowering<'_> {
+    /// Lowers the rules of a projection that was just added.
+    pub(super) fn rules(
+        &mut self,
+        p: &hir::Projection,
+        projection: ProjectionId,
+        target: hir::PopulationId,
+        out: &mut Elaborated,
+    ) -> Result<(), Fail> {
+        let Some(first) = p.rules.first() else { return Ok(()) };
+        let dendritic = match &p.dendritic {
+            None => 0,
+            Some(e) => {
+                let ms = self.constant_number(e)?;
+                let steps = self.whole_steps(ms, e.span, "a dendritic delay");
+                u32::try_from(steps).unwrap_or(u32::MAX)
+            }
+        };
+        let weight_dim = first.weight.map_or(crate::units::Dimension::NUMBER, |w| self.program.value(w).ty.dimension());
+        let mut rule = Plasticity {
+            projection,
+            name: p.rules.iter().map(|r| r.name.clone()).collect::<Vec<_>>().join(" + "),
+            exprs: Exprs::default(),
+            variables: vec![ir::plasticity::Variable {
+                name: "w".to_string(),
+                dimension: weight_dim,
+                place: Place::Synapse,
+                initial: 0.0,
+            }],
+            reads: Vec::new(),
+            advance: Vec::new(),
+            drift: Vec::new(),
+            lazy: true,
+            handlers: Vec::new(),
+            dendritic,
+            notes: Vec::new(),
+        };
+        let mut body = RuleBody {
+            exprs: Exprs::default(),
+            variables: HashMap::new(),
+            reads: Vec::new(),
+            places: vec![Place::Synapse],
+        };
+        let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
+        for r in &p.rules {
+            for id in &r.params {
+                self.param_value(*id)?;
+            }
+            body.variables.extend(r.weight.map(|w| (w, 0)));
+            for v in &r.variables {
+                let def = self.program.value(v.value);
+                let place = match v.side {
+                    Some(Side::Pre) => Place::Pre,
+                    Some(_) => Place::Post,
+                    None => Place::Synapse,
+                };
+                let initial = self.constant_number(&v.initial)?;
+                let dimension = def.ty.dimension();
+                body.variables.insert(v.value, rule.variables.len() as u32);
+                body.places.push(place);
+                rule.variables.push(ir::plasticity::Variable { name: def.name.clone(), dimension, place, initial });
+            }
+            if let Some((lo, hi)) = &r.bounds {
+                let (a, b) = (self.constant_number(lo)?, self.constant_number(hi)?);
+                if !(a <= b) {
+                    return Err(Diagnostic::error(OUT_OF_BOUNDS, "the bounds of a weight are the wrong way round")
+                        .label(lo.span, format!("low is {a}"))
+                        .label(hi.span, format!("high is {b}")));
+                }
+                low = low.max(a);
+                high = high.min(b);
+            }
+        }
+        let mut equations: Vec<(u32, ExprId, Span)> = Vec::new();
+        let mut events: Vec<(Event, Vec<&RuleStmt>)> = vec![(Event::Pre, Vec::new())];
+        for r in &p.rules {
+            for v in &r.variables {
+                if let Some(e) = &v.equation {
+                    let k = body.variables[&v.value];
+                    equations.push((k, self.rule_expr(e, &mut body, out)?, e.span));
+                }
+            }
+            if let Some(e) = &r.drift {
+                let value = self.rule_expr(e, &mut body, out)?;
+                match equations.iter_mut().find(|(k, ..)| *k == 0) {
+                    Some((_, sum, _)) => *sum = body.exprs.add(*sum, value),
+                    None => equations.push((0, value, e.span)),
+                }
+            }
+            for h in &r.handlers {
+                let event = match &h.event {
+                    hir::Event::Pre => Event::Pre,
+                    hir::Event::Post => Event::Post,
+                    hir::Event::Receptor(name) => {
+                        let model = out.placed.get(&target).map(|t| t.body.model);
+                        let receptors = model.map(|m| &self.program.model(m).receptors);
+                        let at = receptors.and_then(|r| r.iter().position(|r| r.name == *name)).unwrap_or(0);
+                        Event::Receptor(at as u32)
+                    }
+                    hir::Event::Every(e) => {
+                        let ms = self.constant_number(e)?;
+                        let steps = self.whole_steps(ms, e.span, "a period");
+                        if steps == 0 {
+                            return Err(Diagnostic::error(OUT_OF_BOUNDS, "a period of less than one step")
+                                .label(e.span, "at least dt"));
+                        }
+                        Event::Every(steps)
+                    }
+                };
+                match events.iter_mut().find(|(e, _)| *e == event) {
+                    Some((_, list)) => list.extend(&h.body),
+                    None => events.push((event, h.body.iter().collect())),
+                }
+            }
+        }
+        for (event, list) in events {
+            let mut now: BTreeMap<u32, ExprId> = BTreeMap::new();
+            let mut deliver = None;
+            for s in list {
+                self.rule_statement(s, None, &mut now, &mut deliver, &mut body, out)?;
+            }
+            if event == Event::Pre && deliver.is_none() {
+                // What leaves carries the weight that the handler leaves behind.
+                let w = clipped(&mut body.exprs, &mut now, (low, high));
+                deliver = Some(w);
+            } else {
+                clipped(&mut body.exprs, &mut now, (low, high));
+            }
+            let assigns: Vec<Assign> = now
+                .into_iter()
+                .filter(|(k, value)| body.exprs.get(*value) != &Expr::State(*k))
+                .map(|(state, value)| Assign { state, value })
+                .collect();
+            rule.handlers.push(Handler { event, assigns, deliver });
+        }
+        self.traces(&equations, &mut body, &mut rule);
+        self.drift(&equations, &mut body, &mut rule, (low, high));
+        let names = body.reads.clone();
+        for name in &names {
+            let Elaborated { network, placed, tables } = out;
+            let Some(here) = placed.get_mut(&target) else { continue };
+            let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
+            rule.reads.push(here.body.dynamics.observables[k as usize].value);
+        }
+        rule.exprs = body.exprs;
+        out.network.plasticity.push(rule);
+        Ok(())
+    }
+
+    fn rule_expr(&mut self, e: &hir::Expr, body: &mut RuleBody, out: &mut Elaborated) -> Result<ExprId, Fail> {
+        let Elaborated { network, tables, .. } = out;
+        let mut cx = Cx { network, mode: Mode::Rule(body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        self.translate(e, &mut cx)
+    }
+
+    fn rule_statement(
+        &mut self,
+        s: &RuleStmt,
+        condition: Option<ExprId>,
+        now: &mut BTreeMap<u32, ExprId>,
+        deliver: &mut Option<ExprId>,
+        body: &mut RuleBody,
+        out: &mut Elaborated,
+    ) -> Result<(), Fail> {
+        match s {
+            RuleStmt::Set { variable, value } => {
+                let value = self.rule_expr(value, body, out)?;
+                let value = present(&mut body.exprs, value, now);
+                let k = body.variables.get(variable).copied().unwrap_or(0);
+                let old = match now.get(&k) {
+                    Some(e) => *e,
+                    None => body.exprs.intern(Expr::State(k)),
+                };
+                let value = match condition {
+                    Some(c) => body.exprs.select(c, value, old),
+                    None => value,
+                };
+                now.insert(k, value);
+            }
+            RuleStmt::Deliver(e) => {
+                let value = self.rule_expr(e, body, out)?;
+                *deliver = Some(present(&mut body.exprs, value, now));
+            }
+            RuleStmt::If(c, then, otherwise) => {
+                let c = self.rule_expr(c, body, out)?;
+                let c = present(&mut body.exprs, c, now);
+                let not = body.exprs.unary(UnaryOp::Not, c);
+                for (branch, holds) in [(then, c), (otherwise, not)] {
+                    let all = match condition {
+                        Some(outer) => body.exprs.binary(BinaryOp::And, outer, holds),
+                        None => holds,
+                    };
+                    for s in branch {
+                        self.rule_statement(s, Some(all), now, deliver, body, out)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Traces over one step: exact where a side's traces are linear with constant coefficients.
+    fn traces(&mut self, equations: &[(u32, ExprId, Span)], body: &mut RuleBody, rule: &mut Plasticity) {
+        for side in [Place::Pre, Place::Post] {
+            let mine: Vec<(u32, ExprId)> = equations
+                .iter()
+                .filter(|(k, ..)| body.places[*k as usize] == side)
+                .map(|(k, e, _)| (*k, *e))
+                .collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let n = mine.len();
+            let x = &mut body.exprs;
+            let inside = |v: Variable| matches!(v, Variable::State(k) if mine.iter().any(|(m, _)| *m == k));
+            let mut a = vec![0.0; n * n];
+            let mut forcing = Vec::new();
+            let mut exact = true;
+            for (row, (_, rhs)) in mine.iter().enumerate() {
+                let Some(l) = split(x, *rhs, &inside) else {
+                    exact = false;
+                    break;
+                };
+                for (v, c) in &l.coefficients {
+                    let column = mine.iter().position(|(k, _)| *v == Variable::State(*k));
+                    match (column, x.as_const(*c)) {
+                        (Some(column), Some(c)) => a[row * n + column] = c,
+                        _ => exact = false,
+                    }
+                }
+                forcing.push(l.rest);
+            }
+            let names: Vec<&str> = mine.iter().map(|(k, _)| rule.variables[*k as usize].name.as_str()).collect();
+            let whose = if side == Place::Pre { "presynaptic" } else { "postsynaptic" };
+            if exact {
+                let (p, phi) = matrix::propagator(&a, n, self.dt);
+                for (row, (k, _)) in mine.iter().enumerate() {
+                    let mut sum = x.real(0.0);
+                    for (column, (other, _)) in mine.iter().enumerate() {
+                        let (c, state) = (x.real(p[row * n + column]), x.intern(Expr::State(*other)));
+                        let term = x.mul(c, state);
+                        sum = x.add(sum, term);
+                        if let Some(rest) = forcing[column] {
+                            let c = x.real(phi[row * n + column]);
+                            let term = x.mul(c, rest);
+                            sum = x.add(sum, term);
+                        }
+                    }
+                    rule.advance.push(Assign { state: *k, value: sum });
+                }
+                rule.notes.push(format!("traces {}: exact, once per {whose} neuron", names.join(", ")));
+            } else {
+                let dt = x.real(self.dt);
+                for (k, rhs) in &mine {
+                    let step = x.mul(dt, *rhs);
+                    let old = x.intern(Expr::State(*k));
+                    let value = x.add(old, step);
+                    rule.advance.push(Assign { state: *k, value });
+                }
+                rule.notes.push(format!(
+                    "traces {}: forward Euler, not linear with constant coefficients, once per {whose} neuron",
+                    names.join(", ")
+                ));
+            }
+        }
+    }
+
+    /// Synaptic variables: their exact integral where every term is an exponential of time.
+    fn drift(&mut self, equations: &[(u32, ExprId, Span)], body: &mut RuleBody, rule: &mut Plasticity, bounds: (f64, f64)) {
+        let mine: Vec<(u32, ExprId)> = equations
+            .iter()
+            .filter(|(k, ..)| body.places[*k as usize] == Place::Synapse)
+            .map(|(k, e, _)| (*k, *e))
+            .collect();
+        if mine.is_empty() {
+            return;
+        }
+        // Rates of everything that decays on its own.
+        let mut rates: HashMap<u32, f64> = HashMap::new();
+        for (k, rhs, _) in equations {
+            let x = &mut body.exprs;
+            if let Some(l) = split(x, *rhs, &|v| v == Variable::State(*k))
+                && l.rest.is_none()
+                && let Some(c) = l.coefficients.get(&Variable::State(*k))
+                && let Some(rate) = x.as_const(*c)
+            {
+                rates.insert(*k, rate);
+            }
+        }
+        let traces: Vec<u32> = (0..body.places.len() as u32).filter(|k| body.places[*k as usize] != Place::Synapse).collect();
+        let mut solved: Vec<(u32, Option<f64>, Option<Terms>)> = Vec::new();
+        let mut lazy = true;
+        for (k, rhs) in &mine {
+            let x = &mut body.exprs;
+            let own = split(x, *rhs, &|v| v == Variable::State(*k));
+            let rate = own.as_ref().map(|l| l.coefficients.get(&Variable::State(*k)).map_or(Some(0.0), |c| x.as_const(*c)));
+            let (rate, rest) = match (own, rate) {
+                (Some(l), Some(Some(a))) => (Some(a), l.rest),
+                _ => (None, None),
+            };
+            let moving = |k: u32| mine.iter().any(|(m, _)| *m == k) || equations.iter().any(|(m, ..)| *m == k);
+            let terms = match (rate, rest) {
+                (Some(_), None) => Some(Vec::new()),
+                (Some(_), Some(rest)) => expand(x, rest, &rates, &moving),
+                _ => None,
+            };
+            let name = rule.variables[*k as usize].name.clone();
+            let reads_traces = contains(x, *rhs, &|v| matches!(v, Variable::State(k) if traces.contains(&k)));
+            let reads_cell = x.any(*rhs, &mut |e| matches!(e, Expr::Read(_) | Expr::Time));
+            match &terms {
+                Some(_) if !reads_traces && !reads_cell => {
+                    rule.notes.push(format!("synapse {name}: exact, brought up to date when an event touches it"));
+                }
+                Some(_) => {
+                    lazy = false;
+                    let why = if reads_cell { "it follows the cell" } else { "it follows a trace" };
+                    rule.notes.push(format!("synapse {name}: exact over every step, {why}"));
+                }
+                None => {
+                    lazy = false;
+                    rule.notes.push(format!("synapse {name}: forward Euler in every step, no sum of exponentials"));
+                }
+            }
+            solved.push((*k, rate, terms));
+        }
+        rule.lazy = lazy;
+        let x = &mut body.exprs;
+        let time = if lazy { x.intern(Expr::Elapsed) } else { x.real(self.dt) };
+        let mut now = BTreeMap::new();
+        for ((k, rate, terms), (_, rhs)) in solved.into_iter().zip(&mine) {
+            let old = x.intern(Expr::State(k));
+            let value = match (rate, terms) {
+                (Some(a), Some(terms)) => {
+                    let a_expr = x.real(a);
+                    let exponent = x.mul(a_expr, time);
+                    let decay = x.unary(UnaryOp::Exp, exponent);
+                    let mut sum = x.mul(decay, old);
+                    for (c, r) in terms {
+                        // The integral of exp(a (T - u)) exp(r u) over 0 .. T.
+                        let difference = x.real(r - a);
+                        let exponent = x.mul(difference, time);
+                        let relative = x.unary(UnaryOp::Exprel, exponent);
+                        let factor = x.mul(time, decay);
+                        let factor = x.mul(factor, relative);
+                        let term = x.mul(c, factor);
+                        sum = x.add(sum, term);
+                    }
+                    sum
+                }
+                _ => {
+                    let step = x.mul(time, *rhs);
+                    x.add(old, step)
+                }
+            };
+            now.insert(k, value);
+        }
+        if now.contains_key(&0) {
+            clipped(x, &mut now, bounds);
+        }
+        rule.drift = now.into_iter().map(|(state, value)| Assign { state, value }).collect();
+    }
+}
+
+/// `e` with what the handler wrote so far in the place of the variables.
+fn present(x: &mut Exprs, e: ExprId, now: &BTreeMap<u32, ExprId>) -> ExprId {
+    if now.is_empty() {
+        return e;
+    }
+    x.rewrite(e, &mut HashMap::new(), &mut |_, e| match e {
+        Expr::State(k) => now.get(k).copied(),
+        _ => None,
+    })
+}
+
+/// The weight within its bounds, as it stands after what `now` says.
+fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, (low, high): (f64, f64)) -> ExprId {
+    let Some(written) = now.get(&0).copied() else { return x.intern(Expr::State(0)) };
+    let mut w = written;
+    if low > f64::NEG_INFINITY {
+        let low = x.real(low);
+        w = x.binary(BinaryOp::Max, w, low);
+    }
+    if high < f64::INFINITY {
+        let high = x.real(high);
+        w = x.binary(BinaryOp::Min, w, high);
+    }
+    now.insert(0, w);
+    w
+}
+
+/// An expression as a sum of exponentials of the time since the start: products of things that decay decay with the sum of their
+/// rates. `None` where it is no such sum.
+fn expand(x: &mut Exprs, e: ExprId, rates: &HashMap<u32, f64>, moving: &dyn Fn(u32) -> bool) -> Option<Terms> {
+    if !x.any(e, &mut |e| matches!(e, Expr::State(k) if moving(*k))) {
+        return Some(vec![(e, 0.0)]);
+    }
+    match x.get(e).clone() {
+        Expr::State(k) => Some(vec![(e, *rates.get(&k)?)]),
+        Expr::Unary(UnaryOp::Neg, a) => {
+            let a = expand(x, a, rates, moving)?;
+            Some(a.into_iter().map(|(c, r)| (x.unary(UnaryOp::Neg, c), r)).collect())
+        }
+        Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), a, b) => {
+            let mut a = expand(x, a, rates, moving)?;
+            let b = expand(x, b, rates, moving)?;
+            for (c, r) in b {
+                a.push((if op == BinaryOp::Sub { x.unary(UnaryOp::Neg, c) } else { c }, r));
+            }
+            Some(a)
+        }
+        Expr::Binary(BinaryOp::Mul, a, b) => {
+            let (a, b) = (expand(x, a, rates, moving)?, expand(x, b, rates, moving)?);
+            let mut out = Vec::new();
+            for (c, r) in &a {
+                for (d, s) in &b {
+                    out.push((x.mul(*c, *d), r + s));
+                }
+            }
+            (out.len() <= 16).then_some(out)
+        }
+        Expr::Binary(BinaryOp::Div, a, b) if !x.any(b, &mut |e| matches!(e, Expr::State(k) if moving(*k))) => {
+            let a = expand(x, a, rates, moving)?;
+            Some(a.into_iter().map(|(c, r)| (x.div(c, b), r)).collect())
+        }
+        _ => None,
+    }
+}

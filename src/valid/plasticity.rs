@@ -1,0 +1,62 @@
+//! Rules of plasticity: what they read and write exists and is theirs.
+
+use crate::ir::plasticity::{Event, Place, Plasticity};
+use crate::ir::{Assign, Expr, Network};
+
+pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> {
+    super::check_arena(&rule.exprs)?;
+    let Some(projection) = network.graph.edge_weight(rule.projection).filter(|p| !p.private) else {
+        return Err("belongs to no projection with synapses".to_string());
+    };
+    let target = network.graph.edge_endpoints(rule.projection).and_then(|(_, to)| network.population(to));
+    let Some(target) = target else { return Err("belongs to no population".to_string()) };
+    let n = rule.variables.len();
+    if n == 0 || rule.variables[0].place != Place::Synapse {
+        return Err("has no weight".to_string());
+    }
+    for (id, e) in rule.exprs.iter() {
+        let ok = match e {
+            Expr::State(k) => (*k as usize) < n,
+            Expr::Read(k) => (*k as usize) < rule.reads.len(),
+            Expr::Const(_)
+            | Expr::Unary(..)
+            | Expr::Binary(..)
+            | Expr::Compare(..)
+            | Expr::Select(..)
+            | Expr::Time
+            | Expr::Uniform
+            | Expr::Elapsed => true,
+            _ => false,
+        };
+        if !ok {
+            return Err(format!("node {} is {e:?}", id.0));
+        }
+    }
+    if rule.reads.iter().any(|r| r.0 as usize >= target.dynamics.exprs.len()) {
+        return Err("reads what its cell does not have".to_string());
+    }
+    if projection.delay.max() < rule.dendritic {
+        return Err("its dendritic delay is longer than the whole".to_string());
+    }
+    let inside = |a: &Assign| (a.state as usize) < n && (a.value.0 as usize) < rule.exprs.len();
+    let of = |a: &Assign, places: &[Place]| inside(a) && places.contains(&rule.place(a.state));
+    if !rule.advance.iter().all(|a| of(a, &[Place::Pre, Place::Post])) || !rule.drift.iter().all(|a| of(a, &[Place::Synapse])) {
+        return Err("moves what is not its own".to_string());
+    }
+    for h in &rule.handlers {
+        let places: &[Place] = match h.event {
+            Event::Pre => &[Place::Pre, Place::Synapse],
+            Event::Post => &[Place::Post, Place::Synapse],
+            Event::Receptor(r) if (r as usize) < target.dynamics.receptors.len() => &[Place::Post, Place::Synapse],
+            Event::Every(steps) if steps > 0 => &[Place::Pre, Place::Post, Place::Synapse],
+            _ => return Err(format!("an event {:?} that does not exist", h.event)),
+        };
+        if !h.assigns.iter().all(|a| of(a, places)) {
+            return Err(format!("writes on {:?} what is not its own", h.event));
+        }
+        if h.deliver.is_some_and(|d| d.0 as usize >= rule.exprs.len() || h.event != Event::Pre) {
+            return Err("delivers what is not there".to_string());
+        }
+    }
+    Ok(())
+}

@@ -38,6 +38,10 @@ pub trait Engine {
     /// Writes the weights of a projection that is mutable or plastic, in that order.
     fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError>;
 
+    /// States of a population as given (`[state][neuron]`), nobody refractory, nothing on its way to it; traces and synaptic states of
+    /// what lands on it as at the start.
+    fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError>;
+
     /// Whether the rules of a projection change its weights; traces run on.
     fn set_learning(&mut self, projection: usize, on: bool);
 

@@ -5,7 +5,7 @@ use super::files::write_atomic;
 use crate::base::Diagnostic;
 use crate::execute::{Curve, PlotData, Rows, RunOutcome, Summary};
 use crate::plot::{self, Options, Selection, TraceSelection};
-use crate::record::{Neurons, Recording, write_spikes_npz, write_states_npz};
+use crate::record::{Neurons, Recording, write_spikes_npz, write_states_npz, write_weights_npz};
 use crate::script::PlotKind;
 use crate::units::{Dimension, Unit};
 use std::fs;
@@ -42,13 +42,17 @@ impl Output {
         if !recording.states.is_empty() {
             written.push(self.write(&format!("{prefix}states.npz"), |w| write_states_npz(w, recording))?);
         }
-        let mut counts = [0; 4];
+        if !recording.weights.is_empty() {
+            written.push(self.write(&format!("{prefix}weights.npz"), |w| write_weights_npz(w, recording))?);
+        }
+        let mut counts = [0; 5];
         for data in &outcome.plots {
             let (name, slot) = match data.kind {
                 PlotKind::Raster => ("raster", 0),
                 PlotKind::Trace => ("trace", 1),
                 PlotKind::Rate => ("rate", 2),
                 PlotKind::Isi => ("isi", 3),
+                PlotKind::Weights => ("weights", 4),
             };
             counts[slot] += 1;
             let path = format!("{prefix}{}", numbered(name, counts[slot]));
@@ -105,6 +109,7 @@ fn figure(data: &PlotData, steps: u64) -> String {
         PlotKind::Raster => plot::raster(recording, &selection, &options),
         PlotKind::Rate => plot::rate(recording, &selection, &options),
         PlotKind::Isi => plot::isi(recording, &selection, &options),
+        PlotKind::Weights => plot::weights(recording, &options),
         PlotKind::Trace => {
             let states = recording.states.iter();
             let traces: Vec<TraceSelection> =

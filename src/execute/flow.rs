@@ -89,7 +89,13 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
                 }
             }
             Stmt::Expect(expect) => judge(actor, expect)?,
-            Stmt::Simulate { .. } | Stmt::Set { .. } | Stmt::Measure { .. } => actor.act(stmt)?,
+            Stmt::Simulate { .. }
+            | Stmt::Set { .. }
+            | Stmt::Measure { .. }
+            | Stmt::Learning { .. }
+            | Stmt::Update { .. }
+            | Stmt::Downscale { .. }
+            | Stmt::Reset { .. } => actor.act(stmt)?,
         }
     }
     Ok(())

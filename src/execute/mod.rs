@@ -16,6 +16,8 @@
 //! - `repeat N until c` tests `c` after each round. `for` and `repeat` give at most 10^9 rounds.
 //! - The n-th draw at one place of the text is a function of (seed, place, n), see DESIGN.md section 5.
 //! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
+//! - `update` goes through the synapses in order of their presynaptic, then postsynaptic cell. `reset state` draws states anew and
+//!   takes inputs back to 0; weights, time and variables stay.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
@@ -30,6 +32,7 @@ mod run;
 mod settings;
 mod statistics;
 mod summary;
+mod synapses;
 
 pub use conclude::{Conclusion, Curve, conclude};
 pub use error::{RUN_CODES, diagnostic};

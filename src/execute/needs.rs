@@ -48,6 +48,8 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
                     }
                     collector.trace(of, *observable, every);
                 }
+                // Asked of the engine when they are due.
+                Record::Weights { .. } => {}
             }
         }
         for item in protocol.plots.iter().flat_map(|p| &p.of) {
@@ -181,6 +183,9 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
                 e.measured.iter().for_each(&mut *f);
             }
             Stmt::Measure { value, .. } => f(value),
+            Stmt::Update { body, .. } => statements(body, f),
+            Stmt::Downscale { by, .. } => f(by),
+            Stmt::Learning { .. } | Stmt::Reset { .. } => {}
         }
     }
 }

@@ -21,6 +21,7 @@ pub struct PlotData {
 /// Everything that was asked for, up to the engine's present step. Spikes and traces that weren't kept (because nothing is to
 /// be written) are left out.
 pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<(Recording, Vec<PlotData>), EvalError> {
+    let mut weights = Vec::new();
     let mut recorded = Parts::default();
     for record in &protocol.records {
         match record {
@@ -33,6 +34,7 @@ pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<(Recor
                 })?;
                 recorded.trace(of, *observable, Some(every), walker)?;
             }
+            Record::Weights { projection, .. } => weights.push(*projection),
         }
     }
     let mut plots = Vec::with_capacity(protocol.plots.len());
@@ -45,9 +47,13 @@ pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<(Recor
             }
         }
         let cells = parts.spikes.iter().map(|(_, cells)| cells.clone()).collect();
-        plots.push(PlotData { kind: plot.kind, recording: parts.recording(walker)?, cells });
+        let mut recording = parts.recording(walker)?;
+        recording.weights = walker.synapses.traces(&plot.weights);
+        plots.push(PlotData { kind: plot.kind, recording, cells });
     }
-    Ok((recorded.recording(walker)?, plots))
+    let mut recording = recorded.recording(walker)?;
+    recording.weights = walker.synapses.traces(&weights);
+    Ok((recording, plots))
 }
 
 /// What to take, before it is taken: cells of one population that are named twice are written once.

@@ -8,6 +8,7 @@ use super::recording::{self, PlotData};
 use super::rows::Rows;
 use super::settings::{Return, Temporary};
 use super::statistics::{Spikes, Steps};
+use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting};
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
@@ -106,10 +107,14 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         temporary: Temporary::default(),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
+        synapses: SynapseLog::default(),
+        seed,
         spent: Duration::ZERO,
         slice: 1,
     };
-    let walked = walk(&mut walker, &protocol.statements);
+    let prepared = walker.prepare_synapses(protocol).map_err(Halt::Failed);
+    let walked = prepared.and_then(|()| walk(&mut walker, &protocol.statements));
+    walker.finish_weights();
     let mut outcome = walker.outcome(seed);
     match walked {
         Ok(()) => {}
@@ -141,6 +146,8 @@ pub(super) struct Walker<'a> {
     temporary: Temporary,
     ledger: Ledger,
     rows: Rows,
+    pub synapses: SynapseLog,
+    pub seed: u64,
     spent: Duration,
     /// Steps that take about one frame of the progress bar.
     slice: u64,
@@ -195,9 +202,12 @@ impl<'a> Walker<'a> {
                 self.write_back(r)?;
             }
             if now >= target {
+                self.due_weights();
                 return Ok(());
             }
+            self.due_weights();
             let pause = self.temporary.next().unwrap_or(target).min(target);
+            let pause = self.synapses.next(now).map_or(pause, |s| s.min(pause));
             let chunk = (pause - now).min(self.slice);
             let begin = Instant::now();
             let done = self.engine.advance(chunk, self.control.stop);
@@ -224,6 +234,11 @@ impl<'a> Walker<'a> {
         let wanted = done as f64 * FRAME.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         let slice = self.slice as f64;
         self.slice = wanted.clamp(slice / 4.0, slice * 4.0).clamp(1.0, 1e9) as u64;
+    }
+
+    /// A plain write ends what holds for a while.
+    pub fn temporary_overwrite(&mut self, place: (usize, u32), cells: &[u32]) {
+        self.temporary.overwrite(place, cells);
     }
 
     fn write_back(&mut self, r: Return) -> Result<(), Halt> {
@@ -441,6 +456,13 @@ impl Actor for Walker<'_> {
                 self.rows.measure(name, *dimension, value, &self.variables);
                 Ok(())
             }
+            Stmt::Learning { on, projections } => {
+                projections.iter().for_each(|p| self.engine.set_learning(*p as usize, *on));
+                Ok(())
+            }
+            Stmt::Update { projections, variables, body, place } => self.update(projections, *variables, body, place),
+            Stmt::Downscale { projections, by, place } => self.downscale(projections, by, place),
+            Stmt::Reset { populations, projections, .. } => self.reset(populations, projections),
             // The shared ones never come here.
             _ => Ok(()),
         }
@@ -452,6 +474,10 @@ impl Host for Walker<'_> {
         self.variables.get(id)
     }
 
+    fn element(&self, id: VarId, path: &[usize]) -> Option<Value> {
+        self.variables.bound(id).and_then(|v| v.element(path))
+    }
+
     fn bind(&mut self, id: VarId, value: Value) {
         self.variables.bind(id, Some(value));
     }
@@ -460,13 +486,7 @@ impl Host for Walker<'_> {
         match query {
             Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
-            Query::Weights { projection } => {
-                if *projection as usize >= self.unit.network.projections().count() {
-                    return Err(EvalError::new(format!("the network has no projection number {projection}")));
-                }
-                let weights = self.engine.weights(*projection as usize);
-                Ok(Value::List(weights.into_iter().map(Value::Number).collect()))
-            }
+            Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
         }

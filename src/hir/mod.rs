@@ -205,6 +205,11 @@ pub enum ExprKind {
         name: String,
         window: Option<Window>,
     },
+    /// Weights of a named projection: all, or that of a pair of cells.
+    Weights {
+        projection: String,
+        pair: Option<(Box<Expr>, Box<Expr>)>,
+    },
     SynapticEvents,
     /// `mean(m where c by v)`
     Rows {
@@ -514,12 +519,16 @@ pub struct Experiment {
 pub enum Record {
     Spikes(Cells),
     Observable { of: Cells, name: String, every: Option<Expr>, span: Span },
+    /// Of a named projection.
+    Weights { projection: String, every: Option<Expr>, span: Span },
 }
 
 #[derive(Clone, Debug)]
 pub struct Plot {
     pub kind: PlotKind,
     pub of: Vec<(Cells, Option<String>)>,
+    /// Named projections, of a plot of weights.
+    pub weights: Vec<String>,
     pub span: Span,
 }
 
@@ -527,6 +536,14 @@ pub struct Plot {
 pub struct Stmt {
     pub kind: StmtKind,
     pub span: Span,
+}
+
+/// `reset state`, `weights` or `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetWhat {
+    State,
+    Weights,
+    All,
 }
 
 #[derive(Clone, Debug)]
@@ -567,6 +584,25 @@ pub enum StmtKind {
         condition: Expr,
         then: Vec<Stmt>,
         otherwise: Vec<Stmt>,
+    },
+    /// `plasticity off of rec`; of nothing: everywhere.
+    Learning {
+        on: bool,
+        of: Vec<String>,
+    },
+    /// Once for each synapse; `w`, `pre` and `post` are variables.
+    Update {
+        projection: String,
+        variables: [ValueId; 3],
+        body: Vec<Stmt>,
+    },
+    Downscale {
+        of: Vec<String>,
+        by: Expr,
+    },
+    Reset {
+        what: ResetWhat,
+        of: Vec<String>,
     },
     Expect {
         condition: Expr,

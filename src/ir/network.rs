@@ -24,6 +24,8 @@ pub struct Network {
     pub winners: Vec<Winners>,
     /// Rules by which synapses change, in order of projections.
     pub plasticity: Vec<super::plasticity::Plasticity>,
+    /// Params that hold what an experiment put into an input.
+    pub inputs: Vec<(PopulationId, u32)>,
     /// Projections whose weights the experiment changes.
     pub mutable: Vec<ProjectionId>,
 }
@@ -49,6 +51,7 @@ impl PartialEq for Network {
             && self.tables == other.tables
             && self.winners == other.winners
             && self.plasticity == other.plasticity
+            && self.inputs == other.inputs
             && self.mutable == other.mutable
             && nodes(self) == nodes(other)
             && edges(self) == edges(other)

@@ -71,6 +71,30 @@ pub enum Stmt {
         otherwise: Vec<Stmt>,
         place: Place,
     },
+    /// Whether rules change the weights of these projections.
+    Learning {
+        on: bool,
+        projections: Vec<u32>,
+    },
+    /// Once for each synapse, with its weight and its cells in the variables (w, pre, post).
+    Update {
+        projections: Vec<u32>,
+        variables: [VarId; 3],
+        body: Vec<Stmt>,
+        place: Place,
+    },
+    /// w <- (1 - by) w
+    Downscale {
+        projections: Vec<u32>,
+        by: Expr,
+        place: Place,
+    },
+    /// States of populations, weights of projections as at the start.
+    Reset {
+        populations: Vec<u32>,
+        projections: Vec<u32>,
+        place: Place,
+    },
     Expect(Expect),
     Measure {
         name: String,
@@ -118,12 +142,20 @@ pub enum Record {
         /// ms; every step where not given.
         every: Option<Expr>,
     },
+    /// Weights of a projection, by position.
+    Weights {
+        projection: u32,
+        /// ms; at the start and the end where not given.
+        every: Option<Expr>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plot {
     pub kind: PlotKind,
     pub of: Vec<PlotItem>,
+    /// Projections, of a plot of weights.
+    pub weights: Vec<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -43,6 +43,8 @@ pub(super) struct Body {
     pub drives: Vec<(String, ExprId)>,
     /// `xi` and `noise` leaves as numbered while equations are translated; solvers renumber them.
     pub noise_leaves: HashMap<(Option<u32>, Option<ValueId>), u32>,
+    /// Params that stand for inputs.
+    pub input_params: Vec<u32>,
     /// Where each cell lies.
     pub coordinates: Vec<Bound>,
 }
@@ -124,6 +126,7 @@ impl Body {
             inputs: HashMap::new(),
             drives: Vec::new(),
             noise_leaves: HashMap::new(),
+            input_params: Vec::new(),
             coordinates: Vec::new(),
         }
     }
@@ -567,6 +570,7 @@ impl Lowering<'_> {
         if body.settable.contains(&def.name) {
             let shown = format!("{}{}", body.prefix, def.name);
             let k = body.param(shown, def.ty.dimension(), ParamKind::Scalar(0.0), true);
+            body.input_params.push(k);
             sum = body.dynamics.exprs.intern(Expr::Param(k));
         }
         for (name, e) in body.drives.clone() {

@@ -446,6 +446,10 @@ fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go:
                 }
             }
         }
+        ExprKind::Weights { pair: Some((a, b)), .. } => {
+            below(a);
+            below(b);
+        }
         _ => {}
     }
 }

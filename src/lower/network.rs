@@ -128,6 +128,7 @@ impl Lowering<'_> {
         for placed in out.placed.values_mut().filter(|p| !p.private) {
             if let Some(Node::Population(p)) = out.network.graph.node_weight_mut(placed.node) {
                 p.dynamics = placed.body.dynamics.clone();
+                out.network.inputs.extend(placed.body.input_params.iter().map(|k| (placed.node, *k)));
             }
         }
     }

@@ -116,6 +116,10 @@ impl Lowering<'_> {
                     stack.extend(body.iter().rev());
                 }
                 StmtKind::Repeat { body, .. } => stack.extend(body.iter().rev()),
+                StmtKind::Update { variables, body, .. } => {
+                    variables.iter().for_each(|v| add(self, *v, false));
+                    stack.extend(body.iter().rev());
+                }
                 StmtKind::If { then, otherwise, .. } => stack.extend(otherwise.iter().rev().chain(then.iter().rev())),
                 _ => {}
             }
@@ -225,6 +229,45 @@ impl Lowering<'_> {
             StmtKind::Expect { condition, within, text } => {
                 Stmt::Expect(self.expect(condition, within.as_ref(), text, place, out)?)
             }
+            StmtKind::Learning { on, of } => {
+                let projections = match of.as_slice() {
+                    [] => out
+                        .network
+                        .projections()
+                        .zip(0..)
+                        .filter(|((id, ..), _)| out.network.plasticity.iter().any(|r| r.projection == *id))
+                        .map(|(_, k)| k)
+                        .collect(),
+                    of => self.projections(of, s.span, out)?,
+                };
+                Stmt::Learning { on: *on, projections }
+            }
+            StmtKind::Update { projection, variables, body } => {
+                let projections = self.projections(std::slice::from_ref(projection), s.span, out)?;
+                self.make_mutable(&projections, out);
+                let variables = variables.map(|v| self.slots.get(&v).copied().unwrap_or(0));
+                Stmt::Update { projections, variables, body: self.inner(body, out), place }
+            }
+            StmtKind::Downscale { of, by } => {
+                let projections = self.projections(of, s.span, out)?;
+                self.make_mutable(&projections, out);
+                Stmt::Downscale { projections, by: self.live_script(by, out)?, place }
+            }
+            StmtKind::Reset { what, of } => {
+                let inside = |path: &str| of.is_empty() || of.iter().any(|o| path == o || o.ends_with('.') && path.starts_with(o));
+                let populations: Vec<u32> = match what {
+                    hir::ResetWhat::Weights => Vec::new(),
+                    _ => out.network.populations().zip(0..).filter(|((_, p), _)| inside(&p.path)).map(|(_, k)| k).collect(),
+                };
+                let projections: Vec<u32> = match what {
+                    hir::ResetWhat::State => Vec::new(),
+                    _ => {
+                        let all = out.network.projections().zip(0..);
+                        all.filter(|((.., p), _)| inside(p.path.split(':').next().unwrap_or(&p.path))).map(|(_, k)| k).collect()
+                    }
+                };
+                Stmt::Reset { populations, projections, place }
+            }
             StmtKind::Measure { name, value } => Stmt::Measure {
                 name: name.clone(),
                 dimension: value.ty.dimension(),
@@ -273,7 +316,10 @@ impl Lowering<'_> {
     /// A script expression that may ask the run.
     fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let asks = super::reads(e, self.program, &mut |x| {
-            matches!(x.kind, ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. })
+            matches!(
+                x.kind,
+                ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. }
+            )
         });
         if !asks {
             return self.script(e);
@@ -299,6 +345,18 @@ impl Lowering<'_> {
                 let observable = self.observe(of, name, out)?;
                 let window = window.as_ref().map(|w| self.window(w, out)).transpose()?;
                 Expr::Query(Box::new(Query::Trace { of: self.cells(of, out)?, observable, window }))
+            }
+            ExprKind::Weights { projection, pair } => {
+                let found = self.projections(std::slice::from_ref(projection), e.span, out)?;
+                let [projection] = found.as_slice() else {
+                    return Err(Diagnostic::error(EVALUATION, "this name stands for several projections")
+                        .label(e.span, format!("{} of them: one source and one target each", found.len())));
+                };
+                let pair = match pair {
+                    Some((a, b)) => Some((self.live_script(a, out)?, self.live_script(b, out)?)),
+                    None => None,
+                };
+                Expr::Query(Box::new(Query::Weights { projection: *projection, pair }))
             }
             ExprKind::Rows { func, values, filter, by } => {
                 Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?))
@@ -391,6 +449,37 @@ impl Lowering<'_> {
         Ok(Cells { population, slots: self.live_slots(&c.slots, out)? })
     }
 
+    /// Positions of the projections that a name stands for: one, all of its ends, or all in a region (`bg.`).
+    fn projections(&mut self, names: &[String], span: Span, out: &Elaborated) -> Result<Vec<u32>, Fail> {
+        let mut found = Vec::new();
+        for name in names {
+            let before = found.len();
+            for ((.., p), k) in out.network.projections().zip(0..) {
+                let own = p.path == *name || p.path.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([':', '#']));
+                if own || name.ends_with('.') && p.path.starts_with(name.as_str()) {
+                    found.push(k);
+                }
+            }
+            if found.len() == before {
+                return Err(Diagnostic::error(EVALUATION, format!("`{name}` has no synapses in the network as it is laid out"))
+                    .label(span, "left out by an `if`, or of a source without a size"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Weights that change are stored one by one, even where they start equal.
+    fn make_mutable(&mut self, projections: &[u32], out: &mut Elaborated) {
+        let ids: Vec<_> = out.network.projections().map(|(id, ..)| id).collect();
+        for p in projections {
+            if let Some(id) = ids.get(*p as usize)
+                && !out.network.mutable.contains(id)
+            {
+                out.network.mutable.push(*id);
+            }
+        }
+    }
+
     fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {
         let Elaborated { network, placed, tables } = out;
         match placed.get_mut(&c.population) {
@@ -451,6 +540,12 @@ impl Lowering<'_> {
                 let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
                 Record::Observable { of: self.cells(of, out)?, observable, every }
             }
+            hir::Record::Weights { projection, every, span } => {
+                let found = self.projections(std::slice::from_ref(projection), *span, out)?;
+                let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
+                let Some(first) = found.first() else { return Err(Diagnostic::error(EVALUATION, "no synapses").label(*span, "here")) };
+                Record::Weights { projection: *first, every }
+            }
         })
     }
 
@@ -460,7 +555,8 @@ impl Lowering<'_> {
             let observable = name.as_ref().map(|n| self.observe(cells, n, out)).transpose()?;
             of.push(PlotItem { cells: self.cells(cells, out)?, observable });
         }
-        Ok(Plot { kind: p.kind, of })
+        let weights = self.projections(&p.weights, p.span, out)?;
+        Ok(Plot { kind: p.kind, of, weights })
     }
 
     fn curve(&mut self, e: &hir::Expr, span: Span) -> Result<CurvePlot, Fail> {

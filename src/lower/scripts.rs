@@ -63,7 +63,7 @@ impl Lowering<'_> {
                 Expr::Index(Box::new(list), self.script_slots(slots)?)
             }
             ExprKind::SynapticEvents => Expr::Query(Box::new(script::Query::SynapticEvents)),
-            ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } => {
+            ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. } => {
                 return Err(Diagnostic::error(EVALUATION, "this is known only while the circuit runs")
                     .label(e.span, "a value is needed before the run"));
             }

@@ -13,6 +13,7 @@ mod raster;
 mod rate;
 mod svg;
 mod trace;
+mod weights;
 
 use crate::record::{Neurons, PopulationSpikes, Recording, Window};
 
@@ -21,6 +22,7 @@ pub use isi::isi;
 pub use raster::raster;
 pub use rate::rate;
 pub use trace::{TraceSelection, trace};
+pub use weights::weights;
 
 /// What all figures have in common.
 #[derive(Clone, Debug, PartialEq)]

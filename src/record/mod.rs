@@ -10,14 +10,16 @@ pub mod npz;
 pub mod spikes;
 pub mod statistics;
 pub mod traces;
+pub mod weights;
 
 use serde::{Deserialize, Serialize};
 
 pub use csv::{CsvError, read_csv_columns};
 pub use npy::{NpyArray, NpyError, read_npy};
-pub use npz::{NpzWriter, write_spikes_npz, write_states_npz};
+pub use npz::{NpzWriter, write_spikes_npz, write_states_npz, write_weights_npz};
 pub use spikes::{Neurons, PopulationSpikes, Window};
 pub use traces::StateTraces;
+pub use weights::WeightTrace;
 
 /// All that one run recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,7 @@ pub struct Recording {
     pub duration_steps: u64,
     pub spikes: Vec<PopulationSpikes>,
     pub states: Vec<StateTraces>,
+    pub weights: Vec<WeightTrace>,
 }
 
 impl Recording {

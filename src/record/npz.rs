@@ -7,6 +7,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::npy::write_header;
 use super::{Recording, StateTraces};
+use crate::units::Unit;
 
 /// Elements are encoded in pieces of this many bytes.
 const CHUNK: usize = 1 << 16;
@@ -104,6 +105,22 @@ pub fn write_states_npz(w: impl Write + Seek, recording: &Recording) -> io::Resu
     let mut npz = NpzWriter::new(w);
     for s in &recording.states {
         write_traces(&mut npz, recording, s)?;
+    }
+    npz.finish()?.flush()
+}
+
+/// `weights.npz`: of every recorded projection `PATH/weights` (float64, `[time, synapse]`) in its typical unit, with
+/// `PATH/times_ms`, the cells of each synapse in `PATH/pre` and `PATH/post` (uint32), and `PATH/unit`.
+pub fn write_weights_npz(w: impl Write + Seek, recording: &Recording) -> io::Result<()> {
+    let mut npz = NpzWriter::new(w);
+    for t in &recording.weights {
+        let unit = Unit::typical(t.dimension);
+        let shape = [t.steps.len(), t.edges.len()];
+        npz.f64(&format!("{}/weights", t.path), &shape, t.values.iter().map(|v| unit.from_internal(*v)))?;
+        npz.f64(&format!("{}/times_ms", t.path), &[t.steps.len()], t.steps.iter().map(|k| recording.time_ms(*k)))?;
+        npz.u32(&format!("{}/pre", t.path), &[t.edges.len()], t.edges.iter().map(|e| e.0))?;
+        npz.u32(&format!("{}/post", t.path), &[t.edges.len()], t.edges.iter().map(|e| e.1))?;
+        npz.text(&format!("{}/unit", t.path), unit.spelling())?;
     }
     npz.finish()?.flush()
 }

@@ -30,6 +30,15 @@ impl Ring {
         Ring { data, stride, slots }
     }
 
+    /// Nothing is on its way.
+    pub fn clear(&mut self) {
+        match &mut self.data {
+            RingData::Count16(v) => v.fill(0),
+            RingData::Count32(v) => v.fill(0),
+            RingData::Sum(v) => v.fill(0.0),
+        }
+    }
+
     /// Start of the row that step `step` reads.
     pub fn row(&self, step: u64) -> usize {
         (step as usize & (self.slots - 1)) * self.stride

@@ -24,6 +24,10 @@ impl EvalError {
 /// Answers what an expression can't know by itself.
 pub trait Host {
     fn variable(&self, id: VarId) -> Result<Value, EvalError>;
+    /// One element of a list in a variable, without a copy of the list; `None` where it is none.
+    fn element(&self, id: VarId, path: &[usize]) -> Option<Value> {
+        self.variable(id).ok()?.element(path)
+    }
     fn bind(&mut self, id: VarId, value: Value);
     fn query(&mut self, query: &Query) -> Result<Value, EvalError>;
     fn rows(&mut self, rows: &RowQuery) -> Result<Value, EvalError>;
@@ -41,6 +45,10 @@ impl Host for NoHost {
     fn variable(&self, id: VarId) -> Result<Value, EvalError> {
         let found = self.variables.iter().rev().find(|(v, _)| *v == id);
         found.map(|(_, v)| v.clone()).ok_or_else(|| EvalError::new("this value is known only while the circuit runs"))
+    }
+
+    fn element(&self, id: VarId, path: &[usize]) -> Option<Value> {
+        self.variables.iter().rev().find(|(v, _)| *v == id).and_then(|(_, v)| v.element(path))
     }
 
     fn bind(&mut self, id: VarId, value: Value) {
@@ -107,13 +115,17 @@ pub fn eval(expr: &Expr, host: &mut dyn Host) -> Result<Value, EvalError> {
         }
         Expr::Draw { distribution, args, site } => {
             let args = args.iter().map(|e| eval(e, host)?.number()).collect::<Result<Vec<_>, _>>()?;
-            Ok(Value::Number(host.draw(*distribution, &args, *site)?))
+            let v = host.draw(*distribution, &args, *site)?;
+            Ok(if *distribution == Distribution::Bernoulli { Value::Bool(v != 0.0) } else { Value::Number(v) })
         }
         Expr::ListDraw { kind, args, site } => {
             let args = args.iter().map(|e| eval(e, host)).collect::<Result<Vec<_>, _>>()?;
             host.list_draw(*kind, &args, *site)
         }
         Expr::Index(list, slots) => {
+            if let Some(found) = element(expr, host) {
+                return Ok(found);
+            }
             let mut v = eval(list, host)?;
             // Slots left of a range act inside each of the list's elements, so take them one level at a time.
             v = index(v, slots, host)?;
@@ -121,6 +133,36 @@ pub fn eval(expr: &Expr, host: &mut dyn Host) -> Result<Value, EvalError> {
         }
         Expr::Query(q) => host.query(q),
         Expr::Rows(r) => host.rows(r),
+    }
+}
+
+/// `list[k][j]` with plain positions, as in a loop over synapses: the list stays where it is.
+fn element(expr: &Expr, host: &mut dyn Host) -> Option<Value> {
+    let mut path = Vec::new();
+    let mut at = expr;
+    while let Expr::Index(inner, slots) = at {
+        for slot in slots.iter().rev() {
+            let Slot::At(e) = slot else { return None };
+            let k = match e {
+                Expr::Const(Value::Number(v)) => *v,
+                Expr::Var(id) => match host.element(*id, &[])? {
+                    Value::Number(v) => v,
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            if !(k >= 0.0 && k == k.trunc()) {
+                return None;
+            }
+            path.push(k as usize);
+        }
+        at = inner;
+    }
+    path.reverse();
+    match at {
+        Expr::Var(id) => host.element(*id, &path),
+        Expr::Const(v) => v.element(&path),
+        _ => None,
     }
 }
 

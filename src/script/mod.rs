@@ -217,6 +217,7 @@ pub enum PlotKind {
     Trace,
     Rate,
     Isi,
+    Weights,
 }
 
 /// When a statistic looks.
@@ -237,8 +238,8 @@ pub enum Query {
     Spikes { stat: Stat, of: Cells, window: Window, by: Option<u32>, bin: Option<Expr> },
     /// An observable's values: now (one per cell), or over a window (time x cell, reduced by the function around it).
     Trace { of: Cells, observable: u32, window: Option<Window> },
-    /// Weights of a projection as a list.
-    Weights { projection: u32 },
+    /// Weights of a projection as a list, or the weight of a pair (presynaptic, postsynaptic cell).
+    Weights { projection: u32, pair: Option<(Expr, Expr)> },
     /// Synaptic events delivered so far.
     SynapticEvents,
     /// Run time in ms.

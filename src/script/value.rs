@@ -17,6 +17,16 @@ pub enum Value {
 }
 
 impl Value {
+    /// The element at a path of positions; `None` where there is none, or where lists would have to be copied.
+    pub fn element(&self, path: &[usize]) -> Option<Value> {
+        match (self, path) {
+            (Value::List(items), [k, rest @ ..]) => items.get(*k)?.element(rest),
+            (Value::Mask(flags), [k]) => flags.get(*k).map(|f| Value::Bool(*f)),
+            (Value::List(_) | Value::Mask(_), []) | (_, [_, ..]) => None,
+            (scalar, []) => Some(scalar.clone()),
+        }
+    }
+
     pub fn number(&self) -> Result<f64, EvalError> {
         match self {
             Value::Number(v) => Ok(*v),

@@ -104,7 +104,8 @@ impl Sema<'_> {
                     if let Some(name) = &p.name
                         && !in_loop
                     {
-                        self.declare(scope, name, Entity::Projection);
+                        let path = self.path_of(&name.text);
+                        self.declare(scope, name, Entity::Projection(path));
                     }
                 }
                 ast::CircuitKind::If(c) => self.declare_if(id, c, scope, in_loop),
@@ -740,6 +741,9 @@ impl Sema<'_> {
             return None;
         }
         // A private source has one synapse per target: its weight is drawn per neuron.
+        if let (Some(name), Some((dim, ..))) = (&p.name, dims.first()) {
+            self.projection_dims.insert(self.path_of(&name.text), *dim);
+        }
         let post_models: Vec<hir::ModelId> = post_ends.iter().map(|e| e.model).collect();
         let place = if private { Place::Binding } else { Place::Synapse { pre: pre_ends, post: post_ends } };
         let sx = Cx { scope: cx.scope, place: &place };

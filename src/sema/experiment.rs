@@ -260,10 +260,28 @@ impl Sema<'_> {
                 Diagnostic::error(NOT_HERE, "this statement belongs to a plasticity rule")
                     .label(span, "not in an experiment"),
             ),
-            ast::StmtKind::Update { .. } => self.diags.push(not_yet("`update`", span)),
-            ast::StmtKind::Downscale { .. } => self.diags.push(not_yet("`downscale`", span)),
-            ast::StmtKind::Switch(_) => self.diags.push(not_yet("`plasticity on` and `off`", span)),
-            ast::StmtKind::Reset { .. } => self.diags.push(not_yet("`reset`", span)),
+            ast::StmtKind::Update { target, body } => {
+                let Some(projection) = self.projections_of(target, cx) else { return };
+                let (scope, variables) = self.update_scope(&projection, target.span, cx);
+                let body = self.statements(body, scope, cx.place, flow);
+                push(StmtKind::Update { projection, variables, body });
+            }
+            ast::StmtKind::Downscale { targets, by } => {
+                let by = self.number(by, cx, Dimension::NUMBER);
+                let of = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
+                push(StmtKind::Downscale { of, by });
+            }
+            ast::StmtKind::Switch(s) => {
+                let of: Vec<String> = s.of.iter().filter_map(|t| self.projections_of(t, cx)).collect();
+                if of.len() == s.of.len() {
+                    push(StmtKind::Learning { on: s.on, of });
+                }
+            }
+            ast::StmtKind::Reset { what, of } => {
+                if let Some(kind) = self.reset(what, of, cx) {
+                    push(kind);
+                }
+            }
             ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
             ast::StmtKind::Emit { .. } => self.diags.push(not_yet("`emit`", span)),
@@ -452,6 +470,12 @@ impl Sema<'_> {
         let every = every.map(|e| self.number(e, cx, Dimension::TIME));
         for target in of {
             for name in what {
+                if name.text == "weights" {
+                    if let Some(projection) = self.projections_of(target, cx) {
+                        flow.records.push(Record::Weights { projection, every: every.clone(), span: name.span });
+                    }
+                    continue;
+                }
                 if name.text == "spikes" {
                     if let Some(cells) = self.cells(target, cx) {
                         flow.records.push(Record::Spikes(cells));
@@ -486,17 +510,22 @@ impl Sema<'_> {
                 "trace" => PlotKind::Trace,
                 "rate" => PlotKind::Rate,
                 "isi" => PlotKind::Isi,
-                "weights" | "phases" => {
+                "weights" => {
+                    let weights = p.of.iter().filter_map(|a| self.projections_of(&a.value, cx)).collect();
+                    flow.plots.push(Plot { kind: PlotKind::Weights, of: Vec::new(), weights, span });
+                    return;
+                }
+                "phases" => {
                     self.diags.push(not_yet("this plot", p.kind.span));
                     return;
                 }
                 other => {
-                    let near = did_you_mean(other, ["raster", "trace", "rate", "isi"]);
+                    let near = did_you_mean(other, ["raster", "trace", "rate", "isi", "weights"]);
                     self.diags.push(
                         Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
                             .label(p.kind.span, "not known")
                             .help(near.map_or(
-                                "plots are raster, trace, rate, isi, and curve in `conclude`".to_string(),
+                                "plots are raster, trace, rate, isi, weights, and curve in `conclude`".to_string(),
                                 |n| format!("did you mean `{n}`?"),
                             )),
                     );
@@ -525,7 +554,7 @@ impl Sema<'_> {
                 }
             }
         }
-        flow.plots.push(Plot { kind, of, span });
+        flow.plots.push(Plot { kind, of, weights: Vec::new(), span });
     }
 
     fn conclude(

@@ -444,6 +444,13 @@ impl Sema<'_> {
                 }
                 return built_in(ExprKind::Index(Side::Own), Type::NUMBER);
             }
+            "synaptic_events" if matches!(cx.place, Place::Experiment(_)) => {
+                return built_in(ExprKind::SynapticEvents, Type::NUMBER);
+            }
+            "pre" | "post" if self.update_variable(cx, name).is_some() => {
+                let id = self.update_variable(cx, name).unwrap_or(ValueId(0));
+                return built_in(ExprKind::Value(id), Type::NUMBER);
+            }
             "pre" | "post" => {
                 if !matches!(cx.place, Place::Synapse { .. }) {
                     return self.not_here(name, span, "only a projection's weight, delay and `where` have two ends");
@@ -497,6 +504,14 @@ impl Sema<'_> {
                 self.unknown_name(cx.scope, name, span, &extra, "name");
                 self.error_expr(span)
             }
+        }
+    }
+
+    /// `pre` and `post` where an experiment goes through synapses.
+    fn update_variable(&self, cx: Cx, name: &str) -> Option<ValueId> {
+        match self.lookup(cx.scope, name) {
+            Some(Entity::Value(id)) if matches!(cx.place, Place::Experiment(_)) => Some(id),
+            _ => None,
         }
     }
 
@@ -574,8 +589,14 @@ impl Sema<'_> {
         let node = |op, a: Expr, b: Expr, ty| Expr { kind: ExprKind::Binary(op, Box::new(a), Box::new(b)), span, ty };
         match op {
             A::Add | A::Sub => {
-                let a = self.expr(a, cx, want);
-                let b = self.expr(b, cx, a.ty.dim.or(want));
+                let mut a = self.expr(a, cx, want);
+                let mut b = self.expr(b, cx, a.ty.dim.or(want));
+                // A truth value counts as 1 or 0: `bernoulli(p) - expected`.
+                for side in [&mut a, &mut b] {
+                    if side.ty.kind == Kind::Bool {
+                        side.ty.kind = Kind::Number;
+                    }
+                }
                 let ty =
                     self.same(a.ty, a.span, &b, if op == A::Add { "both sides of `+`" } else { "both sides of `-`" });
                 node(if op == A::Add { BinaryOp::Add } else { BinaryOp::Sub }, a, b, ty)

@@ -13,6 +13,7 @@ mod position;
 mod query;
 mod region;
 mod scope;
+mod synapses;
 
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
@@ -107,6 +108,8 @@ struct Sema<'a> {
     rules: Vec<plasticity::DeclaredRule>,
     /// Rules that some projection uses.
     used_rules: BTreeSet<usize>,
+    /// The dimension of the weights of each named projection, by path.
+    projection_dims: BTreeMap<String, crate::units::Dimension>,
     /// What `weight` is in the rule at hand.
     weight_dim: Option<crate::units::Dimension>,
     /// The use of a region whose items are at hand.
@@ -154,6 +157,7 @@ pub fn analyse(
         ports: Vec::new(),
         rules: Vec::new(),
         used_rules: BTreeSet::new(),
+        projection_dims: BTreeMap::new(),
         weight_dim: None,
         here: None,
         sites: 0,

@@ -277,6 +277,9 @@ impl Sema<'_> {
             Place::Experiment(_) | Place::Conclude(_) => {}
             _ => return None,
         }
+        if name == "weight" && matches!(cx.place, Place::Experiment(_)) {
+            return Some(self.weight_query(args, span, cx));
+        }
         if let Some(stat) = Stat::by_name(name) {
             return Some(self.spike_statistic(stat, name, args, span, cx));
         }
@@ -479,6 +482,10 @@ pub(super) fn walk(e: &Expr, visit: &mut dyn FnMut(&Expr) -> bool) {
                     hir::Slot::Range(lo, hi) => lo.iter().chain(hi).for_each(|e| walk(e, visit)),
                 }
             }
+        }
+        ExprKind::Weights { pair: Some((a, b)), .. } => {
+            walk(a, visit);
+            walk(b, visit);
         }
         ExprKind::Rows { values, filter, .. } => {
             values.iter().for_each(|v| walk(v, visit));

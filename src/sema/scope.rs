@@ -24,8 +24,8 @@ pub enum Entity {
     Folder(String),
     /// A `simulate ... as` window.
     Window,
-    /// A projection, by its text.
-    Projection,
+    /// A named projection, by its path.
+    Projection(String),
     /// One use of a region in a circuit.
     Region(RegionId),
     Port(PortId),
@@ -48,7 +48,7 @@ impl Entity {
             Entity::Population(..) => "a population",
             Entity::Module(_) | Entity::Folder(_) => "a module",
             Entity::Window => "a window of time",
-            Entity::Projection => "a projection",
+            Entity::Projection(_) => "a projection",
             Entity::Region(_) => "a region",
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",

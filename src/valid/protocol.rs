@@ -27,9 +27,14 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
                     c.observable(of, *observable)?;
                     every.iter().try_for_each(|e| c.expr(e))?;
                 }
+                Record::Weights { projection, every } => {
+                    c.projections(&[*projection])?;
+                    every.iter().try_for_each(|e| c.expr(e))?;
+                }
             }
         }
         for plot in &p.plots {
+            c.projections(&plot.weights)?;
             for item in &plot.of {
                 match item.observable {
                     Some(o) => c.observable(&item.cells, o)?,
@@ -68,6 +73,13 @@ impl Check<'_> {
             return Err(format!("observable {k} of {} does not exist", p.path));
         }
         Ok(())
+    }
+
+    fn projections(&self, list: &[u32]) -> Result<(), String> {
+        match list.iter().find(|p| **p as usize >= self.projections) {
+            Some(p) => Err(format!("projection {p} does not exist")),
+            None => Ok(()),
+        }
     }
 
     fn variable(&self, v: u32) -> Result<(), String> {
@@ -115,6 +127,22 @@ impl Check<'_> {
                     e.measured.iter().try_for_each(|m| self.expr(m))?;
                 }
                 Stmt::Measure { value, .. } => self.expr(value)?,
+                Stmt::Learning { projections, .. } => self.projections(projections)?,
+                Stmt::Update { projections, variables, body, .. } => {
+                    self.projections(projections)?;
+                    variables.iter().try_for_each(|v| self.variable(*v))?;
+                    self.statements(body)?;
+                }
+                Stmt::Downscale { projections, by, .. } => {
+                    self.projections(projections)?;
+                    self.expr(by)?;
+                }
+                Stmt::Reset { populations, projections, .. } => {
+                    self.projections(projections)?;
+                    if populations.iter().any(|p| *p as usize >= self.populations.len()) {
+                        return Err("a reset of a population that does not exist".to_string());
+                    }
+                }
             }
         }
         Ok(())
@@ -146,8 +174,9 @@ impl Check<'_> {
                     self.observable(of, *observable)?;
                     window.iter().try_for_each(|w| self.window(w))
                 }
-                Query::Weights { projection } if *projection as usize >= self.projections => {
-                    Err(format!("projection {projection} does not exist"))
+                Query::Weights { projection, pair } => {
+                    self.projections(&[*projection])?;
+                    pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
                 }
                 _ => Ok(()),
             },

@@ -348,6 +348,26 @@ impl Cells {
         l.plastic.set_weights(step, values, &mut |r, n| self.read(&codes[r], n, step));
     }
 
+    pub fn clear(&self, step: u64, l: &mut super::Learning) {
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
+        l.plastic.clear(step, &mut |r, n| self.read(&codes[r], n, step));
+    }
+
+    /// States as given, nobody refractory, nothing on its way.
+    pub fn reset(&mut self, initial: &[Vec<f64>]) {
+        for (n, states) in self.states.iter_mut().enumerate() {
+            states.iter_mut().zip(initial).for_each(|(s, values)| *s = values[n]);
+        }
+        self.refractory.fill(0);
+        for pending in self.inboxes.iter_mut().flatten().flatten() {
+            match pending {
+                Pending::Counts(counts) => counts.fill(0),
+                Pending::Sums(sums) => sums.fill(0.0),
+                Pending::Poisson => {}
+            }
+        }
+    }
+
     fn value(&self, root: ExprId) -> Value {
         Value { root, order: eval::order(&self.population.dynamics.exprs, &[root]) }
     }

@@ -207,6 +207,18 @@ impl Engine for Interpreter {
         Ok(())
     }
 
+    fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
+        self.populations[population].reset(initial);
+        if let Some(senders) = &mut self.senders[population] {
+            senders.clear();
+        }
+        let step = self.step;
+        for l in self.plastic.iter_mut().filter(|l| l.to == population) {
+            self.populations[l.to].clear(step, l);
+        }
+        Ok(())
+    }
+
     fn set_learning(&mut self, projection: usize, on: bool) {
         self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
     }

@@ -15,6 +15,10 @@ impl Senders {
         Senders { most: winners.most as usize, window: winners.window, sent: vec![] }
     }
 
+    pub fn clear(&mut self) {
+        self.sent.clear();
+    }
+
     /// Leaves in `fired` those that send a spike stamped `step`.
     pub fn choose(&mut self, step: u64, fired: &mut Vec<u32>, margins: &[f64]) {
         self.sent.retain(|(at, _)| at + self.window > step);

@@ -142,6 +142,19 @@ impl Worker {
         }
     }
 
+    /// States of this part of a population as given, nobody refractory, nothing on its way.
+    pub fn reset(&mut self, population: usize, step: u64, initial: &[Vec<f64>]) {
+        self.blocks[population].reset(initial);
+        self.clear_winners(population);
+        for l in self.learning.iter_mut().filter(|l| l.target == population) {
+            let (block, reads) = (&self.blocks[l.target], &l.reads);
+            let mut scratch = Vec::new();
+            l.plastic.clear(step, &mut |r, n| {
+                block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut scratch)
+            });
+        }
+    }
+
     pub fn learn(&mut self, projection: usize, on: bool) {
         self.learning.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
     }

@@ -92,6 +92,7 @@ enum Command {
     /// Weights of this thread's part, row by row.
     SetWeights { projection: usize, step: u64, values: Vec<f64> },
     Learn { projection: usize, on: bool },
+    Reset { population: usize, step: u64, initial: Arc<Vec<Vec<f64>>> },
     Quit,
 }
 
@@ -205,7 +206,20 @@ impl Native {
                     let decided = network.winners.iter().any(|w| Some(w.population) == network.graph.edge_endpoints(*e).map(|x| x.1));
                     learning.push(Learning::new(j, (source, target), ring, plastic, &kernels.plans[target], populations[target], decided));
                 } else {
+                    let constant = match p.weight {
+                        Weight::Constant(w) if network.mutable.contains(e) => Some(w),
+                        _ => None,
+                    };
+                    let mut filled = Vec::new();
                     synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
+                        let weights = match constant {
+                            Some(w) => {
+                                filled.clear();
+                                filled.resize(pres.len(), w);
+                                &filled
+                            }
+                            None => weights,
+                        };
                         builder.push(post - lo, pres, weights, delays)
                     })?;
                 }
@@ -451,6 +465,10 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     worker.set_weights(projection, step, &values);
                     Reply::Ok
                 }
+                Command::Reset { population, step, initial } => {
+                    worker.reset(population, step, &initial);
+                    Reply::Ok
+                }
                 Command::Learn { projection, on } => {
                     worker.learn(projection, on);
                     Reply::Ok
@@ -648,6 +666,15 @@ impl Engine for Native {
         let ranges = &self.ranges[target];
         self.send(|thread| Command::SetWeights { projection, step, values: part(ranges[thread]) });
         self.local.set_weights(projection, step, &part(ranges[0]));
+        self.replies();
+        Ok(())
+    }
+
+    fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
+        let step = self.step;
+        let all = Arc::new(initial.to_vec());
+        self.send(|_| Command::Reset { population, step, initial: all.clone() });
+        self.local.reset(population, step, initial);
         self.replies();
         Ok(())
     }

@@ -241,6 +241,19 @@ impl Block {
         }
     }
 
+    /// States as given for the whole population, nobody refractory, nothing on its way.
+    pub fn reset(&mut self, initial: &[Vec<f64>]) {
+        let range = self.lo as usize..(self.lo + self.n) as usize;
+        for (state, values) in self.states.iter_mut().zip(initial) {
+            let part = &values[range.clone()];
+            let last = part.last().copied().unwrap_or(0.0);
+            state[..part.len()].copy_from_slice(part);
+            state[part.len()..].fill(last);
+        }
+        self.counter.fill(0.0);
+        self.rings.iter_mut().for_each(Ring::clear);
+    }
+
     pub fn ring(&mut self, k: usize) -> &mut Ring {
         &mut self.rings[k]
     }
@@ -506,6 +519,12 @@ impl Worker {
             samples: Vec::new(),
         });
         mine.into_iter().map(|(k, _)| k).collect()
+    }
+
+    pub fn clear_winners(&mut self, population: usize) {
+        if let Some(Some(winners)) = self.winners.get_mut(population) {
+            winners.clear();
+        }
     }
 
     /// Synaptic events delivered here since the last call.

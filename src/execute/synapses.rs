@@ -1,0 +1,214 @@
+//! What the statements of an experiment do to synapses and states between the steps.
+
+use super::error::{Halt, script};
+use super::flow::{Actor, walk};
+use super::run::Walker;
+use crate::backend::{RunError, Setting, build};
+use crate::ir::protocol::{Protocol, Record, Stmt};
+use crate::record::WeightTrace;
+use crate::units::Dimension;
+use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Weights that are sampled while time moves, and those that `reset` brings back.
+#[derive(Debug, Default)]
+pub(super) struct SynapseLog {
+    /// By projection: interval in steps (none: at the start and the end), and what was sampled.
+    samples: BTreeMap<u32, (Option<u64>, WeightTrace)>,
+    initial: BTreeMap<u32, Vec<f64>>,
+    /// How often states were reset: each time draws anew.
+    resets: u64,
+}
+
+/// Projections whose first weights some `reset` asks for.
+fn returning(list: &[Stmt], out: &mut BTreeSet<u32>) {
+    for s in list {
+        match s {
+            Stmt::Reset { projections, .. } => out.extend(projections),
+            Stmt::For { body, .. } | Stmt::Repeat { body, .. } => returning(body, out),
+            Stmt::If { then, otherwise, .. } => {
+                returning(then, out);
+                returning(otherwise, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl SynapseLog {
+    /// The next step at which something is sampled, after `now`.
+    pub fn next(&self, now: u64) -> Option<u64> {
+        self.samples.values().filter_map(|(every, _)| every.map(|e| (now / e + 1) * e)).min()
+    }
+
+    /// What was sampled of some projections.
+    pub fn traces(&self, projections: &[u32]) -> Vec<WeightTrace> {
+        self.samples.iter().filter(|(p, _)| projections.contains(p)).map(|(_, (_, t))| t.clone()).collect()
+    }
+}
+
+impl Walker<'_> {
+    /// Notes what the protocol will ask of synapses, and takes the first samples.
+    pub fn prepare_synapses(&mut self, protocol: &Protocol) -> Result<(), RunError> {
+        let mut back = BTreeSet::new();
+        returning(&protocol.statements, &mut back);
+        for p in back {
+            let weights = self.engine.weights(p as usize);
+            self.synapses.initial.insert(p, weights);
+        }
+        let mut wanted: BTreeMap<u32, Option<u64>> = BTreeMap::new();
+        for record in &protocol.records {
+            if let Record::Weights { projection, every } = record {
+                let dt = self.unit.network.dt_ms;
+                let every = match every {
+                    Some(e) => Some(super::needs::interval(Some(e), dt, self)?),
+                    None => None,
+                };
+                wanted.insert(*projection, every);
+            }
+        }
+        for p in protocol.plots.iter().flat_map(|p| &p.weights) {
+            wanted.entry(*p).or_insert(None);
+        }
+        for (p, every) in wanted {
+            let network = &self.unit.network;
+            let Some((_, _, to, projection)) = network.projections().nth(p as usize) else { continue };
+            let receptor = network.population(to).and_then(|t| t.dynamics.receptors.get(projection.receptor as usize));
+            let dimension = receptor.map_or(Dimension::NUMBER, |r| r.dimension);
+            let path = projection.path.clone();
+            let edges = self.engine.edges(p as usize);
+            let trace = WeightTrace { path, dimension, edges, steps: Vec::new(), values: Vec::new() };
+            self.synapses.samples.insert(p, (every, trace));
+            self.sample_weights(p);
+        }
+        Ok(())
+    }
+
+    /// Samples what is due at the present step.
+    pub fn due_weights(&mut self) {
+        let now = self.engine.step();
+        let due: Vec<u32> = self
+            .synapses
+            .samples
+            .iter()
+            .filter(|(_, (every, trace))| every.is_some_and(|e| now.is_multiple_of(e)) && trace.steps.last() != Some(&now))
+            .map(|(p, _)| *p)
+            .collect();
+        due.into_iter().for_each(|p| self.sample_weights(p));
+    }
+
+    /// The last sample of those without an interval.
+    pub fn finish_weights(&mut self) {
+        let now = self.engine.step();
+        let last: Vec<u32> = self
+            .synapses
+            .samples
+            .iter()
+            .filter(|(_, (_, trace))| trace.steps.last() != Some(&now))
+            .map(|(p, _)| *p)
+            .collect();
+        last.into_iter().for_each(|p| self.sample_weights(p));
+    }
+
+    fn sample_weights(&mut self, projection: u32) {
+        let now = self.engine.step();
+        let weights = self.engine.weights(projection as usize);
+        if let Some((_, trace)) = self.synapses.samples.get_mut(&projection) {
+            trace.steps.push(now);
+            trace.values.extend(weights);
+        }
+    }
+
+    pub fn weights(&mut self, projection: u32, pair: Option<&(Expr, Expr)>) -> Result<Value, EvalError> {
+        if projection as usize >= self.unit.network.projections().count() {
+            return Err(EvalError::new(format!("the network has no projection number {projection}")));
+        }
+        let weights = self.engine.weights(projection as usize);
+        let Some((pre, post)) = pair else {
+            return Ok(Value::List(weights.into_iter().map(Value::Number).collect()));
+        };
+        let (pre, post) = (eval(pre, self)?.count()?, eval(post, self)?.count()?);
+        let edges = self.engine.edges(projection as usize);
+        let found: Vec<f64> = edges
+            .iter()
+            .zip(&weights)
+            .filter(|((a, b), _)| (u64::from(*a), u64::from(*b)) == (pre, post))
+            .map(|(_, w)| *w)
+            .collect();
+        match found.as_slice() {
+            [] => Err(EvalError::new(format!("there is no synapse from cell {pre} to cell {post}"))),
+            several => Ok(Value::Number(several.iter().sum())),
+        }
+    }
+
+    pub fn update(&mut self, projections: &[u32], variables: [VarId; 3], body: &[Stmt], place: &str) -> Result<(), Halt> {
+        let [w, pre, post] = variables;
+        for p in projections {
+            let edges = self.engine.edges(*p as usize);
+            let mut weights = self.engine.weights(*p as usize);
+            for ((a, b), weight) in edges.iter().zip(&mut weights) {
+                self.bind(w, Value::Number(*weight));
+                self.bind(pre, Value::Number(f64::from(*a)));
+                self.bind(post, Value::Number(f64::from(*b)));
+                walk(self, body)?;
+                *weight = self.variable(w).and_then(|v| v.number()).map_err(|e| script(place, e))?;
+                if !weight.is_finite() {
+                    let message = format!("the weight from cell {a} to cell {b} becomes {weight}");
+                    return Err(script(place, EvalError::new(message)));
+                }
+            }
+            self.engine.set_weights(*p as usize, &weights)?;
+        }
+        for v in variables {
+            self.variables().bind(v, None);
+        }
+        Ok(())
+    }
+
+    pub fn downscale(&mut self, projections: &[u32], by: &Expr, place: &str) -> Result<(), Halt> {
+        let by = eval(by, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
+        if !(0.0..=1.0).contains(&by) {
+            return Err(script(place, EvalError::new(format!("weights are scaled down by a part of themselves, found {by}"))));
+        }
+        for p in projections {
+            let mut weights = self.engine.weights(*p as usize);
+            weights.iter_mut().for_each(|w| *w *= 1.0 - by);
+            self.engine.set_weights(*p as usize, &weights)?;
+        }
+        Ok(())
+    }
+
+    /// States as at the start, drawn anew; inputs at 0; what is on its way dropped. Weights as they were built.
+    pub fn reset(&mut self, populations: &[u32], projections: &[u32]) -> Result<(), Halt> {
+        if !populations.is_empty() {
+            self.synapses.resets += 1;
+            // Another seed for each reset, far from those that users count up.
+            let seed = self.seed ^ self.synapses.resets.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let elements = build::elements(&self.unit.network, seed)?;
+            for p in populations {
+                let index = *p as usize;
+                let Some(built) = elements.populations.get(index) else { continue };
+                self.engine.reset(index, &built.initial)?;
+                let node = self.unit.network.populations().nth(index).map(|(id, _)| id);
+                for (_, param) in self.unit.network.inputs.iter().filter(|(id, _)| Some(*id) == node) {
+                    let size = self.population(*p).map_or(0, |p| p.size);
+                    let cells: Vec<u32> = (0..size).collect();
+                    self.temporary_overwrite((index, *param), &cells);
+                    self.engine.set(&Setting {
+                        population: index,
+                        param: *param,
+                        cells: None,
+                        op: None,
+                        values: vec![0.0],
+                    })?;
+                }
+            }
+        }
+        for p in projections {
+            if let Some(weights) = self.synapses.initial.get(p).cloned() {
+                self.engine.set_weights(*p as usize, &weights)?;
+            }
+        }
+        Ok(())
+    }
+}

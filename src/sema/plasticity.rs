@@ -48,7 +48,8 @@ impl Sema<'_> {
         // Most weights are conductances; a literal of another dimension in the rule says otherwise.
         let text = self.sources.snippet(declared.ast.name.span).to_string();
         let weight = declared.ast.items.iter().find_map(|i| match &i.kind {
-            ast::PlasticityKind::Param(list) => list.iter().find_map(|b| literal_weight(b)),
+            ast::PlasticityKind::Param(list) => list.iter().find_map(literal_weight),
+            ast::PlasticityKind::Weight { bounds: Some((lo, hi)), .. } => [lo, hi].into_iter().find_map(literal_dimension),
             _ => None,
         });
         let weight = weight.unwrap_or(Dimension::CONDUCTANCE);
@@ -660,6 +661,17 @@ impl RuleStmt {
 /// The dimension that a literal default gives to a param declared as a weight.
 fn literal_weight(b: &ast::Binding) -> Option<Dimension> {
     let [only] = b.dim.as_ref()?.factors.as_slice() else { return None };
-    let ast::ExprKind::Number { unit: Some(unit), .. } = &b.value.as_ref()?.kind else { return None };
-    (only.name.text == "weight").then(|| crate::units::parse_unit(&unit.text).ok().map(|u| u.dimension()))?
+    if only.name.text != "weight" {
+        return None;
+    }
+    literal_dimension(b.value.as_ref()?)
+}
+
+/// The dimension of a literal; 0 fits any.
+fn literal_dimension(e: &ast::Expr) -> Option<Dimension> {
+    match &e.kind {
+        ast::ExprKind::Number { unit: Some(unit), .. } => crate::units::parse_unit(&unit.text).ok().map(|u| u.dimension()),
+        ast::ExprKind::Number { text, unit: None } if text.parse::<f64>().is_ok_and(|v| v != 0.0) => Some(Dimension::NUMBER),
+        _ => None,
+    }
 }

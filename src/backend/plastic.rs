@@ -258,7 +258,8 @@ impl Plastic {
         let mut events = 0;
         if self.late {
             // A spike that is sent on takes the dendritic delay from then, and one step of it is over.
-            events += self.events(step, reads, &mut |target, delay, amount| arrivals(target, delay.saturating_sub(1), amount));
+            events += self
+                .events(step, reads, &mut |target, delay, amount| arrivals(target, delay.saturating_sub(1), amount));
         }
         for (place, slot, element, value) in std::mem::take(&mut self.pending) {
             let list = if place == Place::Pre { &mut self.pre } else { &mut self.post };

@@ -170,7 +170,13 @@ mod tests {
             steps: vec![1, 2],
             values: vec![-70.0, -69.0],
         };
-        let recording = Recording { dt_ms: 0.1, duration_steps: 4, spikes: vec![spikes], states: vec![states] };
+        let recording = Recording {
+            dt_ms: 0.1,
+            duration_steps: 4,
+            spikes: vec![spikes],
+            states: vec![states],
+            ..Recording::default()
+        };
         let plot = |kind| PlotData { kind, recording: recording.clone(), cells: vec![vec![0, 1]] };
         let plots = vec![plot(PlotKind::Raster), plot(PlotKind::Trace), plot(PlotKind::Raster)];
         RunOutcome { dt_ms: 0.1, steps: 4, recording, plots, ..RunOutcome::default() }

@@ -9,6 +9,8 @@
 //! | `correlation` | mean Pearson correlation of all pairs of cells that fire, of counts per bin (2 ms) |
 //! | `synchrony` | variance / mean of the population's counts per bin (3 ms) |
 //! | `active`, `active_fraction` | cells with a spike: a mask over the whole population, a share of P |
+//! | `sparseness` | (mean count)^2 / mean squared count over cells: 1 where all fire alike, 1/n where one does (Treves and Rolls 1991) |
+//! | `power(P, f)` | squared modulus of the sum of exp(-2 pi i f t) over spikes / their number: about 1 for independent Poisson trains |
 //! | `first_spike` | ms from the start of w to each cell's first spike; `inf` for a cell without one |
 //!
 //! The formulas are `record::statistics`. What the spikes do not determine (a CV without intervals) is NaN, so that no
@@ -82,6 +84,29 @@ impl<'a> Spikes<'a> {
                 Some(v) => Ok(Value::Number(v)),
                 None => Err(EvalError::empty("the active fraction of no cells")),
             },
+            Stat::Sparseness => {
+                let mut counts = vec![0.0_f64; self.part.size as usize];
+                self.part.senders.iter().for_each(|s| counts[*s as usize] += 1.0);
+                let chosen: Vec<f64> = of.cells.iter().map(|c| counts[*c as usize]).collect();
+                let (sum, squares) = chosen.iter().fold((0.0, 0.0), |(s, q), c| (s + c, q + c * c));
+                Ok(Value::Number(sum * sum / (squares * chosen.len() as f64)))
+            }
+            Stat::Power => {
+                let f = bin.ok_or_else(|| EvalError::new("`power` needs a frequency"))?;
+                let inside = self::flags(size, &of.cells);
+                let (mut re, mut im, mut n) = (0.0, 0.0, 0.0);
+                for (step, sender) in self.part.steps.iter().zip(&self.part.senders) {
+                    if inside.get(*sender as usize).copied().unwrap_or(false) {
+                        // Whole turns carry no phase: taking them away keeps the argument small.
+                        let turns = f * *step as f64 * self.dt;
+                        let angle = 2.0 * std::f64::consts::PI * (turns - turns.floor());
+                        re += crate::numerics::cos(angle);
+                        im += crate::numerics::sin(angle);
+                        n += 1.0;
+                    }
+                }
+                Ok(Value::Number((re * re + im * im) / n))
+            }
             Stat::FirstSpike => {
                 let time = |step: Option<u64>| match step {
                     Some(s) => Value::Number((s - self.window.start) as f64 * self.dt),
@@ -156,6 +181,21 @@ mod tests {
 
     fn number(stat: Stat, log: &SpikeLog, of: &Selection, window: (u64, u64), bin: Option<f64>) -> f64 {
         value(stat, log, of, window, bin).number().unwrap()
+    }
+
+    #[test]
+    fn sparseness_and_power_of_known_trains() {
+        // Cell 0 fires every ms, cell 1 once, cells 2 and 3 never.
+        let mut spikes: Vec<(u64, u32)> = (1..=10).map(|k| (k * 10, 0)).collect();
+        spikes.push((101, 1));
+        let log = log(&spikes, 4);
+        let sparse = number(Stat::Sparseness, &log, &all(4), (0, 200), None);
+        assert!((sparse - 11.0 * 11.0 / (101.0 * 4.0)).abs() < 1e-15);
+        // All spikes of a train at its own frequency are in phase: power is their number.
+        let power = number(Stat::Power, &log, &some(&[0]), (0, 200), Some(1.0));
+        assert!((power - 10.0).abs() < 1e-12);
+        let off = number(Stat::Power, &log, &some(&[0]), (0, 200), Some(0.5));
+        assert!(off < 1e-12, "neighbours are in opposite phase");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::run::Walker;
 use crate::backend::{RunError, Setting, build};
 use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
-use crate::units::Dimension;
 use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
+use crate::units::Dimension;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weights that are sampled while time moves, and those that `reset` brings back.
@@ -91,7 +91,9 @@ impl Walker<'_> {
             .synapses
             .samples
             .iter()
-            .filter(|(_, (every, trace))| every.is_some_and(|e| now.is_multiple_of(e)) && trace.steps.last() != Some(&now))
+            .filter(|(_, (every, trace))| {
+                every.is_some_and(|e| now.is_multiple_of(e)) && trace.steps.last() != Some(&now)
+            })
             .map(|(p, _)| *p)
             .collect();
         due.into_iter().for_each(|p| self.sample_weights(p));
@@ -141,7 +143,13 @@ impl Walker<'_> {
         }
     }
 
-    pub fn update(&mut self, projections: &[u32], variables: [VarId; 3], body: &[Stmt], place: &str) -> Result<(), Halt> {
+    pub fn update(
+        &mut self,
+        projections: &[u32],
+        variables: [VarId; 3],
+        body: &[Stmt],
+        place: &str,
+    ) -> Result<(), Halt> {
         let [w, pre, post] = variables;
         for p in projections {
             let edges = self.engine.edges(*p as usize);
@@ -168,7 +176,10 @@ impl Walker<'_> {
     pub fn downscale(&mut self, projections: &[u32], by: &Expr, place: &str) -> Result<(), Halt> {
         let by = eval(by, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
         if !(0.0..=1.0).contains(&by) {
-            return Err(script(place, EvalError::new(format!("weights are scaled down by a part of themselves, found {by}"))));
+            return Err(script(
+                place,
+                EvalError::new(format!("weights are scaled down by a part of themselves, found {by}")),
+            ));
         }
         for p in projections {
             let mut weights = self.engine.weights(*p as usize);

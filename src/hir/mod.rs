@@ -518,9 +518,18 @@ pub struct Experiment {
 #[derive(Clone, Debug)]
 pub enum Record {
     Spikes(Cells),
-    Observable { of: Cells, name: String, every: Option<Expr>, span: Span },
+    Observable {
+        of: Cells,
+        name: String,
+        every: Option<Expr>,
+        span: Span,
+    },
     /// Of a named projection.
-    Weights { projection: String, every: Option<Expr>, span: Span },
+    Weights {
+        projection: String,
+        every: Option<Expr>,
+        span: Span,
+    },
 }
 
 #[derive(Clone, Debug)]

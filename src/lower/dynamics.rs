@@ -404,7 +404,9 @@ impl Lowering<'_> {
                     }
                     (Bound::Live(e), Mode::Dynamics(_)) => Ok(e),
                     (Bound::Slot(_), Mode::Rule(_)) => Err(not_static(span, "a param of a cell")),
-                    (Bound::Live(_), Mode::Build { .. } | Mode::Rule(_)) => Err(not_static(span, "a param that follows time")),
+                    (Bound::Live(_), Mode::Build { .. } | Mode::Rule(_)) => {
+                        Err(not_static(span, "a param that follows time"))
+                    }
                     (Bound::List(_), _) => {
                         Err(Diagnostic::error(EVALUATION, "this param is a list").label(span, "one number is needed"))
                     }

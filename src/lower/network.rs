@@ -246,10 +246,8 @@ impl Lowering<'_> {
             None => (Vec::new(), 0, Node::Private { path: p.name.clone(), model: model.name.clone() }),
         };
         let node = out.network.graph.add_node(node);
-        let info = EndInfo {
-            axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(),
-            ..EndInfo::default()
-        };
+        let info =
+            EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), ..EndInfo::default() };
         let placed = Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
         out.placed.insert(id, placed);
         Ok(())
@@ -369,15 +367,20 @@ impl Lowering<'_> {
                 .help("write a number of cells, or a fraction such as `2 %`"));
         }
         let steps = (within / dt).round_ties_even();
-        if !(steps >= 1.0 && steps <= 1e9) {
+        if !(1.0..=1e9).contains(&steps) {
             let shown = crate::units::display(within, crate::units::Dimension::TIME);
             return Err(Diagnostic::error(WINNERS_COUNT, format!("a window of {shown}"))
                 .label(w.within.span, "at least one step"));
         }
         let SpikeRule::When(condition) = &self.program.model(here.body.model).spike else { return Ok(()) };
         let Some((above, threshold)) = crate::sema::threshold(condition) else { return Ok(()) };
-        let mut cx =
-            Cx { network: ir, mode: Mode::Dynamics(&mut here.body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let mut cx = Cx {
+            network: ir,
+            mode: Mode::Dynamics(&mut here.body),
+            formals: HashMap::new(),
+            tables,
+            lets: HashMap::new(),
+        };
         let (a, b) = (self.translate(above, &mut cx)?, self.translate(threshold, &mut cx)?);
         let margin = cx.arena().sub(a, b);
         ir.winners.push(ir::Winners { population: here.node, most: most as u32, window: steps as u64, margin });

@@ -99,7 +99,8 @@ impl Lowering<'_> {
             }
         }
         let mut equations: Vec<(u32, ExprId, Span)> = Vec::new();
-        let mut events: Vec<(Event, Vec<&RuleStmt>)> = vec![(Event::Pre, Vec::new())];
+        // Statements of each rule of the sum, by event.
+        let mut events: Vec<(Event, Vec<&[RuleStmt]>)> = vec![(Event::Pre, Vec::new())];
         for r in &p.rules {
             for v in &r.variables {
                 if let Some(e) = &v.equation {
@@ -135,23 +136,23 @@ impl Lowering<'_> {
                     }
                 };
                 match events.iter_mut().find(|(e, _)| *e == event) {
-                    Some((_, list)) => list.extend(&h.body),
-                    None => events.push((event, h.body.iter().collect())),
+                    Some((_, list)) => list.push(&h.body),
+                    None => events.push((event, vec![&h.body])),
                 }
             }
         }
         for (event, list) in events {
             let mut now: BTreeMap<u32, ExprId> = BTreeMap::new();
             let mut deliver = None;
-            for s in list {
-                self.rule_statement(s, None, &mut now, &mut deliver, &mut body, out)?;
+            for handler in list {
+                for s in handler {
+                    self.rule_statement(s, None, &mut now, &mut deliver, &mut body, out)?;
+                }
+                clipped(&mut body.exprs, &mut now, (low, high));
             }
             if event == Event::Pre && deliver.is_none() {
-                // What leaves carries the weight that the handler leaves behind.
-                let w = clipped(&mut body.exprs, &mut now, (low, high));
-                deliver = Some(w);
-            } else {
-                clipped(&mut body.exprs, &mut now, (low, high));
+                // What leaves carries the weight that the handlers leave behind.
+                deliver = Some(clipped(&mut body.exprs, &mut now, (low, high)));
             }
             let assigns: Vec<Assign> = now
                 .into_iter()
@@ -229,11 +230,8 @@ impl Lowering<'_> {
     /// Traces over one step: exact where a side's traces are linear with constant coefficients.
     fn traces(&mut self, equations: &[(u32, ExprId, Span)], body: &mut RuleBody, rule: &mut Plasticity) {
         for side in [Place::Pre, Place::Post] {
-            let mine: Vec<(u32, ExprId)> = equations
-                .iter()
-                .filter(|(k, ..)| body.places[*k as usize] == side)
-                .map(|(k, e, _)| (*k, *e))
-                .collect();
+            let mine: Vec<(u32, ExprId)> =
+                equations.iter().filter(|(k, ..)| body.places[*k as usize] == side).map(|(k, e, _)| (*k, *e)).collect();
             if mine.is_empty() {
                 continue;
             }
@@ -293,7 +291,13 @@ impl Lowering<'_> {
     }
 
     /// Synaptic variables: their exact integral where every term is an exponential of time.
-    fn drift(&mut self, equations: &[(u32, ExprId, Span)], body: &mut RuleBody, rule: &mut Plasticity, bounds: (f64, f64)) {
+    fn drift(
+        &mut self,
+        equations: &[(u32, ExprId, Span)],
+        body: &mut RuleBody,
+        rule: &mut Plasticity,
+        bounds: (f64, f64),
+    ) {
         let mine: Vec<(u32, ExprId)> = equations
             .iter()
             .filter(|(k, ..)| body.places[*k as usize] == Place::Synapse)
@@ -314,13 +318,15 @@ impl Lowering<'_> {
                 rates.insert(*k, rate);
             }
         }
-        let traces: Vec<u32> = (0..body.places.len() as u32).filter(|k| body.places[*k as usize] != Place::Synapse).collect();
+        let traces: Vec<u32> =
+            (0..body.places.len() as u32).filter(|k| body.places[*k as usize] != Place::Synapse).collect();
         let mut solved: Vec<(u32, Option<f64>, Option<Terms>)> = Vec::new();
         let mut lazy = true;
         for (k, rhs) in &mine {
             let x = &mut body.exprs;
             let own = split(x, *rhs, &|v| v == Variable::State(*k));
-            let rate = own.as_ref().map(|l| l.coefficients.get(&Variable::State(*k)).map_or(Some(0.0), |c| x.as_const(*c)));
+            let rate =
+                own.as_ref().map(|l| l.coefficients.get(&Variable::State(*k)).map_or(Some(0.0), |c| x.as_const(*c)));
             let (rate, rest) = match (own, rate) {
                 (Some(l), Some(Some(a))) => (Some(a), l.rest),
                 _ => (None, None),

@@ -131,7 +131,8 @@ impl Lowering<'_> {
         if let Some(p) = chance {
             // A probability that differs from pair to pair is a draw for each pair.
             let x = &mut out.network.build;
-            let drawn = x.intern(Expr::Random { distribution: Distribution::Bernoulli, args: vec![p], site: PAIR_DRAW });
+            let drawn =
+                x.intern(Expr::Random { distribution: Distribution::Bernoulli, args: vec![p], site: PAIR_DRAW });
             filter = Some(match filter {
                 Some(f) => x.binary(BinaryOp::And, f, drawn),
                 None => drawn,

@@ -254,16 +254,26 @@ impl Lowering<'_> {
                 Stmt::Downscale { projections, by: self.live_script(by, out)?, place }
             }
             StmtKind::Reset { what, of } => {
-                let inside = |path: &str| of.is_empty() || of.iter().any(|o| path == o || o.ends_with('.') && path.starts_with(o));
+                let inside = |path: &str| {
+                    of.is_empty() || of.iter().any(|o| path == o || o.ends_with('.') && path.starts_with(o))
+                };
                 let populations: Vec<u32> = match what {
                     hir::ResetWhat::Weights => Vec::new(),
-                    _ => out.network.populations().zip(0..).filter(|((_, p), _)| inside(&p.path)).map(|(_, k)| k).collect(),
+                    _ => out
+                        .network
+                        .populations()
+                        .zip(0..)
+                        .filter(|((_, p), _)| inside(&p.path))
+                        .map(|(_, k)| k)
+                        .collect(),
                 };
                 let projections: Vec<u32> = match what {
                     hir::ResetWhat::State => Vec::new(),
                     _ => {
                         let all = out.network.projections().zip(0..);
-                        all.filter(|((.., p), _)| inside(p.path.split(':').next().unwrap_or(&p.path))).map(|(_, k)| k).collect()
+                        all.filter(|((.., p), _)| inside(p.path.split(':').next().unwrap_or(&p.path)))
+                            .map(|(_, k)| k)
+                            .collect()
                     }
                 };
                 Stmt::Reset { populations, projections, place }
@@ -455,14 +465,18 @@ impl Lowering<'_> {
         for name in names {
             let before = found.len();
             for ((.., p), k) in out.network.projections().zip(0..) {
-                let own = p.path == *name || p.path.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([':', '#']));
+                let own = p.path == *name
+                    || p.path.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([':', '#']));
                 if own || name.ends_with('.') && p.path.starts_with(name.as_str()) {
                     found.push(k);
                 }
             }
             if found.len() == before {
-                return Err(Diagnostic::error(EVALUATION, format!("`{name}` has no synapses in the network as it is laid out"))
-                    .label(span, "left out by an `if`, or of a source without a size"));
+                return Err(Diagnostic::error(
+                    EVALUATION,
+                    format!("`{name}` has no synapses in the network as it is laid out"),
+                )
+                .label(span, "left out by an `if`, or of a source without a size"));
             }
         }
         Ok(found)
@@ -543,7 +557,9 @@ impl Lowering<'_> {
             hir::Record::Weights { projection, every, span } => {
                 let found = self.projections(std::slice::from_ref(projection), *span, out)?;
                 let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
-                let Some(first) = found.first() else { return Err(Diagnostic::error(EVALUATION, "no synapses").label(*span, "here")) };
+                let Some(first) = found.first() else {
+                    return Err(Diagnostic::error(EVALUATION, "no synapses").label(*span, "here"));
+                };
                 Record::Weights { projection: *first, every }
             }
         })

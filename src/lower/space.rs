@@ -41,7 +41,8 @@ impl Lowering<'_> {
     ) -> Result<Space, Fail> {
         let mut space = Space::default();
         let mut coordinate = |me: &mut Self, body: &mut Body, name: &str, e: &hir::Expr| -> Result<Bound, Fail> {
-            let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
+            let mut cx =
+                Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
             let value = me.build_own(e, &mut cx)?;
             if let Some(v) = network.build.as_const(value) {
                 return Ok(Bound::Const(v));

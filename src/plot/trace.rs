@@ -164,7 +164,7 @@ mod tests {
             steps: (0..samples).collect(),
             values: (0..samples).flat_map(|s| (0..neurons).map(move |i| value(s, i))).collect(),
         };
-        Recording { dt_ms: 0.1, duration_steps: samples, spikes: vec![], states: vec![states] }
+        Recording { dt_ms: 0.1, duration_steps: samples, spikes: vec![], states: vec![states], ..Recording::default() }
     }
 
     #[test]

@@ -155,7 +155,13 @@ mod tests {
             values: vec![-70.0, -69.0, -68.0, -67.0, -66.0, -65.0],
         };
         let silent = PopulationSpikes::new("I", 10);
-        Recording { dt_ms: 0.5, duration_steps: 30, spikes: vec![spikes, silent], states: vec![states] }
+        Recording {
+            dt_ms: 0.5,
+            duration_steps: 30,
+            spikes: vec![spikes, silent],
+            states: vec![states],
+            ..Recording::default()
+        }
     }
 
     /// The array of a stored zip member, found by the member's name.

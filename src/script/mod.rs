@@ -190,10 +190,12 @@ pub enum Stat {
     Active,
     ActiveFraction,
     FirstSpike,
+    Sparseness,
+    Power,
 }
 
 impl Stat {
-    pub const ALL: [(&'static str, Stat); 9] = [
+    pub const ALL: [(&'static str, Stat); 11] = [
         ("rate", Stat::Rate),
         ("count", Stat::Count),
         ("cv_isi", Stat::CvIsi),
@@ -203,6 +205,8 @@ impl Stat {
         ("active", Stat::Active),
         ("active_fraction", Stat::ActiveFraction),
         ("first_spike", Stat::FirstSpike),
+        ("sparseness", Stat::Sparseness),
+        ("power", Stat::Power),
     ];
 
     pub fn by_name(name: &str) -> Option<Stat> {

@@ -1,8 +1,8 @@
 //! Networks: populations, sources, projections, drives, and the blocks that unroll.
 
 use super::error::*;
-use super::scope::{Entity, ScopeId};
 use super::region::{Declared, Progress};
+use super::scope::{Entity, ScopeId};
 use super::{Cx, End, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
@@ -404,7 +404,8 @@ impl Sema<'_> {
         let names = self.model_names(model);
         let broken = self.program.model(model).broken;
         let mut out: Vec<(ValueId, Expr)> = Vec::new();
-        let overridden = |arg: &ast::Arg| overrides.iter().any(|(n, ..)| arg.name.as_ref().is_some_and(|a| a.text == n.text));
+        let overridden =
+            |arg: &ast::Arg| overrides.iter().any(|(n, ..)| arg.name.as_ref().is_some_and(|a| a.text == n.text));
         let mut args: Vec<(ast::Arg, ScopeId)> =
             instance.args.iter().flatten().filter(|a| !overridden(a)).map(|a| (a.clone(), cx.scope)).collect();
         for (name, value, outer) in overrides {

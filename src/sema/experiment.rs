@@ -504,34 +504,33 @@ impl Sema<'_> {
     }
 
     fn plot(&mut self, p: &ast::Plot, span: Span, cx: Cx, flow: &mut Flow) {
-        let kind =
-            match p.kind.text.as_str() {
-                "raster" => PlotKind::Raster,
-                "trace" => PlotKind::Trace,
-                "rate" => PlotKind::Rate,
-                "isi" => PlotKind::Isi,
-                "weights" => {
-                    let weights = p.of.iter().filter_map(|a| self.projections_of(&a.value, cx)).collect();
-                    flow.plots.push(Plot { kind: PlotKind::Weights, of: Vec::new(), weights, span });
-                    return;
-                }
-                "phases" => {
-                    self.diags.push(not_yet("this plot", p.kind.span));
-                    return;
-                }
-                other => {
-                    let near = did_you_mean(other, ["raster", "trace", "rate", "isi", "weights"]);
-                    self.diags.push(
-                        Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
-                            .label(p.kind.span, "not known")
-                            .help(near.map_or(
-                                "plots are raster, trace, rate, isi, weights, and curve in `conclude`".to_string(),
-                                |n| format!("did you mean `{n}`?"),
-                            )),
-                    );
-                    return;
-                }
-            };
+        let kind = match p.kind.text.as_str() {
+            "raster" => PlotKind::Raster,
+            "trace" => PlotKind::Trace,
+            "rate" => PlotKind::Rate,
+            "isi" => PlotKind::Isi,
+            "weights" => {
+                let weights = p.of.iter().filter_map(|a| self.projections_of(&a.value, cx)).collect();
+                flow.plots.push(Plot { kind: PlotKind::Weights, of: Vec::new(), weights, span });
+                return;
+            }
+            "phases" => {
+                self.diags.push(not_yet("this plot", p.kind.span));
+                return;
+            }
+            other => {
+                let near = did_you_mean(other, ["raster", "trace", "rate", "isi", "weights"]);
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
+                        .label(p.kind.span, "not known")
+                        .help(near.map_or(
+                            "plots are raster, trace, rate, isi, weights, and curve in `conclude`".to_string(),
+                            |n| format!("did you mean `{n}`?"),
+                        )),
+                );
+                return;
+            }
+        };
         let mut of = Vec::new();
         for arg in &p.of {
             let Some(s) = self.select(&arg.value, cx) else { continue };

@@ -444,6 +444,15 @@ impl Sema<'_> {
                 }
                 return built_in(ExprKind::Index(Side::Own), Type::NUMBER);
             }
+            "energy" if matches!(cx.place, Place::Experiment(_)) => {
+                // 10 pJ for each synaptic event, the figure of neuromorphic comparisons.
+                let each = units::parse_unit("pJ").ok().and_then(|u| units::quantity_value("10", Some(&u)).ok());
+                let number = |kind| Expr { kind, span, ty: Type::NUMBER };
+                let events = number(ExprKind::SynapticEvents);
+                let each = number(ExprKind::Const(Value::Number(each.unwrap_or(f64::NAN))));
+                let kind = ExprKind::Binary(BinaryOp::Mul, Box::new(events), Box::new(each));
+                return built_in(kind, Type::quantity(Dimension::ENERGY));
+            }
             "synaptic_events" if matches!(cx.place, Place::Experiment(_)) => {
                 return built_in(ExprKind::SynapticEvents, Type::NUMBER);
             }

@@ -49,7 +49,9 @@ impl Sema<'_> {
         let text = self.sources.snippet(declared.ast.name.span).to_string();
         let weight = declared.ast.items.iter().find_map(|i| match &i.kind {
             ast::PlasticityKind::Param(list) => list.iter().find_map(literal_weight),
-            ast::PlasticityKind::Weight { bounds: Some((lo, hi)), .. } => [lo, hi].into_iter().find_map(literal_dimension),
+            ast::PlasticityKind::Weight { bounds: Some((lo, hi)), .. } => {
+                [lo, hi].into_iter().find_map(literal_dimension)
+            }
             _ => None,
         });
         let weight = weight.unwrap_or(Dimension::CONDUCTANCE);
@@ -92,7 +94,10 @@ impl Sema<'_> {
                     let near = did_you_mean(&head.text, names.iter().map(String::as_str));
                     let file = format!("std/plasticity/{}.nsm", super::modules::snake_case(&head.text));
                     let help = near.map(|n| format!("did you mean `{n}`?")).or_else(|| {
-                        self.loader.text(&file).is_ok().then(|| format!("import it: `use std.plasticity.{}`", head.text))
+                        self.loader
+                            .text(&file)
+                            .is_ok()
+                            .then(|| format!("import it: `use std.plasticity.{}`", head.text))
                     });
                     self.diags.push(
                         Diagnostic::error(UNKNOWN_NAME, format!("there is no plasticity rule `{}` here", head.text))
@@ -102,8 +107,11 @@ impl Sema<'_> {
                 }
             }
         }
-        let delivering: Vec<Span> =
-            out.iter().filter(|r| r.handlers.iter().any(|h| h.body.iter().any(RuleStmt::delivers))).map(|r| r.use_span).collect();
+        let delivering: Vec<Span> = out
+            .iter()
+            .filter(|r| r.handlers.iter().any(|h| h.body.iter().any(RuleStmt::delivers)))
+            .map(|r| r.use_span)
+            .collect();
         if let [first, second, ..] = delivering.as_slice() {
             self.diags.push(
                 Diagnostic::error(SECOND_DELIVER, "two rules of one projection say what a spike carries")
@@ -155,10 +163,28 @@ impl Sema<'_> {
                 }
                 ast::PlasticityKind::Trace { side, name, value, equation } => {
                     let side = if *side == ast::Side::Pre { Side::Pre } else { Side::Post };
-                    self.rule_variable(name, value.as_ref(), equation.as_ref(), Some(side), scope, &held, &mut out, &mut equations);
+                    self.rule_variable(
+                        name,
+                        value.as_ref(),
+                        equation.as_ref(),
+                        Some(side),
+                        scope,
+                        &held,
+                        &mut out,
+                        &mut equations,
+                    );
                 }
                 ast::PlasticityKind::Synapse { name, value, equation } => {
-                    self.rule_variable(name, value.as_ref(), equation.as_ref(), None, scope, &held, &mut out, &mut equations);
+                    self.rule_variable(
+                        name,
+                        value.as_ref(),
+                        equation.as_ref(),
+                        None,
+                        scope,
+                        &held,
+                        &mut out,
+                        &mut equations,
+                    );
                 }
                 ast::PlasticityKind::Weight { name, equation, .. } => {
                     if out.weight.is_some() {
@@ -244,12 +270,17 @@ impl Sema<'_> {
         match n {
             ast::Needs::Value { place: e, dim } => {
                 let name = match &e.kind {
-                    ast::ExprKind::Field(base, name) if matches!(&base.kind, ast::ExprKind::Name(n) if n == "post") => name,
+                    ast::ExprKind::Field(base, name) if matches!(&base.kind, ast::ExprKind::Name(n) if n == "post") => {
+                        name
+                    }
                     _ => {
                         self.diags.push(
-                            Diagnostic::error(LOCALITY, "a rule reads its synapse, its traces, modulators, and its postsynaptic cell")
-                                .label(e.span, "not at the synapse")
-                                .help("write `needs post.V: voltage`; what another cell does comes by a modulator"),
+                            Diagnostic::error(
+                                LOCALITY,
+                                "a rule reads its synapse, its traces, modulators, and its postsynaptic cell",
+                            )
+                            .label(e.span, "not at the synapse")
+                            .help("write `needs post.V: voltage`; what another cell does comes by a modulator"),
                         );
                         return;
                     }
@@ -292,7 +323,8 @@ impl Sema<'_> {
                     })),
                     bounds: None,
                 };
-                let bound = instance.args.iter().flatten().any(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
+                let bound =
+                    instance.args.iter().flatten().any(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
                 if attached && !bound && value.is_none() {
                     self.diags.push(
                         Diagnostic::error(UNBOUND_PARAM, format!("the rule needs the modulator `{}`", name.text))
@@ -311,15 +343,14 @@ impl Sema<'_> {
 
     /// Binds the params of a use; the right sides are the projection's.
     fn bind_rule(&mut self, instance: &ast::Instance, outer: ScopeId, rule: &ast::Name, params: &[ValueId]) {
-        let names: Vec<(String, ValueId)> =
-            params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
+        let names: Vec<(String, ValueId)> = params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
         for arg in instance.args.iter().flatten() {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
                 let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help =
-                    near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("rule `{}` has no param `{written}`", rule.text))
                         .label(arg.span, "not known")
@@ -399,13 +430,22 @@ impl Sema<'_> {
         let near = did_you_mean(&name.text, all.iter().map(String::as_str));
         let help = near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
         self.diags.push(
-            Diagnostic::error(UNKNOWN_STATE, format!("`{}` is no trace, synapse state or weight of the rule", name.text))
-                .label(name.span, "a rule writes only those")
-                .help(help),
+            Diagnostic::error(
+                UNKNOWN_STATE,
+                format!("`{}` is no trace, synapse state or weight of the rule", name.text),
+            )
+            .label(name.span, "a rule writes only those")
+            .help(help),
         );
     }
 
-    fn rule_event(&mut self, event: &ast::Path, formals: Option<&[ast::Formal]>, place: &Place, span: Span) -> Option<Event> {
+    fn rule_event(
+        &mut self,
+        event: &ast::Path,
+        formals: Option<&[ast::Formal]>,
+        place: &Place,
+        span: Span,
+    ) -> Option<Event> {
         let names: Vec<&str> = event.names.iter().map(|n| n.text.as_str()).collect();
         match names.as_slice() {
             ["pre"] if formals.is_none() => Some(Event::Pre),
@@ -438,7 +478,12 @@ impl Sema<'_> {
         let value = self.expr(&e.value, cx, Some(dim));
         if ty.kind != hir::Kind::Unknown && self.scalar(&value) {
             let unit = ty.dimension().typical_unit();
-            self.fits(&value, dim, EQUATION_DIMENSION, &format!("`{name}` is in {unit}, so `{name}'` is {}", dimension_words(dim)));
+            self.fits(
+                &value,
+                dim,
+                EQUATION_DIMENSION,
+                &format!("`{name}` is in {unit}, so `{name}'` is {}", dimension_words(dim)),
+            );
         }
         let side = out.variables.iter().find(|x| x.value == v).and_then(|x| x.side);
         self.check_sides(&value, side, &name);
@@ -448,7 +493,8 @@ impl Sema<'_> {
         };
         if slot.is_some() {
             self.diags.push(
-                Diagnostic::error(SECOND_EQUATION, format!("`{name}` has two equations")).label(e.name.span, "second one"),
+                Diagnostic::error(SECOND_EQUATION, format!("`{name}` has two equations"))
+                    .label(e.name.span, "second one"),
             );
         }
         *slot = Some(value);
@@ -519,10 +565,19 @@ impl Sema<'_> {
         out.handlers.push(hir::Handler { event, body: list });
     }
 
-    fn rule_block(&mut self, body: &ast::Block, event: &Event, out: &hir::Plasticity, cx: Cx, list: &mut Vec<RuleStmt>) {
+    fn rule_block(
+        &mut self,
+        body: &ast::Block,
+        event: &Event,
+        out: &hir::Plasticity,
+        cx: Cx,
+        list: &mut Vec<RuleStmt>,
+    ) {
         for s in &body.stmts {
             match &s.kind {
-                ast::StmtKind::Assign { target, op, value } => self.rule_assign(target, *op, value, event, out, cx, s.span, list),
+                ast::StmtKind::Assign { target, op, value } => {
+                    self.rule_assign(target, *op, value, event, out, cx, s.span, list)
+                }
                 ast::StmtKind::Let(l) => {
                     let id = self.declare_let(l, cx.scope, cx.place.clone());
                     self.ensure(id);
@@ -530,7 +585,8 @@ impl Sema<'_> {
                 ast::StmtKind::Deliver(e) => {
                     if !matches!(event, Event::Pre) {
                         self.diags.push(
-                            Diagnostic::error(NOT_HERE, "only `on pre` has a spike to deliver").label(s.span, "no spike here"),
+                            Diagnostic::error(NOT_HERE, "only `on pre` has a spike to deliver")
+                                .label(s.span, "no spike here"),
                         );
                         continue;
                     }
@@ -604,7 +660,11 @@ impl Sema<'_> {
             }
         };
         let variable = match self.lookup(cx.scope, &name.text) {
-            Some(Entity::Value(v)) if matches!(self.program.value(v).kind, ValueKind::Trace(_) | ValueKind::Synapse) => v,
+            Some(Entity::Value(v))
+                if matches!(self.program.value(v).kind, ValueKind::Trace(_) | ValueKind::Synapse) =>
+            {
+                v
+            }
             Some(Entity::Poison) => return,
             _ => {
                 self.not_a_variable(&name, out);
@@ -670,8 +730,12 @@ fn literal_weight(b: &ast::Binding) -> Option<Dimension> {
 /// The dimension of a literal; 0 fits any.
 fn literal_dimension(e: &ast::Expr) -> Option<Dimension> {
     match &e.kind {
-        ast::ExprKind::Number { unit: Some(unit), .. } => crate::units::parse_unit(&unit.text).ok().map(|u| u.dimension()),
-        ast::ExprKind::Number { text, unit: None } if text.parse::<f64>().is_ok_and(|v| v != 0.0) => Some(Dimension::NUMBER),
+        ast::ExprKind::Number { unit: Some(unit), .. } => {
+            crate::units::parse_unit(&unit.text).ok().map(|u| u.dimension())
+        }
+        ast::ExprKind::Number { text, unit: None } if text.parse::<f64>().is_ok_and(|v| v != 0.0) => {
+            Some(Dimension::NUMBER)
+        }
         _ => None,
     }
 }

@@ -65,7 +65,14 @@ impl Formulas {
 
 impl Sema<'_> {
     /// `position grid(25 um) periodic` of a population with these axes.
-    pub(super) fn position(&mut self, layout: &ast::Expr, periodic: bool, span: Span, axes: &[hir::Axis], cx: Cx) -> Option<Position> {
+    pub(super) fn position(
+        &mut self,
+        layout: &ast::Expr,
+        periodic: bool,
+        span: Span,
+        axes: &[hir::Axis],
+        cx: Cx,
+    ) -> Option<Position> {
         let f = Formulas { span: layout.span };
         let size = axes.iter().map(|a| a.size.clone()).reduce(|a, b| f.mul(a, b))?;
         let mut out = Position { coordinates: Vec::new(), extent: None, arc: None, periodic, span };

@@ -22,16 +22,11 @@ pub(super) struct Selected {
 impl Sema<'_> {
     fn selected(&mut self, entity: Entity, name: &str, span: Span, reached: bool) -> Option<Selected> {
         match entity {
-            Entity::Population(network, population) => Some(Selected {
-                cells: Cells { population, slots: Vec::new(), span },
-                network,
-                member: None,
-                reached,
-            }),
+            Entity::Population(network, population) => {
+                Some(Selected { cells: Cells { population, slots: Vec::new(), span }, network, member: None, reached })
+            }
             Entity::Poison | Entity::Unsupported(_) => None,
-            Entity::Value(id)
-                if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) =>
-            {
+            Entity::Value(id) if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) => {
                 None
             }
             other => {
@@ -370,6 +365,9 @@ impl Sema<'_> {
                 Some(n) if n.text == "bin" && matches!(stat, Stat::Synchrony | Stat::Correlation | Stat::Fano) => {
                     bin = Some(Box::new(self.number(&arg.value, cx, Dimension::TIME)));
                 }
+                None if stat == Stat::Power && bin.is_none() => {
+                    bin = Some(Box::new(self.number(&arg.value, cx, Dimension::RATE)));
+                }
                 _ => {
                     let what = arg.name.as_ref().map_or("a second one".to_string(), |n| format!("`{}`", n.text));
                     self.diags.push(
@@ -378,6 +376,14 @@ impl Sema<'_> {
                     );
                 }
             }
+        }
+        if stat == Stat::Power && bin.is_none() {
+            self.diags.push(
+                Diagnostic::error(ARGUMENT_COUNT, "`power` takes a population and a frequency")
+                    .label(span, "no frequency")
+                    .help("write power(E, 40 Hz)"),
+            );
+            return self.error_expr(span);
         }
         let base = match stat {
             Stat::Rate => Type::quantity(Dimension::RATE),

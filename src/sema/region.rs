@@ -139,13 +139,9 @@ impl Sema<'_> {
         let mut all = self.overrides_for(&name.text);
         for o in overrides {
             match override_path(&o.target) {
-                Some(path) => all.push(Override {
-                    path,
-                    what: o.what.clone(),
-                    span: o.span,
-                    outer: scope,
-                    used: false,
-                }),
+                Some(path) => {
+                    all.push(Override { path, what: o.what.clone(), span: o.span, outer: scope, used: false })
+                }
                 None => self.diags.push(
                     Diagnostic::error(OVERRIDE_TARGET, "an override names a param or a projection by its path")
                         .label(o.target.span, "not a path")
@@ -179,7 +175,9 @@ impl Sema<'_> {
         let Some(here) = self.here else { return Vec::new() };
         let mut out = Vec::new();
         for o in &mut self.regions[here.0].overrides {
-            if o.path.len() > 2 && o.path[0].text == name || matches!(o.what, ast::OverrideKind::Clauses(_)) && o.path.len() == 2 && o.path[0].text == name {
+            if o.path.len() > 2 && o.path[0].text == name
+                || matches!(o.what, ast::OverrideKind::Clauses(_)) && o.path.len() == 2 && o.path[0].text == name
+            {
                 o.used = true;
                 out.push(Override { path: o.path[1..].to_vec(), used: false, ..o.clone() });
             }
@@ -195,7 +193,9 @@ impl Sema<'_> {
             .names
             .iter()
             .filter_map(|(n, e)| match e {
-                Entity::Value(v) if matches!(self.pending.get(v), Some((Pending::Param(_), ..))) => Some((n.clone(), *v)),
+                Entity::Value(v) if matches!(self.pending.get(v), Some((Pending::Param(_), ..))) => {
+                    Some((n.clone(), *v))
+                }
                 _ => None,
             })
             .collect();
@@ -206,9 +206,11 @@ impl Sema<'_> {
                 continue;
             }
             let Some((_, v)) = params.iter().find(|(n, _)| n == written) else {
-                let all: Vec<&str> = params.iter().map(|(n, _)| n.as_str()).chain(models.iter().map(String::as_str)).collect();
+                let all: Vec<&str> =
+                    params.iter().map(|(n, _)| n.as_str()).chain(models.iter().map(String::as_str)).collect();
                 let near = did_you_mean(written, all.iter().copied());
-                let help = near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the region has no param `{written}`"))
                         .label(arg.span, "not known")
@@ -317,9 +319,10 @@ impl Sema<'_> {
         let near = did_you_mean(&name.text, names.keys().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
         let all: Vec<&str> = names.keys().map(String::as_str).collect();
         let help = near.unwrap_or_else(|| format!("it has {}", all.join(", ")));
-        let d = Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no `{}`", r.prefix.trim_end_matches('.'), name.text))
-            .label(name.span, "not in the region")
-            .help(help);
+        let d =
+            Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no `{}`", r.prefix.trim_end_matches('.'), name.text))
+                .label(name.span, "not in the region")
+                .help(help);
         self.diags.push(d);
         None
     }
@@ -364,7 +367,14 @@ impl Sema<'_> {
         Some(Expr { kind: ExprKind::Value(id), span, ty })
     }
 
-    pub(super) fn declare_port(&mut self, output: bool, name: &ast::Name, ends: &ast::Ends, weight: Option<&ast::Expr>, scope: ScopeId) {
+    pub(super) fn declare_port(
+        &mut self,
+        output: bool,
+        name: &ast::Name,
+        ends: &ast::Ends,
+        weight: Option<&ast::Expr>,
+        scope: ScopeId,
+    ) {
         let weight = weight.map(|w| {
             let id = self.broken_value(name);
             let hidden = ast::Let { name: name.clone(), params: ast::LetParams::None, value: w.clone() };
@@ -383,7 +393,8 @@ impl Sema<'_> {
             _ => (e, None),
         };
         if let Some(Entity::Port(p)) = self.thing(path, cx.scope) {
-            let (is_output, ends, scope) = (self.ports[p.0].output, self.ports[p.0].ends.clone(), self.ports[p.0].scope);
+            let (is_output, ends, scope) =
+                (self.ports[p.0].output, self.ports[p.0].ends.clone(), self.ports[p.0].scope);
             if is_output != output {
                 let (is, wants) = if output { ("an input", "output") } else { ("an output", "input") };
                 self.diags.push(
@@ -412,9 +423,12 @@ impl Sema<'_> {
         if s.reached {
             let population = self.population_of(&s).name.clone();
             self.diags.push(
-                Diagnostic::error(ONLY_PORTS, format!("`{population}` lies inside a region: only its ports can be wired"))
-                    .label(e.span, "reaches into the region")
-                    .help("declare a port in the region, such as `port input cortex = E.exc weight 1 mV`, and wire that"),
+                Diagnostic::error(
+                    ONLY_PORTS,
+                    format!("`{population}` lies inside a region: only its ports can be wired"),
+                )
+                .label(e.span, "reaches into the region")
+                .help("declare a port in the region, such as `port input cortex = E.exc weight 1 mV`, and wire that"),
             );
             return None;
         }
@@ -480,7 +494,15 @@ impl Sema<'_> {
     }
 
     /// `function "working memory" by pfc shown by FindsGoal`.
-    pub(super) fn function_tag(&mut self, id: NetworkId, text: &str, by: &ast::Path, shown: Option<&ast::Path>, span: Span, scope: ScopeId) {
+    pub(super) fn function_tag(
+        &mut self,
+        id: NetworkId,
+        text: &str,
+        by: &ast::Path,
+        shown: Option<&ast::Path>,
+        span: Span,
+        scope: ScopeId,
+    ) {
         match self.instance_entity(by, scope) {
             Some(Entity::Region(_) | Entity::Population(..) | Entity::Poison | Entity::Unsupported(_)) => {}
             found => {
@@ -500,7 +522,13 @@ impl Sema<'_> {
     }
 
     /// A param with what the user of its region binds.
-    pub(super) fn resolve_bound(&mut self, b: &ast::Binding, value: &ast::Expr, outer: ScopeId, cx: Cx) -> (hir::Type, ValueKind) {
+    pub(super) fn resolve_bound(
+        &mut self,
+        b: &ast::Binding,
+        value: &ast::Expr,
+        outer: ScopeId,
+        cx: Cx,
+    ) -> (hir::Type, ValueKind) {
         let (declared, kind) = self.resolve_param(b, cx);
         let ValueKind::Param { bounds, .. } = kind else { return (declared, kind) };
         let known = declared.kind != hir::Kind::Unknown;

@@ -30,7 +30,9 @@ impl Sema<'_> {
                 );
                 let what = found.map_or("not found".to_string(), |f| format!("this is {}", f.words()));
                 self.diags.push(
-                    Diagnostic::error(WRONG_THING, "a named projection is expected here").label(e.span, what).help(help),
+                    Diagnostic::error(WRONG_THING, "a named projection is expected here")
+                        .label(e.span, what)
+                        .help(help),
                 );
                 None
             }
@@ -40,9 +42,8 @@ impl Sema<'_> {
     /// `weight(rec)`: all weights, rows by source; `weight(rec[pre, post])`: that of one pair.
     pub(super) fn weight_query(&mut self, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
         let [arg] = args else {
-            self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, "`weight` takes one projection").label(span, "called here"),
-            );
+            self.diags
+                .push(Diagnostic::error(ARGUMENT_COUNT, "`weight` takes one projection").label(span, "called here"));
             return self.error_expr(span);
         };
         let (path, slots) = match &arg.value.kind {
@@ -74,14 +75,16 @@ impl Sema<'_> {
     /// `w`, `pre` and `post` of an `update`, declared in a scope of their own.
     pub(super) fn update_scope(&mut self, path: &str, span: Span, cx: Cx) -> (super::ScopeId, [hir::ValueId; 3]) {
         let scope = self.new_scope(Some(cx.scope));
-        let dim = self.projection_dims.get(path).copied().unwrap_or(Dimension::NUMBER);
+        // A projection whose ends are wrong has no dimension: what is wrong was said.
+        let known = self.projection_dims.get(path).copied();
+        let weight = known.map_or(Type::UNKNOWN, Type::quantity);
         let mut variable = |name: &str, ty: Type| {
             let name = ast::Name { text: name.to_string(), span };
             let id = self.new_value(&name, ty, ValueKind::Variable);
             self.declare_formal(scope, &name, id);
             id
         };
-        let w = variable("w", Type::quantity(dim));
+        let w = variable("w", weight);
         let ids = [w, variable("pre", Type::NUMBER), variable("post", Type::NUMBER)];
         self.mutable.insert(w);
         (scope, ids)
@@ -98,7 +101,9 @@ impl Sema<'_> {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_MEMBER, format!("`reset {}` is not known", what.text))
                         .label(what.span, "not something to reset")
-                        .help(near.map_or("reset state, weights or all".to_string(), |n| format!("did you mean `{n}`?"))),
+                        .help(
+                            near.map_or("reset state, weights or all".to_string(), |n| format!("did you mean `{n}`?")),
+                        ),
                 );
                 return None;
             }
@@ -108,14 +113,13 @@ impl Sema<'_> {
             let path = match self.thing(e, cx.scope) {
                 Some(Entity::Region(r)) => Some(self.regions[r.0].prefix.clone()),
                 Some(Entity::Projection(path)) => Some(path),
-                Some(Entity::Population(n, p)) => {
-                    Some(self.program.network(n).populations[p.0 as usize].name.clone())
-                }
+                Some(Entity::Population(n, p)) => Some(self.program.network(n).populations[p.0 as usize].name.clone()),
                 Some(Entity::Poison | Entity::Unsupported(_)) => None,
                 found => {
                     let what = found.map_or("not found".to_string(), |f| format!("this is {}", f.words()));
                     self.diags.push(
-                        Diagnostic::error(WRONG_THING, "a population, projection or region is reset").label(e.span, what),
+                        Diagnostic::error(WRONG_THING, "a population, projection or region is reset")
+                            .label(e.span, what),
                     );
                     None
                 }

@@ -40,7 +40,9 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     }
     let inside = |a: &Assign| (a.state as usize) < n && (a.value.0 as usize) < rule.exprs.len();
     let of = |a: &Assign, places: &[Place]| inside(a) && places.contains(&rule.place(a.state));
-    if !rule.advance.iter().all(|a| of(a, &[Place::Pre, Place::Post])) || !rule.drift.iter().all(|a| of(a, &[Place::Synapse])) {
+    if !rule.advance.iter().all(|a| of(a, &[Place::Pre, Place::Post]))
+        || !rule.drift.iter().all(|a| of(a, &[Place::Synapse]))
+    {
         return Err("moves what is not its own".to_string());
     }
     for h in &rule.handlers {

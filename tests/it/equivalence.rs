@@ -64,8 +64,8 @@ fn synapses(network: &Network) -> f64 {
 }
 
 /// What differs first between two runs of one circuit.
-fn difference(network: &Network, a: &Ran, b: &Ran) -> Option<String> {
-    let (ea, eb) = (a.engine.as_ref(), b.engine.as_ref());
+fn difference(network: &Network, a: &mut Ran, b: &mut Ran) -> Option<String> {
+    let (ea, eb) = (a.engine.as_mut(), b.engine.as_mut());
     if ea.step() != eb.step() {
         return Some(format!("{} and {} steps", ea.step(), eb.step()));
     }
@@ -97,7 +97,7 @@ fn difference(network: &Network, a: &Ran, b: &Ran) -> Option<String> {
             return Some(format!("the weights of projection {projection}"));
         }
     }
-    let figures = |e: &dyn Engine| (e.traces().len(), e.synapses(), e.synaptic_events());
+    let figures = |e: &mut dyn Engine| (e.traces().len(), e.synapses(), e.synaptic_events());
     if figures(ea) != figures(eb) {
         return Some(format!("traces, synapses, events: {:?} and {:?}", figures(ea), figures(eb)));
     }
@@ -123,11 +123,11 @@ fn interpreter_and_native_code_agree_to_the_last_bit() {
                 let name = format!("{}, {} {}, point {k}", path.display(), job.network, job.experiment);
                 assert!(synapses(&unit.network) <= HEAVY, "{name} needs an entry in SMALL");
                 let at = |place: Place| run(unit, point, 3, place, false).unwrap_or_else(|e| panic!("{name}: {e}"));
-                let reference = at(INTERP);
+                let mut reference = at(INTERP);
                 spikes += reference.outcome.populations.iter().map(|p| p.spikes).sum::<u64>();
                 compared += 1;
                 for threads in [1, 2, 3, 7] {
-                    if let Some(d) = difference(&unit.network, &reference, &at(native(threads))) {
+                    if let Some(d) = difference(&unit.network, &mut reference, &mut at(native(threads))) {
                         wrong.push(format!("{name}, {threads} threads: {d}"));
                     }
                 }
@@ -143,9 +143,9 @@ fn interpreter_and_native_code_agree_to_the_last_bit() {
 fn agree(text: &str) -> u64 {
     let lab = Lab::new(text);
     let network = &lab.unit().network;
-    let reference = lab.run(INTERP);
+    let mut reference = lab.run(INTERP);
     for threads in [1, 2, 3, 7] {
-        let d = difference(network, &reference, &lab.run(native(threads)));
+        let d = difference(network, &mut reference, &mut lab.run(native(threads)));
         assert!(d.is_none(), "{threads} threads: {}\n{text}", d.unwrap_or_default());
     }
     reference.outcome.populations.iter().map(|p| p.spikes).sum()

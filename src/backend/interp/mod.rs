@@ -11,18 +11,18 @@
 
 mod cells;
 mod rows;
-mod winners;
 #[cfg(test)]
 mod tests;
+mod winners;
 
 use super::build;
-use super::plastic::Plastic;
 use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+use super::plastic::Plastic;
 use crate::ir::Network;
 use cells::Cells;
 use rows::Rows;
-use winners::Senders;
 use std::sync::atomic::{AtomicBool, Ordering};
+use winners::Senders;
 
 /// A projection whose synapses change.
 struct Learning {
@@ -72,7 +72,14 @@ impl Interpreter {
                 let rows = &projections[at];
                 let size = network.populations().nth(rows.to).map_or(0, |(_, p)| p.size);
                 let plastic = Plastic::new(network, &elements, rule, seed, 0..size)?;
-                Ok(Learning { projection: at, from: rows.from, to: rows.to, receptor: rows.receptor, term: rows.terms[0], plastic })
+                Ok(Learning {
+                    projection: at,
+                    from: rows.from,
+                    to: rows.to,
+                    receptor: rows.receptor,
+                    term: rows.terms[0],
+                    plastic,
+                })
             })
             .collect::<Result<Vec<_>, RunError>>()?;
         let populations: Vec<Cells> = network

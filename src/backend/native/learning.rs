@@ -53,7 +53,18 @@ impl Learning {
                 (r, arrivals.iter().filter_map(taken).collect())
             })
             .collect();
-        Learning { projection, source, target, ring, plastic, reads, receptors, arrived: Vec::new(), decided, sent: Vec::new() }
+        Learning {
+            projection,
+            source,
+            target,
+            ring,
+            plastic,
+            reads,
+            receptors,
+            arrived: Vec::new(),
+            decided,
+            sent: Vec::new(),
+        }
     }
 
     /// Before a block's step: what reaches the synapses, and what they send on.
@@ -110,9 +121,10 @@ impl Worker {
         let l = self.learning.iter_mut().find(|l| l.projection == projection)?;
         let (block, reads) = (&self.blocks[l.target], &l.reads);
         let mut values = Vec::new();
-        Some(l.plastic.weights(step, &mut |r, n| {
-            block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut values)
-        }))
+        Some(
+            l.plastic
+                .weights(step, &mut |r, n| block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut values)),
+        )
     }
 
     /// (pre, post) of the synapses here, in order of both.
@@ -149,9 +161,8 @@ impl Worker {
         for l in self.learning.iter_mut().filter(|l| l.target == population) {
             let (block, reads) = (&self.blocks[l.target], &l.reads);
             let mut scratch = Vec::new();
-            l.plastic.clear(step, &mut |r, n| {
-                block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut scratch)
-            });
+            l.plastic
+                .clear(step, &mut |r, n| block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut scratch));
         }
     }
 

@@ -10,8 +10,8 @@ mod translate;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
-use crate::backend::plastic::{Plastic, positions};
 use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+use crate::backend::plastic::{Plastic, positions};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
 use crate::runtime::rows::WeightForm;
@@ -84,15 +84,39 @@ pub fn disassembly(network: Validated) -> Result<String, String> {
 }
 
 enum Command {
-    Advance { from: u64, steps: u64 },
-    Params { population: usize, values: Vec<(usize, ParamBlock)> },
-    States { population: usize },
-    Weights { projection: usize, step: u64 },
-    Edges { projection: usize },
+    Advance {
+        from: u64,
+        steps: u64,
+    },
+    Params {
+        population: usize,
+        values: Vec<(usize, ParamBlock)>,
+    },
+    States {
+        population: usize,
+    },
+    Weights {
+        projection: usize,
+        step: u64,
+    },
+    Edges {
+        projection: usize,
+    },
     /// Weights of this thread's part, row by row.
-    SetWeights { projection: usize, step: u64, values: Vec<f64> },
-    Learn { projection: usize, on: bool },
-    Reset { population: usize, step: u64, initial: Arc<Vec<Vec<f64>>> },
+    SetWeights {
+        projection: usize,
+        step: u64,
+        values: Vec<f64>,
+    },
+    Learn {
+        projection: usize,
+        on: bool,
+    },
+    Reset {
+        population: usize,
+        step: u64,
+        initial: Arc<Vec<Vec<f64>>>,
+    },
     Quit,
 }
 
@@ -203,8 +227,19 @@ impl Native {
                         return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
                     };
                     let plastic = Plastic::new(network, &elements, rule, seed, lo..lo + n)?;
-                    let decided = network.winners.iter().any(|w| Some(w.population) == network.graph.edge_endpoints(*e).map(|x| x.1));
-                    learning.push(Learning::new(j, (source, target), ring, plastic, &kernels.plans[target], populations[target], decided));
+                    let decided = network
+                        .winners
+                        .iter()
+                        .any(|w| Some(w.population) == network.graph.edge_endpoints(*e).map(|x| x.1));
+                    learning.push(Learning::new(
+                        j,
+                        (source, target),
+                        ring,
+                        plastic,
+                        &kernels.plans[target],
+                        populations[target],
+                        decided,
+                    ));
                 } else {
                     let constant = match p.weight {
                         Weight::Constant(w) if network.mutable.contains(e) => Some(w),
@@ -284,7 +319,8 @@ impl Native {
         // Who won is known when the threads have met: rules that wait for it need that after every step.
         let window = if learning().any(|l| l.decided) { 1 } else { window };
         let total = all().map(|i| i.rows.len()).sum::<u64>() + learning().map(|l| l.plastic.synapses()).sum::<u64>();
-        let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>() + learning().map(|l| l.plastic.bytes()).sum::<u64>();
+        let bytes =
+            all().map(|i| i.rows.synapse_bytes()).sum::<u64>() + learning().map(|l| l.plastic.bytes()).sum::<u64>();
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations

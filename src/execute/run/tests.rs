@@ -147,9 +147,23 @@ impl Engine for Clocks {
         &self.traces
     }
 
-    fn weights(&self, _: usize) -> Vec<f64> {
+    fn weights(&mut self, _: usize) -> Vec<f64> {
         Vec::new()
     }
+
+    fn edges(&mut self, _: usize) -> Vec<(u32, u32)> {
+        Vec::new()
+    }
+
+    fn set_weights(&mut self, _: usize, _: &[f64]) -> Result<(), RunError> {
+        Ok(())
+    }
+
+    fn reset(&mut self, _: usize, _: &[Vec<f64>]) -> Result<(), RunError> {
+        Ok(())
+    }
+
+    fn set_learning(&mut self, _: usize, _: bool) {}
 
     fn synapses(&self) -> u64 {
         0
@@ -375,6 +389,7 @@ fn records_and_plots_hold_what_was_named() {
         plots: vec![Plot {
             kind: PlotKind::Trace,
             of: vec![PlotItem { cells: cells(0, one(1.0)), observable: Some(0) }],
+            weights: Vec::new(),
         }],
         ..Protocol::default()
     };

@@ -21,7 +21,7 @@ experiment Short of Wired {{ simulate 1 ms }}
 "
     );
     let lab = Lab::new(&text);
-    let ran = lab.run(place);
+    let mut ran = lab.run(place);
     let weights = ran.engine.weights(0);
     assert_eq!(ran.engine.synapses(), weights.len() as u64);
     assert_eq!(ran.outcome.synapses, weights.len() as u64);

@@ -30,7 +30,8 @@ fn nsm_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn circuits() -> Vec<PathBuf> {
-    [nsm_files("examples"), nsm_files("tests/corpus/ok/circuits")].concat()
+    let folders = ["examples", "stdlib/neurons", "stdlib/physics", "tests/corpus/ok/circuits"];
+    folders.map(nsm_files).concat()
 }
 
 fn compile(path: &Path, options: &Options) -> Outcome {

@@ -55,9 +55,15 @@ experiment Go of Cells {{ simulate 1 s }}
             let found_mean = found.iter().sum::<f64>() / n;
             let found_variance = found.iter().map(|i| (i - found_mean).powi(2)).sum::<f64>() / (n - 1.0);
             let errors = (found_mean - mean) / (variance / n).sqrt();
-            assert!(errors.abs() < 4.0, "drive {bias}: mean {found_mean}, expected {mean} ms, {errors:.1} standard errors");
+            assert!(
+                errors.abs() < 4.0,
+                "drive {bias}: mean {found_mean}, expected {mean} ms, {errors:.1} standard errors"
+            );
             let errors = (found_variance - variance) / ((fourth - variance * variance) / n).sqrt();
-            assert!(errors.abs() < 4.0, "drive {bias}: variance {found_variance}, expected {variance}, {errors:.1} errors");
+            assert!(
+                errors.abs() < 4.0,
+                "drive {bias}: variance {found_variance}, expected {variance}, {errors:.1} errors"
+            );
             // Kolmogorov and Smirnov: a distance above 2.2 / sqrt(n) has probability 2 exp(-2 * 2.2^2) = 1e-4.
             let mut counts = vec![0.0; expected.len()];
             found.iter().for_each(|i| counts[((i / dt).round() as usize).min(expected.len() - 1)] += 1.0 / n);

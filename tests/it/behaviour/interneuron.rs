@@ -72,6 +72,7 @@ experiment Go of Cells {{ simulate {time} ms }}
     assert_eq!(found[0], 0.0);
     assert!((0.5..20.0).contains(&found[1]), "{found:?} Hz");
     assert!((55.0..70.0).contains(&found[4]), "{found:?} Hz");
-    let gains: Vec<f64> = (1..currents.len()).map(|k| (found[k] - found[k - 1]) / (currents[k] - currents[k - 1])).collect();
+    let gains: Vec<f64> =
+        (1..currents.len()).map(|k| (found[k] - found[k - 1]) / (currents[k] - currents[k - 1])).collect();
     assert!(gains[1..].windows(2).all(|g| g[1] < g[0]), "gains {gains:?} Hz per uA/cm^2");
 }

@@ -7,10 +7,12 @@
 pub mod barrier;
 pub mod ring;
 pub mod rows;
+pub mod rows_builder;
 
 pub use barrier::Barrier;
 pub use ring::{Ring, RingData};
-pub use rows::{Delays, Rows, RowsBuilder, Targets, Weights};
+pub use rows::{Delays, Rows, Targets, Weights};
+pub use rows_builder::{DelayForm, RowsBuilder, WeightForm};
 
 /// Neurons of one thread: `lo .. hi` of `n` neurons in blocks of 64, so that draws and masks fall on whole words.
 pub fn share(n: u32, thread: usize, threads: usize) -> (u32, u32) {

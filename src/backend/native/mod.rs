@@ -12,8 +12,7 @@ use crate::backend::build::{self, ParamValues, SynapsePlan};
 use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Subset, Weight};
-use crate::runtime::rows::WeightForm;
-use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, share};
+use crate::runtime::{Barrier, DelayForm, Delays, RowsBuilder, WeightForm, Weights, share};
 use crate::valid::Validated;
 use plan::{Plan, RingKind};
 use std::collections::HashMap;
@@ -29,9 +28,9 @@ pub const CODEGEN: base::Code = base::Code("E0607");
 /// Steps of a window where nothing is delayed.
 const FREE_WINDOW: u64 = 256;
 
-/// Compiled kernels of a network.
+/// Compiled kernels of a network, for any number of engines.
 pub struct Kernels {
-    code: jit::Code,
+    code: Arc<jit::Code>,
     kernels: Vec<Vec<jit::Kernel>>,
     plans: Vec<Plan>,
 }
@@ -66,7 +65,7 @@ fn plans(network: &Network) -> Vec<Plan> {
 pub fn compile(network: Validated) -> Result<Kernels, String> {
     let plans = plans(network.network());
     let (code, kernels) = jit::compile(&plans)?;
-    Ok(Kernels { code, kernels, plans })
+    Ok(Kernels { code: Arc::new(code), kernels, plans })
 }
 
 /// Cranelift IR of all kernels.
@@ -137,13 +136,13 @@ pub struct Native {
     synapses: u64,
     bytes: u64,
     // Last, so that the threads are joined before their code is freed; see `Drop`.
-    code: Option<jit::Code>,
+    code: Option<Arc<jit::Code>>,
 }
 
 impl Native {
     pub fn new(
         network: Validated,
-        kernels: Kernels,
+        kernels: &Kernels,
         seed: u64,
         traces: Vec<TraceRequest>,
         keep_spikes: &[bool],
@@ -183,25 +182,26 @@ impl Native {
                 let (target, _) = plans[j].target();
                 let (lo, n) = (blocks[target].lo, blocks[target].n);
                 let part = f64::from(n) / f64::from(populations[target].size.max(1));
-                let mut builder = RowsBuilder::new(from.size, n, (estimates[j].synapses * part) as usize);
-                let posts = positions(&p.post, populations[target].size, lo, lo + n);
-                synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
-                    builder.push(post - lo, pres, weights, delays)
-                })?;
                 let weights = match p.weight {
                     Weight::Constant(_) => WeightForm::Constant,
                     Weight::PerSynapse { single: true, .. } => WeightForm::Single,
                     Weight::PerSynapse { .. } => WeightForm::Double,
                 };
-                let constant = match p.delay {
-                    Delay::Constant(d) => Some(d),
-                    Delay::PerSynapse { .. } => None,
+                let delays = match p.delay {
+                    Delay::Constant(d) => DelayForm::Constant(d),
+                    Delay::PerSynapse { max, .. } => DelayForm::AtMost(max.max(1)),
                 };
+                let expected = (estimates[j].synapses * part) as usize;
+                let mut builder = RowsBuilder::new(from.size, n, expected, weights, delays);
+                let posts = positions(&p.post, populations[target].size, lo, lo + n);
+                synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
+                    builder.push(post - lo, pres, weights, delays)
+                })?;
                 let ring = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
                 let Some(ring) = ring else {
                     return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
                 };
-                incoming.push(Incoming { source, target, ring, rows: builder.finish(weights, constant) });
+                incoming.push(Incoming { source, target, ring, rows: builder.finish() });
             }
             Ok(Worker::new(thread, blocks, incoming))
         };
@@ -289,7 +289,7 @@ impl Native {
             events: 0,
             synapses: total,
             bytes,
-            code: Some(kernels.code),
+            code: Some(kernels.code.clone()),
         })
     }
 

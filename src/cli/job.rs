@@ -7,6 +7,7 @@ use crate::base::Diagnostic;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
 use crate::execute::{self, Conclusion, Control, Ledger, Needs, Progress, Rows, RunOutcome, Setup, Summary, needs};
 use crate::ir::artefact::{Job, Unit};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -52,10 +53,10 @@ pub(super) fn execute(job: &Job, settings: &Settings, output: Option<&Output>) -
     let units = job.units.iter().map(|unit| Shared { unit, prepared: OnceLock::new() }).collect();
     let series = Series { job, settings, recorded: output.is_some(), units, allowed, threads: settings.threads / lanes };
     let mut all = Together::default();
-    let mut watch = Watch::new(name, runs, settings.bar);
+    let watch = RefCell::new(Watch::new(name, runs, settings.bar));
     let pool = Pool { runs, lanes, stop: settings.stop, work: &|task| series.run(task) };
-    let taken = pool.execute(&mut |run, progress| watch.moved(run, progress), &mut |run, done| {
-        watch.done(run);
+    let taken = pool.execute(&mut |run, progress| watch.borrow_mut().moved(run, progress), &mut |run, done| {
+        watch.borrow_mut().done(run);
         match done.and_then(|done| all.take(run, done, output)) {
             Ok(()) => {}
             Err(d) => all.error = Some(d),

@@ -326,3 +326,64 @@ impl fmt::Display for Func {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    #[test]
+    fn a_run_of_draws_is_each_draw() {
+        let key = StreamKey::new(3, "net.rec", Purpose::Delay);
+        // Third column: bounds that are wide, narrow, in a tail, without spread, impossible.
+        let bounds = [(0.0, 4.0), (1.4, 1.6), (4.0, f64::INFINITY), (1.0, 2.0), (2.0, 1.0)];
+        let arg = |k: usize, i: usize| match k {
+            0 => 1.5,
+            1 => if i % 5 == 3 { 0.0 } else { 0.75 },
+            2 => bounds[i % 5].0,
+            _ => bounds[i % 5].1,
+        };
+        for d in Distribution::ALL {
+            // Not a multiple of any number of lanes.
+            let mut run = vec![0.0; 203];
+            d.draw_run(key, 7 << 32, arg, &mut run);
+            for (i, v) in run.iter().enumerate() {
+                let args = [arg(0, i), arg(1, i), arg(2, i), arg(3, i)];
+                let alone = d.draw(&mut Stream::new(key, (7 << 32) + i as u64), &args[..d.arity()]);
+                assert!(v.to_bits() == alone.to_bits() || v.is_nan() && alone.is_nan(), "{} {i}: {v} {alone}", d.name());
+            }
+        }
+        let mut run = vec![0.0; 5000];
+        Distribution::TruncatedNormal.draw_run(key, 0, arg, &mut run);
+        for (i, v) in run.iter().enumerate() {
+            let (low, high) = bounds[i % 5];
+            match i % 5 {
+                3 => assert_eq!(*v, 1.5),
+                4 => assert!(v.is_nan()),
+                _ => assert!((low..=high).contains(v), "{v} of {low} .. {high}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scanned_numbers_reduce_as_lists_do() {
+        let numbers = [3.5, -1.25, 7.0, 0.1, 0.2, 1e9, -0.3];
+        for n in 0..numbers.len() {
+            let rows = numbers[..n].chunks(2).map(|r| Value::List(r.iter().map(|v| Value::Number(*v)).collect()));
+            let list = Value::List(rows.collect());
+            for func in Func::ALL.iter().filter(|f| f.arity().0 == 1) {
+                let scan = &mut |visit: &mut dyn FnMut(f64)| {
+                    numbers[..n].iter().for_each(|v| visit(*v));
+                    Ok(true)
+                };
+                let Some(found) = func.apply_scanned(scan).transpose() else { continue };
+                match (found, func.apply(std::slice::from_ref(&list))) {
+                    (Ok(Value::Number(a)), Ok(Value::Number(b))) => {
+                        assert!(a == b || a.is_nan() && b.is_nan(), "{func} of {n}: {a} {b}");
+                    }
+                    (a, b) => assert_eq!(a, b, "{func} of {n}"),
+                }
+            }
+        }
+    }
+}

@@ -51,7 +51,8 @@ pub(super) fn execute(job: &Job, settings: &Settings, output: Option<&Output>) -
     let allowed = driver::allowed(settings.limit);
     let lanes = lanes(job, runs, settings.threads, allowed);
     let units = job.units.iter().map(|unit| Shared { unit, prepared: OnceLock::new() }).collect();
-    let series = Series { job, settings, recorded: output.is_some(), units, allowed, threads: settings.threads / lanes };
+    let series =
+        Series { job, settings, recorded: output.is_some(), units, allowed, threads: settings.threads / lanes };
     let mut all = Together::default();
     let watch = RefCell::new(Watch::new(name, runs, settings.bar));
     let pool = Pool { runs, lanes, stop: settings.stop, work: &|task| series.run(task) };

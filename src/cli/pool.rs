@@ -81,9 +81,8 @@ impl<R: Send> Pool<'_, R> {
                     let report = Report { run: begun, news: send.clone(), result: None };
                     let theirs = flag.clone();
                     // Where no thread is to be had the report is dropped with the closure, which says so.
-                    let _ = thread::Builder::new()
-                        .stack_size(STACK)
-                        .spawn_scoped(scope, move || self.one(report, &theirs));
+                    let _ =
+                        thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || self.one(report, &theirs));
                     under_way.insert(begun, flag);
                     begun += 1;
                 }
@@ -129,7 +128,12 @@ impl<R: Send> Pool<'_, R> {
 mod tests {
     use super::*;
 
-    fn pool<'p, R>(runs: usize, lanes: usize, stop: &'p AtomicBool, work: &'p (dyn Fn(&Task) -> R + Sync)) -> Pool<'p, R> {
+    fn pool<'p, R>(
+        runs: usize,
+        lanes: usize,
+        stop: &'p AtomicBool,
+        work: &'p (dyn Fn(&Task) -> R + Sync),
+    ) -> Pool<'p, R> {
         Pool { runs, lanes, stop, work }
     }
 

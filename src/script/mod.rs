@@ -339,7 +339,13 @@ mod tests {
         let bounds = [(0.0, 4.0), (1.4, 1.6), (4.0, f64::INFINITY), (1.0, 2.0), (2.0, 1.0)];
         let arg = |k: usize, i: usize| match k {
             0 => 1.5,
-            1 => if i % 5 == 3 { 0.0 } else { 0.75 },
+            1 => {
+                if i % 5 == 3 {
+                    0.0
+                } else {
+                    0.75
+                }
+            }
             2 => bounds[i % 5].0,
             _ => bounds[i % 5].1,
         };
@@ -350,7 +356,11 @@ mod tests {
             for (i, v) in run.iter().enumerate() {
                 let args = [arg(0, i), arg(1, i), arg(2, i), arg(3, i)];
                 let alone = d.draw(&mut Stream::new(key, (7 << 32) + i as u64), &args[..d.arity()]);
-                assert!(v.to_bits() == alone.to_bits() || v.is_nan() && alone.is_nan(), "{} {i}: {v} {alone}", d.name());
+                assert!(
+                    v.to_bits() == alone.to_bits() || v.is_nan() && alone.is_nan(),
+                    "{} {i}: {v} {alone}",
+                    d.name()
+                );
             }
         }
         let mut run = vec![0.0; 5000];

@@ -185,6 +185,54 @@ pub struct Timings {
     pub build_s: f64,
 }
 
+/// A unit whose memory was estimated, whose network was checked and whose kernels are compiled: once, for any number of runs,
+/// which may build and run their engines at the same time.
+pub struct Prepared<'u> {
+    network: valid::Validated<'u>,
+    /// `None` for the interpreter.
+    kernels: Option<native::Kernels>,
+    /// Seconds from IR to callable kernels.
+    pub compile_s: f64,
+}
+
+/// Prepares a unit of which one run may take `allowed` bytes.
+pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'_>, Diagnostic> {
+    check_memory(unit, allowed)?;
+    let network = valid::validate(&unit.network)
+        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
+    let start = Instant::now();
+    let kernels = match backend {
+        Backend::Interp => None,
+        Backend::Native => {
+            Some(native::compile(network).map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?)
+        }
+    };
+    let compile_s = if kernels.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
+    Ok(Prepared { network, kernels, compile_s })
+}
+
+impl Prepared<'_> {
+    /// Builds the elements and synapses of one run. Gives the seconds that it took, too.
+    pub fn engine(
+        &self,
+        seed: u64,
+        traces: Vec<TraceRequest>,
+        keep_spikes: &[bool],
+        threads: usize,
+    ) -> Result<(Box<dyn Engine>, f64), Diagnostic> {
+        let start = Instant::now();
+        let network = self.network.network();
+        let engine: Result<Box<dyn Engine>, RunError> = match &self.kernels {
+            None => Interpreter::new(network, seed, traces, keep_spikes).map(|e| Box::new(e) as _),
+            Some(kernels) => {
+                Native::new(self.network, kernels, seed, traces, keep_spikes, threads).map(|e| Box::new(e) as _)
+            }
+        };
+        let engine = engine.map_err(|e| run_error(&e, network.dt_ms))?;
+        Ok((engine, start.elapsed().as_secs_f64()))
+    }
+}
+
 /// Makes a network runnable: estimates its memory first, compiles kernels, builds elements and synapses.
 pub fn engine(
     unit: &Unit,
@@ -195,44 +243,34 @@ pub fn engine(
     threads: usize,
     limit: MemoryLimit,
 ) -> Result<(Box<dyn Engine>, Timings), Diagnostic> {
-    check_memory(unit, limit)?;
-    let network = valid::validate(&unit.network)
-        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
-    let start = Instant::now();
-    match backend {
-        Backend::Interp => {
-            let engine = Interpreter::new(network.network(), seed, traces, keep_spikes)
-                .map_err(|e| run_error(&e, unit.network.dt_ms))?;
-            Ok((Box::new(engine), Timings { compile_s: 0.0, build_s: start.elapsed().as_secs_f64() }))
-        }
-        Backend::Native => {
-            let kernels = native::compile(network).map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
-            let compile_s = start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let engine = Native::new(network, kernels, seed, traces, keep_spikes, threads)
-                .map_err(|e| run_error(&e, unit.network.dt_ms))?;
-            Ok((Box::new(engine), Timings { compile_s, build_s: start.elapsed().as_secs_f64() }))
-        }
-    }
+    let prepared = prepare(unit, backend, allowed(limit))?;
+    let (engine, build_s) = prepared.engine(seed, traces, keep_spikes, threads)?;
+    Ok((engine, Timings { compile_s: prepared.compile_s, build_s }))
 }
 
 fn run_error(e: &RunError, dt_ms: f64) -> Diagnostic {
     crate::execute::diagnostic(e, dt_ms)
 }
 
-fn check_memory(unit: &Unit, limit: MemoryLimit) -> Result<(), Diagnostic> {
-    let parts = valid::estimate(&unit.network);
-    let total: f64 = parts.iter().map(|p| p.bytes).sum();
-    let allowed = match limit {
+/// Bytes that networks may take together; infinite where nothing is known.
+pub fn allowed(limit: MemoryLimit) -> f64 {
+    match limit {
         MemoryLimit::Bytes(b) => b as f64,
-        MemoryLimit::Default => match available_memory() {
-            Some(free) => 0.8 * free as f64,
-            None => f64::INFINITY,
-        },
-    };
+        MemoryLimit::Default => available_memory().map_or(f64::INFINITY, |free| 0.8 * free as f64),
+    }
+}
+
+/// Bytes that one run of a unit will take, at most.
+pub fn memory(unit: &Unit) -> f64 {
+    valid::estimate(&unit.network).iter().map(|p| p.bytes).sum()
+}
+
+fn check_memory(unit: &Unit, allowed: f64) -> Result<(), Diagnostic> {
+    let total = memory(unit);
     if total <= allowed {
         return Ok(());
     }
+    let parts = valid::estimate(&unit.network);
     let (need, have) = (valid::bytes_text(total), valid::bytes_text(allowed));
     Err(Diagnostic::error(lower::error::MEMORY, format!("the network needs about {need}, allowed are {have}"))
         .note(format!("     bytes           items  part\n{}", valid::table(&parts, 12)))

@@ -1,13 +1,18 @@
-//! All runs of one experiment, one after the other, and what they give together.
+//! All runs of one experiment, several at once, and what they give together: the same as one after the other.
 
 use super::output::Output;
+use super::pool::{Pool, Task};
 use super::progress::Bar;
 use crate::base::Diagnostic;
-use crate::driver::{self, Backend, MemoryLimit};
-use crate::execute::{self, Conclusion, Control, Ledger, Needs, Rows, RunOutcome, Setup, Summary, needs};
-use crate::ir::artefact::Job;
-use crate::ir::protocol::Point;
+use crate::driver::{self, Backend, MemoryLimit, Prepared};
+use crate::execute::{self, Conclusion, Control, Ledger, Needs, Progress, Rows, RunOutcome, Setup, Summary, needs};
+use crate::ir::artefact::{Job, Unit};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// How runs are executed.
 pub(super) struct Settings<'a> {
@@ -38,24 +43,119 @@ pub(super) struct JobResult {
 }
 
 /// Executes every point of the sweep with every seed.
+///
+/// As many runs at once as there are threads and as the memory allows; threads that are left over are shared out among them.
 pub(super) fn execute(job: &Job, settings: &Settings, output: Option<&Output>) -> JobResult {
+    let name = if job.experiment.is_empty() { &job.network } else { &job.experiment };
+    let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));
+    let allowed = driver::allowed(settings.limit);
+    let lanes = lanes(job, runs, settings.threads, allowed);
+    let units = job.units.iter().map(|unit| Shared { unit, prepared: OnceLock::new() }).collect();
+    let series =
+        Series { job, settings, recorded: output.is_some(), units, allowed, threads: settings.threads / lanes };
     let mut all = Together::default();
-    let total = job.points.len() as u64 * job.seeds;
-    let pairs = job.points.iter().flat_map(|p| (0..job.seeds).map(move |k| (p, k)));
-    for (run, (point, k)) in pairs.enumerate() {
-        let name = if job.experiment.is_empty() { &job.network } else { &job.experiment };
-        settings.bar.begin(&if total > 1 { format!("{name}, run {} of {total}", run + 1) } else { name.clone() });
-        // Seeds wrap around: any first seed is as good as any other.
-        let seed = settings.seed.wrapping_add(k);
-        if let Err(d) = all.run(job, point, run, seed, settings, output) {
-            all.error = Some(d);
+    let watch = RefCell::new(Watch::new(name, runs, settings.bar));
+    let pool = Pool { runs, lanes, stop: settings.stop, work: &|task| series.run(task) };
+    let taken = pool.execute(&mut |run, progress| watch.borrow_mut().moved(run, progress), &mut |run, done| {
+        watch.borrow_mut().done(run);
+        match done.and_then(|done| all.take(run, done, output)) {
+            Ok(()) => {}
+            Err(d) => all.error = Some(d),
         }
-        if all.error.is_some() || all.interrupted {
-            break;
-        }
-    }
+        if all.error.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
     settings.bar.finish();
+    // A stop may fall between two runs.
+    all.interrupted |= taken < runs && all.error.is_none();
+    let compiled = series.units.iter().filter_map(|u| Some(u.prepared.get()?.as_ref().ok()?.compile_s));
+    all.compile_s = compiled.collect();
     all.finish(job, settings, output)
+}
+
+/// The number of runs at once.
+fn lanes(job: &Job, runs: usize, threads: usize, allowed: f64) -> usize {
+    let largest = job.units.iter().map(driver::memory).fold(0.0, f64::max);
+    let fit = if largest > 0.0 { (allowed / largest) as usize } else { usize::MAX };
+    threads.min(runs).min(fit).max(1)
+}
+
+/// A unit that the first of its runs prepares for all.
+struct Shared<'j> {
+    unit: &'j Unit,
+    prepared: OnceLock<Result<Prepared<'j>, Diagnostic>>,
+}
+
+/// What all runs share.
+struct Series<'j> {
+    job: &'j Job,
+    settings: &'j Settings<'j>,
+    /// What `record` asks for is wanted.
+    recorded: bool,
+    units: Vec<Shared<'j>>,
+    /// Bytes for one network.
+    allowed: f64,
+    /// Threads of one run.
+    threads: usize,
+}
+
+/// A run that ended, well or not.
+struct Done {
+    outcome: RunOutcome,
+    build_s: f64,
+}
+
+impl Series<'_> {
+    /// Runs are numbered point by point, seeds within.
+    fn run(&self, task: &Task) -> Result<Done, Diagnostic> {
+        let Series { job, settings, .. } = self;
+        let seeds = usize::try_from(job.seeds).unwrap_or(usize::MAX).max(1);
+        let point = &job.points[task.run / seeds];
+        let Some(Shared { unit, prepared }) = self.units.get(point.unit) else {
+            return Err(super::codes::usage(format!("`{}` has no network number {}", job.experiment, point.unit)));
+        };
+        // Seeds wrap around: any first seed is as good as any other.
+        let seed = settings.seed.wrapping_add((task.run % seeds) as u64);
+        let needs = needs(unit, point, self.recorded);
+        let Needs { spikes, traces } = needs.map_err(|e| execute::diagnostic(&e, unit.network.dt_ms))?;
+        let prepared = prepared.get_or_init(|| driver::prepare(unit, settings.backend, self.allowed));
+        let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;
+        let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, self.threads)?;
+        let control = Control { stop: task.stop, progress: task.progress, quick: settings.quick };
+        let outcome = execute::run(unit, point, seed, engine.as_mut(), &control);
+        Ok(Done { outcome, build_s })
+    }
+}
+
+/// The progress of all runs together.
+struct Watch<'b> {
+    bar: &'b Bar,
+    runs: usize,
+    /// Of the runs under way, in ms.
+    times: BTreeMap<usize, f64>,
+    /// Of the runs that ended.
+    ended_ms: f64,
+    begin: Instant,
+}
+
+impl<'b> Watch<'b> {
+    fn new(name: &str, runs: usize, bar: &'b Bar) -> Watch<'b> {
+        bar.begin(&if runs > 1 { format!("{name}, {runs} runs") } else { name.to_string() });
+        Watch { bar, runs, times: BTreeMap::new(), ended_ms: 0.0, begin: Instant::now() }
+    }
+
+    fn moved(&mut self, run: usize, p: Progress) {
+        self.times.insert(run, p.time_ms);
+        self.bar.update(Progress {
+            time_ms: self.ended_ms + self.times.values().sum::<f64>(),
+            total_ms: p.total_ms.map(|t| t * self.runs as f64),
+            // A single run is timed without its build.
+            spent: if self.runs > 1 { self.begin.elapsed() } else { p.spent },
+        });
+    }
+
+    fn done(&mut self, run: usize) {
+        self.ended_ms += self.times.remove(&run).unwrap_or(0.0);
+    }
 }
 
 #[derive(Default)]
@@ -63,6 +163,7 @@ struct Together {
     runs: Vec<RunOutcome>,
     rows: Rows,
     expectations: Ledger,
+    /// By unit.
     compile_s: Vec<f64>,
     build_s: Vec<f64>,
     written: Vec<String>,
@@ -71,30 +172,11 @@ struct Together {
 }
 
 impl Together {
-    fn run(
-        &mut self,
-        job: &Job,
-        point: &Point,
-        run: usize,
-        seed: u64,
-        settings: &Settings,
-        output: Option<&Output>,
-    ) -> Result<(), Diagnostic> {
-        let Some(unit) = job.units.get(point.unit) else {
-            return Err(super::codes::usage(format!("`{}` has no network number {}", job.experiment, point.unit)));
-        };
-        let dt = unit.network.dt_ms;
-        let Needs { spikes, traces } = needs(unit, point, output.is_some()).map_err(|e| execute::diagnostic(&e, dt))?;
-        let (mut engine, timings) =
-            driver::engine(unit, seed, traces, &spikes, settings.backend, settings.threads, settings.limit)?;
-        let progress = |p| settings.bar.update(p);
-        let control = Control { stop: settings.stop, progress: &progress, quick: settings.quick };
-        let mut outcome = execute::run(unit, point, seed, engine.as_mut(), &control);
-        drop(engine);
-        self.compile_s.push(timings.compile_s);
-        self.build_s.push(timings.build_s);
-        self.interrupted = outcome.interrupted;
-        self.error = outcome.error.take().map(|e| execute::diagnostic(&e, dt));
+    fn take(&mut self, run: usize, done: Done, output: Option<&Output>) -> Result<(), Diagnostic> {
+        let Done { mut outcome, build_s } = done;
+        self.build_s.push(build_s);
+        self.interrupted |= outcome.interrupted;
+        self.error = outcome.error.take().map(|e| execute::diagnostic(&e, outcome.dt_ms));
         self.rows.append(std::mem::take(&mut outcome.rows), run);
         self.expectations.extend(&outcome.expectations);
         let written = output.map(|o| o.run(run, &outcome)).transpose();

@@ -18,6 +18,7 @@ mod loader;
 mod messages;
 mod new;
 mod output;
+mod pool;
 mod progress;
 mod render;
 mod report;

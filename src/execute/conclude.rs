@@ -258,6 +258,10 @@ impl Host for Concluder<'_> {
         Err(EvalError::new("a run's spikes and states are gone in `conclude`; `measure` what is needed of them"))
     }
 
+    fn scan(&mut self, _: &Query, _: &mut dyn FnMut(f64)) -> Result<bool, EvalError> {
+        Ok(false)
+    }
+
     fn rows(&mut self, rows: &RowQuery) -> Result<Value, EvalError> {
         let mut groups = self.groups(rows)?;
         match (&rows.by, groups.pop()) {

@@ -320,40 +320,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn trace(&mut self, of: &Cells, observable: u32, window: Option<&Window>) -> Result<Value, EvalError> {
-        let population = self.population(of.population)?;
-        let Some(name) = population.dynamics.observables.get(observable as usize).map(|o| o.name.as_str()) else {
-            return Err(EvalError::new(format!("`{}` has no observable number {observable}", population.path)));
-        };
-        let cells = self.select(of)?;
-        let window = window.map(|w| self.window(w)).transpose()?;
-        let one = |values: &[f64]| match values {
-            [v] if cells.single => Value::Number(*v),
-            all => Value::List(all.iter().map(|v| Value::Number(*v)).collect()),
-        };
-        let Some(window) = window else {
-            return Ok(one(&self.engine.observe(of.population as usize, observable, &cells.cells)));
-        };
-        let (log, columns) = recording::columns(self.engine.traces(), of.population, observable, 1, &cells.cells)
-            .ok_or_else(|| EvalError::new(format!("`{}.{name}` was not kept over time", population.path)))?;
-        let from = log.steps.partition_point(|s| *s <= window.start);
-        let to = log.steps.partition_point(|s| *s <= window.end).max(from);
-        if (to - from).saturating_mul(columns.len()) > SAMPLE_LIMIT {
-            let message = format!(
-                "{} samples of {} cells are too many for one value; take fewer cells or a shorter window",
-                to - from,
-                columns.len()
-            );
-            return Err(EvalError::new(message));
-        }
-        let width = log.request.cells.len();
-        let rows = (from..to).map(|row| {
-            let values: Vec<f64> = columns.iter().map(|c| log.values[row * width + c]).collect();
-            one(&values)
-        });
-        Ok(Value::List(rows.collect()))
-    }
-
     fn window(&mut self, window: &Window) -> Result<Steps, EvalError> {
         let now = self.engine.step();
         match window {
@@ -418,9 +384,6 @@ impl<'a> Walker<'a> {
         }
     }
 }
-
-/// At most so many samples in one value of the experiment: about 2 GiB.
-const SAMPLE_LIMIT: usize = 1 << 26;
 
 fn within(what: &str, start: u64, end: u64, length: u64, dt: f64) -> Result<(), EvalError> {
     if start <= end && end <= length {
@@ -492,6 +455,12 @@ impl Host for Walker<'_> {
         }
     }
 
+    fn scan(&mut self, query: &Query, visit: &mut dyn FnMut(f64)) -> Result<bool, EvalError> {
+        let Query::Trace { of, observable, window: Some(window) } = query else { return Ok(false) };
+        self.scan_trace(of, *observable, window, visit)?;
+        Ok(true)
+    }
+
     fn rows(&mut self, _: &RowQuery) -> Result<Value, EvalError> {
         Err(EvalError::new("measured rows are known only after the runs, in `conclude`"))
     }
@@ -546,6 +515,8 @@ fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Valu
         }
     }
 }
+
+mod traces;
 
 #[cfg(test)]
 pub(super) mod tests;

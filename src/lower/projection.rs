@@ -691,6 +691,7 @@ impl<'b> Bounds<'b> {
                         let spread = SIGMAS * arg(1).1.abs().max(arg(1).0.abs());
                         bounded((arg(0).0 - spread, arg(0).1 + spread))
                     }
+                    Distribution::TruncatedNormal => (arg(2).0, arg(3).1),
                     Distribution::Lognormal => (0.0, arg(0).1 * crate::numerics::exp(SIGMAS * arg(1).1)),
                     // exp(-20) = 2e-9 of the draws lie beyond.
                     Distribution::Exponential => (0.0, 20.0 * arg(0).1),

@@ -10,6 +10,7 @@
 //! - `poisson`: the same for Poisson counts.
 //! - `stream`: as many numbers as it takes, one after another (building a network).
 //! - `distribution`: gamma, binomial and the like from a stream.
+//! - `truncated`: normal numbers within bounds.
 //! - `sample`: subsets and permutations from a stream.
 
 mod distribution;
@@ -19,6 +20,7 @@ mod philox;
 mod poisson;
 mod sample;
 mod stream;
+mod truncated;
 
 #[cfg(test)]
 mod check;
@@ -30,4 +32,5 @@ pub use poisson::{
     MAX_POISSON_MEAN, PoissonError, PoissonTable, poisson, poisson_batch, poisson_batch_f32, poisson_each,
     poisson_each_batch, poisson_each_batch_f32,
 };
-pub use stream::Stream;
+pub use stream::{Stream, first_normals};
+pub use truncated::tries_plain;

@@ -5,7 +5,7 @@
 //! consumes may depend on the numbers drawn (rejection), and is part of the output contract.
 
 use super::StreamKey;
-use super::draws::open_unit;
+use super::draws::{box_muller, open_unit};
 use super::philox::{LANES, philox_lane};
 use crate::numerics::dispatch::multiversion;
 
@@ -43,6 +43,30 @@ multiversion! {
                 c[lane] = words[2] as u32;
                 d[lane] = words[3] as u32;
             }
+        }
+    }
+}
+
+/// Word `block` of a stream's first eight.
+#[inline(always)]
+fn first_word(block: u64, element: u64, key: [u32; 2]) -> u64 {
+    philox_lane([block, 0, element & 0xffff_ffff, element >> 32], key)[0]
+}
+
+multiversion! {
+    /// `out[i]` = `Stream::new(key, first + i).normal()`, bit for bit, without a buffer of words for each.
+    pub fn first_normals / first_normals_at(key: StreamKey, first: u64, out: &mut [f64]) {
+        let key = key.sequential().words();
+        for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+            let first = first.wrapping_add((chunk * LANES) as u64);
+            let mut values = [0.0; LANES];
+            for (lane, value) in values.iter_mut().enumerate() {
+                let element = first.wrapping_add(lane as u64);
+                let a = open_unit(first_word(0, element, key), first_word(1, element, key));
+                let b = open_unit(first_word(2, element, key), first_word(3, element, key));
+                *value = box_muller(a, b).0;
+            }
+            out.copy_from_slice(&values[..out.len()]);
         }
     }
 }
@@ -182,6 +206,22 @@ mod tests {
             let mut found = [0; BUFFER];
             refill_at(level, &mut found, (1 << 32) - 16, 77, [3, 4]);
             assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn first_normals_are_those_of_the_streams() {
+        use crate::numerics::dispatch::Level;
+        for level in Level::ALL {
+            for first in [0, 3, (1 << 32) - 5, u64::MAX - 3] {
+                for n in [0, 1, 8, 13] {
+                    let mut found = vec![0.0; n];
+                    first_normals_at(level, key(), first, &mut found);
+                    for (v, k) in found.iter().zip(0_u64..) {
+                        assert_eq!(v.to_bits(), stream(first.wrapping_add(k)).normal().to_bits());
+                    }
+                }
+            }
         }
     }
 

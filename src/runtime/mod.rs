@@ -7,11 +7,13 @@
 pub mod barrier;
 pub mod ring;
 pub mod rows;
+pub mod rows_builder;
 mod winners;
 
 pub use barrier::Barrier;
 pub use ring::{Ring, RingData};
-pub use rows::{Delays, Rows, RowsBuilder, Targets, Weights};
+pub use rows::{Delays, Rows, Targets, Weights};
+pub use rows_builder::{DelayForm, RowsBuilder, WeightForm};
 pub use winners::Winners;
 
 /// Neurons of one thread: `lo .. hi` of `n` neurons in blocks of 64, so that draws and masks fall on whole words.

@@ -30,6 +30,9 @@ pub trait Host {
     }
     fn bind(&mut self, id: VarId, value: Value);
     fn query(&mut self, query: &Query) -> Result<Value, EvalError>;
+    /// Shows `visit` all numbers of what `query` would give, depth first, without making the lists. `false`: this query has to be
+    /// made.
+    fn scan(&mut self, query: &Query, visit: &mut dyn FnMut(f64)) -> Result<bool, EvalError>;
     fn rows(&mut self, rows: &RowQuery) -> Result<Value, EvalError>;
     fn draw(&mut self, distribution: Distribution, args: &[f64], site: u32) -> Result<f64, EvalError>;
     fn list_draw(&mut self, kind: ListDraw, args: &[Value], site: u32) -> Result<Value, EvalError>;
@@ -60,6 +63,10 @@ impl Host for NoHost {
 
     fn query(&mut self, _: &Query) -> Result<Value, EvalError> {
         Err(EvalError::new("this value is known only while the circuit runs"))
+    }
+
+    fn scan(&mut self, _: &Query, _: &mut dyn FnMut(f64)) -> Result<bool, EvalError> {
+        Ok(false)
     }
 
     fn rows(&mut self, _: &RowQuery) -> Result<Value, EvalError> {
@@ -110,6 +117,11 @@ pub fn eval(expr: &Expr, host: &mut dyn Host) -> Result<Value, EvalError> {
             table(axes, body, host, &mut total)
         }
         Expr::Call(func, args) => {
+            if let [Expr::Query(query)] = &args[..]
+                && let Some(value) = func.apply_scanned(&mut |visit| host.scan(query, visit))?
+            {
+                return Ok(value);
+            }
             let args = args.iter().map(|e| eval(e, host)).collect::<Result<Vec<_>, _>>()?;
             func.apply(&args)
         }

@@ -157,6 +157,46 @@ impl Func {
         }
     }
 
+    /// As [`Func::apply`] of one list, whose numbers `scan` shows in order as often as it is called: samples of many cells need
+    /// not stand in memory once more. `None` where the function needs the list itself or `scan` gives `false`.
+    pub fn apply_scanned(
+        self,
+        scan: &mut dyn FnMut(&mut dyn FnMut(f64)) -> Result<bool, EvalError>,
+    ) -> Result<Option<Value>, EvalError> {
+        use Func::{Max, Mean, Min, Sd, Sem, Sum, Variance};
+        if !matches!(self, Sum | Mean | Sd | Variance | Sem | Min | Max) {
+            return Ok(None);
+        }
+        let (mut n, mut total, mut extreme) = (0_u64, std::iter::empty::<f64>().sum::<f64>(), None);
+        let all = scan(&mut |v| {
+            n += 1;
+            total += v;
+            extreme = Some(self.pick(extreme.unwrap_or(v), v));
+        })?;
+        if !all {
+            return Ok(None);
+        }
+        if self == Sum {
+            return Ok(Some(Value::Number(total)));
+        }
+        let Some(extreme) = extreme else { return Err(EvalError::empty(format!("{self} over nothing"))) };
+        let m = total / n as f64;
+        Ok(Some(Value::Number(match self {
+            Min | Max => extreme,
+            Mean => m,
+            _ => {
+                let mut squares = std::iter::empty::<f64>().sum::<f64>();
+                scan(&mut |v| squares += (v - m) * (v - m))?;
+                let variance = squares / (n as f64 - 1.0);
+                match self {
+                    Variance => variance,
+                    Sd => variance.sqrt(),
+                    _ => (variance / n as f64).sqrt(),
+                }
+            }
+        })))
+    }
+
     fn map(self, v: &Value) -> Result<Value, EvalError> {
         match v {
             Value::List(items) => Ok(Value::List(items.iter().map(|x| self.map(x)).collect::<Result<_, _>>()?)),

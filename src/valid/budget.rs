@@ -12,9 +12,11 @@ pub struct Estimate {
     pub bytes: f64,
 }
 
-/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations.
+/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations, and
+/// the largest projection what building it takes.
 pub fn estimate(network: &Network) -> Vec<Estimate> {
     let mut out = Vec::new();
+    let mut most = (0, 0.0);
     for (_, p) in network.populations() {
         let d = &p.dynamics;
         let arrays = d.states.len() + 2 + d.params.iter().filter(|q| !matches!(q.kind, ParamKind::Scalar(_))).count();
@@ -44,9 +46,17 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         };
         let rows = f64::from(source.size) * 8.0;
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
-        // Building holds the sources of a target's synapses once more.
-        let bytes = synapses * (index + weight + delay) * 1.3 + rows + ring;
+        let bytes = synapses * (index + weight + delay) + rows + ring;
+        // Source, weight and delay of each synapse as gathered, before they are sorted into rows.
+        let gathered = synapses * (4.0 + weight + delay);
+        if gathered > most.1 {
+            most = (out.len(), gathered);
+        }
         out.push(Estimate { path: p.path.clone(), items: synapses, bytes });
+    }
+    // Projections are built one after the other.
+    if let Some(largest) = out.get_mut(most.0) {
+        largest.bytes += most.1;
     }
     out
 }

@@ -160,6 +160,25 @@ fn the_summary_is_one_json_object() {
     assert_eq!(saved["populations"], v["populations"]);
 }
 
+/// 12 runs: one after the other, several at once, and more threads than runs.
+#[test]
+fn runs_at_the_same_time_give_what_they_give_alone() {
+    let made = |threads: &str| {
+        let f = folder(&format!("runs-on-{threads}"));
+        let dir = f.to_string_lossy().into_owned();
+        let file = "tests/corpus/ok/circuits/sweep_seeds.nsm";
+        let out = run(&["run", file, "--threads", threads, "--summary", "json", "--out", &dir]);
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+        let v: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        let measured = std::fs::read_to_string(f.join("measures.csv")).expect("measures.csv");
+        (v["runs"].clone(), v["populations"].clone(), v["measures"].clone(), v["expectations"].clone(), measured)
+    };
+    let alone = made("1");
+    assert_eq!(alone.0, 12);
+    assert_eq!(made("3"), alone);
+    assert_eq!(made("16"), alone);
+}
+
 #[test]
 fn an_artefact_runs_like_its_source() {
     let f = folder("artefact");

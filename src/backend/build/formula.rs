@@ -30,17 +30,17 @@ pub struct Leaves<'l> {
 
 /// A prepared expression. Shared between threads; each brings its own [`Values`].
 pub struct Formula<'n> {
-    exprs: &'n Exprs,
+    pub(super) exprs: &'n Exprs,
     tables: Tables<'n>,
-    root: ExprId,
-    order: [Vec<ExprId>; 3],
+    pub(super) root: ExprId,
+    pub(super) order: [Vec<ExprId>; 3],
     /// Every draw and its stream.
-    sites: Vec<(&'n Expr, StreamKey)>,
+    pub(super) sites: Vec<(&'n Expr, StreamKey)>,
 }
 
 /// The values of all nodes, and the levels at which a table index was out of range.
 pub struct Values {
-    scratch: Vec<f64>,
+    pub(super) scratch: Vec<f64>,
     faulty: [bool; 3],
 }
 

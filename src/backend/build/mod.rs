@@ -5,6 +5,7 @@
 //! Random values are functions of (seed, path, site, element), so neither order nor threads can change them.
 //! What can still go wrong (a table index out of range, a weight that is no number) is reported as [`RunError::Build`].
 
+mod columns;
 mod elements;
 mod ends;
 mod filter;

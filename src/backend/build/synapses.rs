@@ -4,6 +4,7 @@
 //! expressions. Weights and delays are not stored: those of a target are made when asked for, by any thread, with the
 //! same bits. Cells of a subset are taken in its order; it is ascending, and so are the sources of a target.
 
+use super::columns::{COLUMN, Columns, Run};
 use super::elements::Elements;
 use super::ends::{End, ends, of_side};
 use super::filter::Filter;
@@ -128,7 +129,26 @@ impl<'n> SynapsePlan<'n> {
         if ms.is_nan() {
             return Err(self.wrong("delay", at, "it is NaN"));
         }
-        Ok((ms / self.network.dt_ms).round().clamp(1.0, f64::from(max)) as u32)
+        Ok(self.steps(ms, max))
+    }
+
+    /// The nearest number of steps within 1 ..= `max`.
+    fn steps(&self, ms: f64, max: u32) -> u32 {
+        (ms / self.network.dt_ms).round().clamp(1.0, f64::from(max)) as u32
+    }
+
+    fn attribute(&self, at: &Place, side: Side, attribute: &Attribute) -> f64 {
+        match side {
+            Side::Pre => self.pre.attribute(at.pre, attribute),
+            Side::Post => self.post.attribute(at.post, attribute),
+            // A synapse is no neuron; `valid` refuses such an expression.
+            Side::Own => f64::NAN,
+        }
+    }
+
+    fn column(&self, at: &Place, k: u32) -> f64 {
+        let column = self.projection.columns.get(k as usize);
+        column.zip(at.edge).and_then(|(values, edge)| values.get(edge as usize)).copied().unwrap_or(f64::NAN)
     }
 
     fn wrong(&self, what: &str, at: &Place, message: &str) -> RunError {
@@ -160,8 +180,8 @@ impl Synapses<'_> {
         let plan = self.plan;
         let mut row = Row {
             plan,
-            weight: plan.weight.as_ref().map(|(formula, single)| (formula, *single, formula.values())),
-            delay: plan.delay.as_ref().map(|(formula, max)| (formula, *max, formula.values())),
+            weight: plan.weight.as_ref().map(|(formula, single)| (Part::new(formula), *single)),
+            delay: plan.delay.as_ref().map(|(formula, max)| (Part::new(formula), *max)),
             weights: vec![],
             delays: vec![],
         };
@@ -194,40 +214,116 @@ impl Synapses<'_> {
 /// Weights and delays of one target at a time.
 struct Row<'p> {
     plan: &'p SynapsePlan<'p>,
-    weight: Option<(&'p Formula<'p>, bool, Values)>,
-    delay: Option<(&'p Formula<'p>, u32, Values)>,
+    weight: Option<(Part<'p>, bool)>,
+    delay: Option<(Part<'p>, u32)>,
     weights: Vec<f64>,
     delays: Vec<u32>,
+}
+
+/// A formula with room for its values.
+struct Part<'p> {
+    formula: &'p Formula<'p>,
+    values: Values,
+    /// Unless it has to be computed element by element.
+    columns: Option<Columns>,
+}
+
+impl<'p> Part<'p> {
+    fn new(formula: &'p Formula<'p>) -> Part<'p> {
+        Part { formula, values: formula.values(), columns: Columns::new(formula) }
+    }
 }
 
 impl Row<'_> {
     fn fill(&mut self, position: u32, post: u32, sources: &[u32], edges: Option<&[u32]>) -> Result<(), RunError> {
         let plan = self.plan;
-        let places = || {
-            sources.iter().enumerate().map(|(i, pre)| Place {
-                pre: *pre,
-                post,
-                element: u64::from(position) << 32 | i as u64,
-                edge: edges.and_then(|edges| edges.get(i)).copied(),
-            })
-        };
-        // What reads the target alone is computed before its first source is looked at.
-        let before = Place { pre: 0, post, element: 0, edge: None };
-        if let Some((formula, single, values)) = &mut self.weight {
-            compute(plan, formula, Level::Post, values, &before);
-            self.weights.clear();
-            for place in places() {
-                compute(plan, formula, Level::Element, values, &place);
-                self.weights.push(plan.weight(formula, *single, values, &place)?);
+        let target = Target { position, post, sources, edges };
+        if let Some((part, single)) = &mut self.weight {
+            let weights = &mut self.weights;
+            weights.clear();
+            if *single {
+                target.columns(plan, part, &mut |run| weights.extend(run.iter().map(|w| f64::from(*w as f32))));
+            } else {
+                target.columns(plan, part, &mut |run| weights.extend_from_slice(run));
+            }
+            if weights.len() < sources.len() || !weights.iter().all(|w| w.is_finite()) {
+                weights.clear();
+                target.each(plan, part, &mut |values, place| {
+                    weights.push(plan.weight(part.formula, *single, values, place)?);
+                    Ok(())
+                })?;
             }
         }
-        if let Some((formula, max, values)) = &mut self.delay {
-            compute(plan, formula, Level::Post, values, &before);
-            self.delays.clear();
-            for place in places() {
-                compute(plan, formula, Level::Element, values, &place);
-                self.delays.push(plan.delay(formula, *max, values, &place)?);
+        if let Some((part, max)) = &mut self.delay {
+            let delays = &mut self.delays;
+            let mut sound = true;
+            delays.clear();
+            target.columns(plan, part, &mut |run| {
+                sound &= !run.iter().any(|ms| ms.is_nan());
+                delays.extend(run.iter().map(|ms| plan.steps(*ms, *max)));
+            });
+            if delays.len() < sources.len() || !sound {
+                delays.clear();
+                target.each(plan, part, &mut |values, place| {
+                    delays.push(plan.delay(part.formula, *max, values, place)?);
+                    Ok(())
+                })?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// The synapses of one target.
+struct Target<'t> {
+    position: u32,
+    post: u32,
+    sources: &'t [u32],
+    edges: Option<&'t [u32]>,
+}
+
+impl Target<'_> {
+    fn place(&self, i: usize) -> Place {
+        Place {
+            pre: self.sources[i],
+            post: self.post,
+            element: u64::from(self.position) << 32 | i as u64,
+            edge: self.edges.and_then(|edges| edges.get(i)).copied(),
+        }
+    }
+
+    /// What reads the target alone is computed before its first source is looked at.
+    fn prepare(&self, plan: &SynapsePlan, formula: &Formula, values: &mut Values) {
+        let before = Place { pre: 0, post: self.post, element: 0, edge: None };
+        compute(plan, formula, Level::Post, values, &before);
+    }
+
+    /// Gives the values of all synapses in order, a column at a time; nothing where the formula has no columns.
+    fn columns(&self, plan: &SynapsePlan, part: &mut Part, take: &mut dyn FnMut(&[f64])) {
+        let Some(columns) = &mut part.columns else { return };
+        self.prepare(plan, part.formula, &mut part.values);
+        for start in (0..self.sources.len()).step_by(COLUMN) {
+            let run = Run {
+                first: u64::from(self.position) << 32 | start as u64,
+                length: self.sources.len() - start,
+                attribute: &|side, attribute, i| plan.attribute(&self.place(start + i), side, attribute),
+                column: &|k, i| plan.column(&self.place(start + i), k),
+            };
+            take(columns.compute(part.formula, &part.values, &run));
+        }
+    }
+
+    /// One synapse after the other.
+    fn each(
+        &self,
+        plan: &SynapsePlan,
+        part: &mut Part,
+        take: &mut dyn FnMut(&Values, &Place) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        self.prepare(plan, part.formula, &mut part.values);
+        for place in (0..self.sources.len()).map(|i| self.place(i)) {
+            compute(plan, part.formula, Level::Element, &mut part.values, &place);
+            take(&part.values, &place)?;
         }
         Ok(())
     }
@@ -237,16 +333,8 @@ impl Row<'_> {
 fn compute(plan: &SynapsePlan, formula: &Formula, level: Level, values: &mut Values, at: &Place) {
     let leaves = Leaves {
         element: at.element,
-        attribute: &|side, attribute| match side {
-            Side::Pre => plan.pre.attribute(at.pre, attribute),
-            Side::Post => plan.post.attribute(at.post, attribute),
-            // A synapse is no neuron; `valid` refuses such an expression.
-            Side::Own => f64::NAN,
-        },
-        column: &|k| {
-            let column = plan.projection.columns.get(k as usize);
-            column.zip(at.edge).and_then(|(values, edge)| values.get(edge as usize)).copied().unwrap_or(f64::NAN)
-        },
+        attribute: &|side, attribute| plan.attribute(at, side, attribute),
+        column: &|k| plan.column(at, k),
     };
     formula.compute(level, values, &leaves);
 }

@@ -7,19 +7,22 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::Module;
+use std::sync::{Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
 pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const f64, u64);
 
-/// Machine code; freed when this is dropped, so whoever holds a [`Kernel`] must not outlive it.
+/// Machine code; freed when this is dropped, so whoever holds a [`Kernel`] must not outlive it. Engines on several threads share
+/// it; the lock is never taken while code runs.
 pub struct Code {
-    module: Option<JITModule>,
+    module: Mutex<Option<JITModule>>,
 }
 
 impl Drop for Code {
     fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
-            // SAFETY: `Kernel`s are held only by the engine's workers, and the engine joins them before it drops its `Code`.
+        if let Some(module) = self.module.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // SAFETY: `Kernel`s are called only by an engine's workers. Every engine shares this `Code` and joins its workers
+            // before it gives up its share.
             unsafe { module.free_memory() };
         }
     }
@@ -79,7 +82,7 @@ pub fn compile(plans: &[Plan]) -> Result<(Code, Vec<Vec<Kernel>>), String> {
                 .collect()
         })
         .collect();
-    Ok((Code { module: Some(module) }, kernels))
+    Ok((Code { module: Mutex::new(Some(module)) }, kernels))
 }
 
 /// Whether two plans compile to the same code: all but the names of their projections.

@@ -14,8 +14,7 @@ use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, Trac
 use crate::backend::plastic::{Plastic, positions};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
-use crate::runtime::rows::WeightForm;
-use crate::runtime::{Barrier, Delays, RowsBuilder, Weights, Winners, share};
+use crate::runtime::{Barrier, DelayForm, Delays, RowsBuilder, WeightForm, Weights, Winners, share};
 use crate::valid::Validated;
 use learning::Learning;
 use plan::{Plan, RingKind};
@@ -32,9 +31,9 @@ pub const CODEGEN: base::Code = base::Code("E0607");
 /// Steps of a window where nothing is delayed.
 const FREE_WINDOW: u64 = 256;
 
-/// Compiled kernels of a network.
+/// Compiled kernels of a network, for any number of engines.
 pub struct Kernels {
-    code: jit::Code,
+    code: Arc<jit::Code>,
     kernels: Vec<Vec<jit::Kernel>>,
     plans: Vec<Plan>,
 }
@@ -70,7 +69,7 @@ fn plans(network: &Network) -> Vec<Plan> {
 pub fn compile(network: Validated) -> Result<Kernels, String> {
     let plans = plans(network.network());
     let (code, kernels) = jit::compile(&plans)?;
-    Ok(Kernels { code, kernels, plans })
+    Ok(Kernels { code: Arc::new(code), kernels, plans })
 }
 
 /// Cranelift IR of all kernels.
@@ -171,13 +170,13 @@ pub struct Native {
     synapses: u64,
     bytes: u64,
     // Last, so that the threads are joined before their code is freed; see `Drop`.
-    code: Option<jit::Code>,
+    code: Option<Arc<jit::Code>>,
 }
 
 impl Native {
     pub fn new(
         network: Validated,
-        kernels: Kernels,
+        kernels: &Kernels,
         seed: u64,
         traces: Vec<TraceRequest>,
         keep_spikes: &[bool],
@@ -219,28 +218,32 @@ impl Native {
                 let (lo, n) = (blocks[target].lo, blocks[target].n);
                 let learns = network.plasticity.iter().find(|r| r.projection == *e);
                 let part = f64::from(n) / f64::from(populations[target].size.max(1));
-                let mut builder = RowsBuilder::new(from.size, n, (estimates[j].synapses * part) as usize);
-                let posts = positions(&p.post, populations[target].size, lo, lo + n);
+                let weights = match p.weight {
+                    Weight::Constant(_) if network.mutable.contains(e) => WeightForm::Double,
+                    Weight::Constant(_) => WeightForm::Constant,
+                    Weight::PerSynapse { single: true, .. } => WeightForm::Single,
+                    Weight::PerSynapse { .. } => WeightForm::Double,
+                };
+                let delays = match p.delay {
+                    Delay::Constant(d) => DelayForm::Constant(d),
+                    Delay::PerSynapse { max, .. } => DelayForm::AtMost(max.max(1)),
+                };
+                let ring = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
+                let Some(ring) = ring else {
+                    return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
+                };
+                // Synapses that learn are kept by their rule.
+                let expected = if learns.is_some() { 0 } else { (estimates[j].synapses * part) as usize };
+                let mut builder = RowsBuilder::new(from.size, n, expected, weights, delays);
                 if let Some(rule) = learns {
-                    let found = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
-                    let Some(ring) = found else {
-                        return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
-                    };
                     let plastic = Plastic::new(network, &elements, rule, seed, lo..lo + n)?;
-                    let decided = network
-                        .winners
-                        .iter()
-                        .any(|w| Some(w.population) == network.graph.edge_endpoints(*e).map(|x| x.1));
-                    learning.push(Learning::new(
-                        j,
-                        (source, target),
-                        ring,
-                        plastic,
-                        &kernels.plans[target],
-                        populations[target],
-                        decided,
-                    ));
+                    let end = network.graph.edge_endpoints(*e).map(|x| x.1);
+                    let decided = network.winners.iter().any(|w| Some(w.population) == end);
+                    let plan = &kernels.plans[target];
+                    let ends = (source, target);
+                    learning.push(Learning::new(j, ends, ring, plastic, plan, populations[target], decided));
                 } else {
+                    let posts = positions(&p.post, populations[target].size, lo, lo + n);
                     let constant = match p.weight {
                         Weight::Constant(w) if network.mutable.contains(e) => Some(w),
                         _ => None,
@@ -258,21 +261,7 @@ impl Native {
                         builder.push(post - lo, pres, weights, delays)
                     })?;
                 }
-                let weights = match p.weight {
-                    Weight::Constant(_) if network.mutable.contains(e) => WeightForm::Double,
-                    Weight::Constant(_) => WeightForm::Constant,
-                    Weight::PerSynapse { single: true, .. } => WeightForm::Single,
-                    Weight::PerSynapse { .. } => WeightForm::Double,
-                };
-                let constant = match p.delay {
-                    Delay::Constant(d) => Some(d),
-                    Delay::PerSynapse { .. } => None,
-                };
-                let ring = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
-                let Some(ring) = ring else {
-                    return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
-                };
-                incoming.push(Incoming { source, target, ring, rows: builder.finish(weights, constant) });
+                incoming.push(Incoming { source, target, ring, rows: builder.finish() });
             }
             let winners = network
                 .populations()
@@ -378,7 +367,7 @@ impl Native {
             events: 0,
             synapses: total,
             bytes,
-            code: Some(kernels.code),
+            code: Some(kernels.code.clone()),
         })
     }
 

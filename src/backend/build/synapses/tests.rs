@@ -115,6 +115,39 @@ fn weights_and_delays_are_drawn_per_synapse() {
     assert!(delays.contains(&5) && delays.contains(&7) && !delays.contains(&8), "{delays:?}");
 }
 
+/// Longer rows than a column holds, by columns and, where a table is read, one by one.
+#[test]
+fn rows_of_any_length_are_the_same_by_columns() {
+    let mut net = network();
+    for node in net.graph.node_weights_mut() {
+        let Node::Population(p) = node else { continue };
+        if p.path == "A" {
+            (p.size, p.axes) = (1300, vec![]);
+        }
+    }
+    net.tables = vec![crate::ir::Table { name: "one".into(), shape: vec![1], data: vec![1.0], draw: None }];
+    let [mean, sd, zero, half] = [2.0, 0.5, 0.0, 650.0].map(|v| net.build.real(v));
+    let args = vec![mean, sd];
+    let draw = net.build.intern(Expr::Random { distribution: Distribution::Normal, args, site: 0 });
+    let index = element(&mut net, Side::Pre, Attribute::Index);
+    let late = net.build.compare(Compare::Ge, index, half);
+    let value = net.build.select(late, draw, index);
+    the(&mut net).weight = Weight::PerSynapse { value, single: false };
+    let by_columns = rows(&net).unwrap();
+    let key = StreamKey::new(5, "A->B", Purpose::Weight).derive(0);
+    for post in 0..4 {
+        let drawn = |i: u64| Distribution::Normal.draw(&mut Stream::new(key, post << 32 | i), &[2.0, 0.5]);
+        let expected: Vec<f64> = (0..1300).map(|i| if i < 650 { i as f64 } else { drawn(i) }).collect();
+        assert_eq!(by_columns[post as usize].2, expected);
+    }
+    // Times one, from a table that is looked up with an index of the source.
+    let none = net.build.mul(index, zero);
+    let one = net.build.intern(Expr::Table { table: 0, indices: vec![none] });
+    let value = net.build.mul(value, one);
+    the(&mut net).weight = Weight::PerSynapse { value, single: false };
+    assert_eq!(rows(&net).unwrap(), by_columns);
+}
+
 #[test]
 fn a_filter_by_axis_restricts_the_candidates() {
     let mut net = network();

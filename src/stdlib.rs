@@ -9,6 +9,7 @@ macro_rules! files {
 }
 
 files![
+    "neurons/ball_and_stick.nsm",
     "neurons/izhikevich.nsm",
     "neurons/lif_alpha.nsm",
     "neurons/lif_cond_exp.nsm",

@@ -8,9 +8,12 @@
 //! * **exponential midpoint**: states that are each linear in themselves and read one another: half a step of exponential Euler
 //!   gives their values in the middle, with which the whole step is made. Second order, and stable where the coefficients are large,
 //!   as the conductances of an action potential are.
+//! * **implicit tree**: voltages of coupled compartments, see [`cable`].
 //! * **rk4**, **euler**: the classical schemes; closed linear states enter at their exact values at the stage's time.
 //!
 //! Noise that is not handled exactly is Euler-Maruyama (Ito): `g sqrt(h) normal`.
+
+mod cable;
 
 use super::dynamics::{Cx, Mode};
 use super::error::*;
@@ -76,7 +79,9 @@ impl Lowering<'_> {
         if moving.is_empty() {
             return Ok(());
         }
-        let mut solver = Solver { body, eq, dt, names, noises: 0, stages: Vec::new(), choices: Vec::new() };
+        let at = |v: &hir::ValueId| model.states.iter().position(|s| s == v).map(|k| k as u32);
+        let axial = model.axial.iter().filter_map(|(a, b)| Some((at(a)?, at(b)?))).collect();
+        let mut solver = Solver { body, eq, dt, names, axial, noises: 0, stages: Vec::new(), choices: Vec::new() };
         let chosen = model.integrate.as_ref().map(|i| (&i.method, i.span));
         match chosen {
             None => {
@@ -164,6 +169,8 @@ struct Solver<'b> {
     eq: Equations,
     dt: f64,
     names: Vec<String>,
+    /// Pairs of voltages of coupled compartments.
+    axial: Vec<(u32, u32)>,
     /// Normals used so far.
     noises: u32,
     stages: Vec<Stage>,
@@ -224,7 +231,36 @@ impl Solver<'_> {
             };
         }
         let out: Vec<u32> = linear.keys().copied().collect();
-        if out.len() > LARGEST_SYSTEM { Vec::new() } else { out }
+        self.groups(&out).concat()
+    }
+
+    /// Closed states by the systems that are solved together: all in one where that is small enough, else those that read one
+    /// another or share a noise, and none of a system that is too large.
+    fn groups(&mut self, closed: &[u32]) -> Vec<Vec<u32>> {
+        if closed.len() <= LARGEST_SYSTEM {
+            return if closed.is_empty() { Vec::new() } else { vec![closed.to_vec()] };
+        }
+        let mut group: Vec<usize> = (0..closed.len()).collect();
+        let mut shared: BTreeMap<Variable, usize> = BTreeMap::new();
+        for (row, s) in closed.iter().enumerate() {
+            let Some(l) = self.linear(*s) else { continue };
+            for v in l.coefficients.keys() {
+                let other = match v {
+                    Variable::State(k) => closed.iter().position(|c| c == k),
+                    Variable::Noise(_) => Some(*shared.entry(*v).or_insert(row)),
+                };
+                let Some(other) = other else { continue };
+                let (keep, drop) = (group[row], group[other]);
+                group.iter_mut().filter(|g| **g == drop).for_each(|g| *g = keep);
+            }
+        }
+        let mut out: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+        for (row, g) in group.iter().enumerate() {
+            let at = *first.entry(*g).or_insert(row);
+            out.entry(at).or_default().push(closed[row]);
+        }
+        out.into_values().filter(|g| g.len() <= LARGEST_SYSTEM).collect()
     }
 
     fn why_not_closed(&mut self, s: u32) -> String {
@@ -243,7 +279,7 @@ impl Solver<'_> {
     fn automatic(&mut self, closed: &[u32], rest: &[u32], lowering: &mut Lowering) -> Result<(), Fail> {
         let mut assigns = Vec::new();
         if !closed.is_empty() {
-            assigns = self.exact(closed, 1.0)?;
+            assigns = self.exact_all(closed)?;
             let all: Vec<String> = closed.iter().map(|s| self.names[*s as usize].clone()).collect();
             let reason = if rest.is_empty() {
                 "linear with constant coefficients"
@@ -268,7 +304,17 @@ impl Solver<'_> {
                 })
                 .collect();
             let middle = self.values_at(closed, &read, 0.5)?;
-            if rest.iter().all(|s| self.own_linear(*s).is_some()) {
+            let (voltages, gates): (Vec<u32>, Vec<u32>) =
+                rest.iter().partition(|s| self.axial.iter().any(|(a, b)| a == *s || b == *s));
+            if !voltages.is_empty() {
+                assigns.extend(self.cable(&voltages, &gates, &middle)?);
+                let trees = "compartments coupled in a tree: stable for any coupling, second order in dt";
+                self.choose(&voltages, "implicit tree", trees);
+                if !gates.is_empty() {
+                    let around = "around the implicit step of the voltages: these as they stand in its middle";
+                    self.choose(&gates, "exponential midpoint", around);
+                }
+            } else if rest.iter().all(|s| self.own_linear(*s).is_some()) {
                 if self.coupled(rest) {
                     assigns.extend(self.exponential_midpoint(rest, &middle));
                     self.choose(
@@ -320,7 +366,7 @@ impl Solver<'_> {
     }
 
     fn exact_stage(&mut self, closed: &[u32], reason: &str) -> Result<(), Fail> {
-        let assigns = self.exact(closed, 1.0)?;
+        let assigns = self.exact_all(closed)?;
         self.stages.push(Stage { assigns });
         self.choose(closed, "exact propagator", reason);
         Ok(())
@@ -413,14 +459,28 @@ impl Solver<'_> {
         Ok(states.iter().zip(values).map(|(s, value)| Assign { state: *s, value }).collect())
     }
 
+    fn exact_all(&mut self, closed: &[u32]) -> Result<Vec<Assign>, Fail> {
+        let mut out = Vec::new();
+        for group in self.groups(closed) {
+            out.extend(self.exact(&group, 1.0)?);
+        }
+        Ok(out)
+    }
+
     /// Exact values of the closed states in `read` after a fraction of the step, without their noise.
     fn values_at(&mut self, closed: &[u32], read: &[u32], span: f64) -> Result<HashMap<u32, ExprId>, Fail> {
         if read.is_empty() {
             return Ok(HashMap::new());
         }
-        let system = self.system(closed);
-        let values = self.advance(&system, span, false);
-        Ok(closed.iter().copied().zip(values).filter(|(s, _)| read.contains(s)).collect())
+        let mut out = HashMap::new();
+        for group in self.groups(closed) {
+            if group.iter().any(|s| read.contains(s)) {
+                let system = self.system(&group);
+                let values = self.advance(&system, span, false);
+                out.extend(group.iter().copied().zip(values).filter(|(s, _)| read.contains(s)));
+            }
+        }
+        Ok(out)
     }
 
     fn is_zero(&self, id: ExprId) -> bool {

@@ -506,10 +506,14 @@ impl Sema<'_> {
         };
         let p = self.population_of(&s).clone();
         let inputs: Vec<(String, ValueId)> = self
-            .model_names(p.model)
+            .selected_names(&s)
             .into_iter()
             .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Input))
             .collect();
+        if !self.part_is_one(&s) {
+            self.expr(value, cx, None);
+            return;
+        }
         let chosen = match &s.member {
             Some(m) => inputs.iter().find(|(n, _)| *n == m.text).cloned(),
             None if inputs.len() == 1 => inputs.first().cloned(),
@@ -572,6 +576,15 @@ impl Sema<'_> {
                 ok = false;
                 continue;
             }
+            if let Some(part) = &s.cells.part {
+                self.diags.push(
+                    Diagnostic::error(WRONG_THING, "a spike leaves the cell, not one of its compartments")
+                        .label(part.span, "a compartment")
+                        .help(format!("write `{} -> ...`", pop.name)),
+                );
+                ok = false;
+                continue;
+            }
             let is_private = pop.axes.is_none();
             if *private.get_or_insert(is_private) != is_private {
                 self.diags.push(
@@ -599,7 +612,7 @@ impl Sema<'_> {
             let pop = self.population_of(&s).clone();
             match self.receptor_of(&pop, &s, end.span) {
                 Some(k) => {
-                    let r = &self.program.model(pop.model).receptors[k as usize];
+                    let r = &self.selected_receptors(&s)[k as usize];
                     dims.push((r.dim, format!("receptor `{}` of `{}`", r.name, pop.name), r.span));
                     post_ends.push(End { axes: axis_names(&pop), model: pop.model });
                     to.push((s.cells, k));
@@ -736,7 +749,11 @@ impl Sema<'_> {
             );
             return None;
         }
-        let names: Vec<&str> = model.receptors.iter().map(|r| r.name.as_str()).collect();
+        if !self.part_is_one(s) {
+            return None;
+        }
+        let receptors = self.selected_receptors(s).to_vec();
+        let names: Vec<&str> = receptors.iter().map(|r| r.name.as_str()).collect();
         match &s.member {
             None if names.len() == 1 => Some(0),
             None => {
@@ -761,7 +778,7 @@ impl Sema<'_> {
                 let found = names.iter().position(|n| *n == member.text);
                 if found.is_none() && !model.broken {
                     let input = self
-                        .model_names(pop.model)
+                        .selected_names(s)
                         .into_iter()
                         .any(|(n, v)| n == member.text && matches!(self.program.value(v).kind, ValueKind::Input));
                     if input {

@@ -23,7 +23,7 @@ impl Sema<'_> {
         match &e.kind {
             ast::ExprKind::Name(name) => match self.lookup(cx.scope, name) {
                 Some(Entity::Population(network, population)) => Some(Selected {
-                    cells: Cells { population, slots: Vec::new(), span: e.span },
+                    cells: Cells { population, slots: Vec::new(), part: None, span: e.span },
                     network,
                     member: None,
                 }),
@@ -55,6 +55,13 @@ impl Sema<'_> {
                             .label(e.span, "indexed here"),
                     );
                     return None;
+                }
+                if let Some(part) = s.cells.part.take() {
+                    let model = self.population_of(&s).model;
+                    let place = self.place(model, part.compartment, slots, e.span, cx)?;
+                    s.cells.part = Some(place);
+                    s.cells.span = e.span;
+                    return Some(s);
                 }
                 let mut slots = self.slots(slots, cx);
                 s.cells.slots.append(&mut slots);
@@ -96,7 +103,10 @@ impl Sema<'_> {
                         span: name.span,
                         ty: Type::NUMBER,
                     })),
-                    None => s.member = Some(name.clone()),
+                    None => match self.part_of_cells(&s, name) {
+                        Some(part) => s.cells.part = Some(part),
+                        None => s.member = Some(name.clone()),
+                    },
                 }
                 Some(s)
             }
@@ -132,6 +142,14 @@ impl Sema<'_> {
             );
             return None;
         }
+        if let Some(part) = &s.cells.part {
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, "a compartment is no cell")
+                    .label(part.span, "cells are expected here")
+                    .help("cells spike, compartments have states: ask for a state, such as `cell.soma.V`"),
+            );
+            return None;
+        }
         if self.population_of(&s).axes.is_none() {
             let what = self.population_of(&s).name.clone();
             self.diags.push(
@@ -160,8 +178,11 @@ impl Sema<'_> {
 
     /// A value, state, input, output or let of the cells' model that can be observed.
     pub(super) fn observable(&mut self, s: &Selected, name: &ast::Name) -> Option<Type> {
+        if !self.part_is_one(s) {
+            return None;
+        }
         let p = self.population_of(s).clone();
-        let names = self.model_names(p.model);
+        let names = self.selected_names(s);
         let found = names.iter().find(|(n, _)| *n == name.text).map(|(_, id)| *id);
         if let Some(id) = found {
             let def = self.program.value(id);

@@ -9,6 +9,7 @@ macro_rules! files {
 }
 
 files![
+    "neurons/active_cable.nsm",
     "neurons/ball_and_stick.nsm",
     "neurons/izhikevich.nsm",
     "neurons/lif_alpha.nsm",
@@ -16,6 +17,8 @@ files![
     "neurons/lif_cuba.nsm",
     "neurons/lif_delta.nsm",
     "neurons/lif_exp.nsm",
+    "neurons/passive_cable.nsm",
+    "neurons/pinsky_rinzel.nsm",
     "sources/poisson.nsm",
     "sources/regular.nsm",
     "sources/spike_times.nsm",

@@ -346,6 +346,11 @@ pub enum Method {
     Euler {
         substeps: u32,
     },
+    /// Steps whose length follows the error. `longest` in ms; the step of the network where not given.
+    Rkf45 {
+        tolerance: f64,
+        longest: Option<f64>,
+    },
     /// Forward Euler, one equation after the other in the order written, each with its own number of sub-steps.
     SequentialEuler {
         substeps: Vec<(ValueId, u32)>,

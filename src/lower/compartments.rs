@@ -385,8 +385,9 @@ impl Unroller<'_, '_> {
 
     /// The circle that the last edge closes: the implicit solver eliminates from the leaves of a tree, and there is none.
     fn circle(&self, edges: &[Edge], span: Span) -> Fail {
-        let circle = Diagnostic::error(COUPLED_IN_A_CIRCLE, "couplings of compartments form a tree; these close a circle")
-            .help("leave one of them out");
+        let circle =
+            Diagnostic::error(COUPLED_IN_A_CIRCLE, "couplings of compartments form a tree; these close a circle")
+                .help("leave one of them out");
         let Some((last, before)) = edges.split_last() else { return circle };
         // The way from b to a over the edges before.
         let mut from: BTreeMap<usize, usize> = BTreeMap::from([(last.b, last.b)]);

@@ -9,10 +9,12 @@
 //!   gives their values in the middle, with which the whole step is made. Second order, and stable where the coefficients are large,
 //!   as the conductances of an action potential are.
 //! * **implicit tree**: voltages of coupled compartments, see [`cable`].
+//! * **rkf45**: steps whose length follows the error, see [`adaptive`].
 //! * **rk4**, **euler**: the classical schemes; closed linear states enter at their exact values at the stage's time.
 //!
 //! Noise that is not handled exactly is Euler-Maruyama (Ito): `g sqrt(h) normal`.
 
+mod adaptive;
 mod cable;
 
 use super::dynamics::{Cx, Mode};
@@ -54,6 +56,13 @@ impl Lowering<'_> {
         cx: &mut Cx,
     ) -> Result<(), Fail> {
         let dt = self.dt;
+        let hidden = match model.integrate.as_ref().map(|i| &i.method) {
+            Some(Method::Rkf45 { longest, .. }) => {
+                let longest = longest.unwrap_or(dt).min(dt);
+                Some((longest, (cx.network.build.real(0.0), cx.network.build.real(longest))))
+            }
+            _ => None,
+        };
         let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
         let n = body.dynamics.states.len();
         let zero = body.dynamics.exprs.real(0.0);
@@ -129,6 +138,26 @@ impl Lowering<'_> {
                     solver.stages.push(Stage { assigns });
                 }
                 solver.choose(&moving, &format!("rk4 with {substeps} sub-steps"), "asked for");
+            }
+            Some((Method::Rkf45 { tolerance, .. }, span)) => {
+                let noisy = moving.iter().find(|s| !solver.drift(**s).1.is_empty()).copied();
+                if let Some(s) = noisy {
+                    let d = Diagnostic::error(
+                        NOISE_IN_ADAPTIVE_STEPS,
+                        format!("`{}` has noise, and steps that follow an error have none", solver.names[s as usize]),
+                    )
+                    .label(span, "asked for here")
+                    .help("noise has a new value in every step: take a fixed step, or leave `integrate with` out");
+                    return Err(match solver.eq.spans[s as usize] {
+                        Some(at) => d.label(at, "its noise"),
+                        None => d,
+                    });
+                }
+                if let Some((longest, built)) = hidden {
+                    let adaptive = solver.rkf45(&moving, *tolerance, longest, built);
+                    solver.body.dynamics.adaptive = Some(adaptive);
+                }
+                solver.choose(&moving, &format!("rkf45 with tolerance {tolerance}"), "asked for");
             }
             Some((Method::Euler { substeps }, _)) => {
                 for _ in 0..*substeps {
@@ -333,7 +362,7 @@ impl Solver<'_> {
             } else {
                 let end = self.values_at(closed, &read, 1.0)?;
                 assigns.extend(self.rk4(rest, self.dt, &middle, &end));
-                self.choose(rest, "rk4", "not linear in itself");
+                self.choose(rest, "rk4", "not linear in itself; where it is stiff, rkf45 is there to be asked for");
             }
         }
         self.stages.push(Stage { assigns });

@@ -108,12 +108,7 @@ pub(super) fn lean(x: &mut Exprs, id: ExprId, state: u32) -> (ExprId, ExprId) {
     lean_node(x, id, state, &mut HashMap::new())
 }
 
-fn lean_node(
-    x: &mut Exprs,
-    id: ExprId,
-    state: u32,
-    done: &mut HashMap<ExprId, (ExprId, ExprId)>,
-) -> (ExprId, ExprId) {
+fn lean_node(x: &mut Exprs, id: ExprId, state: u32, done: &mut HashMap<ExprId, (ExprId, ExprId)>) -> (ExprId, ExprId) {
     if let Some(known) = done.get(&id) {
         return *known;
     }

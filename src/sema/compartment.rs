@@ -357,7 +357,8 @@ impl Sema<'_> {
             });
             for v in named {
                 if seen.insert(v)
-                    && let ValueKind::Let(inner) | ValueKind::Function { value: inner, .. } = &self.program.value(v).kind
+                    && let ValueKind::Let(inner) | ValueKind::Function { value: inner, .. } =
+                        &self.program.value(v).kind
                 {
                     next.push(inner);
                 }
@@ -368,10 +369,13 @@ impl Sema<'_> {
         if !found && !broken {
             let name = part.name.clone();
             self.diags.push(
-                Diagnostic::error(COUPLING, format!("`{name}` is coupled, but its `{VOLTAGE}` does not read `{AXIAL}`"))
-                    .label(equation.map_or(span, |q| q.value.span), format!("no `{AXIAL}` here"))
-                    .label(coupling, "coupled here")
-                    .help(format!("add it to the currents: `{VOLTAGE}' = (... + {AXIAL}) / C`")),
+                Diagnostic::error(
+                    COUPLING,
+                    format!("`{name}` is coupled, but its `{VOLTAGE}` does not read `{AXIAL}`"),
+                )
+                .label(equation.map_or(span, |q| q.value.span), format!("no `{AXIAL}` here"))
+                .label(coupling, "coupled here")
+                .help(format!("add it to the currents: `{VOLTAGE}' = (... + {AXIAL}) / C`")),
             );
         }
     }

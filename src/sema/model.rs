@@ -13,7 +13,7 @@ use crate::syntax::ast;
 use crate::units::Dimension;
 use std::collections::HashMap;
 
-const METHODS: [&str; 5] = ["exact", "exponential_euler", "rk4", "euler", "sequential_euler"];
+const METHODS: [&str; 6] = ["exact", "exponential_euler", "rk4", "rkf45", "euler", "sequential_euler"];
 
 impl Sema<'_> {
     pub(super) fn declare_model(&mut self, m: &ast::Model, scope: ScopeId) {
@@ -430,7 +430,9 @@ impl Sema<'_> {
     /// A value of a compartment that is assigned or held: it must be a state.
     fn part_state(&mut self, v: ValueId, span: Span) -> Option<ValueId> {
         match &self.program.value(v).kind {
-            ValueKind::Part { value, .. } if matches!(self.program.value(*value).kind, ValueKind::State { .. }) => Some(v),
+            ValueKind::Part { value, .. } if matches!(self.program.value(*value).kind, ValueKind::State { .. }) => {
+                Some(v)
+            }
             ValueKind::Part { .. } => {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_STATE, format!("`{}` is not a state", self.program.value(v).name))
@@ -451,6 +453,9 @@ impl Sema<'_> {
             },
             _ => ("", &[]),
         };
+        if name == "rkf45" {
+            return self.rkf45(args, cx);
+        }
         let mut substeps = 1_u32;
         let mut per_state = Vec::new();
         for arg in args {
@@ -498,6 +503,32 @@ impl Sema<'_> {
                 None
             }
         }
+    }
+}
+
+impl Sema<'_> {
+    /// `rkf45(tolerance = 1e-6, step = 0.1 ms)`: both may be left out.
+    fn rkf45(&mut self, args: &[ast::Arg], cx: Cx) -> Option<Method> {
+        let (mut tolerance, mut longest) = (1e-6, None);
+        for arg in args {
+            let key = arg.name.as_ref().map_or("", |n| n.text.as_str());
+            let dim = if key == "step" { Dimension::TIME } else { Dimension::NUMBER };
+            let value = self.number(&arg.value, cx, dim);
+            let value = constant_number(&value).filter(|v| *v > 0.0 && v.is_finite());
+            match (key, value) {
+                ("tolerance", Some(v)) if v < 1.0 => tolerance = v,
+                ("step", Some(v)) => longest = Some(v),
+                _ => {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_METHOD, "rkf45 takes a tolerance below 1 and its longest step")
+                            .label(arg.span, "neither, or not a positive constant")
+                            .help("rkf45(tolerance = 1e-6), rkf45(tolerance = 1e-6, step = 0.05 ms)"),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(Method::Rkf45 { tolerance, longest })
     }
 }
 

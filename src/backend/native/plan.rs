@@ -387,6 +387,24 @@ pub fn plan(d: &Dynamics, dt: f64, ring_of: &RingOf) -> Plan {
     cut(b.nodes, now.states, counter, spike, rings, forms)
 }
 
+/// Plans of what adaptive steps do before a step and in each trial: stages alone, with the same states and params.
+pub fn adaptive(d: &Dynamics, dt: f64) -> Option<[(Dynamics, Plan); 2]> {
+    let a = d.adaptive.as_ref()?;
+    Some([&a.before, &a.trial].map(|stage| {
+        let alone = Dynamics {
+            adaptive: None,
+            integrate: vec![stage.clone()],
+            receptors: Vec::new(),
+            poisson: Vec::new(),
+            spike: Spike::Never,
+            reset: Vec::new(),
+            ..d.clone()
+        };
+        let plan = plan(&alone, dt, &|_, _| (RingKind::Sum, 1));
+        (alone, plan)
+    }))
+}
+
 fn scaled(
     b: &mut Builder,
     value: Id,

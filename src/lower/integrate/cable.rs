@@ -50,11 +50,7 @@ impl Solver<'_> {
         }
         let frozen = rows.iter().any(|row| {
             [row.a, row.r].iter().any(|e| {
-                contains(
-                    &self.body.dynamics.exprs,
-                    *e,
-                    &|v| matches!(v, Variable::State(k) if voltages.contains(&k)),
-                )
+                contains(&self.body.dynamics.exprs, *e, &|v| matches!(v, Variable::State(k) if voltages.contains(&k)))
             })
         });
         if frozen {
@@ -133,11 +129,9 @@ impl Solver<'_> {
             contains(&self.body.dynamics.exprs, e, &|v| matches!(v, Variable::State(k) if voltages.contains(&k)))
         };
         let (Some(linear), Some(near)) = (linear, near.filter(|n| !n.iter().any(|(_, c)| reads(*c)))) else {
-            let d = Diagnostic::error(
-                AXIAL_NOT_LINEAR,
-                format!("`{}` is not linear in `I_axial`", self.names[s as usize]),
-            )
-            .help("write `V' = (... + I_axial) / C`, with a factor that no voltage is in");
+            let d =
+                Diagnostic::error(AXIAL_NOT_LINEAR, format!("`{}` is not linear in `I_axial`", self.names[s as usize]))
+                    .help("write `V' = (... + I_axial) / C`, with a factor that no voltage is in");
             return Err(match self.eq.spans[s as usize] {
                 Some(at) => d.label(at, "`I_axial` stands in it otherwise than times a factor without V"),
                 None => d,
@@ -194,7 +188,7 @@ impl Solver<'_> {
             let s = row.state;
             let still = held.contains(&s);
             // A held voltage is its own solution: its row reads V_half = V.
-            let mut moving = |me: &mut Self, e: ExprId| {
+            let moving = |me: &mut Self, e: ExprId| {
                 let e = me.substitute(e, at);
                 let x = me.x();
                 if !still {
@@ -233,8 +227,7 @@ impl Solver<'_> {
             let inv = x.div(one, diagonal[s]);
             inverse.insert(*s, inv);
             let Some(p) = parent else { continue };
-            let (up, down) =
-                (off.get(&(*p, *s)).copied().unwrap_or(zero), off.get(&(*s, *p)).copied().unwrap_or(zero));
+            let (up, down) = (off.get(&(*p, *s)).copied().unwrap_or(zero), off.get(&(*s, *p)).copied().unwrap_or(zero));
             let factor = x.mul(up, inv);
             let less = x.mul(factor, down);
             let more = x.mul(factor, right[s]);

@@ -37,6 +37,10 @@ impl Lowering<'_> {
             let before = self.values.clone();
             let model = self.unroll_population(p, &set, &mut out);
             self.values = before;
+            if model.is_err() {
+                // What is wrong may stand in a model of the library: the use is what its author can change.
+                self.user = Some(p.model_span);
+            }
             out.models.push(model?);
             out.networks[network.0 as usize].populations[k].model = ModelId(out.models.len() as u32 - 1);
         }

@@ -295,7 +295,9 @@ impl Solver<'_> {
     fn why_not_closed(&mut self, s: u32) -> String {
         match self.linear(s) {
             None => "not linear with constant coefficients".to_string(),
-            Some(_) => "linear, but it follows a state that is not".to_string(),
+            Some(_) => {
+                format!("linear, but it follows a state that is not, or one of more than {LARGEST_SYSTEM} together")
+            }
         }
     }
 

@@ -758,7 +758,11 @@ impl Sema<'_> {
             None if names.len() == 1 => Some(0),
             None => {
                 if !model.broken {
-                    let help = if names.is_empty() {
+                    let inside = self.receptors_inside(&model);
+                    let help = if s.cells.part.is_none() && !inside.is_empty() {
+                        let all: Vec<String> = inside.iter().map(|n| format!("{}.{n}", pop.name)).collect();
+                        format!("its compartments have receptors: write one of {}", all.join(", "))
+                    } else if names.is_empty() {
                         "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
                     } else {
                         format!(

@@ -278,6 +278,7 @@ impl Sema<'_> {
                                 .label(c.conductance.span, format!("brings {}", dimension_words(dim)))
                                 .label(at, format!("brings {}", dimension_words(other))),
                         );
+                        break;
                     }
                     Some(_) => {}
                 }
@@ -334,7 +335,8 @@ impl Sema<'_> {
                 .iter()
                 .find(|c| c.a.compartment as usize == k || c.b.compartment as usize == k)
                 .map(|c| c.span);
-            if let Some(at) = coupled {
+            let voltage = part.states.iter().any(|s| self.program.value(*s).name == VOLTAGE);
+            if let Some(at) = coupled.filter(|_| voltage) {
                 self.reads_axial(&alone, part.axial, part.span, at);
             }
             out.compartments[k].equations = alone.equations;
@@ -445,6 +447,14 @@ impl Sema<'_> {
             Some(p) => &model.compartments[p.compartment as usize].receptors,
             None => &model.receptors,
         }
+    }
+
+    /// `dend[0].exc`: how the receptors of a model's compartments are written.
+    pub(super) fn receptors_inside(&self, model: &hir::Model) -> Vec<String> {
+        let named = |c: &Compartment, r: &hir::Receptor| {
+            format!("{}{}.{}", c.name, if c.axis.is_some() { "[0]" } else { "" }, r.name)
+        };
+        model.compartments.iter().flat_map(|c| c.receptors.iter().map(move |r| named(c, r))).collect()
     }
 
     /// Whether a compartment with an axis was given its index; reports where not.

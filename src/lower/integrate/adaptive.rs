@@ -1,7 +1,7 @@
 //! Runge-Kutta-Fehlberg 4(5): steps whose length follows the error, neuron by neuron, within one step of the network.
 //!
-//! Fehlberg (1969), NASA TR R-315, table III: six slopes give a solution of fifth order, which is kept, and one of fourth, whose
-//! distance from it is the error. The control is GSL's standard one, as NEST uses it: with
+//! Fehlberg (1969), NASA TR R-315: six slopes give a solution of fifth order, which is kept, and one of fourth, whose distance from
+//! it is the error. The control is GSL's standard one, which NEST uses too (there with an absolute tolerance alone): with
 //! `D = tolerance * (1 unit + |x|)` for each state x (1 unit is 1 mV, 1 pA, 1 nS ..., for a gate 1), a trial is taken back where
 //! `max |error| / D` is above 1.1, and repeated with `0.9 q^(-1/5)` of its length, at least 0.2; below 0.5 the next one is
 //! `0.9 q^(-1/6)` as long, at most 5 times. The length is kept from one step of the network to the next; inputs are held over the

@@ -46,7 +46,10 @@ fn a_steady_voltage_falls_as_cosh_along_a_sealed_cable() {
 #[test]
 fn a_cable_settles_with_the_time_constant_of_its_membrane() {
     // After 60 ms the faster modes, of tau / (1 + (pi lambda / L)^2) = 2.6 ms and less, are gone.
-    let text = cable(60, "set P.seg[0].I = 50 pA; simulate 300 ms; set P.seg[0].I = 0 pA; record V of P.seg[20] every 20 ms; simulate 100 ms");
+    let text = cable(
+        60,
+        "set P.seg[0].I = 50 pA; simulate 300 ms; set P.seg[0].I = 0 pA; record V of P.seg[20] every 20 ms; simulate 100 ms",
+    );
     let lab = lab(&text, 0.1);
     let trace = lab.run(NATIVE).samples("P", "seg[20].V", 0);
     let (early, late) = (trace[18] + 70.0, trace[19] + 70.0);

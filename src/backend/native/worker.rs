@@ -233,6 +233,10 @@ impl Block {
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
+        if a.stuck.is_some() {
+            // The run ends with this window; what it still computes is thrown away.
+            return;
+        }
         let (t, t_end) = (step as f64 * dt, (step + 1) as f64 * dt);
         self.lend(&mut a.before);
         a.before.compute_uniform(t, t_end);

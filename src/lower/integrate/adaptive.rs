@@ -1,8 +1,9 @@
 //! Runge-Kutta-Fehlberg 4(5): steps whose length follows the error, neuron by neuron, within one step of the network.
 //!
 //! Fehlberg (1969), NASA TR R-315: six slopes give a solution of fifth order, which is kept, and one of fourth, whose distance from
-//! it is the error. The control is GSL's standard one, which NEST uses too (there with an absolute tolerance alone): with
-//! `D = tolerance * (1 unit + |x|)` for each state x (1 unit is 1 mV, 1 pA, 1 nS ..., for a gate 1), a trial is taken back where
+//! it is the error. The control is GSL's standard one, as NEST uses it. What is allowed is `D = tolerance * scale`: the scale of a
+//! voltage x is 1 mV, since its zero is arbitrary and its size says nothing; of any other state 1 unit (1 pA, 1 nS ..., for a gate
+//! 1) + |x|. A trial is taken back where
 //! `max |error| / D` is above 1.1, and repeated with `0.9 q^(-1/5)` of its length, at least 0.2; below 0.5 the next one is
 //! `0.9 q^(-1/6)` as long, at most 5 times. The length is kept from one step of the network to the next; inputs are held over the
 //! step, and it ends exactly at its end. Where a state is no longer finite the step ends at once, and the run with it.
@@ -63,14 +64,20 @@ impl Solver<'_> {
         // The largest error in units of what is allowed, and a sum that is not finite where one of them is not.
         let zero = self.x().real(0.0);
         let (mut worst, mut all) = (zero, zero);
+        let voltage: Vec<bool> =
+            states.iter().map(|s| self.body.dynamics.states[*s as usize].dimension == Dimension::VOLTAGE).collect();
         for (row, new) in fifth.iter().enumerate() {
             let error = self.weighted(row, &slopes, &ERROR);
             let x = self.x();
             let error = x.mul(h, error);
             let error = x.unary(UnaryOp::Abs, error);
-            let size = x.unary(UnaryOp::Abs, *new);
             let (one, tolerance) = (x.real(1.0), x.real(tolerance));
-            let scale = x.add(one, size);
+            let scale = if voltage[row] {
+                one
+            } else {
+                let size = x.unary(UnaryOp::Abs, *new);
+                x.add(one, size)
+            };
             let allowed = x.mul(tolerance, scale);
             let ratio = x.div(error, allowed);
             worst = x.binary(BinaryOp::Max, ratio, worst);

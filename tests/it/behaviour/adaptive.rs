@@ -38,8 +38,8 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn adaptive_steps_and_very_fine_ones_agree() {
-    // Two spikes within 20 ms. RK4 in steps of 1 us errs by some 1e-9 mV, and 1e-9 of 70 mV in each of the adaptive steps sums
-    // up to less than 1e-6 mV.
+    // Two spikes within 20 ms. RK4 in steps of 1 us and of 0.5 us differ by 5e-9 mV; 1e-9 mV in each of some hundred adaptive
+    // steps grows tenfold where a spike rises.
     let fine = trace("rk4", 0.001);
     assert!(fine.iter().any(|v| *v > 0.0));
     let off = distance(&trace("rkf45(tolerance = 1e-9)", 0.1), &fine);
@@ -98,7 +98,7 @@ experiment Go of Alone { record V, w of P; simulate 50 ms }";
     // While V is held, w decays to it as exp(-t / 3 ms): 1 ms apart.
     let w = b.samples("P", "w", 0);
     let quotient = (w[first + 14] + 65.0) / (w[first + 4] + 65.0);
-    // Half of the tolerance's 1e-8 of 66 mV in each of some ten steps, over the mV that are left of w.
+    // 1e-8 mV in each of some ten steps, over the mV that are left of w.
     assert!((quotient / (-1.0_f64 / 3.0).exp() - 1.0).abs() < 1e-5, "{quotient}");
     assert!(same_bits(&a.samples("P", "w", 0), &w));
 }

@@ -263,7 +263,7 @@ pub struct Model {
     pub reset: Vec<Assign>,
     pub refractory: Option<(Expr, Vec<ValueId>)>,
     pub integrate: Option<Integrate>,
-    /// Written once each, whatever their number. Empty once they are unrolled.
+    /// Written once each, whatever their number; kept beside the unrolled names, which are found through them.
     pub compartments: Vec<Compartment>,
     pub couplings: Vec<Coupling>,
     /// Pairs of voltages that are coupled, in an unrolled model: the edges of a tree, or of several.

@@ -9,6 +9,8 @@ macro_rules! files {
 }
 
 files![
+    "neurons/active_cable.nsm",
+    "neurons/ball_and_stick.nsm",
     "neurons/ad_ex.nsm",
     "neurons/ad_ex_current.nsm",
     "neurons/glif.nsm",
@@ -40,6 +42,8 @@ files![
     "plasticity/triplet.nsm",
     "plasticity/tsodyks_markram.nsm",
     "plasticity/vogels.nsm",
+    "neurons/passive_cable.nsm",
+    "neurons/pinsky_rinzel.nsm",
     "sources/poisson.nsm",
     "sources/regular.nsm",
     "sources/spike_times.nsm",

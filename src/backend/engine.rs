@@ -154,6 +154,8 @@ impl SpikeLog {
 pub enum RunError {
     /// A state is NaN or infinite.
     NotFinite { population: String, neuron: u32, step: u64, variable: String, value: f64 },
+    /// Adaptive steps did not reach the end of the network's step.
+    TooManySteps { population: String, neuron: u32, step: u64, limit: u32 },
     /// What could not be built, in words.
     Build(String),
     /// An expression of the experiment failed.

@@ -1,4 +1,4 @@
-//! What stops a run, as diagnostics: codes E0701 to E0704, each with a page in `base/explain`.
+//! What stops a run, as diagnostics: codes E0701 to E0705, each with a page in `base/explain`.
 
 use crate::backend::RunError;
 use crate::base::{Code, Diagnostic};
@@ -9,9 +9,10 @@ pub const NOT_FINITE: Code = Code("E0701");
 pub const NOT_BUILT: Code = Code("E0702");
 pub const STATEMENT: Code = Code("E0703");
 pub const LIMIT: Code = Code("E0704");
+pub const TOO_MANY_STEPS: Code = Code("E0705");
 
 /// All codes of this room.
-pub const RUN_CODES: [Code; 4] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT];
+pub const RUN_CODES: [Code; 5] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT, TOO_MANY_STEPS];
 
 /// Why the walk over the statements ended before the last one.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,15 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
                      its equation",
                     number(dt_ms)
                 ))
+        }
+        RunError::TooManySteps { population, neuron, step, limit } => {
+            let time = number(*step as f64 * dt_ms);
+            Diagnostic::error(
+                TOO_MANY_STEPS,
+                format!("`{population}[{neuron}]` needed more than {limit} adaptive steps before {time} ms"),
+            )
+            .note("what was recorded up to then is kept")
+            .help("raise the `tolerance` of rkf45; an equation that jumps has no smooth solution")
         }
         RunError::Build(message) => Diagnostic::error(NOT_BUILT, format!("the network could not be built: {message}")),
         RunError::Script { place, message } => {

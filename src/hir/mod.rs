@@ -129,8 +129,24 @@ pub enum ValueKind {
     Synapse,
     /// A column that `measure` writes.
     Measure,
+    /// `soma.V`, `dend[k + 1].g`: a value of one compartment, read or written from outside it. Gone once compartments are unrolled.
+    Part {
+        place: Place,
+        value: ValueId,
+    },
+    /// `I_axial` of a compartment. Gone once compartments are unrolled.
+    Axial,
     /// Its definition was wrong; already reported.
     Broken,
+}
+
+/// One compartment of a model: `soma`, `dend[3]`.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// By position in [`Model::compartments`].
+    pub compartment: u32,
+    pub index: Option<Box<Expr>>,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -232,6 +248,8 @@ pub enum Slot {
 pub struct Cells {
     pub population: PopulationId,
     pub slots: Vec<Slot>,
+    /// `E.dend[3]`: where on the cells.
+    pub part: Option<Place>,
     pub span: Span,
 }
 
@@ -258,10 +276,39 @@ pub struct Model {
     pub reset: Vec<Assign>,
     pub refractory: Option<(Expr, Vec<ValueId>)>,
     pub integrate: Option<Integrate>,
+    /// Written once each, whatever their number; kept beside the unrolled names, which are found through them.
+    pub compartments: Vec<Compartment>,
+    pub couplings: Vec<Coupling>,
+    /// Pairs of voltages that are coupled, in an unrolled model: the edges of a tree, or of several.
+    pub axial: Vec<(ValueId, ValueId)>,
     /// Number of `xi` in it.
     pub xis: u32,
     /// Its definition had errors: uses are not checked further.
     pub broken: bool,
+}
+
+/// `compartment dend[k: n] { ... }`: what each of them has.
+#[derive(Clone, Debug)]
+pub struct Compartment {
+    pub name: String,
+    pub span: Span,
+    pub axis: Option<TableAxis>,
+    /// Params, lets, states, inputs, outputs in order of declaration, and `I_axial`.
+    pub names: Vec<ValueId>,
+    pub states: Vec<ValueId>,
+    pub equations: Vec<Equation>,
+    pub receptors: Vec<Receptor>,
+    pub axial: ValueId,
+}
+
+/// `couple a <-> b by g`, once for each turn of the loops around it.
+#[derive(Clone, Debug)]
+pub struct Coupling {
+    pub loops: Vec<Loop>,
+    pub a: Place,
+    pub b: Place,
+    pub conductance: Expr,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -311,6 +358,11 @@ pub enum Method {
     },
     Euler {
         substeps: u32,
+    },
+    /// Steps whose length follows the error. `longest` in ms; the step of the network where not given.
+    Rkf45 {
+        tolerance: f64,
+        longest: Option<f64>,
     },
     /// Forward Euler, one equation after the other in the order written, each with its own number of sub-steps.
     SequentialEuler {
@@ -415,7 +467,7 @@ pub struct Projection {
     pub span: Span,
     /// Every source end with every target end.
     pub from: Vec<Cells>,
-    /// Cells and the receptor's position in the target's model.
+    /// Cells and the receptor's position in the target's model, or in the compartment that the cells name.
     pub to: Vec<(Cells, u32)>,
     pub connect: Option<Connect>,
     pub weight: Option<Expr>,

@@ -7,7 +7,8 @@
 //!
 //! Time is an integer count of steps; step `k` goes from `t = k * dt` to `t + dt`. For each neuron, in this order:
 //!
-//! 1. **Integrate.** The stages of [`Dynamics::integrate`] run one after the other. Within a stage all right-hand sides read the
+//! 1. **Integrate.** Where there is [`Dynamics::adaptive`], its `before` runs once and its `trial` until the neuron's own time is dt.
+//!    Then the stages of [`Dynamics::integrate`] run one after the other. Within a stage all right-hand sides read the
 //!    states as they were before the stage. `Time` is `t`; params, drives and inputs are those at `t`; `Noise(k)` is the k-th
 //!    standard normal of this neuron and step. If the refractory counter is positive at the start of the step, the held states
 //!    keep their value.
@@ -38,8 +39,8 @@ pub mod protocol;
 
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
-    Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind, PoissonInput,
-    Population, PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage, State,
-    Subset, System, Table, Weight, Winners,
+    Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind,
+    PoissonInput, Population, PopulationId, Projection, ProjectionId, Receptor, Refractory, SolverChoice, Spike, Stage,
+    State, Subset, System, Table, Weight, Winners,
 };
 pub use print::{expr_text, print};

@@ -209,6 +209,9 @@ pub struct Dynamics {
     pub systems: Vec<System>,
     /// Standard normals drawn per neuron and step.
     pub noises: u32,
+    /// Runs before `integrate`: steps of their own length within the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<Adaptive>,
     pub integrate: Vec<Stage>,
     pub receptors: Vec<Receptor>,
     pub poisson: Vec<PoissonInput>,
@@ -217,6 +220,19 @@ pub struct Dynamics {
     pub refractory: Option<Refractory>,
     pub observables: Vec<Observable>,
     pub solvers: Vec<SolverChoice>,
+}
+
+/// Trial steps, repeated for each neuron until its own time has reached the end of the network's step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adaptive {
+    /// Once, at the start: sets the time gone to 0, and keeps what the spike condition compares with.
+    pub before: Stage,
+    /// One trial. It changes nothing of a neuron that has arrived, so neurons may be tried together.
+    pub trial: Stage,
+    /// State that counts the time gone, ms: a neuron has arrived where it is dt.
+    pub elapsed: u32,
+    /// Trials after which the run fails.
+    pub limit: u32,
 }
 
 /// Assignments that happen at once: every right side reads the states before the stage.

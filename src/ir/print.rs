@@ -74,6 +74,12 @@ fn population(w: &mut String, network: &Network, p: &Population) {
     for s in &d.solvers {
         let _ = writeln!(w, "  solve {} by {}: {}", s.states.join(", "), s.method, s.reason);
     }
+    if let Some(a) = &d.adaptive {
+        let _ = writeln!(w, "  before");
+        assigns(w, d, &a.before.assigns);
+        let _ = writeln!(w, "  repeat until {} == dt, at most {} times", d.states[a.elapsed as usize].name, a.limit);
+        assigns(w, d, &a.trial.assigns);
+    }
     for (k, stage) in d.integrate.iter().enumerate() {
         let _ = if d.integrate.len() > 1 { writeln!(w, "  integrate {k}") } else { writeln!(w, "  integrate") };
         assigns(w, d, &stage.assigns);

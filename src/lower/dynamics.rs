@@ -107,6 +107,7 @@ impl Body {
                 states: Vec::new(),
                 systems: Vec::new(),
                 noises: 0,
+                adaptive: None,
                 integrate: Vec::new(),
                 receptors: Vec::new(),
                 poisson: Vec::new(),
@@ -809,6 +810,10 @@ impl Lowering<'_> {
             SpikeRule::Times(_) => Spike::Schedule(Vec::new()),
         };
         let reset = self.assign_list(&model.reset, &mut cx)?;
+        let spike = match spike {
+            Spike::When(condition) => Spike::When(kept_from_the_start(condition, &mut cx)),
+            other => other,
+        };
         if let Mode::Dynamics(body) = &mut cx.mode {
             body.dynamics.spike = spike;
             body.dynamics.reset = reset;
@@ -906,6 +911,27 @@ impl Lowering<'_> {
         body.dynamics.observables.push(Observable { name: name.to_string(), dimension: def.ty.dimension(), value });
         Ok(body.dynamics.observables.len() as u32 - 1)
     }
+}
+
+/// What `crosses` reads of the start of the step: where steps are adaptive the states have moved on before the statements of the
+/// step run, so it is kept in a state of its own.
+fn kept_from_the_start(condition: ExprId, cx: &mut Cx) -> ExprId {
+    let zero = cx.network.build.real(0.0);
+    let Mode::Dynamics(body) = &mut cx.mode else { return condition };
+    let d = &mut body.dynamics;
+    let Some(adaptive) = &mut d.adaptive else { return condition };
+    let states = &mut d.states;
+    d.exprs.rewrite(condition, &mut HashMap::new(), &mut |x, e| {
+        let Expr::Before(inner) = e else { return None };
+        let name = format!("before_{}", states.len());
+        states.push(State { name, dimension: Dimension::NUMBER, initial: zero });
+        let state = states.len() as u32 - 1;
+        let (yes, no) = (x.real(1.0), x.real(0.0));
+        let value = x.select(*inner, yes, no);
+        adaptive.before.assigns.push(Assign { state, value });
+        let kept = x.intern(Expr::State(state));
+        Some(x.compare(Compare::Ne, kept, no))
+    })
 }
 
 fn body_model(cx: &Cx) -> ModelId {

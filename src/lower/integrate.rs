@@ -8,9 +8,14 @@
 //! * **exponential midpoint**: states that are each linear in themselves and read one another: half a step of exponential Euler
 //!   gives their values in the middle, with which the whole step is made. Second order, and stable where the coefficients are large,
 //!   as the conductances of an action potential are.
+//! * **implicit tree**: voltages of coupled compartments, see [`cable`].
+//! * **rkf45**: steps whose length follows the error, see [`adaptive`].
 //! * **rk4**, **euler**: the classical schemes; closed linear states enter at their exact values at the stage's time.
 //!
 //! Noise that is not handled exactly is Euler-Maruyama (Ito): `g sqrt(h) normal`.
+
+mod adaptive;
+mod cable;
 
 use super::dynamics::{Cx, Mode};
 use super::error::*;
@@ -51,6 +56,13 @@ impl Lowering<'_> {
         cx: &mut Cx,
     ) -> Result<(), Fail> {
         let dt = self.dt;
+        let hidden = match model.integrate.as_ref().map(|i| &i.method) {
+            Some(Method::Rkf45 { longest, .. }) => {
+                let longest = longest.unwrap_or(dt).min(dt);
+                Some((longest, (cx.network.build.real(0.0), cx.network.build.real(longest))))
+            }
+            _ => None,
+        };
         let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
         let n = body.dynamics.states.len();
         let zero = body.dynamics.exprs.real(0.0);
@@ -76,7 +88,9 @@ impl Lowering<'_> {
         if moving.is_empty() {
             return Ok(());
         }
-        let mut solver = Solver { body, eq, dt, names, noises: 0, stages: Vec::new(), choices: Vec::new() };
+        let at = |v: &hir::ValueId| model.states.iter().position(|s| s == v).map(|k| k as u32);
+        let axial = model.axial.iter().filter_map(|(a, b)| Some((at(a)?, at(b)?))).collect();
+        let mut solver = Solver { body, eq, dt, names, axial, noises: 0, stages: Vec::new(), choices: Vec::new() };
         let chosen = model.integrate.as_ref().map(|i| (&i.method, i.span));
         match chosen {
             None => {
@@ -125,6 +139,26 @@ impl Lowering<'_> {
                 }
                 solver.choose(&moving, &format!("rk4 with {substeps} sub-steps"), "asked for");
             }
+            Some((Method::Rkf45 { tolerance, .. }, span)) => {
+                let noisy = moving.iter().find(|s| !solver.drift(**s).1.is_empty()).copied();
+                if let Some(s) = noisy {
+                    let d = Diagnostic::error(
+                        NOISE_IN_ADAPTIVE_STEPS,
+                        format!("`{}` has noise, and steps that follow an error have none", solver.names[s as usize]),
+                    )
+                    .label(span, "asked for here")
+                    .help("noise has a new value in every step: take a fixed step, or leave `integrate with` out");
+                    return Err(match solver.eq.spans[s as usize] {
+                        Some(at) => d.label(at, "its noise"),
+                        None => d,
+                    });
+                }
+                if let Some((longest, built)) = hidden {
+                    let adaptive = solver.rkf45(&moving, *tolerance, longest, built);
+                    solver.body.dynamics.adaptive = Some(adaptive);
+                }
+                solver.choose(&moving, &format!("rkf45 with tolerance {tolerance}"), "asked for");
+            }
             Some((Method::Euler { substeps }, _)) => {
                 for _ in 0..*substeps {
                     let h = dt / f64::from(*substeps);
@@ -164,6 +198,8 @@ struct Solver<'b> {
     eq: Equations,
     dt: f64,
     names: Vec<String>,
+    /// Pairs of voltages of coupled compartments.
+    axial: Vec<(u32, u32)>,
     /// Normals used so far.
     noises: u32,
     stages: Vec<Stage>,
@@ -224,13 +260,44 @@ impl Solver<'_> {
             };
         }
         let out: Vec<u32> = linear.keys().copied().collect();
-        if out.len() > LARGEST_SYSTEM { Vec::new() } else { out }
+        self.groups(&out).concat()
+    }
+
+    /// Closed states by the systems that are solved together: all in one where that is small enough, else those that read one
+    /// another or share a noise, and none of a system that is too large.
+    fn groups(&mut self, closed: &[u32]) -> Vec<Vec<u32>> {
+        if closed.len() <= LARGEST_SYSTEM {
+            return if closed.is_empty() { Vec::new() } else { vec![closed.to_vec()] };
+        }
+        let mut group: Vec<usize> = (0..closed.len()).collect();
+        let mut shared: BTreeMap<Variable, usize> = BTreeMap::new();
+        for (row, s) in closed.iter().enumerate() {
+            let Some(l) = self.linear(*s) else { continue };
+            for v in l.coefficients.keys() {
+                let other = match v {
+                    Variable::State(k) => closed.iter().position(|c| c == k),
+                    Variable::Noise(_) => Some(*shared.entry(*v).or_insert(row)),
+                };
+                let Some(other) = other else { continue };
+                let (keep, drop) = (group[row], group[other]);
+                group.iter_mut().filter(|g| **g == drop).for_each(|g| *g = keep);
+            }
+        }
+        let mut out: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+        for (row, g) in group.iter().enumerate() {
+            let at = *first.entry(*g).or_insert(row);
+            out.entry(at).or_default().push(closed[row]);
+        }
+        out.into_values().filter(|g| g.len() <= LARGEST_SYSTEM).collect()
     }
 
     fn why_not_closed(&mut self, s: u32) -> String {
         match self.linear(s) {
             None => "not linear with constant coefficients".to_string(),
-            Some(_) => "linear, but it follows a state that is not".to_string(),
+            Some(_) => {
+                format!("linear, but it follows a state that is not, or one of more than {LARGEST_SYSTEM} together")
+            }
         }
     }
 
@@ -243,7 +310,7 @@ impl Solver<'_> {
     fn automatic(&mut self, closed: &[u32], rest: &[u32], lowering: &mut Lowering) -> Result<(), Fail> {
         let mut assigns = Vec::new();
         if !closed.is_empty() {
-            assigns = self.exact(closed, 1.0)?;
+            assigns = self.exact_all(closed)?;
             let all: Vec<String> = closed.iter().map(|s| self.names[*s as usize].clone()).collect();
             let reason = if rest.is_empty() {
                 "linear with constant coefficients"
@@ -268,7 +335,17 @@ impl Solver<'_> {
                 })
                 .collect();
             let middle = self.values_at(closed, &read, 0.5)?;
-            if rest.iter().all(|s| self.own_linear(*s).is_some()) {
+            let (voltages, gates): (Vec<u32>, Vec<u32>) =
+                rest.iter().partition(|s| self.axial.iter().any(|(a, b)| a == *s || b == *s));
+            if !voltages.is_empty() {
+                assigns.extend(self.cable(&voltages, &gates, &middle)?);
+                let trees = "compartments coupled in a tree: stable for any coupling, second order in dt";
+                self.choose(&voltages, "implicit tree", trees);
+                if !gates.is_empty() {
+                    let around = "around the implicit step of the voltages: these as they stand in its middle";
+                    self.choose(&gates, "exponential midpoint", around);
+                }
+            } else if rest.iter().all(|s| self.own_linear(*s).is_some()) {
                 if self.coupled(rest) {
                     assigns.extend(self.exponential_midpoint(rest, &middle));
                     self.choose(
@@ -287,7 +364,7 @@ impl Solver<'_> {
             } else {
                 let end = self.values_at(closed, &read, 1.0)?;
                 assigns.extend(self.rk4(rest, self.dt, &middle, &end));
-                self.choose(rest, "rk4", "not linear in itself");
+                self.choose(rest, "rk4", "not linear in itself; where it is stiff, rkf45 is there to be asked for");
             }
         }
         self.stages.push(Stage { assigns });
@@ -320,7 +397,7 @@ impl Solver<'_> {
     }
 
     fn exact_stage(&mut self, closed: &[u32], reason: &str) -> Result<(), Fail> {
-        let assigns = self.exact(closed, 1.0)?;
+        let assigns = self.exact_all(closed)?;
         self.stages.push(Stage { assigns });
         self.choose(closed, "exact propagator", reason);
         Ok(())
@@ -413,14 +490,28 @@ impl Solver<'_> {
         Ok(states.iter().zip(values).map(|(s, value)| Assign { state: *s, value }).collect())
     }
 
+    fn exact_all(&mut self, closed: &[u32]) -> Result<Vec<Assign>, Fail> {
+        let mut out = Vec::new();
+        for group in self.groups(closed) {
+            out.extend(self.exact(&group, 1.0)?);
+        }
+        Ok(out)
+    }
+
     /// Exact values of the closed states in `read` after a fraction of the step, without their noise.
     fn values_at(&mut self, closed: &[u32], read: &[u32], span: f64) -> Result<HashMap<u32, ExprId>, Fail> {
         if read.is_empty() {
             return Ok(HashMap::new());
         }
-        let system = self.system(closed);
-        let values = self.advance(&system, span, false);
-        Ok(closed.iter().copied().zip(values).filter(|(s, _)| read.contains(s)).collect())
+        let mut out = HashMap::new();
+        for group in self.groups(closed) {
+            if group.iter().any(|s| read.contains(s)) {
+                let system = self.system(&group);
+                let values = self.advance(&system, span, false);
+                out.extend(group.iter().copied().zip(values).filter(|(s, _)| read.contains(s)));
+            }
+        }
+        Ok(out)
     }
 
     fn is_zero(&self, id: ExprId) -> bool {

@@ -101,6 +101,58 @@ fn split_new(x: &mut Exprs, id: ExprId, is_variable: &dyn Fn(Variable) -> bool, 
     }
 }
 
+/// As much of `id` as can be written `a x + r` with the state `x` in `a` and `r` taken as it stands: exact where `id` is linear in
+/// `x`; where a product has `x` in both factors, the one that is linear in it by itself is opened, so that `m(x)^2 (E - x)` gives
+/// `a = -m(x)^2`, the conductance. What opens nowhere goes into `r`.
+pub(super) fn lean(x: &mut Exprs, id: ExprId, state: u32) -> (ExprId, ExprId) {
+    lean_node(x, id, state, &mut HashMap::new())
+}
+
+fn lean_node(x: &mut Exprs, id: ExprId, state: u32, done: &mut HashMap<ExprId, (ExprId, ExprId)>) -> (ExprId, ExprId) {
+    if let Some(known) = done.get(&id) {
+        return *known;
+    }
+    let is_state = |v: Variable| v == Variable::State(state);
+    let (zero, one) = (x.real(0.0), x.real(1.0));
+    let e = x.get(id).clone();
+    let result = match e {
+        Expr::State(k) if k == state => (one, zero),
+        _ if !contains(x, id, &is_state) => (zero, id),
+        Expr::Unary(UnaryOp::Neg, a) => {
+            let (a, r) = lean_node(x, a, state, done);
+            (x.unary(UnaryOp::Neg, a), x.unary(UnaryOp::Neg, r))
+        }
+        Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), a, b) => {
+            let (a, r) = lean_node(x, a, state, done);
+            let (b, s) = lean_node(x, b, state, done);
+            (x.binary(op, a, b), x.binary(op, r, s))
+        }
+        Expr::Binary(BinaryOp::Mul, a, b) => {
+            let opened = |x: &mut Exprs, e| contains(x, e, &is_state) && split(x, e, &is_state).is_some();
+            let (factor, inner) = match (opened(x, a), opened(x, b)) {
+                (_, true) => (a, b),
+                (true, false) => (b, a),
+                _ if contains(x, b, &is_state) => (a, b),
+                _ => (b, a),
+            };
+            let (a, r) = lean_node(x, inner, state, done);
+            (x.mul(factor, a), x.mul(factor, r))
+        }
+        Expr::Binary(BinaryOp::Div, a, b) => {
+            let (a, r) = lean_node(x, a, state, done);
+            (x.div(a, b), x.div(r, b))
+        }
+        Expr::Select(c, a, b) => {
+            let (a, r) = lean_node(x, a, state, done);
+            let (b, s) = lean_node(x, b, state, done);
+            (x.select(c, a, b), x.select(c, r, s))
+        }
+        _ => (zero, id),
+    };
+    done.insert(id, result);
+    result
+}
+
 /// Whether any variable occurs in it.
 pub(super) fn contains(x: &Exprs, id: ExprId, is_variable: &dyn Fn(Variable) -> bool) -> bool {
     x.any(id, &mut |e| match e {

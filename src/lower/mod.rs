@@ -2,6 +2,7 @@
 //!
 //! A job is lowered once per sweep point; points whose networks come out equal share one unit.
 
+mod compartments;
 mod dynamics;
 pub mod error;
 mod integrate;
@@ -304,6 +305,22 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
+        let unrolled = self.unrolled(network, experiment);
+        if let Some(program) = self.report(unrolled)? {
+            let mut inner = Lowering::new(&program, self.sources, self.diags);
+            inner.values = self.values.clone();
+            return inner.laid_out(network, experiment, overrides, point);
+        }
+        self.laid_out(network, experiment, overrides, point)
+    }
+
+    fn laid_out(
+        &mut self,
+        network: hir::NetworkId,
+        experiment: Option<&hir::Experiment>,
+        overrides: &Overrides,
+        point: &[(ValueId, Value)],
+    ) -> Option<(Unit, Vec<(VarId, Value)>)> {
         self.dt = self.step_length(network, overrides)?;
         let mut elaborated = self.network(network, experiment)?;
         let (protocol, sweep) = self.protocol(experiment, &mut elaborated, overrides, point)?;

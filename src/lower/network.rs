@@ -72,7 +72,8 @@ impl Lowering<'_> {
             );
             return None;
         }
-        let settable = experiment.map(|e| self.settable(&e.body)).unwrap_or_default();
+        let settable = experiment.map(|e| self.settable(network, &e.body)).transpose();
+        let settable = self.report(settable)?.unwrap_or_default();
         let mut out = Elaborated {
             network: ir::Network { name: network.name.clone(), dt_ms: self.dt, ..ir::Network::default() },
             placed: BTreeMap::new(),
@@ -205,20 +206,26 @@ impl Lowering<'_> {
     }
 
     /// The names that the experiment's `set` statements write, by population.
-    fn settable(&self, body: &[hir::Stmt]) -> BTreeMap<PopulationId, BTreeSet<String>> {
+    fn settable(
+        &mut self,
+        network: &hir::Network,
+        body: &[hir::Stmt],
+    ) -> Result<BTreeMap<PopulationId, BTreeSet<String>>, Fail> {
         let mut out: BTreeMap<PopulationId, BTreeSet<String>> = BTreeMap::new();
         let mut stack: Vec<&hir::Stmt> = body.iter().collect();
         while let Some(s) = stack.pop() {
             match &s.kind {
                 StmtKind::Set { target, name, .. } => {
-                    out.entry(target.population).or_default().insert(name.clone());
+                    let model = network.populations[target.population.0 as usize].model;
+                    let name = self.name_on_cells(model, target, name)?;
+                    out.entry(target.population).or_default().insert(name);
                 }
                 StmtKind::For { body, .. } | StmtKind::Repeat { body, .. } => stack.extend(body),
                 StmtKind::If { then, otherwise, .. } => stack.extend(then.iter().chain(otherwise)),
                 _ => {}
             }
         }
-        out
+        Ok(out)
     }
 
     fn place_population(
@@ -308,6 +315,7 @@ impl Lowering<'_> {
         let Elaborated { network, placed, tables } = out;
         let Some(placed) = placed.get_mut(&drive.target.population) else { return Ok(()) };
         let size = placed.size;
+        let input = self.name_on_cells(placed.body.model, drive.target, drive.input)?;
         let mut cx = Cx {
             network,
             mode: Mode::Dynamics(&mut placed.body),
@@ -328,7 +336,7 @@ impl Lowering<'_> {
                 body.dynamics.exprs.select(inside, value, zero)
             }
         };
-        placed.body.drives.push((drive.input.to_string(), value));
+        placed.body.drives.push((input, value));
         Ok(())
     }
 

@@ -32,6 +32,8 @@ impl Lowering<'_> {
     ) -> Result<(), Fail> {
         for from in &p.from {
             for (to, receptor) in &p.to {
+                let model = network.populations[to.population.0 as usize].model;
+                let receptor = &self.receptor_position(model, to, *receptor)?;
                 let private = out.placed.get(&from.population).is_some_and(|s| s.private);
                 if private {
                     let source = &network.populations[from.population.0 as usize];

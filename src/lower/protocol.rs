@@ -497,7 +497,10 @@ impl Lowering<'_> {
     fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {
         let Elaborated { network, placed, tables } = out;
         match placed.get_mut(&c.population) {
-            Some(p) if !p.private => self.observable(&mut p.body, network, tables, name, c.span),
+            Some(p) if !p.private => {
+                let name = self.name_on_cells(p.body.model, c, name)?;
+                self.observable(&mut p.body, network, tables, &name, c.span)
+            }
             _ => Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out")
                 .label(c.span, "here")),
         }
@@ -533,7 +536,7 @@ impl Lowering<'_> {
                 })
                 .collect();
         }
-        let shown = name.to_string();
+        let shown = self.name_on_cells(placed.body.model, c, name)?;
         let found = placed.body.dynamics.params.iter().position(|p| p.settable && p.name == shown);
         let Some(param) = found else {
             // An input that no equation reads, or a param that only shapes the network.

@@ -574,7 +574,7 @@ impl Sema<'_> {
                             match (&s.member, output) {
                                 (Some(member), true) => drop(self.observable(&s, member)),
                                 (None, true) => {}
-                                (_, false) if self.names_input(&pop, &s) => {}
+                                (_, false) if self.names_input(&s) => {}
                                 (_, false) => drop(self.receptor_of(&pop, &s, end.span)),
                             }
                         }
@@ -632,10 +632,14 @@ impl Sema<'_> {
         };
         let p = self.population_of(&s).clone();
         let inputs: Vec<(String, ValueId)> = self
-            .model_names(p.model)
+            .selected_names(&s)
             .into_iter()
             .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Input))
             .collect();
+        if !self.part_is_one(&s) {
+            self.expr(value, cx, None);
+            return;
+        }
         let chosen = match &s.member {
             Some(m) => inputs.iter().find(|(n, _)| *n == m.text).cloned(),
             None if inputs.len() == 1 => inputs.first().cloned(),
@@ -694,6 +698,15 @@ impl Sema<'_> {
             };
             for s in found {
                 let pop = self.population_of(&s).clone();
+                if let Some(part) = &s.cells.part {
+                    self.diags.push(
+                        Diagnostic::error(WRONG_THING, "a spike leaves the cell, not one of its compartments")
+                            .label(part.span, "a compartment")
+                            .help(format!("write `{} -> ...`", pop.name)),
+                    );
+                    ok = false;
+                    continue;
+                }
                 if let Some(member) = &s.member {
                     self.diags.push(not_yet("a continuous projection", member.span));
                     ok = false;
@@ -728,7 +741,7 @@ impl Sema<'_> {
                 let pop = self.population_of(&s).clone();
                 match self.receptor_of(&pop, &s, end.span) {
                     Some(k) => {
-                        let r = &self.program.model(pop.model).receptors[k as usize];
+                        let r = &self.selected_receptors(&s)[k as usize];
                         dims.push((r.dim, format!("receptor `{}` of `{}`", r.name, pop.name), r.span));
                         post_ends.push(end_of(&pop));
                         to.push((s.cells, k));
@@ -870,12 +883,12 @@ impl Sema<'_> {
     }
 
     /// Whether the member that a path ends in is an input of the cells.
-    fn names_input(&self, pop: &hir::Population, s: &super::query::Selected) -> bool {
+    fn names_input(&self, s: &super::query::Selected) -> bool {
         s.member.as_ref().is_some_and(|member| {
             let named = |(n, v): &(String, ValueId)| {
                 *n == member.text && matches!(self.program.value(*v).kind, ValueKind::Input)
             };
-            self.model_names(pop.model).iter().any(named)
+            self.selected_names(s).iter().any(named)
         })
     }
 
@@ -904,12 +917,20 @@ impl Sema<'_> {
             );
             return None;
         }
-        let names: Vec<&str> = model.receptors.iter().map(|r| r.name.as_str()).collect();
+        if !self.part_is_one(s) {
+            return None;
+        }
+        let receptors = self.selected_receptors(s).to_vec();
+        let names: Vec<&str> = receptors.iter().map(|r| r.name.as_str()).collect();
         match &s.member {
             None if names.len() == 1 => Some(0),
             None => {
                 if !model.broken {
-                    let help = if names.is_empty() {
+                    let inside = self.receptors_inside(&model);
+                    let help = if s.cells.part.is_none() && !inside.is_empty() {
+                        let all: Vec<String> = inside.iter().map(|n| format!("{}.{n}", pop.name)).collect();
+                        format!("its compartments have receptors: write one of {}", all.join(", "))
+                    } else if names.is_empty() {
                         "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
                     } else {
                         format!(
@@ -928,7 +949,7 @@ impl Sema<'_> {
             Some(member) => {
                 let found = names.iter().position(|n| *n == member.text);
                 if found.is_none() && !model.broken {
-                    if self.names_input(pop, s) {
+                    if self.names_input(s) {
                         self.diags.push(not_yet("a continuous projection onto an input", member.span));
                         return None;
                     }

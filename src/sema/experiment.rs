@@ -308,7 +308,11 @@ impl Sema<'_> {
             return;
         };
         let p = self.population_of(&s).clone();
-        let names = self.model_names(p.model);
+        if !self.part_is_one(&s) {
+            self.expr(&set.value, cx, None);
+            return;
+        }
+        let names = self.selected_names(&s);
         let settable: Vec<&(String, hir::ValueId)> = names
             .iter()
             .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Input | ValueKind::Param { .. }))

@@ -816,6 +816,12 @@ impl Sema<'_> {
         if let Some(found) = self.region_value(base, name, span, cx) {
             return found;
         }
+        if matches!(cx.place, Place::Dynamics)
+            && let Some(id) = self.part_value(base, name, span, cx)
+        {
+            let ty = self.program.value(id).ty;
+            return Expr { kind: ExprKind::Value(id), span, ty };
+        }
         if matches!(cx.place, Place::Experiment(_) | Place::Conclude(_)) {
             return self.state_now(base, name, span, cx);
         }

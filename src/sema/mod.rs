@@ -3,6 +3,7 @@
 
 mod call;
 mod circuit;
+mod compartment;
 pub mod error;
 mod experiment;
 mod expr;

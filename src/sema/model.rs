@@ -3,7 +3,7 @@
 use super::error::*;
 use super::expr::constant_number;
 use super::scope::{Entity, ScopeId};
-use super::{Cx, Pending, Place, Sema};
+use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{
@@ -13,7 +13,7 @@ use crate::syntax::ast;
 use crate::units::Dimension;
 use std::collections::HashMap;
 
-const METHODS: [&str; 5] = ["exact", "exponential_euler", "rk4", "euler", "sequential_euler"];
+const METHODS: [&str; 6] = ["exact", "exponential_euler", "rk4", "rkf45", "euler", "sequential_euler"];
 
 impl Sema<'_> {
     pub(super) fn declare_model(&mut self, m: &ast::Model, scope: ScopeId) {
@@ -30,6 +30,9 @@ impl Sema<'_> {
             reset: Vec::new(),
             refractory: None,
             integrate: None,
+            compartments: Vec::new(),
+            couplings: Vec::new(),
+            axial: Vec::new(),
             xis: 0,
             broken: false,
         });
@@ -46,45 +49,10 @@ impl Sema<'_> {
 
         // Names first: members may stand in any order.
         for member in &m.members {
-            match &member.kind {
-                ast::MemberKind::Param(list) => out.names.extend(self.declare_params(list, scope, &place)),
-                ast::MemberKind::Let(l) => out.names.push(self.declare_let(l, scope, Place::Dynamics)),
-                ast::MemberKind::State(list) => {
-                    for b in list {
-                        let state = self.broken_value(&b.name);
-                        self.declare(scope, &b.name, Entity::Value(state));
-                        self.pending.insert(state, (Pending::State(b.clone()), scope, Place::Dynamics));
-                        out.names.push(state);
-                        out.states.push(state);
-                    }
-                }
-                ast::MemberKind::Input { name, formals, dim, value } => {
-                    if out.source {
-                        self.source_member("inputs", name.span);
-                    }
-                    if formals.is_some() || value.is_some() {
-                        self.diags.push(not_yet("an input that reads both sides", member.span));
-                    }
-                    let ty = self.dimension(dim).map_or(Type::UNKNOWN, Type::quantity);
-                    let input = self.new_value(name, ty, ValueKind::Input);
-                    self.declare(scope, name, Entity::Value(input));
-                    out.names.push(input);
-                }
-                ast::MemberKind::Output { name, value } => {
-                    let output = self.broken_value(name);
-                    self.declare(scope, name, Entity::Value(output));
-                    self.pending.insert(output, (Pending::Output(value.clone()), scope, Place::Dynamics));
-                    out.names.push(output);
-                }
-                ast::MemberKind::Noise(name) => {
-                    let noise = self.new_value(name, Type::quantity(Dimension::NOISE), ValueKind::Noise);
-                    self.declare(scope, name, Entity::Value(noise));
-                    out.names.push(noise);
-                }
-                _ => {}
-            }
+            self.declare_member(member, scope, out.source, &mut out.names, &mut out.states);
         }
-        for v in out.names.clone() {
+        let inside = self.declare_compartments(id, &mut out, m, scope);
+        for v in out.names.iter().chain(out.compartments.iter().flat_map(|c| &c.names)).copied().collect::<Vec<_>>() {
             self.ensure(v);
         }
         // What the values themselves declare is fixed now; `integrate with` and the rest read it.
@@ -149,6 +117,13 @@ impl Sema<'_> {
                     let mut held = Vec::new();
                     for path in holds {
                         let name = &path.names[path.names.len() - 1];
+                        if let [head, name] = path.names.as_slice() {
+                            let head = ast::Expr { kind: ast::ExprKind::Name(head.text.clone()), span: head.span };
+                            if let Some(v) = self.part_value(&head, name, path.span, cx) {
+                                held.extend(self.part_state(v, path.span));
+                                continue;
+                            }
+                        }
                         match self.lookup(scope, &name.text) {
                             Some(Entity::Value(v)) if out.states.contains(&v) => held.push(v),
                             _ => self.not_a_state(&out, name),
@@ -161,9 +136,6 @@ impl Sema<'_> {
                 }
                 ast::MemberKind::Every { .. } => self.diags.push(not_yet("`every`", member.span)),
                 ast::MemberKind::On { .. } => self.diags.push(not_yet("`on`", member.span)),
-                ast::MemberKind::Compartment { .. } => self.diags.push(not_yet("a compartment", member.span)),
-                ast::MemberKind::Couple { .. } => self.diags.push(not_yet("`couple`", member.span)),
-                ast::MemberKind::For { .. } => self.diags.push(not_yet("`for` in a model", member.span)),
                 ast::MemberKind::Needs(_) => self.diags.push(not_yet("`needs`", member.span)),
                 ast::MemberKind::Level(_) => self.diags.push(not_yet("`level`", member.span)),
                 ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event", member.span)),
@@ -173,16 +145,20 @@ impl Sema<'_> {
                 | ast::MemberKind::Input { .. }
                 | ast::MemberKind::Output { .. }
                 | ast::MemberKind::Noise(_)
+                | ast::MemberKind::Compartment { .. }
+                | ast::MemberKind::Couple { .. }
+                | ast::MemberKind::For { .. }
                 | ast::MemberKind::Broken => {}
             }
         }
+        self.compartment_bodies(&mut out, m, &inside);
         out.xis = self.xis;
         out.broken = self.diags.error_count() > errors_before
             || m.members.iter().any(|m| matches!(m.kind, ast::MemberKind::Broken));
         self.program.models[id.0 as usize] = out;
     }
 
-    fn source_member(&mut self, what: &str, span: Span) {
+    pub(super) fn source_member(&mut self, what: &str, span: Span) {
         self.diags.push(
             Diagnostic::error(SOURCE_MODEL, format!("a source has no {what}"))
                 .label(span, "here")
@@ -202,7 +178,7 @@ impl Sema<'_> {
         *first = Some(span);
     }
 
-    fn equation(&mut self, out: &mut hir::Model, e: &ast::Equation, cx: Cx) {
+    pub(super) fn equation(&mut self, out: &mut hir::Model, e: &ast::Equation, cx: Cx) {
         let state = match self.lookup(cx.scope, &e.name.text) {
             Some(Entity::Value(v)) if out.states.contains(&v) => v,
             Some(Entity::Poison) => return,
@@ -263,7 +239,7 @@ impl Sema<'_> {
         );
     }
 
-    fn receptor(
+    pub(super) fn receptor(
         &mut self,
         out: &mut hir::Model,
         name: &ast::Name,
@@ -400,6 +376,16 @@ impl Sema<'_> {
                                 }
                             }
                         }
+                        ast::ExprKind::Field(base, name) => {
+                            let part = self.part_value(base, name, target.span, cx);
+                            match part {
+                                Some(v) => self.part_state(v, target.span),
+                                None => {
+                                    self.not_a_state(out, name);
+                                    None
+                                }
+                            }
+                        }
                         _ => {
                             self.diags.push(
                                 Diagnostic::error(ASSIGN_TARGET, "only a state of this cell can be assigned")
@@ -441,6 +427,23 @@ impl Sema<'_> {
         list
     }
 
+    /// A value of a compartment that is assigned or held: it must be a state.
+    fn part_state(&mut self, v: ValueId, span: Span) -> Option<ValueId> {
+        match &self.program.value(v).kind {
+            ValueKind::Part { value, .. } if matches!(self.program.value(*value).kind, ValueKind::State { .. }) => {
+                Some(v)
+            }
+            ValueKind::Part { .. } => {
+                self.diags.push(
+                    Diagnostic::error(UNKNOWN_STATE, format!("`{}` is not a state", self.program.value(v).name))
+                        .label(span, "only a state moves"),
+                );
+                None
+            }
+            _ => None,
+        }
+    }
+
     fn method(&mut self, out: &hir::Model, e: &ast::Expr, cx: Cx) -> Option<Method> {
         let (name, args): (&str, &[ast::Arg]) = match &e.kind {
             ast::ExprKind::Name(n) => (n, &[]),
@@ -450,6 +453,9 @@ impl Sema<'_> {
             },
             _ => ("", &[]),
         };
+        if name == "rkf45" {
+            return self.rkf45(args, cx);
+        }
         let mut substeps = 1_u32;
         let mut per_state = Vec::new();
         for arg in args {
@@ -497,6 +503,32 @@ impl Sema<'_> {
                 None
             }
         }
+    }
+}
+
+impl Sema<'_> {
+    /// `rkf45(tolerance = 1e-6, step = 0.1 ms)`: both may be left out.
+    fn rkf45(&mut self, args: &[ast::Arg], cx: Cx) -> Option<Method> {
+        let (mut tolerance, mut longest) = (1e-6, None);
+        for arg in args {
+            let key = arg.name.as_ref().map_or("", |n| n.text.as_str());
+            let dim = if key == "step" { Dimension::TIME } else { Dimension::NUMBER };
+            let value = self.number(&arg.value, cx, dim);
+            let value = constant_number(&value).filter(|v| *v > 0.0 && v.is_finite());
+            match (key, value) {
+                ("tolerance", Some(v)) if v < 1.0 => tolerance = v,
+                ("step", Some(v)) => longest = Some(v),
+                _ => {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_METHOD, "rkf45 takes a tolerance below 1 and its longest step")
+                            .label(arg.span, "neither, or not a positive constant")
+                            .help("rkf45(tolerance = 1e-6), rkf45(tolerance = 1e-6, step = 0.05 ms)"),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(Method::Rkf45 { tolerance, longest })
     }
 }
 

@@ -233,7 +233,11 @@ impl Sema<'_> {
     }
 
     fn subfolders(&self, folder: &str) -> Vec<String> {
-        if folder == "std" { ["neurons", "physics", "plasticity", "sources"].map(str::to_string).to_vec() } else { Vec::new() }
+        if folder == "std" {
+            ["neurons", "physics", "plasticity", "sources"].map(str::to_string).to_vec()
+        } else {
+            Vec::new()
+        }
     }
 
     fn public_name(&self, module: ModuleId, name: &str) -> Option<Entity> {

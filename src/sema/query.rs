@@ -22,9 +22,12 @@ pub(super) struct Selected {
 impl Sema<'_> {
     fn selected(&mut self, entity: Entity, name: &str, span: Span, reached: bool) -> Option<Selected> {
         match entity {
-            Entity::Population(network, population) => {
-                Some(Selected { cells: Cells { population, slots: Vec::new(), span }, network, member: None, reached })
-            }
+            Entity::Population(network, population) => Some(Selected {
+                cells: Cells { population, slots: Vec::new(), part: None, span },
+                network,
+                member: None,
+                reached,
+            }),
             Entity::Poison | Entity::Unsupported(_) => None,
             Entity::Value(id) if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) => {
                 None
@@ -59,6 +62,13 @@ impl Sema<'_> {
                             .label(e.span, "indexed here"),
                     );
                     return None;
+                }
+                if let Some(part) = s.cells.part.take() {
+                    let model = self.population_of(&s).model;
+                    let place = self.place(model, part.compartment, slots, e.span, cx)?;
+                    s.cells.part = Some(place);
+                    s.cells.span = e.span;
+                    return Some(s);
                 }
                 let mut slots = self.slots(slots, cx);
                 s.cells.slots.append(&mut slots);
@@ -104,7 +114,10 @@ impl Sema<'_> {
                         span: name.span,
                         ty: Type::NUMBER,
                     })),
-                    None => s.member = Some(name.clone()),
+                    None => match self.part_of_cells(&s, name) {
+                        Some(part) => s.cells.part = Some(part),
+                        None => s.member = Some(name.clone()),
+                    },
                 }
                 Some(s)
             }
@@ -140,6 +153,14 @@ impl Sema<'_> {
             );
             return None;
         }
+        if let Some(part) = &s.cells.part {
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, "a compartment is no cell")
+                    .label(part.span, "cells are expected here")
+                    .help("cells spike, compartments have states: ask for a state, such as `cell.soma.V`"),
+            );
+            return None;
+        }
         if self.population_of(&s).axes.is_none() {
             let what = self.population_of(&s).name.clone();
             self.diags.push(
@@ -168,8 +189,11 @@ impl Sema<'_> {
 
     /// A value, state, input, output or let of the cells' model that can be observed.
     pub(super) fn observable(&mut self, s: &Selected, name: &ast::Name) -> Option<Type> {
+        if !self.part_is_one(s) {
+            return None;
+        }
         let p = self.population_of(s).clone();
-        let names = self.model_names(p.model);
+        let names = self.selected_names(s);
         let found = names.iter().find(|(n, _)| *n == name.text).map(|(_, id)| *id);
         if let Some(id) = found {
             let def = self.program.value(id);

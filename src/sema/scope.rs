@@ -20,6 +20,8 @@ pub enum Entity {
     Network(NetworkId),
     Labels(Vec<ValueId>),
     Population(NetworkId, PopulationId),
+    /// A compartment of a model, by position.
+    Compartment(ModelId, u32),
     Module(ModuleId),
     Folder(String),
     /// A `simulate ... as` window.
@@ -46,6 +48,7 @@ impl Entity {
             Entity::Network(_) => "a network",
             Entity::Labels(_) => "a set of labels",
             Entity::Population(..) => "a population",
+            Entity::Compartment(..) => "a compartment",
             Entity::Module(_) | Entity::Folder(_) => "a module",
             Entity::Window => "a window of time",
             Entity::Projection(_) => "a projection",
@@ -147,7 +150,10 @@ impl Sema<'_> {
         let mut names = self.visible(scope);
         names.extend(extra.iter().map(|s| s.to_string()));
         names.extend(BUILTINS.iter().map(|s| s.to_string()));
-        let help = did_you_mean(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+        let help = match name {
+            "I_axial" => Some("couplings bring it into a compartment: it stands in the equations of one".to_string()),
+            _ => did_you_mean(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?")),
+        };
         self.diags.push(
             Diagnostic::error(UNKNOWN_NAME, format!("there is no {what} `{name}` here"))
                 .label(span, "not found")

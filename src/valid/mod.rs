@@ -222,7 +222,10 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
         return Err(format!("state {} has no initial value", s.name));
     }
     let assigns = |list: &[Assign]| list.iter().all(|a| (a.state as usize) < d.states.len() && inside(a.value));
-    let stages = d.integrate.iter().all(|s| assigns(&s.assigns));
+    let stages = d.integrate.iter().all(|s| assigns(&s.assigns))
+        && d.adaptive.as_ref().is_none_or(|a| {
+            assigns(&a.before.assigns) && assigns(&a.trial.assigns) && (a.elapsed as usize) < d.states.len()
+        });
     let receptors = d.receptors.iter().all(|r| {
         assigns(&r.body)
             && r.arrivals.iter().all(|a| match a {
@@ -256,7 +259,7 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
 
 /// `Arrival` stands in receptor bodies only, `Uniform` in conditions only, noises within what is drawn.
 fn no_stray_leaves(d: &Dynamics) -> Result<(), String> {
-    for stage in &d.integrate {
+    for stage in d.integrate.iter().chain(d.adaptive.iter().flat_map(|a| [&a.before, &a.trial])) {
         for a in &stage.assigns {
             let stray = d.exprs.any(a.value, &mut |e| match e {
                 Expr::Noise(k) => *k >= d.noises,

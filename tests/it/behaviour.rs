@@ -5,7 +5,9 @@
 //! right program misses for one seed in 16,000.
 
 mod adaptation;
+mod adaptive;
 mod axon;
+mod compartments;
 mod escape;
 mod firing;
 mod integration;

@@ -21,6 +21,7 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0702", "a run"),
     ("E0703", "a run"),
     ("E0704", "a run"),
+    ("E0705", "a run"),
     ("E0801", "the command line"),
     ("E0802", "the command line"),
     ("E0803", "the command line"),

@@ -62,6 +62,7 @@ mod tests {
             states: vec![],
             systems: vec![],
             noises: 0,
+            adaptive: None,
             integrate: vec![],
             receptors: vec![],
             poisson: vec![],

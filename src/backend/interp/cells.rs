@@ -25,6 +25,8 @@ pub struct Cells {
     inputs: Vec<StreamKey>,
     /// Margins of those that fired in the last step.
     margins: Vec<f64>,
+    /// A neuron whose adaptive steps did not reach the end of the step.
+    stuck: Option<u32>,
     /// Room for the values of expressions, kept to save its allocation.
     scratch: Vec<f64>,
 }
@@ -51,6 +53,8 @@ struct Value {
 struct Code {
     /// What `Before` asks for anywhere.
     before: Vec<Value>,
+    /// `before` and `trial` of adaptive steps.
+    adaptive: Option<[Vec<(u32, Value)>; 2]>,
     stages: Vec<Vec<(u32, Value)>>,
     /// Rate and weight of each Poisson input.
     inputs: Vec<(Value, Value)>,
@@ -86,6 +90,7 @@ impl Code {
         });
         Code {
             before: before.collect(),
+            adaptive: dynamics.adaptive.as_ref().map(|a| [&a.before, &a.trial].map(|s| assigns(&s.assigns))),
             stages: dynamics.integrate.iter().map(|stage| assigns(&stage.assigns)).collect(),
             inputs: dynamics.poisson.iter().map(|p| (value(p.rate), value(p.weight))).collect(),
             receptors: dynamics
@@ -174,6 +179,7 @@ impl Cells {
             noise: key(&population.path, Purpose::Noise),
             spike: key(&population.path, Purpose::Spike),
             inputs: dynamics.poisson.iter().map(|p| key(&p.path, Purpose::Input)).collect(),
+            stuck: None,
             scratch: vec![],
             population: population.clone(),
         }
@@ -208,7 +214,7 @@ impl Cells {
 
     /// The order of one step for one neuron, as the head of `ir` states it. Gives whether it fired.
     fn advance_neuron(&mut self, k: u64, neuron: u32, inbox: &Inbox) -> bool {
-        let Cells { population, dt_ms, params, code, scratch, .. } = self;
+        let Cells { population, dt_ms, params, code, scratch, stuck, .. } = self;
         let dynamics = &population.dynamics;
         let states = &mut self.states[neuron as usize];
         let counter = &mut self.refractory[neuron as usize];
@@ -245,13 +251,28 @@ impl Cells {
         }
 
         // 1. Integrate.
-        for stage in &code.stages {
+        let mut run = |stage: &[(u32, Value)], states: &mut [f64]| {
             let values: Vec<f64> = stage.iter().map(|(_, value)| now.evaluate(value, states, scratch)).collect();
             for ((state, _), value) in stage.iter().zip(values) {
                 if !held(*state) {
                     states[*state as usize] = value;
                 }
             }
+        };
+        if let (Some(a), Some([first, trial])) = (&dynamics.adaptive, &code.adaptive) {
+            run(first, states);
+            let mut trials = 0;
+            while states[a.elapsed as usize] < *dt_ms {
+                if trials == a.limit {
+                    stuck.get_or_insert(neuron);
+                    break;
+                }
+                run(trial, states);
+                trials += 1;
+            }
+        }
+        for stage in &code.stages {
+            run(stage, states);
         }
 
         // 2. Arrive.
@@ -429,6 +450,10 @@ impl Cells {
 
     /// Reports the first state that is NaN or infinite after the step that ended at `step`.
     pub fn check_finite(&self, step: u64) -> Result<(), RunError> {
+        if let (Some(neuron), Some(a)) = (self.stuck, &self.population.dynamics.adaptive) {
+            let population = self.population.path.clone();
+            return Err(RunError::TooManySteps { population, neuron, step, limit: a.limit });
+        }
         for (neuron, states) in (0..).zip(&self.states) {
             if let Some(s) = states.iter().position(|v| !v.is_finite()) {
                 return Err(RunError::NotFinite {

@@ -35,6 +35,7 @@ fn counter(arrivals: Vec<Arrival>, initial: ExprId) -> Dynamics {
         states: vec![State { name: "V".into(), dimension: NUMBER, initial }],
         systems: vec![],
         noises: 0,
+        adaptive: None,
         integrate: vec![],
         receptors: vec![Receptor {
             name: "in".into(),

@@ -36,6 +36,8 @@ pub struct Kernels {
     code: Arc<jit::Code>,
     kernels: Vec<Vec<jit::Kernel>>,
     plans: Vec<Plan>,
+    /// Of the populations with adaptive steps: statements, plan and kernels of what precedes them and of a trial.
+    adaptive: Vec<Option<[(Dynamics, Plan, Vec<jit::Kernel>); 2]>>,
 }
 
 fn plans(network: &Network) -> Vec<Plan> {
@@ -68,8 +70,17 @@ fn plans(network: &Network) -> Vec<Plan> {
 /// Compiles the kernels of every population.
 pub fn compile(network: Validated) -> Result<Kernels, String> {
     let plans = plans(network.network());
-    let (code, kernels) = jit::compile(&plans)?;
-    Ok(Kernels { code: Arc::new(code), kernels, plans })
+    let adaptive: Vec<_> =
+        network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, network.network().dt_ms)).collect();
+    let mut all = plans.clone();
+    all.extend(adaptive.iter().flatten().flatten().map(|(_, plan)| plan.clone()));
+    let (code, mut kernels) = jit::compile(&all)?;
+    let mut inner = kernels.split_off(plans.len()).into_iter();
+    let adaptive = adaptive
+        .into_iter()
+        .map(|two| two.map(|two| two.map(|(d, plan)| (d, plan, inner.next().unwrap_or_default()))))
+        .collect();
+    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive })
 }
 
 /// Cranelift IR of all kernels.
@@ -207,7 +218,19 @@ impl Native {
                     initial: &elements.populations[k].initial,
                     seed,
                 };
-                blocks.push(Block::new(&source, lo, hi));
+                let mut block = Block::new(&source, lo, hi);
+                if let (Some(two), Some(a)) = (&kernels.adaptive[k], &p.dynamics.adaptive) {
+                    let inner = two.each_ref().map(|(dynamics, plan, kernels)| {
+                        // States and params are lent to it by the block around it.
+                        Block::new(
+                            &BlockSource { dynamics, plan, kernels, params: &[], initial: &[], ..source },
+                            lo,
+                            hi,
+                        )
+                    });
+                    block.adapt(inner, a);
+                }
+                blocks.push(block);
             }
             let mut incoming = Vec::new();
             let mut learning = Vec::new();
@@ -552,7 +575,11 @@ impl Engine for Native {
             self.merge(from, done, &samples);
         }
         let fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Fault { step, population, neuron, state, value }) = fault {
+        if let Some(Fault { step, population, neuron, stuck: Some(limit), .. }) = fault {
+            let population = self.paths[population].clone();
+            return Err(RunError::TooManySteps { population, neuron, step, limit });
+        }
+        if let Some(Fault { step, population, neuron, state, value, .. }) = fault {
             return Err(RunError::NotFinite {
                 population: self.paths[population].clone(),
                 neuron,

@@ -129,6 +129,9 @@ pub struct Plan {
     pub varying: Vec<bool>,
 }
 
+/// Nodes from which an arena may nest too deep for recursion.
+const DEEP: usize = 1000;
+
 struct Builder<'d> {
     d: &'d Dynamics,
     nodes: Vec<Node>,
@@ -166,6 +169,19 @@ impl Builder<'_> {
         if let Some(done) = memo.get(&e) {
             return *done;
         }
+        // The elimination over a tree of compartments nests as deep as the tree is long: children first keeps the stack flat.
+        if self.d.exprs.len() > DEEP {
+            for below in crate::backend::eval::order(&self.d.exprs, &[e]) {
+                self.compose_node(below, m, start, memo);
+            }
+        }
+        self.compose_node(e, m, start, memo)
+    }
+
+    fn compose_node(&mut self, e: ExprId, m: &Moment, start: &Moment, memo: &mut HashMap<ExprId, Id>) -> Id {
+        if let Some(done) = memo.get(&e) {
+            return *done;
+        }
         let id = match self.d.exprs.get(e).clone() {
             Expr::Const(r) => self.node(Node::Const(r)),
             Expr::State(k) => m.states[k as usize],
@@ -180,20 +196,20 @@ impl Builder<'_> {
             Expr::Held => self.held(),
             Expr::Before(inner) => self.compose(inner, start, start, &mut HashMap::new()),
             Expr::Unary(op, a) => {
-                let a = self.compose(a, m, start, memo);
+                let a = self.compose_node(a, m, start, memo);
                 self.node(Node::Unary(op, a))
             }
             Expr::Binary(op, a, b) => {
-                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                let (a, b) = (self.compose_node(a, m, start, memo), self.compose_node(b, m, start, memo));
                 self.node(Node::Binary(op, a, b))
             }
             Expr::Compare(op, a, b) => {
-                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                let (a, b) = (self.compose_node(a, m, start, memo), self.compose_node(b, m, start, memo));
                 self.node(Node::Compare(op, a, b))
             }
             Expr::Select(c, a, b) => {
-                let c = self.compose(c, m, start, memo);
-                let (a, b) = (self.compose(a, m, start, memo), self.compose(b, m, start, memo));
+                let c = self.compose_node(c, m, start, memo);
+                let (a, b) = (self.compose_node(a, m, start, memo), self.compose_node(b, m, start, memo));
                 self.node(Node::Select(c, a, b))
             }
             // `valid` keeps leaves of other places out of dynamics.
@@ -377,6 +393,24 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
     }
     let forms = forms(d);
     cut(b.nodes, now.states, [counter, spike, margin], rings, forms)
+}
+
+/// Plans of what adaptive steps do before a step and in each trial: stages alone, with the same states and params.
+pub fn adaptive(d: &Dynamics, dt: f64) -> Option<[(Dynamics, Plan); 2]> {
+    let a = d.adaptive.as_ref()?;
+    Some([&a.before, &a.trial].map(|stage| {
+        let alone = Dynamics {
+            adaptive: None,
+            integrate: vec![stage.clone()],
+            receptors: Vec::new(),
+            poisson: Vec::new(),
+            spike: Spike::Never,
+            reset: Vec::new(),
+            ..d.clone()
+        };
+        let plan = plan(&alone, dt, None, &|_, _| (RingKind::Sum, 1));
+        (alone, plan)
+    }))
 }
 
 fn scaled(

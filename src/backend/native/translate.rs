@@ -47,6 +47,9 @@ const MASKS: Type = types::I64X2;
 /// Graphs above this size are not unrolled: their loops have enough independent work, and code costs compile time.
 const UNROLL_LIMIT: usize = 80;
 
+/// Nodes from which a graph may nest too deep for recursion.
+const DEEP: usize = 1000;
+
 struct Translator<'b, 'f> {
     b: &'b mut FunctionBuilder<'f>,
     plan: &'b Plan,
@@ -176,6 +179,9 @@ impl Translator<'_, '_> {
 
     fn pair(&mut self, mut fault: Value) -> Value {
         let seg = self.plan.segments[self.segment].clone();
+        if self.plan.nodes.len() > DEEP {
+            self.children_first(&seg);
+        }
         for (row, id) in &seg.stores {
             let v = self.number(*id);
             let at = self.address(self.slots.scratch + *row as usize, 8);
@@ -235,6 +241,24 @@ impl Translator<'_, '_> {
             self.b.ins().store(flags(), byte, at, 0);
         }
         fault
+    }
+
+    /// Computes what the segment needs from the leaves up, so that deep graphs don't nest on the stack.
+    fn children_first(&mut self, seg: &super::plan::Segment) {
+        let mut stack: Vec<Id> = seg.stores.iter().map(|(_, id)| *id).collect();
+        if self.last {
+            stack.extend(self.plan.states.iter().copied().chain(self.plan.counter).chain(self.plan.spike));
+        }
+        let mut needed = vec![false; self.plan.nodes.len()];
+        while let Some(id) = stack.pop() {
+            let leaf = !self.plan.varying[id.0 as usize] || self.ready.contains_key(&id);
+            if !std::mem::replace(&mut needed[id.0 as usize], true) && !leaf {
+                stack.extend(children(&self.plan.nodes[id.0 as usize]));
+            }
+        }
+        for (k, _) in needed.iter().enumerate().filter(|(_, n)| **n) {
+            self.value(Id(k as u32));
+        }
     }
 
     fn constant(&mut self, v: f64) -> Value {

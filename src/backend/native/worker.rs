@@ -6,7 +6,7 @@ use super::plan::{Call, Form, Id, Node, Plan, RingKind};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::eval::evaluate;
-use crate::ir::{Dynamics, Expr, ExprId, Real, UnaryOp};
+use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
 use crate::runtime::{Barrier, Ring, RingData, Rows, Winners};
@@ -48,6 +48,8 @@ pub struct Fault {
     pub neuron: u32,
     pub state: usize,
     pub value: f64,
+    /// Adaptive steps did not reach the end of the step: their limit.
+    pub stuck: Option<u32>,
 }
 
 /// What the threads share.
@@ -110,6 +112,17 @@ pub struct Block {
     noise: StreamKey,
     spike: StreamKey,
     inputs: Vec<(StreamKey, u64, Option<PoissonTable>)>,
+    adaptive: Option<Box<AdaptiveBlocks>>,
+}
+
+/// Adaptive steps of a block: what precedes them, and one trial. They run on the states and params of the block around them.
+struct AdaptiveBlocks {
+    before: Block,
+    trial: Block,
+    elapsed: usize,
+    limit: u32,
+    /// The first neuron that did not arrive.
+    stuck: Option<u32>,
 }
 
 pub struct Worker {
@@ -156,6 +169,7 @@ impl Spikes<'_> {
 pub type WindowLog<'l> = dyn FnMut(u64, u64, &Spikes) + 'l;
 
 /// What a block is made from.
+#[derive(Clone, Copy)]
 pub struct BlockSource<'s> {
     pub path: &'s str,
     pub dynamics: &'s Dynamics,
@@ -223,9 +237,62 @@ impl Block {
                 .iter()
                 .map(|p| (StreamKey::new(source.seed, &p.path, Purpose::Input), u64::from(p.delay), None))
                 .collect(),
+            adaptive: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
         block
+    }
+
+    /// Lets the block's states move by adaptive steps before all else of a step.
+    pub fn adapt(&mut self, [before, trial]: [Block; 2], a: &Adaptive) {
+        let (elapsed, limit) = (a.elapsed as usize, a.limit);
+        self.adaptive = Some(Box::new(AdaptiveBlocks { before, trial, elapsed, limit, stuck: None }));
+    }
+
+    /// Exchanges states, counters and params with another block over the same neurons.
+    fn lend(&mut self, other: &mut Block) {
+        std::mem::swap(&mut self.states, &mut other.states);
+        std::mem::swap(&mut self.counter, &mut other.counter);
+        std::mem::swap(&mut self.params, &mut other.params);
+    }
+
+    /// Adaptive steps of all neurons, chunk by chunk until its last one has arrived.
+    fn advance_adaptively(
+        &mut self,
+        a: &mut AdaptiveBlocks,
+        step: u64,
+        dt: f64,
+        scratch: &mut Vec<f64>,
+        pointers: &mut Pointers,
+        flag: &mut [u64; 2],
+    ) {
+        if a.stuck.is_some() {
+            // The run ends with this window; what it still computes is thrown away.
+            return;
+        }
+        let (t, t_end) = (step as f64 * dt, (step + 1) as f64 * dt);
+        self.lend(&mut a.before);
+        a.before.compute_uniform(t, t_end);
+        let padded = a.before.counter.len();
+        for start in (0..padded).step_by(CHUNK) {
+            a.before.chunk(step, start, CHUNK.min(padded - start), scratch, pointers, flag);
+        }
+        self.lend(&mut a.before);
+        self.lend(&mut a.trial);
+        a.trial.compute_uniform(t, t_end);
+        for start in (0..padded).step_by(CHUNK) {
+            let len = CHUNK.min(padded - start);
+            let mut trials = 0;
+            while let Some(late) = a.trial.states[a.elapsed][start..start + len].iter().position(|e| *e < dt) {
+                if trials == a.limit {
+                    a.stuck.get_or_insert(a.trial.lo + (start + late) as u32);
+                    break;
+                }
+                a.trial.chunk(step, start, len, scratch, pointers, flag);
+                trials += 1;
+            }
+        }
+        self.lend(&mut a.trial);
     }
 
     /// This block's part of a param's values.
@@ -328,50 +395,67 @@ impl Block {
         if idle {
             return;
         }
+        if let Some(mut a) = self.adaptive.take() {
+            self.advance_adaptively(&mut a, step, dt, scratch, pointers, flag);
+            self.adaptive = Some(a);
+        }
         self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
-        scratch.resize(self.chunk_rows() * CHUNK, 0.0);
         let padded = self.counter.len();
-        let slots = self.slots;
-        pointers.0.resize(slots.count, std::ptr::null_mut());
-        let mut start = 0;
-        while start < padded {
-            let len = CHUNK.min(padded - start);
-            for (k, s) in self.states.iter_mut().enumerate() {
-                pointers.0[k] = s[start..].as_mut_ptr().cast();
-            }
-            pointers.0[slots.counter] = self.counter[start..].as_mut_ptr().cast();
-            for (k, p) in self.params.iter_mut().enumerate() {
-                if let ParamBlock::Each(v) = p {
-                    pointers.0[slots.params + k] = v[start..].as_mut_ptr().cast();
-                }
-            }
-            for (k, ring) in self.rings.iter_mut().enumerate() {
-                let at = (ring.row(step) + start) * ring.bytes_per_neuron();
-                // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
-                pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
-            }
-            for row in 0..self.plan.scratch_rows as usize {
-                pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
-            }
-            pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
-            pointers.0[slots.flag] = flag.as_mut_ptr().cast();
-            if let Some(margin) = self.margin.get_mut(start..) {
-                pointers.0[slots.margin] = margin.as_mut_ptr().cast();
-            }
-            for k in 0..self.kernels.len() {
-                for c in 0..self.plan.segments[k].calls.len() {
-                    let call = self.plan.segments[k].calls[c].clone();
-                    self.call(&call, step, start, len, scratch);
-                }
-                // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
-                // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
-                // positive multiple of GRAIN; `scalars` has one entry per slot of the plan.
-                unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
-            }
-            start += len;
+        for start in (0..padded).step_by(CHUNK) {
+            self.chunk(step, start, CHUNK.min(padded - start), scratch, pointers, flag);
         }
         if self.plan.spike.is_some() {
             self.collect(fired);
+        }
+    }
+
+    /// All segments over the neurons `start .. start + len` of the block.
+    fn chunk(
+        &mut self,
+        step: u64,
+        start: usize,
+        len: usize,
+        scratch: &mut Vec<f64>,
+        pointers: &mut Pointers,
+        flag: &mut [u64; 2],
+    ) {
+        let needed = self.chunk_rows() * CHUNK;
+        if scratch.len() < needed {
+            scratch.resize(needed, 0.0);
+        }
+        let slots = self.slots;
+        pointers.0.resize(slots.count, std::ptr::null_mut());
+        for (k, s) in self.states.iter_mut().enumerate() {
+            pointers.0[k] = s[start..].as_mut_ptr().cast();
+        }
+        pointers.0[slots.counter] = self.counter[start..].as_mut_ptr().cast();
+        for (k, p) in self.params.iter_mut().enumerate() {
+            if let ParamBlock::Each(v) = p {
+                pointers.0[slots.params + k] = v[start..].as_mut_ptr().cast();
+            }
+        }
+        for (k, ring) in self.rings.iter_mut().enumerate() {
+            let at = (ring.row(step) + start) * ring.bytes_per_neuron();
+            // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
+            pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
+        }
+        for row in 0..self.plan.scratch_rows as usize {
+            pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
+        }
+        pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
+        pointers.0[slots.flag] = flag.as_mut_ptr().cast();
+        if let Some(margin) = self.margin.get_mut(start..) {
+            pointers.0[slots.margin] = margin.as_mut_ptr().cast();
+        }
+        for k in 0..self.kernels.len() {
+            for c in 0..self.plan.segments[k].calls.len() {
+                let call = self.plan.segments[k].calls[c].clone();
+                self.call(&call, step, start, len, scratch);
+            }
+            // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
+            // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
+            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan.
+            unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
         }
     }
 
@@ -457,7 +541,14 @@ impl Block {
         for k in 0..self.n as usize {
             for (s, values) in self.states.iter().enumerate() {
                 if !values[k].is_finite() {
-                    return Some(Fault { step, population, neuron: self.lo + k as u32, state: s, value: values[k] });
+                    return Some(Fault {
+                        step,
+                        population,
+                        neuron: self.lo + k as u32,
+                        state: s,
+                        value: values[k],
+                        stuck: None,
+                    });
                 }
             }
         }
@@ -649,9 +740,15 @@ impl Worker {
             }
             batch.margin_ends.push(batch.margins.len());
             batch.ends.push(batch.ids.len());
-            if self.flag != [0; 2]
-                && let Some(fault) = block.fault(step + 1, p)
-            {
+            let stuck = block.adaptive.as_ref().and_then(|a| a.stuck.map(|neuron| (neuron, a.limit)));
+            let fault = match stuck {
+                Some((neuron, limit)) => {
+                    Some(Fault { step: step + 1, population: p, neuron, state: 0, value: 0.0, stuck: Some(limit) })
+                }
+                None if self.flag != [0; 2] => block.fault(step + 1, p),
+                None => None,
+            };
+            if let Some(fault) = fault {
                 let mut first = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
                 let earlier = first
                     .as_ref()

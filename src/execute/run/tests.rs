@@ -30,6 +30,7 @@ fn dynamics() -> Dynamics {
         states: Vec::new(),
         systems: Vec::new(),
         noises: 0,
+        adaptive: None,
         integrate: Vec::new(),
         receptors: Vec::new(),
         poisson: Vec::new(),

@@ -1,5 +1,6 @@
 //! Projections: every source end with every target end, rules with numbers, weights and delays as what they turn out to be.
 
+use super::coupling::end_names;
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode, reads_draw};
 use super::error::*;
 use super::network::{Elaborated, membership};
@@ -19,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 /// Draws beyond so many standard deviations are clamped where a bound is needed (the ring buffers' length).
 const SIGMAS: f64 = 6.0;
 /// Longest delay in steps: the ring buffers have one slot each.
-const DELAY_LIMIT: f64 = 1e6;
+pub(super) const DELAY_LIMIT: f64 = 1e6;
 
 impl Lowering<'_> {
     pub(super) fn projection(
@@ -28,8 +29,15 @@ impl Lowering<'_> {
         p: &hir::Projection,
         out: &mut Elaborated,
     ) -> Result<(), Fail> {
-        for from in &p.from {
-            for (to, receptor) in &p.to {
+        for (k, from) in p.from.iter().enumerate() {
+            for (j, (to, receptor)) in p.to.iter().enumerate() {
+                if let Some(c) = &p.continuous {
+                    self.synaptic(network, p, from, to, *receptor, out)?;
+                    if let (Some(value), Some(input)) = (c.values.get(k), c.inputs.get(j)) {
+                        self.couple(p, from, to, *value, *input, out)?;
+                    }
+                    continue;
+                }
                 let private = out.placed.get(&from.population).is_some_and(|s| s.private);
                 if private {
                     let source = &network.populations[from.population.0 as usize];
@@ -63,7 +71,15 @@ impl Lowering<'_> {
             }
         };
         let model = self.program.model(network.populations[to.population.0 as usize].model);
-        let receptor = model.receptors.get(receptor as usize).map_or("", |r| r.name.as_str());
+        let continuous = end_names(self.program, p, from, to);
+        let receptor = match continuous {
+            Some((_, input)) => input,
+            None => model.receptors.get(receptor as usize).map_or("", |r| r.name.as_str()),
+        };
+        let name = |c: &hir::Cells| match continuous {
+            Some((value, _)) if std::ptr::eq(c, from) && c.slots.is_empty() => format!("{}.{value}", name(c)),
+            _ => name(c),
+        };
         let target = name(to);
         let target = target.strip_suffix(&format!(".{receptor}")).unwrap_or(&target).to_string();
         let base = match &p.name {
@@ -102,6 +118,7 @@ impl Lowering<'_> {
         let mut column_data = Vec::new();
         let rule = self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?;
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
+        self.check_symmetric(connect, same, &pre, &post)?;
         let filter = match &connect.filter {
             Some(f) => Some(self.build(f, Some(&ends), &columns, out)?),
             None => None,
@@ -120,13 +137,22 @@ impl Lowering<'_> {
             }
             None => Weight::Constant(0.0),
         };
-        let delay = match &p.delay {
-            Some(d) => self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?,
-            None => Delay::Constant(1),
+        let at_once = match &p.delay {
+            Some(d) if p.continuous.is_some() => {
+                let value = self.build(d, Some(&ends), &columns, out)?;
+                self.coupling_delay(d, out.network.build.as_const(value))?
+            }
+            None if p.continuous.is_some() => Some(Delay::Constant(0)),
+            _ => None,
+        };
+        let delay = match (at_once, &p.delay) {
+            (Some(delay), _) => delay,
+            (None, Some(d)) => self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?,
+            (None, None) => Delay::Constant(1),
         };
         let gain = match &p.gain {
             Some(g) => {
-                let Elaborated { network, placed, tables } = out;
+                let Elaborated { network, placed, tables, .. } = out;
                 let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
                 let mut cx = Cx {
                     network,
@@ -152,6 +178,8 @@ impl Lowering<'_> {
             gain,
             columns: column_data,
             private: false,
+            coupling: None,
+            symmetric: connect.symmetric,
         };
         out.network.graph.add_edge(from_node, to_node, projection);
         Ok(())
@@ -369,7 +397,7 @@ impl Lowering<'_> {
             _ => return self.private_copies(network, p, from, to, receptor, &path, delay, out),
         };
         let settable = out.placed.get(&from.population).map(|s| s.body.settable.clone()).unwrap_or_default();
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
         // The source's params are bound in the target's own dynamics: one train per neuron, one rate per neuron.
         let mut guest = Body::new(source.model, &model.name, source.args.clone(), settable);
@@ -425,6 +453,8 @@ impl Lowering<'_> {
             gain: None,
             columns: Vec::new(),
             private: true,
+            coupling: None,
+            symmetric: false,
         };
         out.network.graph.add_edge(from_node, to_node, edge);
         Ok(())
@@ -513,6 +543,8 @@ impl Lowering<'_> {
             gain: None,
             columns: Vec::new(),
             private: false,
+            coupling: None,
+            symmetric: false,
         };
         out.network.graph.add_edge(node, to_node, edge);
         Ok(())

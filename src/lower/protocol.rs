@@ -392,7 +392,7 @@ impl Lowering<'_> {
     }
 
     fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {
-        let Elaborated { network, placed, tables } = out;
+        let Elaborated { network, placed, tables, .. } = out;
         match placed.get_mut(&c.population) {
             Some(p) if !p.private => self.observable(&mut p.body, network, tables, name, c.span),
             _ => Err(Diagnostic::error(EVALUATION, "these cells are not in the network as it is laid out")

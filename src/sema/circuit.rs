@@ -561,6 +561,7 @@ impl Sema<'_> {
         let mut private = None;
         let mut ok = true;
         let mut pre_ends = Vec::new();
+        let mut values = Vec::new();
         for end in &p.from.list {
             let Some(s) = self.select(end, cx) else {
                 ok = false;
@@ -568,9 +569,13 @@ impl Sema<'_> {
             };
             let pop = self.population_of(&s).clone();
             if let Some(member) = &s.member {
-                self.diags.push(not_yet("a continuous projection", member.span));
-                ok = false;
-                continue;
+                match self.source_value(&pop, member) {
+                    Some(v) => values.push(v),
+                    None => {
+                        ok = false;
+                        continue;
+                    }
+                }
             }
             let is_private = pop.axes.is_none();
             if *private.get_or_insert(is_private) != is_private {
@@ -591,12 +596,27 @@ impl Sema<'_> {
         let mut to = Vec::new();
         let mut post_ends = Vec::new();
         let mut dims: Vec<(Dimension, String, Span)> = Vec::new();
+        let mut inputs = Vec::new();
+        let continuous = !values.is_empty();
+        ok &= self.one_kind_of_ends(p, values.len(), from.len());
         for end in &p.to.list {
             let Some(s) = self.select(end, cx) else {
                 ok = false;
                 continue;
             };
             let pop = self.population_of(&s).clone();
+            if continuous {
+                match self.target_input(&pop, &s, end.span) {
+                    Some(input) => {
+                        ok &= self.coupled_dimensions(&pop, input, &values, &p.from.list, &mut dims);
+                        post_ends.push(End { axes: axis_names(&pop), model: pop.model });
+                        to.push((s.cells, 0));
+                        inputs.push(input);
+                    }
+                    None => ok = false,
+                }
+                continue;
+            }
             match self.receptor_of(&pop, &s, end.span) {
                 Some(k) => {
                     let r = &self.program.model(pop.model).receptors[k as usize];
@@ -623,6 +643,7 @@ impl Sema<'_> {
             weight: None,
             delay: None,
             gain: None,
+            continuous: continuous.then_some(hir::Continuous { values, inputs }),
         };
         for clause in &p.clauses {
             let twice = match &clause.kind {
@@ -701,7 +722,7 @@ impl Sema<'_> {
                     .help(format!("rules are {}", RULES.join(", "))),
             );
         }
-        if !private && out.delay.is_none() {
+        if !private && !continuous && out.delay.is_none() {
             self.diags.push(
                 Diagnostic::error(NO_DELAY, "this projection has no delay")
                     .label(span, "no `delay`")
@@ -765,7 +786,7 @@ impl Sema<'_> {
                         .into_iter()
                         .any(|(n, v)| n == member.text && matches!(self.program.value(v).kind, ValueKind::Input));
                     if input {
-                        self.diags.push(not_yet("a continuous projection onto an input", member.span));
+                        self.spike_onto_input(&pop.name, member);
                         return None;
                     }
                     let near = did_you_mean(&member.text, names.iter().copied());
@@ -785,15 +806,12 @@ impl Sema<'_> {
     }
 
     fn connect(&mut self, c: &ast::Connect, span: Span, cx: Cx, sx: Cx) -> Option<hir::Connect> {
-        if c.symmetric {
-            self.diags.push(not_yet("`symmetric`", span));
-        }
         if c.procedural {
             self.diags.push(not_yet("`procedural`", span));
         }
         let filter = c.filter.as_ref().map(|f| self.condition(f, sx));
         let rule = self.rule(&c.rule, cx)?;
-        Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses })
+        Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses, symmetric: c.symmetric })
     }
 
     fn rule(&mut self, e: &ast::Expr, cx: Cx) -> Option<Rule> {

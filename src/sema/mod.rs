@@ -3,11 +3,13 @@
 
 mod call;
 mod circuit;
+mod coupling;
 pub mod error;
 mod experiment;
 mod expr;
 mod model;
 mod modules;
+mod pair_input;
 mod query;
 mod scope;
 

@@ -26,6 +26,7 @@ impl Sema<'_> {
             states: Vec::new(),
             equations: Vec::new(),
             receptors: Vec::new(),
+            pair_inputs: Vec::new(),
             spike: SpikeRule::Never,
             reset: Vec::new(),
             refractory: None,
@@ -62,8 +63,8 @@ impl Sema<'_> {
                     if out.source {
                         self.source_member("inputs", name.span);
                     }
-                    if formals.is_some() || value.is_some() {
-                        self.diags.push(not_yet("an input that reads both sides", member.span));
+                    if formals.is_some() != value.is_some() {
+                        self.half_an_input(name, formals.is_some());
                     }
                     let ty = self.dimension(dim).map_or(Type::UNKNOWN, Type::quantity);
                     let input = self.new_value(name, ty, ValueKind::Input);
@@ -94,6 +95,9 @@ impl Sema<'_> {
         for member in &m.members {
             match &member.kind {
                 ast::MemberKind::Equation(e) => self.equation(&mut out, e, cx),
+                ast::MemberKind::Input { name, formals: Some(formals), value: Some(value), .. } => {
+                    self.pair_input(&mut out, name, formals, value, scope);
+                }
                 ast::MemberKind::Receptor { name, formals, body } => {
                     if out.source {
                         self.source_member("receptors", name.span);

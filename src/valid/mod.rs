@@ -9,9 +9,11 @@
 //! 4. Every projection ends at two populations (a private one starts at a private source), at a receptor that exists, with delays
 //!    of at least one step, cells inside the populations and ascending.
 //! 5. Every synaptic projection is taken by exactly one arrival term of its receptor.
+//!    The same holds of continuous projections, but that they may have no delay; what they are is checked in [`coupling`].
 //! 6. Schedules have one ascending list per train, and only sources have schedules.
 
 mod budget;
+mod coupling;
 mod protocol;
 
 pub use budget::{Estimate, bytes_text, estimate, table};
@@ -58,6 +60,7 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
             | Expr::Noise(_)
             | Expr::Uniform
             | Expr::Held
+            | Expr::Coupled(_)
             | Expr::Before(_) => true,
             Expr::Table { table, indices } => match network.tables.get(*table as usize) {
                 Some(t) => t.shape.len() != indices.len(),
@@ -115,6 +118,7 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
     for e in network.graph.edge_indices() {
         check_projection(network, e).map_err(|what| broken(&network.graph[e].path, what))?;
     }
+    coupling::check(network)?;
     Ok(Validated(network))
 }
 
@@ -161,6 +165,7 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
         let wrong = match e {
             Expr::State(k) => *k as usize >= d.states.len(),
             Expr::Param(k) => *k as usize >= d.params.len(),
+            Expr::Coupled(k) => *k as usize >= d.coupled.len(),
             Expr::Element(..) | Expr::Random { .. } | Expr::Table { .. } | Expr::Column(_) => true,
             _ => false,
         };
@@ -248,7 +253,7 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
     let p = &network.graph[id];
     let Some((from, to)) = network.graph.edge_endpoints(id) else { return Err("has no ends".to_string()) };
     let Node::Population(target) = &network.graph[to] else { return Err("lands on a source".to_string()) };
-    if p.receptor as usize >= target.dynamics.receptors.len() {
+    if p.coupling.is_none() && p.receptor as usize >= target.dynamics.receptors.len() {
         return Err(format!("receptor {} does not exist", p.receptor));
     }
     check_subset(&p.post, target.size)?;
@@ -276,7 +281,7 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
         Weight::PerSynapse { value, .. } => in_build(value),
     };
     let delay = match p.delay {
-        Delay::Constant(d) => d >= 1,
+        Delay::Constant(d) => d >= 1 || p.coupling.is_some(),
         Delay::PerSynapse { value, max } => in_build(value) && max >= 1,
     };
     if !weight

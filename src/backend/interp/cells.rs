@@ -13,6 +13,8 @@ pub struct Cells {
     population: Population,
     dt_ms: f64,
     params: Vec<ParamValues>,
+    /// What continuous projections bring in this step: `[leaf][neuron]`.
+    pub coupled: Vec<Vec<f64>>,
     /// `[neuron][state]`
     states: Vec<Vec<f64>>,
     /// Steps for which a neuron is refractory still.
@@ -40,7 +42,7 @@ enum Pending {
 }
 
 /// An expression with the order that computes it.
-struct Value {
+pub struct Value {
     root: ExprId,
     order: Vec<ExprId>,
 }
@@ -104,6 +106,7 @@ impl Code {
 struct Moment<'m> {
     exprs: &'m Exprs,
     params: &'m [ParamValues],
+    coupled: &'m [Vec<f64>],
     neuron: u32,
     step: u64,
     time: f64,
@@ -121,6 +124,7 @@ impl Moment<'_> {
         eval::evaluate(self.exprs, &value.order, scratch, &mut |e, _| match e {
             Expr::State(s) => states[*s as usize],
             Expr::Param(j) => self.params[*j as usize].at(self.neuron),
+            Expr::Coupled(k) => self.coupled[*k as usize][self.neuron as usize],
             Expr::Arrival => self.arrival,
             Expr::Time => self.time,
             Expr::Noise(k) => random::normal(self.noise, self.step, self.neuron, *k),
@@ -161,6 +165,7 @@ impl Cells {
             dt_ms: network.dt_ms,
             states: (0..size).map(|n| elements.initial.iter().map(|state| state[n]).collect()).collect(),
             params: elements.params,
+            coupled: vec![vec![0.0; size]; dynamics.coupled.len()],
             refractory: vec![0; size],
             // A spike of step k over d steps is queued at the end of step k, when the first inbox is that of k + 1.
             inboxes: vec![empty; longest.unwrap_or(1).max(1) as usize].into(),
@@ -212,6 +217,7 @@ impl Cells {
         let mut now = Moment {
             exprs: &dynamics.exprs,
             params,
+            coupled: &self.coupled,
             neuron,
             step: k,
             time: start,
@@ -351,7 +357,16 @@ impl Cells {
 
     /// Values after the step that ended at `step`.
     pub fn observe(&self, observable: u32, cells: &[u32], step: u64) -> Vec<f64> {
-        let value = &self.code.observables[observable as usize];
+        self.read(&self.code.observables[observable as usize], cells, step)
+    }
+
+    /// An expression of these cells, prepared for [`Cells::read`].
+    pub fn prepare(&self, root: ExprId) -> Value {
+        Value { root, order: eval::order(&self.population.dynamics.exprs, &[root]) }
+    }
+
+    /// Values at the time of `step`, when no step is under way.
+    pub fn read(&self, value: &Value, cells: &[u32], step: u64) -> Vec<f64> {
         let scratch = &mut vec![];
         cells
             .iter()
@@ -359,6 +374,7 @@ impl Cells {
                 let now = Moment {
                     exprs: &self.population.dynamics.exprs,
                     params: &self.params,
+                    coupled: &self.coupled,
                     neuron: *neuron,
                     step,
                     time: step as f64 * self.dt_ms,

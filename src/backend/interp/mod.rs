@@ -10,6 +10,7 @@
 //! for the first population, then the first neuron, then the first state that has one.
 
 mod cells;
+mod couplings;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use super::build;
 use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 use crate::ir::Network;
 use cells::Cells;
+use couplings::Couplings;
 use rows::Rows;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +28,7 @@ pub struct Interpreter {
     step: u64,
     populations: Vec<Cells>,
     projections: Vec<Rows>,
+    couplings: Couplings,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     synaptic_events: u64,
@@ -47,22 +50,24 @@ impl Interpreter {
         let elements = build::elements(network, seed)?;
         let projections: Vec<Rows> =
             network.projections().map(|(id, ..)| Rows::new(network, &elements, id, seed)).collect::<Result<_, _>>()?;
-        let populations: Vec<Cells> = network
+        let mut populations: Vec<Cells> = network
             .populations()
-            .zip(elements.populations)
-            .map(|((id, population), elements)| Cells::new(network, id, population, elements, seed))
+            .zip(&elements.populations)
+            .map(|((id, population), elements)| Cells::new(network, id, population, elements.clone(), seed))
             .collect();
+        let couplings = Couplings::new(network, &elements, seed, &mut populations)?;
         let spikes = populations
             .iter()
             .enumerate()
             .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or(false)))
             .collect();
         let traces = traces.into_iter().map(|request| TraceLog { request, steps: vec![], values: vec![] }).collect();
-        Ok(Interpreter { step: 0, populations, projections, spikes, traces, synaptic_events: 0 })
+        Ok(Interpreter { step: 0, populations, projections, couplings, spikes, traces, synaptic_events: 0 })
     }
 
     fn advance_one(&mut self) -> Result<(), RunError> {
         let k = self.step;
+        self.couplings.couple(k, &mut self.populations);
         let fired: Vec<Vec<u32>> = self.populations.iter_mut().map(|cells| cells.advance(k)).collect();
         self.step = k + 1;
         for (log, neurons) in self.spikes.iter_mut().zip(&fired) {
@@ -139,11 +144,11 @@ impl Engine for Interpreter {
     }
 
     fn synapses(&self) -> u64 {
-        self.projections.iter().map(Rows::synapses).sum()
+        self.projections.iter().map(Rows::synapses).sum::<u64>() + self.couplings.synapses()
     }
 
     fn synapse_bytes(&self) -> u64 {
-        self.projections.iter().map(Rows::bytes).sum()
+        self.projections.iter().map(Rows::bytes).sum::<u64>() + self.couplings.bytes()
     }
 
     fn synaptic_events(&self) -> u64 {

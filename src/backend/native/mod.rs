@@ -3,9 +3,11 @@
 //! `plan` turns the statements of a step into loops and calls, `translate` turns loops into Cranelift IR, `jit` owns the code,
 //! `worker` is one thread's share of the simulation. The bits are the interpreter's.
 
+mod couplings;
 mod jit;
 mod plan;
 mod translate;
+mod values;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
@@ -96,6 +98,7 @@ enum Reply {
     States {
         states: Vec<Vec<f64>>,
         counter: Vec<f64>,
+        coupled: Vec<Vec<f64>>,
     },
     /// Row lengths and weights, row by row.
     Weights {
@@ -161,6 +164,8 @@ impl Native {
         let synapses = plans.iter().map(|p| p.expand()).collect::<Result<Vec<_>, _>>()?;
         let estimates = build::estimate(network);
 
+        let layout = couplings::Layout::new(network, &elements, seed)?;
+        let layout = layout.expand()?;
         let make = |thread: usize| -> Result<Worker, RunError> {
             let mut blocks = Vec::new();
             for (k, p) in populations.iter().enumerate() {
@@ -203,7 +208,8 @@ impl Native {
                 };
                 incoming.push(Incoming { source, target, ring, rows: builder.finish(weights, constant) });
             }
-            Ok(Worker::new(thread, blocks, incoming))
+            let couplings = layout.couplings(&mut blocks)?;
+            Ok(Worker::new(thread, blocks, incoming, couplings))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -231,8 +237,8 @@ impl Native {
         let all = || workers.iter().flat_map(|w| &w.incoming);
         let window =
             all().filter_map(|i| shortest(&i.rows.delays)).min().map_or(FREE_WINDOW, u64::from).min(FREE_WINDOW);
-        let total = all().map(|i| i.rows.len()).sum();
-        let bytes = all().map(|i| i.rows.synapse_bytes()).sum();
+        let total = all().map(|i| i.rows.len()).sum::<u64>() + couplings::synapses(&workers);
+        let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>() + couplings::bytes(&workers);
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations
@@ -251,6 +257,7 @@ impl Native {
             halt: [AtomicBool::new(false), AtomicBool::new(false)],
             fault: Mutex::new(None),
             populations: populations.len(),
+            channels: layout.channels(),
             window,
             dt: network.dt_ms,
         });
@@ -304,19 +311,19 @@ impl Native {
         self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
     }
 
-    /// States and counters of a population, all neurons.
-    fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    /// States, counters and coupled sums of a population, all neurons.
+    fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
         self.send(|_| Command::States { population });
-        let (mut states, mut counter) = states_of(&self.local, population);
+        let (mut states, mut counter, mut coupled) = states_of(&self.local, population);
         for reply in self.replies() {
-            if let Reply::States { states: more, counter: c } = reply {
-                for (all, part) in states.iter_mut().zip(more) {
+            if let Reply::States { states: more, counter: c, coupled: sums } = reply {
+                for (all, part) in states.iter_mut().zip(more).chain(coupled.iter_mut().zip(sums)) {
                     all.extend(part);
                 }
                 counter.extend(c);
             }
         }
-        (states, counter)
+        (states, counter, coupled)
     }
 
     fn merge(&mut self, from: u64, done: u64, samples: &[Vec<Vec<f64>>]) {
@@ -352,10 +359,11 @@ impl Drop for Native {
     }
 }
 
-fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
     let b = &w.blocks[population];
     let n = b.n as usize;
-    (b.states.iter().map(|s| s[..n].to_vec()).collect(), b.counter[..n].to_vec())
+    let rows = |all: &[Vec<f64>]| all.iter().map(|s| s[..n].to_vec()).collect();
+    (rows(&b.states), b.counter[..n].to_vec(), rows(&b.coupled))
 }
 
 fn shortest(d: &Delays) -> Option<u32> {
@@ -409,8 +417,8 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     Reply::Ok
                 }
                 Command::States { population } => {
-                    let (states, counter) = states_of(&worker, population);
-                    Reply::States { states, counter }
+                    let (states, counter, coupled) = states_of(&worker, population);
+                    Reply::States { states, counter, coupled }
                 }
                 Command::Weights { projection } => {
                     let (lengths, weights) = weights_of(&worker, projection);
@@ -531,7 +539,7 @@ impl Engine for Native {
         let d = &self.dynamics[population];
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
-        let (states, counter) = self.gather(population);
+        let (states, counter, coupled) = self.gather(population);
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -542,6 +550,7 @@ impl Engine for Native {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
                     crate::ir::Expr::Param(k) => self.params[population][*k as usize].at(*c),
                     crate::ir::Expr::Time => t,
+                    crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],
                     crate::ir::Expr::Held => f64::from(u8::from(counter[at] > 0.0)),
                     _ => 0.0,
                 });

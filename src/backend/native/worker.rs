@@ -1,5 +1,6 @@
 //! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
 
+use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::plan::{Call, Form, Id, Node, Plan, RingKind};
 use super::translate::{GRAIN, Slots};
@@ -48,6 +49,8 @@ pub struct Shared {
     pub halt: [AtomicBool; 2],
     pub fault: Mutex<Option<Fault>>,
     pub populations: usize,
+    /// Values of continuous projections.
+    pub channels: Vec<Channel>,
     /// Steps of a window.
     pub window: u64,
     pub dt: f64,
@@ -85,6 +88,8 @@ pub struct Block {
     pub states: Vec<Vec<f64>>,
     pub counter: Vec<f64>,
     pub params: Vec<ParamBlock>,
+    /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
+    pub coupled: Vec<Vec<f64>>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
     schedule: Vec<(u64, u32)>,
@@ -104,6 +109,7 @@ pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
+    pub couplings: Couplings,
     traces: Vec<Trace>,
     scratch: Vec<f64>,
     values: Vec<f64>,
@@ -172,6 +178,7 @@ impl Block {
             states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
             counter: vec![0.0; padded],
             params: Vec::new(),
+            coupled: vec![vec![0.0; padded]; source.dynamics.coupled.len()],
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
             schedule,
@@ -300,6 +307,9 @@ impl Block {
                 // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
                 pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
             }
+            for (k, sums) in self.coupled.iter_mut().enumerate() {
+                pointers.0[slots.coupled + k] = sums[start..].as_mut_ptr().cast();
+            }
             for row in 0..self.plan.scratch_rows as usize {
                 pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
             }
@@ -420,6 +430,7 @@ impl Block {
                 ParamBlock::Each(v) => v[offset],
             },
             Expr::Time => t,
+            Expr::Coupled(k) => self.coupled[*k as usize][offset],
             Expr::Held => f64::from(u8::from(self.counter[offset] > 0.0)),
             _ => 0.0,
         });
@@ -428,11 +439,12 @@ impl Block {
 }
 
 impl Worker {
-    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>) -> Worker {
+    pub fn new(id: usize, blocks: Vec<Block>, incoming: Vec<Incoming>, couplings: Couplings) -> Worker {
         Worker {
             id,
             blocks,
             incoming,
+            couplings,
             traces: Vec::new(),
             scratch: Vec::new(),
             values: Vec::new(),
@@ -522,6 +534,7 @@ impl Worker {
     }
 
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
+        self.couplings.couple(step, shared.dt, &mut self.blocks, &shared.channels, &shared.barrier);
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);

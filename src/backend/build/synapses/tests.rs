@@ -27,6 +27,8 @@ fn network() -> Network {
         gain: None,
         columns: vec![],
         private: false,
+        coupling: None,
+        symmetric: false,
     };
     net.graph.add_edge(from, to, projection);
     net

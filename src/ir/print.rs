@@ -141,13 +141,16 @@ fn projection(w: &mut String, network: &Network, id: ProjectionId) {
         Subset::Cells(c) => format!("[{} cells]", c.len()),
     };
     let receptor = match to {
-        _ if p.coupling.is_some() => "continuous",
-        Node::Population(t) => t.dynamics.receptors.get(p.receptor as usize).map(|r| r.name.as_str()).unwrap_or("?"),
-        Node::Private { .. } => "?",
+        _ if p.coupling.is_some() => "".to_string(),
+        Node::Population(t) => {
+            let receptor = t.dynamics.receptors.get(p.receptor as usize).map(|r| r.name.as_str());
+            format!(".{}", receptor.unwrap_or("?"))
+        }
+        Node::Private { .. } => ".?".to_string(),
     };
     let _ = writeln!(
         w,
-        "\nprojection {}: {}{} -> {}{}.{receptor}",
+        "\nprojection {}: {}{} -> {}{}{receptor}",
         p.path,
         from.path(),
         subset(&p.pre),

@@ -286,6 +286,9 @@ fn cycle(reads: &[Vec<usize>], ranks: &[Option<u32>], start: usize) -> Vec<usize
     let from = seen.iter().position(|k| *k == at).unwrap_or(0);
     let mut round = seen.split_off(from);
     round.reverse();
+    // The one that is declared first leads.
+    let first = round.iter().zip(0..).min().map_or(0, |(_, k)| k);
+    round.rotate_left(first);
     round
 }
 

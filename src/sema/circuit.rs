@@ -562,6 +562,7 @@ impl Sema<'_> {
         let mut ok = true;
         let mut pre_ends = Vec::new();
         let mut values = Vec::new();
+        let mut values_named = false;
         for end in &p.from.list {
             let Some(s) = self.select(end, cx) else {
                 ok = false;
@@ -569,6 +570,7 @@ impl Sema<'_> {
             };
             let pop = self.population_of(&s).clone();
             if let Some(member) = &s.member {
+                values_named = true;
                 match self.source_value(&pop, member) {
                     Some(v) => values.push(v),
                     None => {
@@ -597,7 +599,8 @@ impl Sema<'_> {
         let mut post_ends = Vec::new();
         let mut dims: Vec<(Dimension, String, Span)> = Vec::new();
         let mut inputs = Vec::new();
-        let continuous = !values.is_empty();
+        // A value that was wrong has been reported: what the targets say of it would only repeat that.
+        let continuous = !values.is_empty() || (!ok && values_named);
         ok &= self.one_kind_of_ends(p, values.len(), from.len());
         for end in &p.to.list {
             let Some(s) = self.select(end, cx) else {

@@ -4,6 +4,7 @@
 //! Seeds are fixed, so a test of a random quantity gives the same value every time; its bound is four standard errors, which a
 //! right program misses for one seed in 16,000.
 
+mod coupling;
 mod firing;
 mod integration;
 mod randomness;

@@ -18,7 +18,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/brunel.nsm", &[("C_E", "40")]),
     ("examples/coba.nsm", &[("n", "800")]),
     ("examples/cuba.nsm", &[("n", "800")]),
-    ("examples/decision.nsm", &[("cells", "100")]),
+    ("examples/decision.nsm", &[("cells", "50")]),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {

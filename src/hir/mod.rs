@@ -272,6 +272,8 @@ pub struct Model {
     pub states: Vec<ValueId>,
     pub equations: Vec<Equation>,
     pub receptors: Vec<Receptor>,
+    /// Inputs with a body of their own.
+    pub pair_inputs: Vec<PairInput>,
     pub spike: SpikeRule,
     pub reset: Vec<Assign>,
     pub refractory: Option<(Expr, Vec<ValueId>)>,
@@ -330,6 +332,17 @@ pub struct Receptor {
     pub weight: ValueId,
     pub dim: Dimension,
     pub body: Vec<Assign>,
+}
+
+/// `input I_gap(g: conductance, other: voltage): current = g * (other - V)`, split as
+/// `terms[0] + terms[1] * g + terms[2] * other + terms[3] * g * other`.
+#[derive(Clone, Debug)]
+pub struct PairInput {
+    pub input: ValueId,
+    pub weight: Dimension,
+    pub other: Dimension,
+    /// `None`: 0.
+    pub terms: [Option<Expr>; 4],
 }
 
 #[derive(Clone, Debug)]
@@ -476,6 +489,7 @@ pub struct Projection {
     /// Part of the delay that lies in the dendrite.
     pub dendritic: Option<Expr>,
     pub rules: Vec<Plasticity>,
+    pub continuous: Option<Continuous>,
 }
 
 /// A plasticity rule as attached to a projection.
@@ -524,6 +538,14 @@ pub enum RuleStmt {
     If(Expr, Vec<RuleStmt>, Vec<RuleStmt>),
 }
 
+/// What makes a projection continuous: the value read at each source end, the input at each target end. The receptors of its
+/// target ends mean nothing.
+#[derive(Clone, Debug)]
+pub struct Continuous {
+    pub values: Vec<ValueId>,
+    pub inputs: Vec<ValueId>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Connect {
     pub rule: Rule,
@@ -531,6 +553,7 @@ pub struct Connect {
     pub filter: Option<Expr>,
     pub autapses: bool,
     pub multapses: bool,
+    pub symmetric: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -232,6 +232,8 @@ pub enum Expr {
     Uniform,
     /// 1 where the refractory counter was positive at the start of the step.
     Held,
+    /// What continuous projections bring in this step: position in `Dynamics::coupled`.
+    Coupled(u32),
     /// The value at the start of the step.
     Before(ExprId),
     // Plasticity rules only (besides `State` and `Time`):

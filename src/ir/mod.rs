@@ -7,6 +7,16 @@
 //!
 //! Time is an integer count of steps; step `k` goes from `t = k * dt` to `t + dt`. For each neuron, in this order:
 //!
+//! 0. **Couple.** For all neurons of all populations, before any of them is advanced: the value of every continuous projection
+//!    ([`Coupling::value`]) is read with the states, params and `Time` = `t` of the start of the step, and every `Coupled(k)` is
+//!    summed. First the projections with a delay of `d` >= 1 steps, from the values of step `k - d`; where `k < d`, from those of
+//!    the time before the run, which are the values as step 0 would read them if all delayed sums were 0. Then, rank by rank, the values of that rank and the sums of the projections of that rank without delay. A sum begins
+//!    with 0. In [`Gather::Rows`] it adds weight x value (or value) of each synapse in order of (presynaptic index, position in
+//!    the row). In [`Gather::Classes`], source cells that agree in all attributes that the weight reads are a class, classes
+//!    stand in order of their first cell; the values of a class are added in order of index, beginning with 0; the sum adds
+//!    weight x (sum of the class) in order of the classes, and then, where a cell may not connect to itself and is a source,
+//!    subtracts weight x (its own value). Static sums (`Count`, `Weights`) are made once in the same order, a class of n cells
+//!    adding n, or weight x n. Cells outside the target's end have 0. What is summed holds over the step.
 //! 1. **Integrate.** Where there is [`Dynamics::adaptive`], its `before` runs once and its `trial` until the neuron's own time is dt.
 //!    Then the stages of [`Dynamics::integrate`] run one after the other. Within a stage all right-hand sides read the
 //!    states as they were before the stage. `Time` is `t`; params, drives and inputs are those at `t`; `Noise(k)` is the k-th
@@ -31,12 +41,14 @@
 //! `a < b ? a : b`. Random numbers are functions of (seed, entity path, purpose, step, element), see `random`.
 
 pub mod artefact;
+mod coupling;
 mod expr;
 mod network;
 pub mod plasticity;
 mod print;
 pub mod protocol;
 
+pub use coupling::{Coupled, CoupledSum, Coupling, Gather};
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
     Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind,

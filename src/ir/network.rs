@@ -1,5 +1,6 @@
 //! Populations as nodes, projections as edges, dynamics as statements over expression arenas.
 
+use super::coupling::{Coupled, Coupling};
 use super::expr::{ExprId, Exprs};
 use crate::connect::Spec;
 use crate::units::Dimension;
@@ -215,6 +216,8 @@ pub struct Dynamics {
     pub integrate: Vec<Stage>,
     pub receptors: Vec<Receptor>,
     pub poisson: Vec<PoissonInput>,
+    /// Sums that continuous projections bring.
+    pub coupled: Vec<Coupled>,
     pub spike: Spike,
     pub reset: Vec<Assign>,
     pub refractory: Option<Refractory>,
@@ -411,6 +414,10 @@ pub struct Projection {
     pub columns: Vec<Vec<f64>>,
     /// Set for the edge of a private source.
     pub private: bool,
+    /// Set for a continuous projection; `receptor` means nothing then.
+    pub coupling: Option<Coupling>,
+    /// Every synapse stands for both directions: drawn once for a pair, with one weight and one delay.
+    pub symmetric: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -426,7 +433,7 @@ pub enum Weight {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Delay {
-    /// Steps, at least 1.
+    /// Steps, at least 1; 0 only where the projection is continuous.
     Constant(u32),
     /// ms, in [`Network::build`]; rounded to the nearest step, at least one, at most `max` steps.
     PerSynapse { value: ExprId, max: u32 },
@@ -464,12 +471,21 @@ impl Network {
         }
     }
 
-    /// Synaptic projections (no private sources) in order of declaration, with their ends.
+    /// Spiking projections (no private sources, none that is continuous) in order of declaration, with their ends.
     pub fn projections(&self) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection)> {
         self.graph.edge_indices().filter_map(|e| {
             let p = &self.graph[e];
             let (from, to) = self.graph.edge_endpoints(e)?;
-            (!p.private).then_some((e, from, to, p))
+            (!p.private && p.coupling.is_none()).then_some((e, from, to, p))
+        })
+    }
+
+    /// Continuous projections in order of declaration, with their ends.
+    pub fn couplings(&self) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection, Coupling)> {
+        self.graph.edge_indices().filter_map(|e| {
+            let p = &self.graph[e];
+            let (from, to) = self.graph.edge_endpoints(e)?;
+            p.coupling.map(|c| (e, from, to, p, c))
         })
     }
 }

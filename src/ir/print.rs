@@ -89,6 +89,10 @@ fn population(w: &mut String, network: &Network, p: &Population) {
         let _ = writeln!(w, "  receptor {}: {} <- {}", r.name, r.dimension, terms.join(" + "));
         assigns(w, d, &r.body);
     }
+    for (k, c) in d.coupled.iter().enumerate() {
+        let path = network.graph.edge_weight(c.projection).map_or("?", |p| p.path.as_str());
+        let _ = writeln!(w, "  coupled#{k} = {} of {path}", c.sum.name());
+    }
     match &d.spike {
         Spike::Never => {}
         Spike::When(c) => {
@@ -193,12 +197,16 @@ fn projection(w: &mut String, network: &Network, id: ProjectionId) {
         Subset::Cells(c) => format!("[{} cells]", c.len()),
     };
     let receptor = match to {
-        Node::Population(t) => t.dynamics.receptors.get(p.receptor as usize).map(|r| r.name.as_str()).unwrap_or("?"),
-        Node::Private { .. } => "?",
+        _ if p.coupling.is_some() => "".to_string(),
+        Node::Population(t) => {
+            let receptor = t.dynamics.receptors.get(p.receptor as usize).map(|r| r.name.as_str());
+            format!(".{}", receptor.unwrap_or("?"))
+        }
+        Node::Private { .. } => ".?".to_string(),
     };
     let _ = writeln!(
         w,
-        "\nprojection {}: {}{} -> {}{}.{receptor}",
+        "\nprojection {}: {}{} -> {}{}{receptor}",
         p.path,
         from.path(),
         subset(&p.pre),
@@ -213,9 +221,17 @@ fn projection(w: &mut String, network: &Network, id: ProjectionId) {
         crate::connect::Rule::Pairs { pre, .. } => format!("pairs, {} edges", pre.len()),
         rule => format!("{rule:?}"),
     };
-    let flags = [(p.spec.autapses, " with autapses"), (p.spec.multapses, " with multapses")];
+    let flags =
+        [(p.spec.autapses, " with autapses"), (p.spec.multapses, " with multapses"), (p.symmetric, " symmetric")];
     let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, t)| *t).collect();
     let _ = writeln!(w, "  connect {rule}{flags}");
+    if let (Some(c), Node::Population(source)) = (p.coupling, from) {
+        let gather = match c.gather {
+            Gather::Rows => "synapse by synapse",
+            Gather::Classes => "by classes",
+        };
+        let _ = writeln!(w, "  value {} in round {}, {gather}", expr_text(&source.dynamics, c.value), c.rank);
+    }
     if let Some(f) = p.filter {
         let _ = writeln!(w, "  where {}", build_text(network, f));
     }
@@ -295,6 +311,9 @@ fn text(out: &mut String, exprs: &Exprs, id: ExprId, parent: u8, name: &dyn Fn(&
             let _ = write!(out, "post#{k}");
         }
         Expr::Elapsed => out.push_str("elapsed"),
+        Expr::Coupled(k) => {
+            let _ = write!(out, "coupled#{k}");
+        }
         Expr::Before(a) => list(out, "before", &[*a]),
         Expr::Unary(op @ (UnaryOp::Neg | UnaryOp::Not), a) => {
             out.push_str(if *op == UnaryOp::Neg { "-" } else { "not " });

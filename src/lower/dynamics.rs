@@ -41,6 +41,8 @@ pub(super) struct Body {
     hidden: HashMap<ExprId, u32>,
     pub inputs: HashMap<ValueId, ExprId>,
     pub drives: Vec<(String, ExprId)>,
+    /// What continuous projections bring, in order of declaration.
+    pub joined: Vec<super::coupling::Joined>,
     /// `xi` and `noise` leaves as numbered while equations are translated; solvers renumber them.
     pub noise_leaves: HashMap<(Option<u32>, Option<ValueId>), u32>,
     /// Params that stand for inputs.
@@ -111,6 +113,7 @@ impl Body {
                 integrate: Vec::new(),
                 receptors: Vec::new(),
                 poisson: Vec::new(),
+                coupled: Vec::new(),
                 spike: Spike::Never,
                 reset: Vec::new(),
                 refractory: None,
@@ -126,6 +129,7 @@ impl Body {
             hidden: HashMap::new(),
             inputs: HashMap::new(),
             drives: Vec::new(),
+            joined: Vec::new(),
             noise_leaves: HashMap::new(),
             input_params: Vec::new(),
             coordinates: Vec::new(),
@@ -562,7 +566,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The value of an input: what `set` put there plus its drives.
+    /// The value of an input: what `set` put there plus its drives plus what continuous projections bring.
     fn input(&mut self, id: ValueId, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         let def = self.program.value(id);
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(span, "an input")) };
@@ -581,6 +585,24 @@ impl Lowering<'_> {
                 sum = body.dynamics.exprs.add(sum, e);
             }
         }
+        let joined: Vec<_> = body.joined.iter().filter(|j| j.input == id).cloned().collect();
+        if body.binding.contains(&id) {
+            return Err(Diagnostic::error(
+                crate::sema::error::CYCLIC_DEFINITION,
+                format!("`{}` is defined by itself", def.name),
+            )
+            .label(span, "needed here")
+            .label(def.span, "its body needs itself"));
+        }
+        body.binding.push(id);
+        let formals = std::mem::take(&mut cx.formals);
+        for j in joined {
+            let term = self.joined_term(&j, cx)?;
+            sum = cx.arena().add(sum, term);
+        }
+        cx.formals = formals;
+        let Mode::Dynamics(body) = &mut cx.mode else { return Ok(sum) };
+        body.binding.pop();
         body.inputs.insert(id, sum);
         Ok(sum)
     }
@@ -855,8 +877,10 @@ impl Lowering<'_> {
                 let rounded = x.unary(UnaryOp::Round, steps);
                 match &mut cx.mode {
                     Mode::Dynamics(body) => {
-                        let fixed =
-                            !body.dynamics.exprs.any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time));
+                        let fixed = !body
+                            .dynamics
+                            .exprs
+                            .any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time | Expr::Coupled(_)));
                         if fixed {
                             body.derived("refractory_steps".to_string(), Derived::Expr(rounded))
                         } else {

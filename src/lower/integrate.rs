@@ -227,6 +227,7 @@ impl Solver<'_> {
                     | Expr::Uniform
                     | Expr::Arrival
                     | Expr::Held
+                    | Expr::Coupled(_)
                     | Expr::Before(_)
             )
         })

@@ -3,6 +3,7 @@
 //! A job is lowered once per sweep point; points whose networks come out equal share one unit.
 
 mod compartments;
+mod coupling;
 mod dynamics;
 pub mod error;
 mod integrate;

@@ -8,13 +8,17 @@ use crate::hir::{self, Item, PopulationId, SpikeRule, StmtKind, ValueId, ValueKi
 use crate::ir::{self, Axis, Node, Population, Subset};
 use crate::script::Value;
 use petgraph::stable_graph::NodeIndex;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// A lowered network and what the experiment needs to find its way in it.
 pub(super) struct Elaborated {
     pub network: ir::Network,
     pub placed: BTreeMap<PopulationId, Placed>,
     pub tables: HashMap<ValueId, u32>,
+    /// Leaves of the continuous projections whose edges are not there yet, in order of declaration.
+    pub joined: VecDeque<[Option<u32>; 4]>,
+    /// Those that have an edge.
+    pub laid: Vec<super::coupling::Laid>,
 }
 
 /// Where a population went.
@@ -78,6 +82,8 @@ impl Lowering<'_> {
             network: ir::Network { name: network.name.clone(), dt_ms: self.dt, ..ir::Network::default() },
             placed: BTreeMap::new(),
             tables: HashMap::new(),
+            joined: VecDeque::new(),
+            laid: Vec::new(),
         };
         let errors = self.diags.error_count();
         for p in &flat.populations {
@@ -100,6 +106,10 @@ impl Lowering<'_> {
             let r = self.in_loop(loops, |s| s.drive(drive, &mut out));
             self.report(r);
         }
+        for p in &flat.projections {
+            let r = self.in_loop(&p.loops, |s| s.join(p.item, &mut out));
+            self.report(r);
+        }
         for p in &flat.populations {
             let population = &network.populations[p.0 as usize];
             self.user = Some(population.model_span);
@@ -117,6 +127,9 @@ impl Lowering<'_> {
         for p in &flat.projections {
             let r = self.in_loop(&p.loops, |s| s.projection(network, p.item, &mut out));
             self.report(r);
+        }
+        if self.diags.error_count() == errors {
+            self.rank_couplings(network, &mut out);
         }
         if self.diags.error_count() > errors {
             return None;
@@ -312,7 +325,7 @@ impl Lowering<'_> {
 
     fn drive(&mut self, drive: &DriveItem, out: &mut Elaborated) -> Result<(), Fail> {
         let subset = self.subset(drive.target, out)?;
-        let Elaborated { network, placed, tables } = out;
+        let Elaborated { network, placed, tables, .. } = out;
         let Some(placed) = placed.get_mut(&drive.target.population) else { return Ok(()) };
         let size = placed.size;
         let input = self.name_on_cells(placed.body.model, drive.target, drive.input)?;
@@ -341,7 +354,7 @@ impl Lowering<'_> {
     }
 
     fn population_body(&mut self, id: PopulationId, out: &mut Elaborated) -> Result<(), Fail> {
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(here) = placed.get_mut(&id) else { return Ok(()) };
         if here.private {
             return Ok(());
@@ -366,7 +379,7 @@ impl Lowering<'_> {
         let dt = self.dt;
         let most = self.constant_number(&w.most)?;
         let within = self.constant_number(&w.within)?;
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(here) = placed.get_mut(&id) else { return Ok(()) };
         let most = if w.fraction { (most * f64::from(here.size)).round() } else { most };
         if !(most >= 1.0 && most <= f64::from(here.size) && most == most.trunc()) {

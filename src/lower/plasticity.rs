@@ -165,7 +165,7 @@ impl Lowering<'_> {
         self.drift(&equations, &mut body, &mut rule, (low, high));
         let names = body.reads.clone();
         for name in &names {
-            let Elaborated { network, placed, tables } = out;
+            let Elaborated { network, placed, tables, .. } = out;
             let Some(here) = placed.get_mut(&target) else { continue };
             let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
             rule.reads.push(here.body.dynamics.observables[k as usize].value);

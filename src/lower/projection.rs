@@ -1,5 +1,6 @@
 //! Projections: every source end with every target end, rules with numbers, weights and delays as what they turn out to be.
 
+use super::coupling::end_names;
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode, reads_draw};
 use super::error::*;
 use super::network::{Elaborated, membership};
@@ -21,7 +22,7 @@ const SIGMAS: f64 = 6.0;
 /// Site of the draw that decides a pair; those of the text count from 0.
 const PAIR_DRAW: u32 = u32::MAX;
 /// Longest delay in steps: the ring buffers have one slot each.
-const DELAY_LIMIT: f64 = 1e6;
+pub(super) const DELAY_LIMIT: f64 = 1e6;
 
 impl Lowering<'_> {
     pub(super) fn projection(
@@ -30,8 +31,15 @@ impl Lowering<'_> {
         p: &hir::Projection,
         out: &mut Elaborated,
     ) -> Result<(), Fail> {
-        for from in &p.from {
-            for (to, receptor) in &p.to {
+        for (k, from) in p.from.iter().enumerate() {
+            for (j, (to, receptor)) in p.to.iter().enumerate() {
+                if let Some(c) = &p.continuous {
+                    self.synaptic(network, p, from, to, *receptor, out)?;
+                    if let (Some(value), Some(input)) = (c.values.get(k), c.inputs.get(j)) {
+                        self.couple(p, from, to, *value, *input, out)?;
+                    }
+                    continue;
+                }
                 let model = network.populations[to.population.0 as usize].model;
                 let receptor = &self.receptor_position(model, to, *receptor)?;
                 let private = out.placed.get(&from.population).is_some_and(|s| s.private);
@@ -77,7 +85,15 @@ impl Lowering<'_> {
             }
         };
         let model = self.program.model(network.populations[to.population.0 as usize].model);
-        let receptor = model.receptors.get(receptor as usize).map_or("", |r| r.name.as_str());
+        let continuous = end_names(self.program, p, from, to);
+        let receptor = match continuous {
+            Some((_, input)) => input,
+            None => model.receptors.get(receptor as usize).map_or("", |r| r.name.as_str()),
+        };
+        let name = |c: &hir::Cells| match continuous {
+            Some((value, _)) if std::ptr::eq(c, from) && c.slots.is_empty() => format!("{}.{value}", name(c)),
+            _ => name(c),
+        };
         let target = name(to);
         let target = target.strip_suffix(&format!(".{receptor}")).unwrap_or(&target).to_string();
         let base = match &p.name {
@@ -126,6 +142,7 @@ impl Lowering<'_> {
             None => self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?,
         };
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
+        self.check_symmetric(connect, same, &pre, &post)?;
         let mut filter = match &connect.filter {
             Some(f) => Some(self.build(f, Some(&ends), &columns, out)?),
             None => None,
@@ -154,17 +171,26 @@ impl Lowering<'_> {
             }
             None => Weight::Constant(0.0),
         };
-        let delay = match &p.delay {
-            Some(d) => {
+        let at_once = match &p.delay {
+            Some(d) if p.continuous.is_some() => {
+                let value = self.build(d, Some(&ends), &columns, out)?;
+                self.coupling_delay(d, out.network.build.as_const(value))?
+            }
+            None if p.continuous.is_some() => Some(Delay::Constant(0)),
+            _ => None,
+        };
+        let delay = match (at_once, &p.delay) {
+            (Some(delay), _) => delay,
+            (None, Some(d)) => {
                 let delay = self.delay(d, Some(&ends), &columns, &column_data, (&sizes.0, &sizes.1), out)?;
                 self.conduction(d, &ends, &column_data, (&sizes.0, &sizes.1), out)?;
                 delay
             }
-            None => Delay::Constant(1),
+            (None, None) => Delay::Constant(1),
         };
         let gain = match &p.gain {
             Some(g) => {
-                let Elaborated { network, placed, tables } = out;
+                let Elaborated { network, placed, tables, .. } = out;
                 let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
                 let mut cx = Cx {
                     network,
@@ -190,6 +216,8 @@ impl Lowering<'_> {
             gain,
             columns: column_data,
             private: false,
+            coupling: None,
+            symmetric: connect.symmetric,
         };
         let id = out.network.graph.add_edge(from_node, to_node, projection);
         self.rules(p, id, to.population, out)
@@ -432,7 +460,7 @@ impl Lowering<'_> {
             _ => return self.private_copies(network, p, from, to, receptor, &path, delay, out),
         };
         let settable = out.placed.get(&from.population).map(|s| s.body.settable.clone()).unwrap_or_default();
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
         // The source's params are bound in the target's own dynamics: one train per neuron, one rate per neuron.
         let mut guest = Body::new(source.model, &model.name, source.args.clone(), settable);
@@ -488,6 +516,8 @@ impl Lowering<'_> {
             gain: None,
             columns: Vec::new(),
             private: true,
+            coupling: None,
+            symmetric: false,
         };
         out.network.graph.add_edge(from_node, to_node, edge);
         Ok(())
@@ -576,6 +606,8 @@ impl Lowering<'_> {
             gain: None,
             columns: Vec::new(),
             private: false,
+            coupling: None,
+            symmetric: false,
         };
         out.network.graph.add_edge(node, to_node, edge);
         Ok(())

@@ -495,7 +495,7 @@ impl Lowering<'_> {
     }
 
     fn observe(&mut self, c: &hir::Cells, name: &str, out: &mut Elaborated) -> Result<u32, Fail> {
-        let Elaborated { network, placed, tables } = out;
+        let Elaborated { network, placed, tables, .. } = out;
         match placed.get_mut(&c.population) {
             Some(p) if !p.private => {
                 let name = self.name_on_cells(p.body.model, c, name)?;

@@ -691,6 +691,8 @@ impl Sema<'_> {
         let mut private = None;
         let mut ok = true;
         let mut pre_ends = Vec::new();
+        let mut values = Vec::new();
+        let mut values_named = false;
         for end in &p.from.list {
             let Some(found) = self.end(end, cx, true) else {
                 ok = false;
@@ -708,9 +710,14 @@ impl Sema<'_> {
                     continue;
                 }
                 if let Some(member) = &s.member {
-                    self.diags.push(not_yet("a continuous projection", member.span));
-                    ok = false;
-                    continue;
+                    values_named = true;
+                    match self.source_value(&pop, member) {
+                        Some(v) => values.push(v),
+                        None => {
+                            ok = false;
+                            continue;
+                        }
+                    }
                 }
                 let is_private = pop.axes.is_none();
                 if *private.get_or_insert(is_private) != is_private {
@@ -732,6 +739,10 @@ impl Sema<'_> {
         let mut to = Vec::new();
         let mut post_ends = Vec::new();
         let mut dims: Vec<(Dimension, String, Span)> = Vec::new();
+        let mut inputs = Vec::new();
+        // A value that was wrong has been reported: what the targets say of it would only repeat that.
+        let continuous = !values.is_empty() || (!ok && values_named);
+        ok &= self.one_kind_of_ends(p, values.len(), from.len());
         for end in &p.to.list {
             let Some(found) = self.end(end, cx, false) else {
                 ok = false;
@@ -739,6 +750,18 @@ impl Sema<'_> {
             };
             for s in found {
                 let pop = self.population_of(&s).clone();
+                if continuous {
+                    match self.target_input(&pop, &s, end.span) {
+                        Some(input) => {
+                            ok &= self.coupled_dimensions(&pop, input, &values, &p.from.list, &mut dims);
+                            post_ends.push(end_of(&pop));
+                            to.push((s.cells, 0));
+                            inputs.push(input);
+                        }
+                        None => ok = false,
+                    }
+                    continue;
+                }
                 match self.receptor_of(&pop, &s, end.span) {
                     Some(k) => {
                         let r = &self.selected_receptors(&s)[k as usize];
@@ -772,6 +795,7 @@ impl Sema<'_> {
             gain: None,
             dendritic: None,
             rules: Vec::new(),
+            continuous: continuous.then_some(hir::Continuous { values, inputs }),
         };
         let mut connects = false;
         for (clause, scope) in &self.overridden_clauses(p, cx.scope) {
@@ -845,6 +869,14 @@ impl Sema<'_> {
                         );
                         continue;
                     }
+                    if continuous {
+                        self.diags.push(
+                            Diagnostic::error(CONTINUOUS_ENDS, "rules change synapses that carry spikes")
+                                .label(clause.span, "this projection carries values")
+                                .help("let the weight be a state of the target's model instead"),
+                        );
+                        continue;
+                    }
                     let weight = dims.first().map_or(Dimension::NUMBER, |d| d.0);
                     let targets: Vec<hir::ModelId> = post_models.clone();
                     out.rules = self.projection_rules(list, weight, &targets, cx);
@@ -872,7 +904,7 @@ impl Sema<'_> {
                     .help(format!("rules are {}", RULES.join(", "))),
             );
         }
-        if !private && out.delay.is_none() {
+        if !private && !continuous && out.delay.is_none() {
             self.diags.push(
                 Diagnostic::error(NO_DELAY, "this projection has no delay")
                     .label(span, "no `delay`")
@@ -950,7 +982,7 @@ impl Sema<'_> {
                 let found = names.iter().position(|n| *n == member.text);
                 if found.is_none() && !model.broken {
                     if self.names_input(s) {
-                        self.diags.push(not_yet("a continuous projection onto an input", member.span));
+                        self.spike_onto_input(&pop.name, member);
                         return None;
                     }
                     let near = did_you_mean(&member.text, names.iter().copied());
@@ -970,15 +1002,12 @@ impl Sema<'_> {
     }
 
     fn connect(&mut self, c: &ast::Connect, span: Span, cx: Cx, sx: Cx) -> Option<hir::Connect> {
-        if c.symmetric {
-            self.diags.push(not_yet("`symmetric`", span));
-        }
         if c.procedural {
             self.diags.push(not_yet("`procedural`", span));
         }
         let filter = c.filter.as_ref().map(|f| self.condition(f, sx));
         let rule = self.rule(&c.rule, cx, sx)?;
-        Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses })
+        Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses, symmetric: c.symmetric })
     }
 
     fn rule(&mut self, e: &ast::Expr, cx: Cx, sx: Cx) -> Option<Rule> {

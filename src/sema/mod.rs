@@ -4,11 +4,13 @@
 mod call;
 mod circuit;
 mod compartment;
+mod coupling;
 pub mod error;
 mod experiment;
 mod expr;
 mod model;
 mod modules;
+mod pair_input;
 mod plasticity;
 mod position;
 mod query;

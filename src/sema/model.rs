@@ -26,6 +26,7 @@ impl Sema<'_> {
             states: Vec::new(),
             equations: Vec::new(),
             receptors: Vec::new(),
+            pair_inputs: Vec::new(),
             spike: SpikeRule::Never,
             reset: Vec::new(),
             refractory: None,
@@ -62,6 +63,9 @@ impl Sema<'_> {
         for member in &m.members {
             match &member.kind {
                 ast::MemberKind::Equation(e) => self.equation(&mut out, e, cx),
+                ast::MemberKind::Input { name, formals: Some(formals), value: Some(value), .. } => {
+                    self.pair_input(&mut out, name, formals, value, scope);
+                }
                 ast::MemberKind::Receptor { name, formals, body } => {
                     if out.source {
                         self.source_member("receptors", name.span);

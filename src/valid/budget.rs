@@ -1,7 +1,7 @@
 //! How much memory a network will take, before anything is allocated.
 
 use crate::connect::Rule;
-use crate::ir::{Delay, Network, ParamKind, Projection, Weight};
+use crate::ir::{Delay, Gather, Network, ParamKind, Projection, Weight};
 
 /// Bytes of one part of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,19 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
     // Projections are built one after the other.
     if let Some(largest) = out.get_mut(most.0) {
         largest.bytes += most.1;
+    }
+    for (_, from, to, p, coupling) in network.couplings() {
+        let (Some(source), Some(target)) = (network.population(from), network.population(to)) else { continue };
+        let (n_pre, n_post) = (f64::from(p.pre.len(source.size)), f64::from(p.post.len(target.size)));
+        let synapses = synapses(p, n_pre, n_post) * if p.symmetric { 2.0 } else { 1.0 };
+        // Classes of one cell each are the worst case; rows hold a source, a weight and perhaps a delay.
+        let bytes = match (coupling.gather, p.weight) {
+            (Gather::Classes, Weight::Constant(_)) => n_pre * 4.0,
+            (Gather::Classes, Weight::PerSynapse { .. }) => synapses * 8.0,
+            (Gather::Rows, _) => synapses * 16.0 * 1.3,
+        };
+        let ring = f64::from(source.size) * (f64::from(p.delay.max()) + 2.0) * 8.0;
+        out.push(Estimate { path: p.path.clone(), items: synapses, bytes: bytes + ring });
     }
     out
 }

@@ -9,11 +9,13 @@
 //! 4. Every projection ends at two populations (a private one starts at a private source), at a receptor that exists, with delays
 //!    of at least one step, cells inside the populations and ascending.
 //! 5. Every synaptic projection is taken by exactly one arrival term of its receptor.
+//!    The same holds of continuous projections, but that they may have no delay; what they are is checked in [`coupling`].
 //! 6. A rule belongs to one synaptic projection, reads its own variables and expressions of its target that exist, and writes only
 //!    what its events may.
 //! 7. Schedules have one ascending list per train, and only sources have schedules.
 
 mod budget;
+mod coupling;
 mod plasticity;
 mod protocol;
 
@@ -63,6 +65,7 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
             | Expr::Held
             | Expr::Read(_)
             | Expr::Elapsed
+            | Expr::Coupled(_)
             | Expr::Before(_) => true,
             Expr::Table { table, indices } => match network.tables.get(*table as usize) {
                 Some(t) => t.shape.len() != indices.len(),
@@ -137,6 +140,7 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
     for e in network.graph.edge_indices() {
         check_projection(network, e).map_err(|what| broken(&network.graph[e].path, what))?;
     }
+    coupling::check(network)?;
     Ok(Validated(network))
 }
 
@@ -189,6 +193,7 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
             | Expr::Column(_)
             | Expr::Read(_)
             | Expr::Elapsed => true,
+            Expr::Coupled(k) => *k as usize >= d.coupled.len(),
             _ => false,
         };
         if wrong {
@@ -278,7 +283,7 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
     let p = &network.graph[id];
     let Some((from, to)) = network.graph.edge_endpoints(id) else { return Err("has no ends".to_string()) };
     let Node::Population(target) = &network.graph[to] else { return Err("lands on a source".to_string()) };
-    if p.receptor as usize >= target.dynamics.receptors.len() {
+    if p.coupling.is_none() && p.receptor as usize >= target.dynamics.receptors.len() {
         return Err(format!("receptor {} does not exist", p.receptor));
     }
     check_subset(&p.post, target.size)?;
@@ -306,7 +311,7 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
         Weight::PerSynapse { value, .. } => in_build(value),
     };
     let delay = match p.delay {
-        Delay::Constant(d) => d >= 1,
+        Delay::Constant(d) => d >= 1 || p.coupling.is_some(),
         Delay::PerSynapse { value, max } => in_build(value) && max >= 1,
     };
     if !weight

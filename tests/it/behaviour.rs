@@ -8,6 +8,7 @@ mod adaptation;
 mod adaptive;
 mod axon;
 mod compartments;
+mod coupling;
 mod escape;
 mod firing;
 mod integration;

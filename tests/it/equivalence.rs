@@ -19,6 +19,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/coba.nsm", &[("n", "800")]),
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
+    ("examples/decision.nsm", &[("cells", "50")]),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {

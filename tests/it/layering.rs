@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ir", &["connect", "numerics", "script", "units"]),
     ("lower", &["base", "connect", "hir", "ir", "numerics", "script", "sema", "units"]),
     ("valid", &["connect", "ir", "script"]),
-    ("passes", &["ir"]),
+    ("passes", &["connect", "ir"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
     ("driver", &["backend", "base", "execute", "hir", "ir", "lower", "passes", "sema", "stdlib", "syntax", "valid"]),

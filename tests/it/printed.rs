@@ -18,6 +18,8 @@ const KEPT: &[&str] = &[
     "tests/corpus/ok/circuits/source_times.nsm",
     "tests/corpus/ok/circuits/set_lasting.nsm",
     "tests/corpus/ok/circuits/noise.nsm",
+    "tests/corpus/ok/circuits/coupling_delays.nsm",
+    "tests/corpus/ok/circuits/gap_junctions.nsm",
 ];
 
 fn label(file: &str) -> String {

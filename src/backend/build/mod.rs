@@ -10,11 +10,14 @@ mod elements;
 mod ends;
 mod filter;
 mod formula;
+mod gathered;
+mod mirror;
 mod params;
 mod synapses;
 mod tables;
 
 pub use elements::{Elements, PopulationElements, elements};
+pub use gathered::{Gathered, GatheredClasses, GatheredRows};
 pub use params::{ParamValues, apply, derive};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
 
@@ -66,6 +69,7 @@ mod tests {
             integrate: vec![],
             receptors: vec![],
             poisson: vec![],
+            coupled: Vec::new(),
             spike: Spike::Never,
             reset: vec![],
             refractory: None,

@@ -9,8 +9,9 @@ use super::elements::Elements;
 use super::ends::{End, ends, of_side};
 use super::filter::Filter;
 use super::formula::{Formula, Leaves, Level, Values};
+use super::mirror::Mirrored;
 use crate::backend::engine::RunError;
-use crate::connect::{Candidates, Cells, Ends, Expansion, expected_synapses, max_indegree_bound};
+use crate::connect::{Candidates, Cells, Ends, Expansion, Rule, expected_synapses, max_indegree_bound};
 use crate::ir::{Attribute, Delay, ExprId, Network, Population, Projection, ProjectionId, Side, Weight};
 use crate::random::{Purpose, StreamKey};
 use std::ops::Range;
@@ -40,6 +41,8 @@ pub struct SynapsePlan<'n> {
 pub struct Synapses<'p> {
     plan: &'p SynapsePlan<'p>,
     expansion: Expansion<'p>,
+    /// Both directions of a symmetric projection.
+    mirrored: Option<Mirrored>,
 }
 
 impl<'n> SynapsePlan<'n> {
@@ -94,7 +97,50 @@ impl<'n> SynapsePlan<'n> {
         // A filter that failed gives wrong candidates, so its error comes before what they lead to.
         self.filter_fault()?;
         let expansion = expansion.map_err(|e| RunError::Build(format!("{}: {e}", self.projection.path)))?;
-        Ok(Synapses { plan: self, expansion })
+        let mut out = Synapses { plan: self, expansion, mirrored: None };
+        if self.projection.symmetric {
+            out.mirrored = Some(Mirrored::new(&out)?);
+        }
+        Ok(out)
+    }
+
+    /// The weight and delay that all synapses share, NaN and 0 where they differ.
+    pub(super) fn constants(&self) -> (f64, u32) {
+        let weight = if let Weight::Constant(w) = self.projection.weight { w } else { f64::NAN };
+        let delay = if let Delay::Constant(d) = self.projection.delay { d } else { 0 };
+        (weight, delay)
+    }
+
+    /// Source cells as indices, in the order of their positions.
+    pub(super) fn pres(&self) -> impl Iterator<Item = u32> {
+        (0..self.ends.pre.len()).map(|k| self.ends.pre.id(k))
+    }
+
+    /// The target cell at a position.
+    pub(super) fn post(&self, position: u32) -> u32 {
+        self.ends.post.id(position)
+    }
+
+    /// Whether a cell that stands at both ends is left out as its own source.
+    pub(super) fn without_self(&self) -> bool {
+        self.ends.same_population && !self.projection.spec.autapses
+    }
+
+    /// The bits of what the weight reads of one end: cells that agree in them have the same weights.
+    pub(super) fn weight_key(&self, side: Side, neuron: u32) -> Vec<u64> {
+        let end = if side == Side::Pre { &self.pre } else { &self.post };
+        let attributes = self.weight.as_ref().map_or_else(Vec::new, |(formula, _)| formula.attributes());
+        of_side(&attributes, side).iter().map(|a| end.attribute(neuron, a).to_bits()).collect()
+    }
+
+    /// The weight between two cells, where it reads them alone.
+    pub(super) fn weight_between(&self, pre: u32, post: u32) -> Result<f64, RunError> {
+        let Some((formula, single)) = &self.weight else { return Ok(self.constants().0) };
+        let at = Place { pre, post, element: 0, edge: None };
+        let mut values = formula.values();
+        compute(self, formula, Level::Post, &mut values, &at);
+        compute(self, formula, Level::Element, &mut values, &at);
+        self.weight(formula, *single, &values, &at)
     }
 
     /// The source population and its position in [`Network::populations`].
@@ -167,7 +213,15 @@ struct Place {
     edge: Option<u32>,
 }
 
-impl Synapses<'_> {
+impl<'p> Synapses<'p> {
+    pub(super) fn plan(&self) -> &'p SynapsePlan<'p> {
+        self.plan
+    }
+
+    pub(super) fn projection(&self) -> &'p Projection {
+        self.plan.projection
+    }
+
     /// Calls `sink` for the targets at the positions `posts` of the target subset in order, also for those without
     /// synapses. Any split of the positions over threads gives the same synapses.
     ///
@@ -177,6 +231,17 @@ impl Synapses<'_> {
     /// [`RunError::Build`] with projection, source and target where a weight is NaN or infinite, a delay is NaN, or a
     /// table index is out of range; nothing is given to `sink` from that target on.
     pub fn incoming(&self, posts: Range<u32>, sink: &mut Sink) -> Result<(), RunError> {
+        match &self.mirrored {
+            Some(both) => {
+                both.incoming(posts.map(|position| self.plan.ends.post.id(position)), sink);
+                Ok(())
+            }
+            None => self.directed(posts, sink),
+        }
+    }
+
+    /// What the rule itself draws.
+    pub(super) fn directed(&self, posts: Range<u32>, sink: &mut Sink) -> Result<(), RunError> {
         let plan = self.plan;
         let mut row = Row {
             plan,
@@ -356,11 +421,16 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         .filter_map(|(_, from, to, projection)| {
             let (pre, post) = network.population(from).zip(network.population(to))?;
             let ends = ends(projection, pre, post, from == to);
-            Some(Estimate {
-                path: projection.path.clone(),
-                synapses: expected_synapses(&projection.spec, &ends, &Candidates::ALL),
-                max_indegree: max_indegree_bound(&projection.spec, &ends),
-            })
+            let mut synapses = expected_synapses(&projection.spec, &ends, &Candidates::ALL);
+            let mut max_indegree = max_indegree_bound(&projection.spec, &ends);
+            if projection.symmetric
+                && let Rule::Pairs { pre, .. } = &projection.spec.rule
+            {
+                // Every listed pair may touch the same cell, from either side.
+                synapses *= 2.0;
+                max_indegree = pre.len() as u64;
+            }
+            Some(Estimate { path: projection.path.clone(), synapses, max_indegree })
         })
         .collect()
 }

@@ -13,6 +13,8 @@ pub struct Cells {
     population: Population,
     dt_ms: f64,
     params: Vec<ParamValues>,
+    /// What continuous projections bring in this step: `[leaf][neuron]`.
+    pub coupled: Vec<Vec<f64>>,
     /// `[neuron][state]`
     states: Vec<Vec<f64>>,
     /// Steps for which a neuron is refractory still.
@@ -44,7 +46,7 @@ enum Pending {
 }
 
 /// An expression with the order that computes it.
-struct Value {
+pub struct Value {
     root: ExprId,
     order: Vec<ExprId>,
 }
@@ -114,6 +116,7 @@ impl Code {
 struct Moment<'m> {
     exprs: &'m Exprs,
     params: &'m [ParamValues],
+    coupled: &'m [Vec<f64>],
     neuron: u32,
     step: u64,
     time: f64,
@@ -131,6 +134,7 @@ impl Moment<'_> {
         eval::evaluate(self.exprs, &value.order, scratch, &mut |e, _| match e {
             Expr::State(s) => states[*s as usize],
             Expr::Param(j) => self.params[*j as usize].at(self.neuron),
+            Expr::Coupled(k) => self.coupled[*k as usize][self.neuron as usize],
             Expr::Arrival => self.arrival,
             Expr::Time => self.time,
             Expr::Noise(k) => random::normal(self.noise, self.step, self.neuron, *k),
@@ -171,6 +175,7 @@ impl Cells {
             dt_ms: network.dt_ms,
             states: (0..size).map(|n| elements.initial.iter().map(|state| state[n]).collect()).collect(),
             params: elements.params,
+            coupled: vec![vec![0.0; size]; dynamics.coupled.len()],
             refractory: vec![0; size],
             // A spike of step k over d steps is queued at the end of step k, when the first inbox is that of k + 1.
             inboxes: vec![empty; longest.unwrap_or(1).max(1) as usize].into(),
@@ -225,6 +230,7 @@ impl Cells {
         let mut now = Moment {
             exprs: &dynamics.exprs,
             params,
+            coupled: &self.coupled,
             neuron,
             step: k,
             time: start,
@@ -339,10 +345,10 @@ impl Cells {
     /// Phases 1 to 4 of a projection that learns, before step `k`: what reaches its synapses and what that sends on.
     pub fn learn(&mut self, k: u64, l: &mut super::Learning) -> u64 {
         let reads: Vec<ExprId> = l.plastic.reads().to_vec();
-        let codes: Vec<Value> = reads.iter().map(|r| self.value(*r)).collect();
+        let codes: Vec<Value> = reads.iter().map(|r| self.prepare(*r)).collect();
         let (receptor, term) = (l.receptor, l.term);
         let mut arrived: Vec<(u32, u32, f64)> = Vec::new();
-        let events = l.plastic.begin(k, &mut |r, n| self.read(&codes[r], n, k), &mut |target, delay, amount| {
+        let events = l.plastic.begin(k, &mut |r, n| self.one(&codes[r], n, k), &mut |target, delay, amount| {
             arrived.push((target, delay, amount));
         });
         for (target, delay, amount) in arrived {
@@ -355,23 +361,23 @@ impl Cells {
 
     /// The last phase of a projection that learns, after step `k`.
     pub fn learned(&self, k: u64, l: &mut super::Learning, fired: &[u32], arrived: &[(u32, Vec<u32>)]) {
-        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
-        l.plastic.end(k, fired, arrived, &mut |r, n| self.read(&codes[r], n, k + 1));
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
+        l.plastic.end(k, fired, arrived, &mut |r, n| self.one(&codes[r], n, k + 1));
     }
 
     pub fn weights(&self, step: u64, l: &mut super::Learning) -> Vec<(u32, u32, f64)> {
-        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
-        l.plastic.weights(step, &mut |r, n| self.read(&codes[r], n, step))
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
+        l.plastic.weights(step, &mut |r, n| self.one(&codes[r], n, step))
     }
 
     pub fn set_weights(&self, step: u64, l: &mut super::Learning, values: &[f64]) {
-        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
-        l.plastic.set_weights(step, values, &mut |r, n| self.read(&codes[r], n, step));
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
+        l.plastic.set_weights(step, values, &mut |r, n| self.one(&codes[r], n, step));
     }
 
     pub fn clear(&self, step: u64, l: &mut super::Learning) {
-        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.value(*r)).collect();
-        l.plastic.clear(step, &mut |r, n| self.read(&codes[r], n, step));
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
+        l.plastic.clear(step, &mut |r, n| self.one(&codes[r], n, step));
     }
 
     /// States as given, nobody refractory, nothing on its way.
@@ -389,25 +395,9 @@ impl Cells {
         }
     }
 
-    fn value(&self, root: ExprId) -> Value {
-        Value { root, order: eval::order(&self.population.dynamics.exprs, &[root]) }
-    }
-
     /// An expression of one neuron as it stands at the end of `step` steps.
-    fn read(&self, value: &Value, neuron: u32, step: u64) -> f64 {
-        let now = Moment {
-            exprs: &self.population.dynamics.exprs,
-            params: &self.params,
-            neuron,
-            step,
-            time: step as f64 * self.dt_ms,
-            arrival: f64::NAN,
-            refractory: self.refractory[neuron as usize] > 0,
-            before: &[],
-            noise: self.noise,
-            spike: self.spike,
-        };
-        now.evaluate(value, &self.states[neuron as usize], &mut vec![])
+    fn one(&self, value: &Value, neuron: u32, step: u64) -> f64 {
+        self.read(value, &[neuron], step)[0]
     }
 
     /// Neurons at whose receptor spikes arrive in the coming step, as often as they are counted; once where weights are summed.
@@ -482,7 +472,16 @@ impl Cells {
 
     /// Values after the step that ended at `step`.
     pub fn observe(&self, observable: u32, cells: &[u32], step: u64) -> Vec<f64> {
-        let value = &self.code.observables[observable as usize];
+        self.read(&self.code.observables[observable as usize], cells, step)
+    }
+
+    /// An expression of these cells, prepared for [`Cells::read`].
+    pub fn prepare(&self, root: ExprId) -> Value {
+        Value { root, order: eval::order(&self.population.dynamics.exprs, &[root]) }
+    }
+
+    /// Values at the time of `step`, when no step is under way.
+    pub fn read(&self, value: &Value, cells: &[u32], step: u64) -> Vec<f64> {
         let scratch = &mut vec![];
         cells
             .iter()
@@ -490,6 +489,7 @@ impl Cells {
                 let now = Moment {
                     exprs: &self.population.dynamics.exprs,
                     params: &self.params,
+                    coupled: &self.coupled,
                     neuron: *neuron,
                     step,
                     time: step as f64 * self.dt_ms,

@@ -10,6 +10,7 @@
 //! for the first population, then the first neuron, then the first state that has one.
 
 mod cells;
+mod couplings;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest}
 use super::plastic::Plastic;
 use crate::ir::Network;
 use cells::Cells;
+use couplings::Couplings;
 use rows::Rows;
 use std::sync::atomic::{AtomicBool, Ordering};
 use winners::Senders;
@@ -43,6 +45,7 @@ pub struct Interpreter {
     projections: Vec<Rows>,
     senders: Vec<Option<Senders>>,
     plastic: Vec<Learning>,
+    couplings: Couplings,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     synaptic_events: u64,
@@ -82,11 +85,12 @@ impl Interpreter {
                 })
             })
             .collect::<Result<Vec<_>, RunError>>()?;
-        let populations: Vec<Cells> = network
+        let mut populations: Vec<Cells> = network
             .populations()
-            .zip(elements.populations)
-            .map(|((id, population), elements)| Cells::new(network, id, population, elements, seed))
+            .zip(&elements.populations)
+            .map(|((id, population), elements)| Cells::new(network, id, population, elements.clone(), seed))
             .collect();
+        let couplings = Couplings::new(network, &elements, seed, &mut populations)?;
         let spikes = populations
             .iter()
             .enumerate()
@@ -97,11 +101,22 @@ impl Interpreter {
             .map(|(id, _)| network.winners.iter().find(|w| w.population == id).map(Senders::new))
             .collect();
         let traces = traces.into_iter().map(|request| TraceLog { request, steps: vec![], values: vec![] }).collect();
-        Ok(Interpreter { step: 0, populations, projections, senders, plastic, spikes, traces, synaptic_events: 0 })
+        Ok(Interpreter {
+            step: 0,
+            populations,
+            projections,
+            senders,
+            plastic,
+            couplings,
+            spikes,
+            traces,
+            synaptic_events: 0,
+        })
     }
 
     fn advance_one(&mut self) -> Result<(), RunError> {
         let k = self.step;
+        self.couplings.couple(k, &mut self.populations);
         for l in &mut self.plastic {
             self.synaptic_events += self.populations[l.to].learn(k, l);
         }
@@ -231,11 +246,11 @@ impl Engine for Interpreter {
     }
 
     fn synapses(&self) -> u64 {
-        self.projections.iter().map(Rows::synapses).sum()
+        self.projections.iter().map(Rows::synapses).sum::<u64>() + self.couplings.synapses()
     }
 
     fn synapse_bytes(&self) -> u64 {
-        self.projections.iter().map(Rows::bytes).sum()
+        self.projections.iter().map(Rows::bytes).sum::<u64>() + self.couplings.bytes()
     }
 
     fn synaptic_events(&self) -> u64 {

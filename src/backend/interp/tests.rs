@@ -44,6 +44,7 @@ fn counter(arrivals: Vec<Arrival>, initial: ExprId) -> Dynamics {
             body: vec![Assign { state: 0, value: sum }],
         }],
         poisson: vec![],
+        coupled: Vec::new(),
         spike: Spike::Never,
         reset: vec![],
         refractory: None,
@@ -79,6 +80,8 @@ fn connect(network: &mut Network, from: PopulationId, to: PopulationId, weight: 
         gain: None,
         columns: vec![],
         private: false,
+        coupling: None,
+        symmetric: false,
     };
     network.graph.add_edge(from, to, projection)
 }

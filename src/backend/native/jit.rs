@@ -96,6 +96,7 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
         && a.forms == b.forms
         && a.scalars == b.scalars
         && a.rows == b.rows
+        && a.coupled == b.coupled
         && a.rings.len() == b.rings.len()
         && a.rings.iter().zip(&b.rings).all(|(x, y)| x.kind == y.kind)
 }

@@ -3,10 +3,12 @@
 //! `plan` turns the statements of a step into loops and calls, `translate` turns loops into Cranelift IR, `jit` owns the code,
 //! `worker` is one thread's share of the simulation. The bits are the interpreter's.
 
+mod couplings;
 mod jit;
 mod learning;
 mod plan;
 mod translate;
+mod values;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
@@ -139,6 +141,7 @@ enum Reply {
     States {
         states: Vec<Vec<f64>>,
         counter: Vec<f64>,
+        coupled: Vec<Vec<f64>>,
     },
     /// Row lengths and weights, row by row.
     Weights {
@@ -205,6 +208,8 @@ impl Native {
         let synapses = plans.iter().map(|p| p.expand()).collect::<Result<Vec<_>, _>>()?;
         let estimates = build::estimate(network);
 
+        let layout = couplings::Layout::new(network, &elements, seed)?;
+        let layout = layout.expand()?;
         let make = |thread: usize| -> Result<Worker, RunError> {
             let mut blocks = Vec::new();
             for (k, p) in populations.iter().enumerate() {
@@ -293,7 +298,8 @@ impl Native {
                     Some(Winners::new(p.size, w.most, w.window))
                 })
                 .collect();
-            Ok(Worker::new(thread, blocks, incoming, learning, winners))
+            let couplings = layout.couplings(&mut blocks)?;
+            Ok(Worker::new(thread, blocks, incoming, couplings, learning, winners))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -330,9 +336,12 @@ impl Native {
             .clamp(1, FREE_WINDOW);
         // Who won is known when the threads have met: rules that wait for it need that after every step.
         let window = if learning().any(|l| l.decided) { 1 } else { window };
-        let total = all().map(|i| i.rows.len()).sum::<u64>() + learning().map(|l| l.plastic.synapses()).sum::<u64>();
-        let bytes =
-            all().map(|i| i.rows.synapse_bytes()).sum::<u64>() + learning().map(|l| l.plastic.bytes()).sum::<u64>();
+        let total = all().map(|i| i.rows.len()).sum::<u64>()
+            + learning().map(|l| l.plastic.synapses()).sum::<u64>()
+            + couplings::synapses(&workers);
+        let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>()
+            + learning().map(|l| l.plastic.bytes()).sum::<u64>()
+            + couplings::bytes(&workers);
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations
@@ -351,6 +360,7 @@ impl Native {
             halt: [AtomicBool::new(false), AtomicBool::new(false)],
             fault: Mutex::new(None),
             populations: populations.len(),
+            channels: layout.channels(),
             window,
             dt: network.dt_ms,
         });
@@ -405,19 +415,19 @@ impl Native {
         self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
     }
 
-    /// States and counters of a population, all neurons.
-    fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    /// States, counters and coupled sums of a population, all neurons.
+    fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
         self.send(|_| Command::States { population });
-        let (mut states, mut counter) = states_of(&self.local, population);
+        let (mut states, mut counter, mut coupled) = states_of(&self.local, population);
         for reply in self.replies() {
-            if let Reply::States { states: more, counter: c } = reply {
-                for (all, part) in states.iter_mut().zip(more) {
+            if let Reply::States { states: more, counter: c, coupled: sums } = reply {
+                for (all, part) in states.iter_mut().zip(more).chain(coupled.iter_mut().zip(sums)) {
                     all.extend(part);
                 }
                 counter.extend(c);
             }
         }
-        (states, counter)
+        (states, counter, coupled)
     }
 
     fn merge(&mut self, from: u64, done: u64, samples: &[Vec<Vec<f64>>]) {
@@ -453,10 +463,11 @@ impl Drop for Native {
     }
 }
 
-fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
     let b = &w.blocks[population];
     let n = b.n as usize;
-    (b.states.iter().map(|s| s[..n].to_vec()).collect(), b.counter[..n].to_vec())
+    let rows = |all: &[Vec<f64>]| all.iter().map(|s| s[..n].to_vec()).collect();
+    (rows(&b.states), b.counter[..n].to_vec(), rows(&b.coupled))
 }
 
 fn shortest(d: &Delays) -> Option<u32> {
@@ -501,8 +512,8 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     Reply::Ok
                 }
                 Command::States { population } => {
-                    let (states, counter) = states_of(&worker, population);
-                    Reply::States { states, counter }
+                    let (states, counter, coupled) = states_of(&worker, population);
+                    Reply::States { states, counter, coupled }
                 }
                 Command::Weights { projection, step } => {
                     let (lengths, weights) = weights_of(&mut worker, projection, step);
@@ -639,7 +650,7 @@ impl Engine for Native {
         let d = &self.dynamics[population];
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
-        let (states, counter) = self.gather(population);
+        let (states, counter, coupled) = self.gather(population);
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -650,6 +661,7 @@ impl Engine for Native {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
                     crate::ir::Expr::Param(k) => self.params[population][*k as usize].at(*c),
                     crate::ir::Expr::Time => t,
+                    crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],
                     crate::ir::Expr::Held => f64::from(u8::from(counter[at] > 0.0)),
                     _ => 0.0,
                 });

@@ -30,6 +30,8 @@ pub enum Node {
     Counter,
     /// What arrived in a ring, as a number.
     Ring(u32),
+    /// A sum over continuous projections.
+    Coupled(u32),
     /// Spikes of a Poisson input; the argument is the mean count.
     Poisson(u32, Id),
     Unary(UnaryOp, Id),
@@ -118,6 +120,8 @@ pub struct Plan {
     pub margin: Option<Id>,
     pub segments: Vec<Segment>,
     pub rings: Vec<RingPlan>,
+    /// Number of sums over continuous projections.
+    pub coupled: usize,
     pub forms: Vec<Form>,
     /// Nodes that the runtime computes once per step, in order, and their scalar slots.
     pub uniform: Vec<Id>,
@@ -194,6 +198,7 @@ impl Builder<'_> {
             Expr::Noise(k) => self.node(Node::Noise(k)),
             Expr::Uniform => self.node(Node::Uniform),
             Expr::Held => self.held(),
+            Expr::Coupled(k) => self.node(Node::Coupled(k)),
             Expr::Before(inner) => self.compose(inner, start, start, &mut HashMap::new()),
             Expr::Unary(op, a) => {
                 let a = self.compose_node(a, m, start, memo);
@@ -392,7 +397,9 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
         }
     }
     let forms = forms(d);
-    cut(b.nodes, now.states, [counter, spike, margin], rings, forms)
+    let mut plan = cut(b.nodes, now.states, [counter, spike, margin], rings, forms);
+    plan.coupled = d.coupled.len();
+    plan
 }
 
 /// Plans of what adaptive steps do before a step and in each trial: stages alone, with the same states and params.
@@ -469,7 +476,13 @@ fn cut(
     let mut varying = vec![false; n];
     for k in 0..n {
         varying[k] = match &nodes[k] {
-            Node::State(_) | Node::Counter | Node::Ring(_) | Node::Noise(_) | Node::Uniform | Node::Poisson(..) => true,
+            Node::State(_)
+            | Node::Counter
+            | Node::Ring(_)
+            | Node::Coupled(_)
+            | Node::Noise(_)
+            | Node::Uniform
+            | Node::Poisson(..) => true,
             Node::Param(p) => forms[*p as usize] == Form::Each,
             other => children(other).iter().any(|c| varying[c.0 as usize]),
         };
@@ -492,6 +505,7 @@ fn cut(
         margin,
         segments: (0..=last).map(|s| Segment { calls: Vec::new(), stores: Vec::new(), last: s == last }).collect(),
         rings,
+        coupled: 0,
         forms,
         uniform: Vec::new(),
         scalars: HashMap::new(),
@@ -565,7 +579,10 @@ fn cut(
             };
             plan.segments[at].calls.push(call);
         } else if last_use[k] > level[k]
-            && !matches!(plan.nodes[k], Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_))
+            && !matches!(
+                plan.nodes[k],
+                Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_) | Node::Coupled(_)
+            )
         {
             let row = plan.row(id);
             plan.store(level[k] as usize, row, id);

@@ -20,6 +20,7 @@ pub struct Slots {
     pub counter: usize,
     pub params: usize,
     pub rings: usize,
+    pub coupled: usize,
     pub scratch: usize,
     /// One byte for each pair of neurons.
     pub mask: usize,
@@ -35,9 +36,10 @@ impl Slots {
         let counter = plan.states.len();
         let params = counter + 1;
         let rings = params + plan.forms.len();
-        let scratch = rings + plan.rings.len();
+        let coupled = rings + plan.rings.len();
+        let scratch = coupled + plan.coupled;
         let mask = scratch + plan.scratch_rows as usize;
-        Slots { counter, params, rings, scratch, mask, flag: mask + 1, margin: mask + 2, count: mask + 3 }
+        Slots { counter, params, rings, coupled, scratch, mask, flag: mask + 1, margin: mask + 2, count: mask + 3 }
     }
 }
 
@@ -331,6 +333,10 @@ impl Translator<'_, '_> {
                 self.b.ins().load(LANES, flags(), at, 0)
             }
             Node::Ring(k) => self.ring(k),
+            Node::Coupled(k) => {
+                let at = self.address(self.slots.coupled + k as usize, 8);
+                self.b.ins().load(LANES, flags(), at, 0)
+            }
             Node::Unary(UnaryOp::Not, a) => {
                 let a = self.truth(a);
                 self.b.ins().bnot(a)

@@ -1,5 +1,6 @@
 //! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
 
+use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan, RingKind};
@@ -60,6 +61,8 @@ pub struct Shared {
     pub halt: [AtomicBool; 2],
     pub fault: Mutex<Option<Fault>>,
     pub populations: usize,
+    /// Values of continuous projections.
+    pub channels: Vec<Channel>,
     /// Steps of a window.
     pub window: u64,
     pub dt: f64,
@@ -97,6 +100,8 @@ pub struct Block {
     pub states: Vec<Vec<f64>>,
     pub counter: Vec<f64>,
     pub params: Vec<ParamBlock>,
+    /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
+    pub coupled: Vec<Vec<f64>>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
     /// Empty unless winners are chosen.
@@ -130,6 +135,7 @@ pub struct Worker {
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
     pub learning: Vec<Learning>,
+    pub couplings: Couplings,
     traces: Vec<Trace>,
     winners: Vec<Option<Winners>>,
     scratch: Vec<f64>,
@@ -218,6 +224,7 @@ impl Block {
             states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
             counter: vec![0.0; padded],
             params: Vec::new(),
+            coupled: vec![vec![0.0; padded]; source.dynamics.coupled.len()],
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
             margin: vec![0.0; if source.plan.margin.is_some() { padded } else { 0 }],
@@ -439,6 +446,9 @@ impl Block {
             // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
             pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
         }
+        for (k, sums) in self.coupled.iter_mut().enumerate() {
+            pointers.0[slots.coupled + k] = sums[start..].as_mut_ptr().cast();
+        }
         for row in 0..self.plan.scratch_rows as usize {
             pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
         }
@@ -564,6 +574,7 @@ impl Block {
                 ParamBlock::Each(v) => v[offset],
             },
             Expr::Time => t,
+            Expr::Coupled(k) => self.coupled[*k as usize][offset],
             Expr::Held => f64::from(u8::from(self.counter[offset] > 0.0)),
             _ => 0.0,
         });
@@ -576,6 +587,7 @@ impl Worker {
         id: usize,
         blocks: Vec<Block>,
         incoming: Vec<Incoming>,
+        couplings: Couplings,
         learning: Vec<Learning>,
         winners: Vec<Option<Winners>>,
     ) -> Worker {
@@ -584,6 +596,7 @@ impl Worker {
             blocks,
             incoming,
             learning,
+            couplings,
             traces: Vec::new(),
             winners,
             scratch: Vec::new(),
@@ -723,6 +736,7 @@ impl Worker {
     }
 
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
+        self.couplings.couple(step, shared.dt, &mut self.blocks, &shared.channels, &shared.barrier);
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {

@@ -34,6 +34,7 @@ fn dynamics() -> Dynamics {
         integrate: Vec::new(),
         receptors: Vec::new(),
         poisson: Vec::new(),
+        coupled: Vec::new(),
         spike: crate::ir::Spike::Never,
         reset: Vec::new(),
         refractory: None,

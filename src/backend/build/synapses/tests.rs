@@ -27,6 +27,8 @@ fn network() -> Network {
         gain: None,
         columns: vec![],
         private: false,
+        coupling: None,
+        symmetric: false,
     };
     net.graph.add_edge(from, to, projection);
     net
@@ -214,4 +216,38 @@ fn estimates_need_no_elements() {
     let mut net = network();
     the(&mut net).spec.rule = Rule::Bernoulli { p: 0.25 };
     assert_eq!(estimate(&net), [Estimate { path: "A->B".into(), synapses: 6.0, max_indegree: 6 }]);
+}
+
+#[test]
+fn symmetric_pairs_have_one_weight_and_one_delay() {
+    let mut net = network();
+    let target = net.graph.node_indices().next().unwrap();
+    let edge = net.graph.edge_indices().next().unwrap();
+    let mut projection = net.graph.remove_edge(edge).unwrap();
+    let [lo, hi] = [0.5, 1.5].map(|v| net.build.real(v));
+    let drawn = net.build.intern(Expr::Random { distribution: Distribution::Uniform, args: vec![lo, hi], site: 0 });
+    projection.symmetric = true;
+    projection.weight = Weight::PerSynapse { value: drawn, single: true };
+    projection.delay = Delay::PerSynapse { value: drawn, max: 20 };
+    projection.spec.rule = Rule::Bernoulli { p: 0.5 };
+    net.graph.add_edge(target, target, projection);
+    let table = |net: &Network| {
+        let mut all = std::collections::BTreeMap::new();
+        for (post, pres, weights, delays) in rows(net).unwrap() {
+            for ((pre, w), d) in pres.iter().zip(weights).zip(delays) {
+                assert!(all.insert((*pre, post), (w.to_bits(), d)).is_none());
+            }
+        }
+        all
+    };
+    let drawn = table(&net);
+    assert!(!drawn.is_empty() && drawn.len() < 30 && drawn.keys().all(|(a, b)| a != b));
+    for ((a, b), synapse) in &drawn {
+        assert_eq!(drawn.get(&(*b, *a)), Some(synapse), "{a} and {b}");
+    }
+    the(&mut net).spec.rule = Rule::Pairs { pre: vec![0, 4, 2], post: vec![3, 1, 5] };
+    let listed: Vec<(u32, u32)> = table(&net).into_keys().collect();
+    assert_eq!(listed, [(0, 3), (1, 4), (2, 5), (3, 0), (4, 1), (5, 2)]);
+    the(&mut net).spec.rule = Rule::Pairs { pre: vec![0, 3], post: vec![3, 0] };
+    assert_eq!(message(&net), "A->B: the pair of 0 and 3 is listed twice; a symmetric projection needs each pair once");
 }

@@ -330,6 +330,8 @@ pub struct Population {
     /// The axis variables of the population's own scope.
     pub axis_values: Vec<ValueId>,
     pub model_span: Span,
+    /// Whether its cells may both excite and inhibit.
+    pub mixed: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode};
 use super::error::*;
-use super::{Fail, Lowering};
+use super::{Fail, Lowering, Origins};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Item, PopulationId, SpikeRule, StmtKind, ValueId, ValueKind};
 use crate::ir::{self, Axis, Node, Population, Subset};
@@ -15,6 +15,9 @@ pub(super) struct Elaborated {
     pub network: ir::Network,
     pub placed: BTreeMap<PopulationId, Placed>,
     pub tables: HashMap<ValueId, u32>,
+    pub origins: Origins,
+    /// Signs of the weights, for Dale's law.
+    pub outgoing: Vec<super::dale::Outgoing>,
 }
 
 /// Where a population went.
@@ -77,6 +80,8 @@ impl Lowering<'_> {
             network: ir::Network { name: network.name.clone(), dt_ms: self.dt, ..ir::Network::default() },
             placed: BTreeMap::new(),
             tables: HashMap::new(),
+            origins: Origins::default(),
+            outgoing: Vec::new(),
         };
         let errors = self.diags.error_count();
         for p in &flat.populations {
@@ -104,6 +109,7 @@ impl Lowering<'_> {
             let r = self.in_loop(&p.loops, |s| s.projection(network, p.item, &mut out));
             self.report(r);
         }
+        self.dale(network, &out);
         if self.diags.error_count() > errors {
             return None;
         }
@@ -232,6 +238,7 @@ impl Lowering<'_> {
             None => (Vec::new(), 0, Node::Private { path: p.name.clone(), model: model.name.clone() }),
         };
         let node = out.network.graph.add_node(node);
+        out.origins.populations.insert(p.name.clone(), p.span);
         let info =
             EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), params: HashMap::new() };
         let placed = Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };
@@ -291,7 +298,7 @@ impl Lowering<'_> {
 
     fn drive(&mut self, drive: &DriveItem, out: &mut Elaborated) -> Result<(), Fail> {
         let subset = self.subset(drive.target, out)?;
-        let Elaborated { network, placed, tables } = out;
+        let Elaborated { network, placed, tables, .. } = out;
         let Some(placed) = placed.get_mut(&drive.target.population) else { return Ok(()) };
         let size = placed.size;
         let mut cx = Cx {
@@ -319,7 +326,7 @@ impl Lowering<'_> {
     }
 
     fn population_body(&mut self, id: PopulationId, out: &mut Elaborated) -> Result<(), Fail> {
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(here) = placed.get_mut(&id) else { return Ok(()) };
         if here.private {
             return Ok(());

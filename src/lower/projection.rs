@@ -126,7 +126,7 @@ impl Lowering<'_> {
         };
         let gain = match &p.gain {
             Some(g) => {
-                let Elaborated { network, placed, tables } = out;
+                let Elaborated { network, placed, tables, .. } = out;
                 let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
                 let mut cx = Cx {
                     network,
@@ -153,6 +153,7 @@ impl Lowering<'_> {
             columns: column_data,
             private: false,
         };
+        self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
         out.network.graph.add_edge(from_node, to_node, projection);
         Ok(())
     }
@@ -321,16 +322,14 @@ impl Lowering<'_> {
             }
             return Ok(Delay::Constant(self.whole_steps(ms, e.span, "a delay").max(1) as u32));
         }
-        let bound =
-            Bounds { network: &out.network, columns: data, pre: sizes.0, post: sizes.1, known: RefCell::default() }
-                .of(value)
-                .1;
+        let bound = Bounds::new(&out.network, data, sizes).of(value).1;
         let steps = (bound / dt).round_ties_even();
         if !(steps <= DELAY_LIMIT) {
             return Err(Diagnostic::error(DELAY_UNBOUNDED, "the longest delay of this distribution is not known")
                 .label(e.span, "no upper bound, or one above a million steps")
                 .help("bound it: clip(..., 0.1 ms, 20 ms)"));
         }
+        self.short_delays(value, data, e.span, &out.network);
         Ok(Delay::PerSynapse { value, max: (steps as u32).max(1) })
     }
 
@@ -369,7 +368,7 @@ impl Lowering<'_> {
             _ => return self.private_copies(network, p, from, to, receptor, &path, delay, out),
         };
         let settable = out.placed.get(&from.population).map(|s| s.body.settable.clone()).unwrap_or_default();
-        let Elaborated { network: ir, placed, tables } = out;
+        let Elaborated { network: ir, placed, tables, .. } = out;
         let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
         // The source's params are bound in the target's own dynamics: one train per neuron, one rate per neuron.
         let mut guest = Body::new(source.model, &model.name, source.args.clone(), settable);
@@ -377,7 +376,9 @@ impl Lowering<'_> {
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
         let mut cx =
             Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let span = rate.span;
         let bound = self.bind_all(source.model, &mut cx).and_then(|()| self.translate(rate, &mut cx));
+        let bound = bound.and_then(|rate| self.plausible_rate(cx.arena(), rate, span).map(|()| rate));
         let params: Vec<(String, u32)> = guest
             .bound
             .iter()
@@ -426,6 +427,7 @@ impl Lowering<'_> {
             columns: Vec::new(),
             private: true,
         };
+        out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(from_node, to_node, edge);
         Ok(())
     }
@@ -514,6 +516,7 @@ impl Lowering<'_> {
             columns: Vec::new(),
             private: false,
         };
+        out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(node, to_node, edge);
         Ok(())
     }
@@ -534,12 +537,14 @@ fn target_size(
 }
 
 /// What bounds the leaves of a build expression of a projection.
-struct Bounds<'b> {
+pub(super) struct Bounds<'b> {
     network: &'b ir::Network,
     columns: &'b [Vec<f64>],
     /// Flat size, then the size of each axis, of the two populations.
     pre: &'b [u32],
     post: &'b [u32],
+    /// Standard deviations of a normal number that count; 0 takes its mean for it.
+    sigmas: f64,
     known: RefCell<HashMap<ExprId, (f64, f64)>>,
 }
 
@@ -549,9 +554,18 @@ fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
 }
 
-impl Bounds<'_> {
+impl<'b> Bounds<'b> {
+    pub(super) fn new(network: &'b ir::Network, columns: &'b [Vec<f64>], sizes: (&'b [u32], &'b [u32])) -> Bounds<'b> {
+        Bounds { network, columns, pre: sizes.0, post: sizes.1, sigmas: SIGMAS, known: RefCell::default() }
+    }
+
+    /// Without the tails of what is normal.
+    pub(super) fn of_means(self) -> Bounds<'b> {
+        Bounds { sigmas: 0.0, known: RefCell::default(), ..self }
+    }
+
     /// An interval that holds every value, infinite where none is found. Shared parts are bounded once.
-    fn of(&self, id: ExprId) -> (f64, f64) {
+    pub(super) fn of(&self, id: ExprId) -> (f64, f64) {
         if let Some(known) = self.known.borrow().get(&id) {
             return *known;
         }
@@ -600,7 +614,7 @@ impl Bounds<'_> {
                 match distribution {
                     Distribution::Uniform => (arg(0).0, arg(1).1),
                     Distribution::Normal => {
-                        let spread = SIGMAS * arg(1).1.abs().max(arg(1).0.abs());
+                        let spread = self.sigmas * arg(1).1.abs().max(arg(1).0.abs());
                         bounded((arg(0).0 - spread, arg(0).1 + spread))
                     }
                     Distribution::Lognormal => (0.0, arg(0).1 * crate::numerics::exp(SIGMAS * arg(1).1)),

@@ -143,6 +143,7 @@ impl Sema<'_> {
             args: Vec::new(),
             axis_values: Vec::new(),
             model_span: name.span,
+            mixed: false,
         });
         self.declare(scope, name, Entity::Population(id, p));
     }
@@ -160,8 +161,9 @@ impl Sema<'_> {
                             ast::PopulationClause::Active { span, .. } => {
                                 self.diags.push(not_yet("`active at most`", *span))
                             }
-                            // `mixed` and `exempt` only silence checks.
-                            ast::PopulationClause::Mixed { .. } | ast::PopulationClause::Exempt { .. } => {}
+                            ast::PopulationClause::Mixed { .. } => self.mixed(id, &p.name),
+                            // `exempt` only silences checks.
+                            ast::PopulationClause::Exempt { .. } => {}
                         }
                     }
                 }
@@ -172,6 +174,11 @@ impl Sema<'_> {
                 _ => {}
             }
         }
+    }
+
+    fn mixed(&mut self, id: NetworkId, name: &ast::Name) {
+        let all = &mut self.program.networks[id.0 as usize].populations;
+        all.iter_mut().filter(|p| p.span == name.span).for_each(|p| p.mixed = true);
     }
 
     fn resolve_populations_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) {

@@ -12,7 +12,7 @@ mod query;
 mod scope;
 
 use crate::base::diag::did_you_mean;
-use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
+use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
 use scope::{Entity, Scope, ScopeId};
@@ -100,6 +100,8 @@ struct Sema<'a> {
 pub struct Analysis {
     pub program: hir::Program,
     pub ast: Rc<ast::File>,
+    /// The main file.
+    pub file: FileId,
     /// The networks and experiments that the main file itself declares.
     pub networks: Vec<hir::NetworkId>,
     pub experiments: Vec<usize>,
@@ -142,11 +144,10 @@ pub fn analyse(
             networks.push(*id);
         }
     }
-    let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id);
-    let experiments = (0..sema.program.experiments.len())
-        .filter(|k| Some(sema.program.experiments[*k].span.file) == main_file)
-        .collect();
-    Some(Analysis { program: sema.program, ast: module_ast, networks, experiments })
+    let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id)?;
+    let experiments =
+        (0..sema.program.experiments.len()).filter(|k| sema.program.experiments[*k].span.file == main_file).collect();
+    Some(Analysis { program: sema.program, ast: module_ast, file: main_file, networks, experiments })
 }
 
 impl Sema<'_> {

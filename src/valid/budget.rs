@@ -10,7 +10,17 @@ pub struct Estimate {
     /// Cells or synapses.
     pub items: f64,
     pub bytes: f64,
+    /// Seconds that one core takes to make it, to a factor of about two.
+    pub seconds: f64,
 }
+
+/// Seconds per synapse: choosing its ends and storing it, and each number that is drawn for it. Of a core of 2020 or so.
+const SYNAPSE: f64 = 2e-8;
+const DRAW: f64 = 2.5e-8;
+/// Seconds per pair that a rule or a `where` looks at without making a synapse.
+const PAIR: f64 = 5e-9;
+/// Seconds per state or param of a cell.
+const CELL: f64 = 2e-8;
 
 /// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations.
 pub fn estimate(network: &Network) -> Vec<Estimate> {
@@ -20,7 +30,8 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let arrays = d.states.len() + 2 + d.params.iter().filter(|q| !matches!(q.kind, ParamKind::Scalar(_))).count();
         // 24 bytes per cell keep the running statistics of its intervals.
         let bytes = f64::from(p.size) * (arrays as f64 * 8.0 + 24.0);
-        out.push(Estimate { path: p.path.clone(), items: f64::from(p.size), bytes });
+        let seconds = f64::from(p.size) * arrays as f64 * CELL;
+        out.push(Estimate { path: p.path.clone(), items: f64::from(p.size), bytes, seconds });
     }
     for (_, from, to, p) in network.projections() {
         let (Some(source), Some(target)) = (network.population(from), network.population(to)) else { continue };
@@ -46,7 +57,14 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
         // Building holds the sources of a target's synapses once more.
         let bytes = synapses * (index + weight + delay) * 1.3 + rows + ring;
-        out.push(Estimate { path: p.path.clone(), items: synapses, bytes });
+        let drawn = [
+            matches!(p.weight, Weight::PerSynapse { .. }),
+            matches!(p.delay, Delay::PerSynapse { .. }),
+        ];
+        let draws = drawn.iter().filter(|d| **d).count() as f64;
+        let looked_at = if p.filter.is_some() { n_pre * n_post * PAIR } else { 0.0 };
+        let seconds = synapses * (SYNAPSE + draws * DRAW) + looked_at;
+        out.push(Estimate { path: p.path.clone(), items: synapses, bytes, seconds });
     }
     out
 }

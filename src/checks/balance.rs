@@ -6,11 +6,10 @@
 use super::error::*;
 use crate::base::{Diagnostic, Diagnostics, Span};
 use crate::ir::artefact::{Job, Unit};
-use crate::ir::protocol::{Record, Stmt};
+use crate::ir::protocol::Record;
 use crate::ir::{Network, PopulationId};
 use crate::lower::Origins;
 use crate::meanfield::{self, Expected, Prediction, Share, Treatment};
-use crate::script::{self, Query};
 use crate::units::{self, Dimension};
 use petgraph::algo::tarjan_scc;
 use std::collections::BTreeSet;
@@ -43,9 +42,9 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
     let mut out = Vec::new();
     let asked = asked(unit);
     let loops = loops(network);
-    for (position, ((id, p), e)) in network.populations().zip(&prediction.populations).enumerate() {
+    for (position, ((id, p), e)) in (0..).zip(network.populations().zip(&prediction.populations)) {
         let Some(span) = origins.populations.get(&p.path) else { continue };
-        if e.silent && (asked.contains(&position) || network.graph.neighbors(id).next().is_some()) {
+        if e.silent && e.treatment == Treatment::Lif && (asked.contains(&position) || network.graph.neighbors(id).next().is_some()) {
             out.push(nothing_excites(e, *span));
             continue;
         }
@@ -65,7 +64,7 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
             if let Some(s) = strongest.filter(|s| from_within(s)) {
                 out.push(runaway(e, s, *span, origins));
             }
-        } else if e.rate * f64::from(p.size) * time < NO_SPIKES && asked.contains(&position) {
+        } else if e.rate * f64::from(p.size) * time < NO_SPIKES {
             out.push(silent_state(e, *span, origins));
         }
     }
@@ -146,50 +145,12 @@ fn hertz(v: f64) -> String {
     units::display(rounded(v), Dimension::RATE)
 }
 
-/// Populations whose spikes the experiment records, plots or computes with.
-fn asked(unit: &Unit) -> BTreeSet<usize> {
-    let mut out = BTreeSet::new();
-    for r in &unit.protocol.records {
-        if let Record::Spikes { of } = r {
-            out.insert(of.population as usize);
-        }
-    }
-    for item in unit.protocol.plots.iter().flat_map(|p| &p.of).filter(|i| i.observable.is_none()) {
-        out.insert(item.cells.population as usize);
-    }
-    statements(&unit.protocol.statements, &mut out);
-    out
-}
-
-fn statements(list: &[Stmt], out: &mut BTreeSet<usize>) {
-    for s in list {
-        match s {
-            Stmt::Expect(e) => expression(&e.condition, out),
-            Stmt::Measure { value, .. } | Stmt::Assign { value, .. } | Stmt::Set { value, .. } => expression(value, out),
-            Stmt::For { body, .. } | Stmt::Repeat { body, .. } => statements(body, out),
-            Stmt::If { condition, then, otherwise, .. } => {
-                expression(condition, out);
-                statements(then, out);
-                statements(otherwise, out);
-            }
-            Stmt::Simulate { .. } => {}
-        }
-    }
-}
-
-fn expression(e: &script::Expr, out: &mut BTreeSet<usize>) {
-    use script::Expr as X;
-    match e {
-        X::Query(q) => {
-            if let Query::Spikes { of, .. } = q.as_ref() {
-                out.insert(of.population as usize);
-            }
-        }
-        X::Unary(_, a) => expression(a, out),
-        X::Binary(_, a, b) => [a, b].into_iter().for_each(|x| expression(x, out)),
-        X::In(a, b, c) | X::If(a, b, c) => [a, b, c].into_iter().for_each(|x| expression(x, out)),
-        X::List(items) | X::Call(_, items) => items.iter().for_each(|x| expression(x, out)),
-        X::Index(a, _) => expression(a, out),
-        _ => {}
-    }
+/// Populations whose spikes the experiment records or plots. What it expects of them it judges itself.
+fn asked(unit: &Unit) -> BTreeSet<u32> {
+    let recorded = unit.protocol.records.iter().filter_map(|r| match r {
+        Record::Spikes { of } => Some(of.population),
+        Record::Observable { .. } => None,
+    });
+    let plotted = unit.protocol.plots.iter().flat_map(|p| &p.of).filter(|i| i.observable.is_none());
+    recorded.chain(plotted.map(|i| i.cells.population)).collect()
 }

@@ -13,7 +13,12 @@ pub(super) fn constant(program: &Program, e: &Experiment, diags: &mut Diagnostic
         let before = results.len();
         let all = || e.body.iter().chain(&e.conclude);
         visit_statements(&mut all(), &mut |s| {
-            if let StmtKind::Assign { variable, value, .. } | StmtKind::Fill { variable, value, .. } = &s.kind
+            if let StmtKind::Assign { variable, value, op, slots } = &s.kind {
+                // What counts or collects follows the course of the run.
+                if op.is_some() || !slots.is_empty() || of_a_run(program, value, &results) {
+                    results.insert(*variable);
+                }
+            } else if let StmtKind::Fill { variable, value, .. } = &s.kind
                 && of_a_run(program, value, &results)
             {
                 results.insert(*variable);

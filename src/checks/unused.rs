@@ -28,17 +28,17 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
     program.models.iter().for_each(|m| reads.model(m));
     program.networks.iter().for_each(|n| reads.network(n));
     program.experiments.iter().for_each(|e| reads.experiment(e));
+    let unread = |name: &str, span: Span, what: &str| {
+        Diagnostic::warning(UNUSED_NAME, format!("nothing reads the {what} `{name}`"))
+            .label(span, "declared here")
+            .help(format!("leave it out, or call it `_{name}` to keep it"))
+    };
     let mut tell = |id: ValueId, what: &str| {
         let def = program.value(id);
         let read = reads.values.contains(&id) || reads.names.contains(&def.name);
-        if def.span.file != file || read || def.name.starts_with('_') {
-            return;
+        if def.span.file == file && !read && !def.name.starts_with('_') {
+            diags.push(unread(&def.name, def.span, what));
         }
-        diags.push(
-            Diagnostic::warning(UNUSED_NAME, format!("nothing reads the {what} `{}`", def.name))
-                .label(def.span, "declared here")
-                .help(format!("leave it out, or call it `_{}` to keep it", def.name)),
-        );
     };
     for m in program.models.iter().filter(|m| !m.broken) {
         for v in &m.names {
@@ -50,7 +50,9 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
             }
         }
     }
-    for n in program.networks.iter().filter(|n| !n.broken) {
+    // A network that no experiment runs is a part, and its params and lets are for others.
+    let run = |k: usize| experiments.iter().any(|e| e.network.0 as usize == k);
+    for (_, n) in program.networks.iter().enumerate().filter(|(k, n)| !n.broken && run(*k)) {
         for v in &n.names {
             match &program.value(*v).kind {
                 ValueKind::Param { .. } => tell(*v, "param"),
@@ -66,10 +68,23 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
             }
         }
         visit_statements(&mut e.body.iter().chain(&e.conclude), &mut |s| match &s.kind {
-            StmtKind::Assign { variable, slots, op: None, .. } if slots.is_empty() => tell(*variable, "let"),
+            StmtKind::Assign { variable, .. } => {
+                // A later assignment stands apart from the declaration.
+                let at = program.value(*variable).span;
+                if s.span.start <= at.start && at.start < s.span.end {
+                    tell(*variable, "let");
+                }
+            }
             StmtKind::Fill { variable, .. } => tell(*variable, "variable"),
             _ => {}
         });
+    }
+    if !experiments.is_empty() {
+        for l in program.labels.iter().filter(|l| l.span.file == file && !l.used && !l.name.starts_with('_')) {
+            if !l.members.iter().any(|m| reads.values.contains(m)) {
+                diags.push(unread(&l.name, l.span, "labels"));
+            }
+        }
     }
 }
 
@@ -82,7 +97,12 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
         }
         let mut touched: BTreeSet<PopulationId> = BTreeSet::new();
         items(&n.items, &mut touched);
+        let connected = touched.len();
         of.iter().for_each(|e| asked(e, &mut touched));
+        // An experiment that asks for nothing is after the figures that every run gives of all populations.
+        if touched.len() == connected && !of.iter().any(|e| !e.records.is_empty() || !e.plots.is_empty()) {
+            continue;
+        }
         for (k, p) in n.populations.iter().enumerate() {
             if touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_') {
                 continue;

@@ -109,6 +109,7 @@ fn note(e: &Expected) -> Option<String> {
 
 /// Four digits: theory promises no more.
 fn millivolts(v: f64) -> String {
-    let rounded = format!("{v:.3e}").parse().unwrap_or(v);
+    // What is left of a cancellation is no voltage.
+    let rounded = if v.abs() < 1e-9 { 0.0 } else { format!("{v:.3e}").parse().unwrap_or(v) };
     if v.is_finite() { display(rounded, Dimension::VOLTAGE) } else { number(v) }
 }

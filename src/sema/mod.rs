@@ -221,6 +221,8 @@ impl Sema<'_> {
             self.declare(scope, member, Entity::Value(id));
             ids.push(id);
         }
+        let labels = hir::Labels { name: l.name.text.clone(), span: l.name.span, members: ids.clone(), used: false };
+        self.program.labels.push(labels);
         self.declare(scope, &l.name, Entity::Labels(ids));
     }
 

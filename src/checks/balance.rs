@@ -44,7 +44,10 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
     let loops = loops(network);
     for (position, ((id, p), e)) in (0..).zip(network.populations().zip(&prediction.populations)) {
         let Some(span) = origins.populations.get(&p.path) else { continue };
-        if e.silent && e.treatment == Treatment::Lif && (asked.contains(&position) || network.graph.neighbors(id).next().is_some()) {
+        if e.silent
+            && e.treatment == Treatment::Lif
+            && (asked.contains(&position) || network.graph.neighbors(id).any(|n| n != id))
+        {
             out.push(nothing_excites(e, *span));
             continue;
         }
@@ -53,9 +56,8 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
             continue;
         }
         let Some(members) = recurrent else { continue };
-        let from_within = |s: &Share| {
-            network.projections().any(|(_, from, _, q)| q.path == s.projection && members.contains(&from))
-        };
+        let from_within =
+            |s: &Share| network.projections().any(|(_, from, _, q)| q.path == s.projection && members.contains(&from));
         let limit = if e.t_ref > 0.0 { LIMIT / e.t_ref } else { FASTEST };
         let time = unit.protocol.duration_hint_ms.unwrap_or(1000.0);
         if e.rate > limit {

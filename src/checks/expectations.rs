@@ -1,9 +1,9 @@
 //! Expectations that no run can change.
 
 use super::error::CONSTANT_EXPECT;
+use super::unused::{visit, visit_statements};
 use crate::base::{Diagnostic, Diagnostics};
 use crate::hir::{Experiment, Expr, ExprKind, Program, Stmt, StmtKind, ValueId, ValueKind};
-use super::unused::{visit, visit_statements};
 use std::collections::BTreeSet;
 
 pub(super) fn constant(program: &Program, e: &Experiment, diags: &mut Diagnostics) {

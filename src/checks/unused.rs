@@ -6,8 +6,8 @@
 use super::error::*;
 use crate::base::{Diagnostic, Diagnostics, FileId, Span};
 use crate::hir::{
-    Cells, Experiment, Expr, ExprKind, Item, Loop, Model, Network, PopulationId, Program, Record, Rule, Slot, SpikeRule,
-    Stmt, StmtKind, TableAxis, ValueId, ValueKind, Window,
+    Cells, Experiment, Expr, ExprKind, Item, Loop, Model, Network, PopulationId, Program, Record, Rule, Slot,
+    SpikeRule, Stmt, StmtKind, TableAxis, ValueId, ValueKind, Window,
 };
 use std::collections::BTreeSet;
 
@@ -97,12 +97,13 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
         }
         let mut touched: BTreeSet<PopulationId> = BTreeSet::new();
         items(&n.items, &mut touched);
-        let connected = touched.len();
-        of.iter().for_each(|e| asked(e, &mut touched));
+        let mut of_interest = BTreeSet::new();
+        of.iter().for_each(|e| asked(e, &mut of_interest));
         // An experiment that asks for nothing is after the figures that every run gives of all populations.
-        if touched.len() == connected && !of.iter().any(|e| !e.records.is_empty() || !e.plots.is_empty()) {
+        if of_interest.is_empty() {
             continue;
         }
+        touched.extend(of_interest);
         for (k, p) in n.populations.iter().enumerate() {
             if touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_') {
                 continue;

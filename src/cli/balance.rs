@@ -44,11 +44,8 @@ pub(super) fn beside(job: &Job, result: &JobResult) -> String {
 
 /// `Experiment of Network`, and the point of a sweep.
 pub(super) fn heading(job: &Job, unit: usize) -> String {
-    let name = if job.experiment.is_empty() {
-        job.network.clone()
-    } else {
-        format!("{} of {}", job.experiment, job.network)
-    };
+    let name =
+        if job.experiment.is_empty() { job.network.clone() } else { format!("{} of {}", job.experiment, job.network) };
     let Some(u) = job.units.get(unit).filter(|_| job.units.len() > 1) else { return format!("{name}\n") };
     let Some(point) = job.points.iter().find(|p| p.unit == unit) else { return format!("{name}\n") };
     let at: Vec<String> = point
@@ -91,7 +88,9 @@ fn table(p: &Prediction, measured: Option<&dyn Fn(&str) -> Option<f64>>) -> Stri
         out.push_str("  no rates were found that agree with themselves\n");
     }
     if !p.stationary {
-        out.push_str("  something in it follows time or is set: this is its state at the end of the run, params as at first\n");
+        out.push_str(
+            "  something in it follows time or is set: this is its state at the end of the run, params as at first\n",
+        );
     }
     out
 }

@@ -25,7 +25,12 @@ pub(super) fn tables(jobs: &[Job]) -> String {
                 parts.iter().take(MOST_ROWS).map(|p| row(p.path.clone(), p.items, p.bytes, p.seconds)).collect();
             let sum = |f: &dyn Fn(&driver::Estimate) -> f64| parts.iter().map(f).sum::<f64>();
             if parts.len() > MOST_ROWS {
-                rows.push(vec![format!("and {} more", parts.len() - MOST_ROWS), String::new(), String::new(), String::new()]);
+                rows.push(vec![
+                    format!("and {} more", parts.len() - MOST_ROWS),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ]);
             }
             rows.push(row("together".to_string(), sum(&|p| p.items), sum(&|p| p.bytes), sum(&|p| p.seconds)));
             report::table(&mut out, &["part", "cells or synapses", "memory", "build, one core"], rows);

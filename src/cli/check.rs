@@ -19,7 +19,8 @@ pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Status {
             if points > experiments.len() { format!(" at {}", count(points, "sweep point")) } else { String::new() };
         terminal::err(&format!("{}: fine, {}{swept}\n", args.file, count(experiments.len(), "experiment")));
     }
-    if status == Status::Fine {
+    // With JSON the standard output is for messages alone.
+    if status == Status::Fine && human {
         if args.balance {
             terminal::out(&balance::tables(&outcome.jobs));
         }

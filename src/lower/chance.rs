@@ -221,7 +221,9 @@ mod tests {
         };
         let n = 20_000_u64;
         let share = |id: ExprId, limit: f64| (0..n).filter(|k| draw(id, *k) < limit).count() as f64 / n as f64;
-        for (id, limit) in cases.into_iter().flat_map(|id| [-0.2, 0.0, 0.3, 1.4].map(|l| (id, l))).chain([(product, 0.0)]) {
+        for (id, limit) in
+            cases.into_iter().flat_map(|id| [-0.2, 0.0, 0.3, 1.4].map(|l| (id, l))).chain([(product, 0.0)])
+        {
             let (found, want) = (chance.below(id, limit).unwrap(), share(id, limit));
             // Five standard errors of a share.
             let error = 5.0 * (found * (1.0 - found) / n as f64).sqrt() + 1e-6;

@@ -5,11 +5,11 @@
 //! both signs. What only the tail of a normal distribution does is a warning with its share. Sources are exempt: their trains stand
 //! for cells that the circuit does not have. Weights of which nothing is known are taken as right.
 
+use super::Lowering;
 use super::chance::Chance;
 use super::error::*;
 use super::network::Elaborated;
 use super::projection::Bounds;
-use super::Lowering;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId};
 use crate::ir::{self, ExprId, Projection, Weight};
@@ -104,14 +104,14 @@ impl Lowering<'_> {
             return None;
         }
         let excites = usual.1 > 0.0 || usual.0 == 0.0;
-        let below = chance.below(value, 0.0)?;
-        let share = if excites { below } else { 1.0 - below };
-        if share < NEGLIGIBLE {
+        let share = chance.below(value, 0.0).map(|below| if excites { below } else { 1.0 - below });
+        if share.is_some_and(|s| s < NEGLIGIBLE) {
             return Some(None);
         }
+        let many = share.map_or("some".to_string(), percent);
         let (wrong, limit) = if excites { ("negative", "max(0, ...)") } else { ("positive", "min(0, ...)") };
         Some(Some(
-            Diagnostic::warning(DALE_BY_CHANCE, format!("{} of these weights come out {wrong}", percent(share)))
+            Diagnostic::warning(DALE_BY_CHANCE, format!("{many} of these weights come out {wrong}"))
                 .label(span, "a normal distribution has tails on both sides")
                 .help(format!("cut it: `{limit}`; or let the population say `mixed`")),
         ))
@@ -126,7 +126,12 @@ impl Lowering<'_> {
                         `mixed` in its body";
             let message = format!("`{}` both excites and inhibits", p.name);
             if let Some(both) = first(Sign::Both) {
-                self.tell(Diagnostic::error(DALE, message).label(both.span, "weights of both signs").label(p.span, "of this population").help(help));
+                self.tell(
+                    Diagnostic::error(DALE, message)
+                        .label(both.span, "weights of both signs")
+                        .label(p.span, "of this population")
+                        .help(help),
+                );
             } else if let (Some(up), Some(down)) = (first(Sign::Excites), first(Sign::Inhibits)) {
                 let word = |o: &Outgoing| if o.sign == Sign::Excites { "excites" } else { "inhibits" };
                 let (a, b) = if up.span < down.span { (up, down) } else { (down, up) };

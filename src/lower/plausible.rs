@@ -88,7 +88,9 @@ impl Lowering<'_> {
             Expr::List(items) => items.len(),
             _ => return Ok(()),
         };
-        let Some(size) = out.placed.get(&target.population).filter(|p| !p.private).map(|p| p.size) else { return Ok(()) };
+        let Some(size) = out.placed.get(&target.population).filter(|p| !p.private).map(|p| p.size) else {
+            return Ok(());
+        };
         // Cells that are chosen while the circuit runs are counted then.
         let Ok(subset) = self.subset(target, out) else { return Ok(()) };
         let cells = subset.len(size) as usize;

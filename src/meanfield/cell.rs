@@ -160,6 +160,8 @@ pub(super) struct Lif<'n> {
     /// By normal number: the same.
     noises: Vec<(f64, Vec<f64>)>,
     initial: Vec<f64>,
+    /// Which of the others only a jump would move.
+    still: Vec<bool>,
 }
 
 impl<'n> Lif<'n> {
@@ -212,6 +214,7 @@ impl<'n> Lif<'n> {
             jumps: Vec::new(),
             noises: Vec::new(),
             initial: initial.to_vec(),
+            still: vec![false; others.len()],
             others,
             cell,
         };
@@ -269,6 +272,7 @@ impl<'n> Lif<'n> {
         for k in 0..n {
             let row = &self.map[k * n..(k + 1) * n];
             let still = row.iter().enumerate().all(|(c, v)| *v == if c == k { 1.0 } else { 0.0 });
+            self.still[k] = still;
             if still {
                 self.map[k * n + k] = 0.0;
                 self.forcing[k] = initial[self.others[k]];
@@ -322,14 +326,20 @@ impl<'n> Lif<'n> {
             let moved: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
             self.noises.push(pick(self, &moved));
         }
-        Ok(())
+        let moves = |k: usize| self.own[k] != 0.0 || self.jumps.iter().chain(&self.noises).any(|j| j.1[k] != 0.0);
+        match (0..n).find(|k| self.still[*k] && moves(*k)) {
+            Some(k) => Err(format!("`{}` keeps for ever what arrives", self.cell.dynamics.states[self.others[k]].name)),
+            None => Ok(()),
+        }
     }
 
     /// Whether it starts and stays below its threshold when nothing reaches it.
     pub fn rests(&self) -> bool {
         let still = self.settle(&[], 0.0);
         let calm = self.others.iter().all(|o| self.initial[*o] == 0.0) && self.forcing.iter().all(|f| *f == 0.0);
-        calm && still.sigma == 0.0 && still.mu < self.threshold.theta && self.initial[self.voltage] < self.threshold.theta
+        calm && still.sigma == 0.0
+            && still.mu < self.threshold.theta
+            && self.initial[self.voltage] < self.threshold.theta
     }
 
     /// Whether these spikes raise the voltage.

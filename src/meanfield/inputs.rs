@@ -118,7 +118,10 @@ impl Pairs<'_> {
         let cell = |g: Option<&Group>, s: &Subset, k: u32| g.map_or_else(|| s.cell(k), |g| g.cells[k as usize]);
         let all = u64::from(n) * u64::from(m);
         if all <= u64::from(SAMPLE) {
-            return (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).map(|(i, j)| (cell(pre, &p.pre, i), cell(post, &p.post, j))).collect();
+            return (0..n)
+                .flat_map(|i| (0..m).map(move |j| (i, j)))
+                .map(|(i, j)| (cell(pre, &p.pre, i), cell(post, &p.post, j)))
+                .collect();
         }
         let mut stream = Stream::new(StreamKey::new(SEED, &p.path, Purpose::Connect), 0);
         (0..SAMPLE)

@@ -137,7 +137,8 @@ impl<'n> Unit<'n> {
         let Some(p) = network.population(group.population) else { return unknown("it is not there".to_string()) };
         let d = &p.dynamics;
         let built = &elements.populations[group.position];
-        let mean = |values: &[f64]| group.cells.iter().map(|c| values[*c as usize]).sum::<f64>() / group.cells.len() as f64;
+        let mean =
+            |values: &[f64]| group.cells.iter().map(|c| values[*c as usize]).sum::<f64>() / group.cells.len() as f64;
         let params = built.params.iter().map(|v| match v {
             ParamValues::One(v) => *v,
             ParamValues::Each(values) => mean(values),
@@ -184,10 +185,8 @@ impl<'n> Unit<'n> {
 /// Gives every unit the links from the groups that reach it.
 fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut [Unit]) {
     let position = |id| network.populations().position(|(n, _)| n == id);
-    let by_target: Vec<(ProjectionId, usize, usize)> = network
-        .projections()
-        .filter_map(|(e, from, to, _)| Some((e, position(from)?, position(to)?)))
-        .collect();
+    let by_target: Vec<(ProjectionId, usize, usize)> =
+        network.projections().filter_map(|(e, from, to, _)| Some((e, position(from)?, position(to)?))).collect();
     let all: Vec<&Population> = network.populations().map(|(_, p)| p).collect();
     for (e, from, to) in by_target {
         let projection = &network.graph[e];
@@ -226,8 +225,7 @@ fn exclude(units: &mut [Unit]) {
     loop {
         let unknown: Vec<bool> = units.iter().map(|u| matches!(u.kind, Kind::Unknown(_))).collect();
         let next = units.iter().position(|u| {
-            matches!(u.kind, Kind::Lif(_))
-                && u.links.iter().any(|l| matches!(l.from, From::Group(i) if unknown[i]))
+            matches!(u.kind, Kind::Lif(_)) && u.links.iter().any(|l| matches!(l.from, From::Group(i) if unknown[i]))
         });
         match next {
             Some(k) => units[k].kind = Kind::Unknown("it receives from cells whose rate is not known".to_string()),
@@ -256,9 +254,7 @@ fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction 
         let source = members.iter().all(|k| matches!(units[*k].kind, Kind::Source(_)));
         let treatment = why.unwrap_or(if source { Treatment::Source } else { Treatment::Lif });
         let point = |k: usize, f: &dyn Fn(&cell::Point) -> f64| at[k].as_ref().map_or(f64::NAN, f);
-        let signed = |sign: f64| {
-            mean(&|k| point(k, &|q| q.shares.iter().filter(|s| **s * sign > 0.0).sum()))
-        };
+        let signed = |sign: f64| mean(&|k| point(k, &|q| q.shares.iter().filter(|s| **s * sign > 0.0).sum()));
         let mut shares: Vec<Share> = Vec::new();
         for k in &members {
             let Some(q) = &at[*k] else { continue };

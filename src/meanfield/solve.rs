@@ -128,8 +128,8 @@ impl<'u, 'n> Equations<'u, 'n> {
         let rates = self.all(moved);
         let source = self.sought[column];
         let rows = self.sought.iter().enumerate().map(|(row, k)| {
-            let reached = row == column
-                || self.units[*k].links.iter().any(|l| matches!(l.from, From::Group(i) if i == source));
+            let reached =
+                row == column || self.units[*k].links.iter().any(|l| matches!(l.from, From::Group(i) if i == source));
             if reached { (self.phi(*k, &rates) - moved[row] - f[row]) / h } else { 0.0 }
         });
         rows.collect()

@@ -39,11 +39,9 @@ fn hz(p: &Prediction, path: &str) -> f64 {
 #[test]
 fn brunel_s_network_has_the_rates_of_its_theory() {
     let text = include_str!("../../examples/brunel.nsm");
-    for (set, want) in [
-        (&[][..], 37.95),
-        (&[("g", "6"), ("eta", "4")][..], 55.84),
-        (&[("g", "4.5"), ("eta", "0.9")][..], 6.52),
-    ] {
+    for (set, want) in
+        [(&[][..], 37.95), (&[("g", "6"), ("eta", "4")][..], 55.84), (&[("g", "4.5"), ("eta", "0.9")][..], 6.52)]
+    {
         let p = predicted(text, set);
         assert!(p.solved && p.stationary);
         for path in ["E", "I"] {

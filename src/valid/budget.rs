@@ -1,4 +1,4 @@
-//! How much memory a network will take, before anything is allocated.
+//! How much memory a network will take, and how long its making, before anything is allocated.
 
 use crate::connect::Rule;
 use crate::ir::{Delay, Network, ParamKind, Projection, Weight};
@@ -14,11 +14,12 @@ pub struct Estimate {
     pub seconds: f64,
 }
 
-/// Seconds per synapse: choosing its ends and storing it, and each number that is drawn for it. Of a core of 2020 or so.
-const SYNAPSE: f64 = 2e-8;
-const DRAW: f64 = 2.5e-8;
+/// Seconds per synapse: choosing its ends and storing it (Brunel's network: 12 ns); each formula that is drawn for it (uniform 70
+/// ns, normal 180 ns). Processor time of the release build on a server core of 2020 or so.
+const SYNAPSE: f64 = 1.5e-8;
+const DRAW: f64 = 1.2e-7;
 /// Seconds per pair that a rule or a `where` looks at without making a synapse.
-const PAIR: f64 = 5e-9;
+const PAIR: f64 = 2e-9;
 /// Seconds per state or param of a cell.
 const CELL: f64 = 2e-8;
 
@@ -57,10 +58,7 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
         // Building holds the sources of a target's synapses once more.
         let bytes = synapses * (index + weight + delay) * 1.3 + rows + ring;
-        let drawn = [
-            matches!(p.weight, Weight::PerSynapse { .. }),
-            matches!(p.delay, Delay::PerSynapse { .. }),
-        ];
+        let drawn = [matches!(p.weight, Weight::PerSynapse { .. }), matches!(p.delay, Delay::PerSynapse { .. })];
         let draws = drawn.iter().filter(|d| **d).count() as f64;
         let looked_at = if p.filter.is_some() { n_pre * n_post * PAIR } else { 0.0 };
         let seconds = synapses * (SYNAPSE + draws * DRAW) + looked_at;

@@ -6,7 +6,8 @@ use nsm::driver;
 use std::process::Command;
 
 fn nsmc(args: &[&str]) -> String {
-    let out = Command::new(env!("CARGO_BIN_EXE_nsmc")).args(args).current_dir(fresh_root()).output().expect("nsmc starts");
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_nsmc")).args(args).current_dir(fresh_root()).output().expect("nsmc starts");
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
 }

@@ -66,7 +66,7 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
             if let Some(s) = strongest.filter(|s| from_within(s)) {
                 out.push(runaway(e, s, *span, origins));
             }
-        } else if e.rate * f64::from(p.size) * time < NO_SPIKES {
+        } else if !e.silent && e.rate * f64::from(p.size) * time < NO_SPIKES {
             out.push(silent_state(e, *span, origins));
         }
     }
@@ -136,7 +136,8 @@ fn dominant(d: Diagnostic, s: &Share, origins: &Origins) -> Diagnostic {
 
 /// Four digits: theory promises no more.
 fn rounded(v: f64) -> f64 {
-    format!("{v:.3e}").parse().unwrap_or(v)
+    // What is left of a cancellation is nothing.
+    if v.abs() < 1e-9 { 0.0 } else { format!("{v:.3e}").parse().unwrap_or(v) }
 }
 
 fn millivolts(v: f64) -> String {

@@ -1,7 +1,7 @@
 //! Names and populations that nothing reads, and axes that hide a param.
 //!
-//! Only what the compiled file itself declares is told, and a model's states and lets only where the file has experiments: what a
-//! library offers is for others. A name that begins with `_` is meant to stand unread.
+//! Only what the compiled file itself declares is told, and names only where it has experiments: what a library offers is for
+//! others. A name that begins with `_` is meant to stand unread.
 
 use super::error::*;
 use crate::base::{Diagnostic, Diagnostics, FileId, Span};
@@ -21,6 +21,9 @@ struct Reads {
 
 /// Warns of params, lets, states and variables that nothing reads.
 pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment], diags: &mut Diagnostics) {
+    if experiments.is_empty() {
+        return;
+    }
     let mut reads = Reads::default();
     for k in 0..program.values.len() {
         reads.definition(program, ValueId(k as u32));
@@ -44,8 +47,8 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
         for v in &m.names {
             match &program.value(*v).kind {
                 ValueKind::Param { .. } => tell(*v, "param"),
-                ValueKind::Let(_) if !experiments.is_empty() => tell(*v, "let"),
-                ValueKind::State { .. } if !experiments.is_empty() => tell(*v, "state"),
+                ValueKind::Let(_) => tell(*v, "let"),
+                ValueKind::State { .. } => tell(*v, "state"),
                 _ => {}
             }
         }
@@ -79,11 +82,9 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
             _ => {}
         });
     }
-    if !experiments.is_empty() {
-        for l in program.labels.iter().filter(|l| l.span.file == file && !l.used && !l.name.starts_with('_')) {
-            if !l.members.iter().any(|m| reads.values.contains(m)) {
-                diags.push(unread(&l.name, l.span, "labels"));
-            }
+    for l in program.labels.iter().filter(|l| l.span.file == file && !l.used && !l.name.starts_with('_')) {
+        if !l.members.iter().any(|m| reads.values.contains(m)) {
+            diags.push(unread(&l.name, l.span, "labels"));
         }
     }
 }

@@ -8,9 +8,14 @@ use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ValueId};
 use crate::ir::{ExprId, Exprs};
-use crate::script::{Expr, Value};
+use crate::script::{self, Expr, NoHost, Value};
 use crate::units::{self, Dimension};
 use std::collections::HashMap;
+
+/// The value of what reads neither the run nor a variable.
+fn known(e: &Expr) -> Option<Value> {
+    script::eval(e, &mut NoHost::default()).ok()
+}
 
 impl Lowering<'_> {
     /// A param's value, known when the network is laid out: a time by which an equation divides is a time constant.
@@ -52,7 +57,7 @@ impl Lowering<'_> {
 
     /// A duration that is a constant.
     pub(super) fn not_negative(&self, time: &Expr, span: Span, what: &str) -> Result<(), Fail> {
-        match time.as_const().and_then(|v| v.number().ok()) {
+        match known(time).and_then(|v| v.number().ok()) {
             Some(v) if v < 0.0 => {
                 let found = units::display(v, Dimension::TIME);
                 Err(Diagnostic::error(NEGATIVE, format!("{what} of {found}"))
@@ -66,7 +71,7 @@ impl Lowering<'_> {
     /// How often a `repeat` runs: where it is a constant, a whole number.
     pub(super) fn repetitions(&mut self, times: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let lowered = self.live_script(times, out)?;
-        if let Some(v) = lowered.as_const()
+        if let Some(v) = known(&lowered)
             && let Err(why) = v.count()
         {
             return Err(Diagnostic::error(NEGATIVE_SIZE, format!("`repeat` counts: {}", why.message))

@@ -338,6 +338,3 @@ fn stationary(network: &Network) -> bool {
         !ends && !d.params.iter().any(|q| q.settable) && (!timed || clock)
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,9 +6,12 @@ use crate::base::{Code, Diagnostic, Diagnostics, LoadError, Loader, SourceMap};
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Overrides};
 use crate::syntax::ast;
-use crate::{passes, sema, stdlib, valid};
+use crate::{checks, meanfield, passes, sema, stdlib, valid};
 use std::rc::Rc;
 use std::time::Instant;
+
+pub use crate::meanfield::{Expected, Prediction, Treatment};
+pub use crate::valid::{Estimate, bytes_text};
 
 /// A failure of the compiler's own rules: a bug, or a damaged artefact.
 pub const INVALID_IR: Code = Code("E0606");
@@ -121,6 +124,7 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
         return Vec::new();
     }
     let program = &analysis.program;
+    checks::written(program, analysis.file, &analysis.experiments, diags);
     let overrides = Overrides { set: options.set.clone(), dt: options.dt.clone(), duration: options.for_time.clone() };
     let wanted: Vec<(crate::hir::NetworkId, Option<usize>)> = match &options.experiment {
         Some(name) => match analysis.experiments.iter().find(|k| program.experiments[**k].name == *name) {
@@ -145,7 +149,8 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
     };
     let mut out = Vec::new();
     for (network, experiment) in wanted {
-        let Some(mut job) = lower::lower(program, sources, network, experiment, &overrides, diags) else { continue };
+        let lowered = lower::lower(program, sources, network, experiment, &overrides, diags);
+        let Some(lower::Lowered { mut job, origins }) = lowered else { continue };
         for unit in &mut job.units {
             passes::run(&mut unit.network);
         }
@@ -153,9 +158,20 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
             diags.push(d);
             continue;
         }
+        checks::laid_out(&job, &origins, diags);
         out.push(job);
     }
     out
+}
+
+/// What mean-field theory expects of a unit. `Err` says in words why nothing.
+pub fn balance(unit: &Unit) -> Result<meanfield::Prediction, String> {
+    meanfield::predict(&unit.network, unit.protocol.duration_hint_ms)
+}
+
+/// Memory and time that a unit will take.
+pub fn budget(unit: &Unit) -> Vec<valid::Estimate> {
+    valid::estimate(&unit.network)
 }
 
 /// Checks every network of a job again: after the passes, and after loading an artefact.

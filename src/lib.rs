@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod base;
+pub mod checks;
 pub mod cli;
 pub mod connect;
 pub mod driver;
@@ -18,6 +19,7 @@ pub mod fmt;
 pub mod hir;
 pub mod ir;
 pub mod lower;
+pub mod meanfield;
 pub mod numerics;
 pub mod passes;
 pub mod plot;

@@ -89,9 +89,12 @@ pub(super) struct CheckArgs {
     pub file: String,
     #[command(flatten)]
     pub circuit: CircuitArgs,
-    /// Print the expected input and rate of each population
+    /// Print the expected input and rate of each population (mean-field theory)
     #[arg(long)]
     pub balance: bool,
+    /// Print the memory and time that each part will take
+    #[arg(long)]
+    pub budget: bool,
     #[arg(long, value_enum, default_value = "human")]
     pub message_format: MessageFormat,
 }
@@ -125,6 +128,9 @@ pub(super) struct RunArgs {
     /// Folder for what `record` and `plot` ask for
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Print expected rates beside the measured ones (mean-field theory)
+    #[arg(long)]
+    pub balance: bool,
 }
 
 #[derive(Debug, Args)]

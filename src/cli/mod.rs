@@ -6,6 +6,8 @@
 
 mod args;
 mod artefact;
+mod balance;
+mod budget;
 mod check;
 mod codes;
 mod compile;

@@ -51,7 +51,7 @@ fn head(s: &Summary) -> String {
 }
 
 /// Four digits: more of them would be noise.
-fn rate(hz: f64) -> String {
+pub(super) fn rate(hz: f64) -> String {
     let rounded = format!("{:.3e}", hz * 1e-3).parse().unwrap_or(hz * 1e-3);
     display(rounded, Dimension::RATE)
 }
@@ -122,7 +122,7 @@ fn files(names: &[String]) -> String {
 }
 
 /// First column to the left, the others to the right.
-fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
+pub(super) fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
     let length = |t: &str| t.chars().count();
     let width = |k: usize| rows.iter().map(|r| length(&r[k])).chain([length(heads[k])]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();

@@ -6,7 +6,7 @@ use super::job::{self, JobResult, Settings};
 use super::output::Output;
 use super::progress::{self, Bar};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, report, source};
+use super::{Status, artefact, balance, report, source};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, LoadError};
 use crate::driver;
@@ -127,6 +127,9 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     };
     let result = job::execute(job, &settings, output.as_ref());
     tell(&result, args, json, terminal);
+    if args.balance && !json {
+        terminal::out(&balance::beside(job, &result));
+    }
     Ok(result.status())
 }
 

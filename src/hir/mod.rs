@@ -27,6 +27,17 @@ pub struct Program {
     pub models: Vec<Model>,
     pub networks: Vec<Network>,
     pub experiments: Vec<Experiment>,
+    pub labels: Vec<Labels>,
+}
+
+/// `labels Pool { A, B }`
+#[derive(Clone, Debug)]
+pub struct Labels {
+    pub name: String,
+    pub span: Span,
+    pub members: Vec<ValueId>,
+    /// Whether an axis has them.
+    pub used: bool,
 }
 
 impl Program {

@@ -540,6 +540,7 @@ impl Lowering<'_> {
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(value.span, "this")) };
         if let Some(v) = cx.network.build.as_const(built) {
             self.check_bounds(id, &Value::Number(v), value.span)?;
+            self.plausible_constant(id, v, value.span)?;
             if !settable {
                 return Ok(Bound::Const(v));
             }
@@ -825,6 +826,7 @@ impl Lowering<'_> {
             SpikeRule::Rate(rate) => {
                 let span = rate.span;
                 let rate = self.translate(rate, &mut cx)?;
+                self.plausible_rate(cx.arena(), rate, span)?;
                 without_noise(rate, span, &mut cx)?;
                 Spike::When(hazard(cx.arena(), rate, self.dt))
             }

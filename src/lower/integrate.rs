@@ -114,6 +114,7 @@ impl Lowering<'_> {
                 solver.exact_stage(&closed, "asked for")?;
             }
             Some((Method::ExponentialEuler, span)) => {
+                solver.warn_fast(&moving, self);
                 for s in &moving {
                     if solver.own_linear(*s).is_none() {
                         let name = solver.names[*s as usize].clone();
@@ -132,6 +133,7 @@ impl Lowering<'_> {
                 solver.choose(&moving, "exponential Euler", "asked for");
             }
             Some((Method::Rk4 { substeps }, _)) => {
+                solver.warn_fast(&moving, self);
                 for _ in 0..*substeps {
                     let h = dt / f64::from(*substeps);
                     let assigns = solver.rk4(&moving, h, &HashMap::new(), &HashMap::new());
@@ -160,6 +162,7 @@ impl Lowering<'_> {
                 solver.choose(&moving, &format!("rkf45 with tolerance {tolerance}"), "asked for");
             }
             Some((Method::Euler { substeps }, _)) => {
+                solver.warn_fast(&moving, self);
                 for _ in 0..*substeps {
                     let h = dt / f64::from(*substeps);
                     let assigns = solver.euler(&moving, h);
@@ -323,8 +326,9 @@ impl Solver<'_> {
                 method: "exact propagator".to_string(),
                 reason: reason.to_string(),
             });
-            self.warn_fast(closed, lowering);
         }
+        self.warn_fast(closed, lowering);
+        self.warn_fast(rest, lowering);
         if !rest.is_empty() {
             let read: Vec<u32> = closed
                 .iter()
@@ -372,11 +376,21 @@ impl Solver<'_> {
         Ok(())
     }
 
-    /// A time constant below the step: exact integration stays right, but what happens within a step is not resolved.
-    fn warn_fast(&mut self, closed: &[u32], lowering: &mut Lowering) {
-        for s in closed {
-            let Some(l) = self.linear(*s) else { continue };
-            let own = l.coefficients.get(&Variable::State(*s)).and_then(|c| self.body.dynamics.exprs.as_const(*c));
+    /// A time constant below the step: exact integration stays right, but what happens within a step is not resolved; the others
+    /// become wrong or blow up. Where a rate of decay depends on other states, it is that of their initial values.
+    fn warn_fast(&mut self, states: &[u32], lowering: &mut Lowering) {
+        let initial = lowering.initial_values(self.body);
+        for s in states {
+            let rhs = self.eq.rhs[*s as usize];
+            // A look only: the kernel's own arena stays as it is.
+            let mut x = self.body.dynamics.exprs.clone();
+            let Some(l) = split(&mut x, rhs, &|v| v == Variable::State(*s)) else { continue };
+            let Some(c) = l.coefficients.get(&Variable::State(*s)).copied() else { continue };
+            let at_start = x.rewrite(c, &mut HashMap::new(), &mut |x, e| match e {
+                Expr::State(k) => initial.get(k).map(|v| x.real(*v)),
+                _ => None,
+            });
+            let own = x.as_const(at_start);
             if let (Some(a), Some(span)) = (own, self.eq.spans[*s as usize])
                 && -a * self.dt > 1.0
             {

@@ -2,14 +2,17 @@
 //!
 //! A job is lowered once per sweep point; points whose networks come out equal share one unit.
 
+mod chance;
 mod compartments;
 mod coupling;
+mod dale;
 mod dynamics;
 pub mod error;
 mod integrate;
 mod linear;
 mod network;
 mod plasticity;
+mod plausible;
 mod projection;
 mod protocol;
 mod scripts;
@@ -32,6 +35,22 @@ pub struct Overrides {
     pub dt: Option<String>,
     /// `--for "2 s"`
     pub duration: Option<String>,
+}
+
+/// Where the parts of a lowered network were written, by path: it has no spans of its own, and what is found in it later is told
+/// at these.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Origins {
+    pub populations: BTreeMap<String, Span>,
+    pub projections: BTreeMap<String, Span>,
+}
+
+/// A job and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    pub job: Job,
+    /// By unit.
+    pub origins: Vec<Origins>,
 }
 
 /// Everything that lowering one point of one experiment knows.
@@ -62,6 +81,9 @@ pub(crate) struct Lowering<'a> {
 
 /// Terms that all definitions of one circuit may unfold into.
 const UNFOLD_LIMIT: u64 = 5_000_000;
+
+/// A millisecond of shorter steps would be a million of them, and no membrane knows a nanosecond: ms.
+const SHORTEST_STEP: f64 = 1e-6;
 
 /// A failure that is reported once and unwinds to the statement at hand.
 pub(crate) type Fail = Diagnostic;
@@ -126,7 +148,7 @@ pub fn lower(
     experiment: Option<usize>,
     overrides: &Overrides,
     diags: &mut Diagnostics,
-) -> Option<Job> {
+) -> Option<Lowered> {
     let errors = diags.error_count();
     let experiment = experiment.map(|k| &program.experiments[k]);
     let mut first = Lowering::new(program, sources, diags);
@@ -163,13 +185,14 @@ pub fn lower(
         units: Vec::new(),
         points: Vec::new(),
     };
+    let mut origins = Vec::new();
     for point in points {
         let mut lowering = Lowering::new(program, sources, diags);
         lowering.values = given.clone();
         for (variable, value) in &point {
             lowering.values.insert(*variable, value.clone());
         }
-        let Some((unit, sweep)) = lowering.unit(network, experiment, overrides, &point) else {
+        let Some((unit, from, sweep)) = lowering.unit(network, experiment, overrides, &point) else {
             // The next point would mostly repeat what was just reported.
             return None;
         };
@@ -177,12 +200,13 @@ pub fn lower(
             Some(k) => k,
             None => {
                 job.units.push(unit);
+                origins.push(from);
                 job.units.len() - 1
             }
         };
         job.points.push(Point { sweep, unit: index });
     }
-    (diags.error_count() == errors).then_some(job)
+    (diags.error_count() == errors).then_some(Lowered { job, origins })
 }
 
 impl<'a> Lowering<'a> {
@@ -293,7 +317,7 @@ impl<'a> Lowering<'a> {
         experiment: Option<&hir::Experiment>,
         overrides: &Overrides,
         point: &[(ValueId, Value)],
-    ) -> Option<(Unit, Vec<(VarId, Value)>)> {
+    ) -> Option<(Unit, Origins, Vec<(VarId, Value)>)> {
         if let Some(e) = experiment {
             for (param, value) in &e.args {
                 if self.values.contains_key(param) {
@@ -321,11 +345,11 @@ impl<'a> Lowering<'a> {
         experiment: Option<&hir::Experiment>,
         overrides: &Overrides,
         point: &[(ValueId, Value)],
-    ) -> Option<(Unit, Vec<(VarId, Value)>)> {
+    ) -> Option<(Unit, Origins, Vec<(VarId, Value)>)> {
         self.dt = self.step_length(network, overrides)?;
         let mut elaborated = self.network(network, experiment)?;
         let (protocol, sweep) = self.protocol(experiment, &mut elaborated, overrides, point)?;
-        Some((Unit { network: elaborated.network, protocol }, sweep))
+        Some((Unit { network: elaborated.network, protocol }, elaborated.origins, sweep))
     }
 
     fn step_length(&mut self, network: hir::NetworkId, overrides: &Overrides) -> Option<f64> {
@@ -344,10 +368,15 @@ impl<'a> Lowering<'a> {
             (None, None) => return Some(0.1),
         };
         let dt = value.number().unwrap_or(f64::NAN);
-        if !(dt > 0.0 && dt.is_finite()) {
+        if !(dt >= SHORTEST_STEP && dt.is_finite()) {
+            let (found, least) = (units::display(dt, Dimension::TIME), units::display(SHORTEST_STEP, Dimension::TIME));
             let d = Diagnostic::error(
                 error::STEP_LENGTH,
-                format!("a step lasts a positive time, found {}", units::display(dt, Dimension::TIME)),
+                if dt > 0.0 {
+                    format!("a step of {found} is too short: the least is {least}")
+                } else {
+                    format!("a step lasts a positive time, found {found}")
+                },
             );
             self.diags.push(match span {
                 Some(s) => d.label(s, "this is `dt`"),

@@ -2,7 +2,7 @@
 
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode};
 use super::error::*;
-use super::{Fail, Lowering};
+use super::{Fail, Lowering, Origins};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Item, PopulationId, SpikeRule, StmtKind, ValueId, ValueKind};
 use crate::ir::{self, Axis, Node, Population, Subset};
@@ -19,6 +19,9 @@ pub(super) struct Elaborated {
     pub joined: VecDeque<[Option<u32>; 4]>,
     /// Those that have an edge.
     pub laid: Vec<super::coupling::Laid>,
+    pub origins: Origins,
+    /// Signs of the weights, for Dale's law.
+    pub outgoing: Vec<super::dale::Outgoing>,
 }
 
 /// Where a population went.
@@ -84,6 +87,8 @@ impl Lowering<'_> {
             tables: HashMap::new(),
             joined: VecDeque::new(),
             laid: Vec::new(),
+            origins: Origins::default(),
+            outgoing: Vec::new(),
         };
         let errors = self.diags.error_count();
         for p in &flat.populations {
@@ -131,6 +136,7 @@ impl Lowering<'_> {
         if self.diags.error_count() == errors {
             self.rank_couplings(network, &mut out);
         }
+        self.dale(network, &out);
         if self.diags.error_count() > errors {
             return None;
         }
@@ -266,6 +272,7 @@ impl Lowering<'_> {
             None => (Vec::new(), 0, Node::Private { path: p.name.clone(), model: model.name.clone() }),
         };
         let node = out.network.graph.add_node(node);
+        out.origins.populations.insert(p.name.clone(), p.span);
         let info =
             EndInfo { axes: axes.iter().map(|a| a.name.clone().unwrap_or_default()).collect(), ..EndInfo::default() };
         let placed = Placed { node, body, axes, size, info, private: p.axes.is_none(), scattered: Vec::new() };

@@ -219,6 +219,7 @@ impl Lowering<'_> {
             coupling: None,
             symmetric: connect.symmetric,
         };
+        self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
         let id = out.network.graph.add_edge(from_node, to_node, projection);
         self.rules(p, id, to.population, out)
     }
@@ -421,6 +422,7 @@ impl Lowering<'_> {
                 .label(e.span, "no upper bound, or one above a million steps")
                 .help("bound it: clip(..., 0.1 ms, 20 ms)"));
         }
+        self.short_delays(value, data, e.span, &out.network);
         Ok(Delay::PerSynapse { value, max: (steps as u32).max(1) })
     }
 
@@ -468,7 +470,9 @@ impl Lowering<'_> {
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
         let mut cx =
             Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let span = rate.span;
         let bound = self.bind_all(source.model, &mut cx).and_then(|()| self.translate(rate, &mut cx));
+        let bound = bound.and_then(|rate| self.plausible_rate(cx.arena(), rate, span).map(|()| rate));
         let params: Vec<(String, u32)> = guest
             .bound
             .iter()
@@ -519,6 +523,7 @@ impl Lowering<'_> {
             coupling: None,
             symmetric: false,
         };
+        out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(from_node, to_node, edge);
         Ok(())
     }
@@ -609,6 +614,7 @@ impl Lowering<'_> {
             coupling: None,
             symmetric: false,
         };
+        out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(node, to_node, edge);
         Ok(())
     }
@@ -616,7 +622,7 @@ impl Lowering<'_> {
 
 /// What is known of the cells at one end.
 #[derive(Default)]
-struct Extents {
+pub(super) struct Extents {
     /// Flat size, then the size of each axis.
     sizes: Vec<u32>,
     params: Vec<ir::Param>,
@@ -645,13 +651,15 @@ fn target_size(
 }
 
 /// What bounds the leaves of a build expression of a projection.
-struct Bounds<'b> {
+pub(super) struct Bounds<'b> {
     network: &'b ir::Network,
     columns: &'b [Vec<f64>],
     pre: &'b Extents,
     post: &'b Extents,
     /// Whose param is looked at.
     own: Option<&'b Extents>,
+    /// Standard deviations of a normal number that count; 0 takes its mean for it.
+    sigmas: f64,
     known: RefCell<HashMap<ExprId, (f64, f64)>>,
 }
 
@@ -662,12 +670,21 @@ fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 impl<'b> Bounds<'b> {
-    fn new(network: &'b ir::Network, columns: &'b [Vec<f64>], (pre, post): (&'b Extents, &'b Extents)) -> Bounds<'b> {
-        Bounds { network, columns, pre, post, own: None, known: RefCell::default() }
+    pub(super) fn new(
+        network: &'b ir::Network,
+        columns: &'b [Vec<f64>],
+        (pre, post): (&'b Extents, &'b Extents),
+    ) -> Bounds<'b> {
+        Bounds { network, columns, pre, post, own: None, sigmas: SIGMAS, known: RefCell::default() }
+    }
+
+    /// Without the tails of what is normal.
+    pub(super) fn of_means(self) -> Bounds<'b> {
+        Bounds { sigmas: 0.0, known: RefCell::default(), ..self }
     }
 
     /// An interval that holds every value, infinite where none is found. Shared parts are bounded once.
-    fn of(&self, id: ExprId) -> (f64, f64) {
+    pub(super) fn of(&self, id: ExprId) -> (f64, f64) {
         if let Some(known) = self.known.borrow().get(&id) {
             return *known;
         }
@@ -722,7 +739,7 @@ impl<'b> Bounds<'b> {
                 match distribution {
                     Distribution::Uniform => (arg(0).0, arg(1).1),
                     Distribution::Normal => {
-                        let spread = SIGMAS * arg(1).1.abs().max(arg(1).0.abs());
+                        let spread = self.sigmas * arg(1).1.abs().max(arg(1).0.abs());
                         bounded((arg(0).0 - spread, arg(0).1 + spread))
                     }
                     Distribution::TruncatedNormal => (arg(2).0, arg(3).1),

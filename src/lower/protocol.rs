@@ -165,12 +165,20 @@ impl Lowering<'_> {
     fn statement(&mut self, s: &hir::Stmt, out: &mut Elaborated) -> Result<Vec<Stmt>, Fail> {
         let place = self.place(s.span);
         Ok(vec![match &s.kind {
-            StmtKind::Simulate { time, window } => {
-                Stmt::Simulate { time: self.live_script(time, out)?, window: window.clone(), place }
+            StmtKind::Simulate { time: given, window } => {
+                let time = self.live_script(given, out)?;
+                self.not_negative(&time, given.span, "a simulation")?;
+                Stmt::Simulate { time, window: window.clone(), place }
             }
             StmtKind::Set { target, name, op, value, lasting } => {
-                let value = self.live_script(value, out)?;
-                let lasting = lasting.as_ref().map(|l| self.live_script(l, out)).transpose()?;
+                let given = value;
+                let value = self.live_script(given, out)?;
+                self.fits_cells(&value, target, given.span, out)?;
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a setting")?;
+                }
                 let mut all = Vec::new();
                 for target in self.set_targets(target, name, s.span, out)? {
                     all.push(Stmt::Set {
@@ -215,7 +223,7 @@ impl Lowering<'_> {
                 Stmt::For { loops, body: self.inner(body, out), place }
             }
             StmtKind::Repeat { times, until, body } => Stmt::Repeat {
-                times: self.live_script(times, out)?,
+                times: self.repetitions(times, out)?,
                 until: until.as_ref().map(|u| self.live_script(u, out)).transpose()?,
                 body: self.inner(body, out),
                 place,
@@ -324,7 +332,7 @@ impl Lowering<'_> {
     }
 
     /// A script expression that may ask the run.
-    fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
+    pub(super) fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let asks = super::reads(e, self.program, &mut |x| {
             matches!(
                 x.kind,

@@ -251,8 +251,16 @@ impl Sema<'_> {
         let first = out.first().map_or(Type::NUMBER, |e| e.ty);
         let name = f.name();
         let rank = out.iter().map(|e| e.ty.rank).max().unwrap_or(0);
+        let truth = out.iter().find(|e| e.ty.kind == Kind::Bool && f.pointwise(0.0).is_some()).map(|e| e.span);
+        if let Some(span) = truth {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, format!("`{name}` takes a number, found a truth value"))
+                    .label(span, "true or false")
+                    .help("choose numbers: `if condition then 1 else 0`"),
+            );
+        }
         let ty = match f {
-            _ if out.iter().any(|e| e.ty.kind == Kind::Unknown) => Type::UNKNOWN,
+            _ if out.iter().any(|e| e.ty.kind == Kind::Unknown) || truth.is_some() => Type::UNKNOWN,
             _ if !f.reduces() && out.iter().any(|e| e.ty.kind == Kind::Text) => {
                 out.iter().filter(|e| e.ty.kind == Kind::Text).for_each(|e| {
                     self.scalar(e);

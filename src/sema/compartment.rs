@@ -108,8 +108,8 @@ impl Sema<'_> {
                 if source {
                     self.source_member("inputs", name.span);
                 }
-                if formals.is_some() || value.is_some() {
-                    self.diags.push(not_yet("an input that reads both sides", member.span));
+                if formals.is_some() != value.is_some() {
+                    self.half_an_input(name, formals.is_some());
                 }
                 let ty = self.dimension(dim).map_or(Type::UNKNOWN, Type::quantity);
                 let input = self.new_value(name, ty, ValueKind::Input);

@@ -112,6 +112,7 @@ impl Sema<'_> {
         let ast::ExprKind::Name(name) = &e.kind else { return None };
         match self.lookup(cx.scope, name)? {
             Entity::Labels(ids) => {
+                self.program.labels.iter_mut().filter(|l| l.members == ids).for_each(|l| l.used = true);
                 Some(Expr { kind: ExprKind::Const(Value::Number(ids.len() as f64)), span: e.span, ty: Type::NUMBER })
             }
             _ => None,

@@ -19,7 +19,7 @@ mod scope;
 mod synapses;
 
 use crate::base::diag::did_you_mean;
-use crate::base::{Diagnostic, Diagnostics, Loader, SourceMap};
+use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
 pub use expr::threshold;
@@ -130,6 +130,8 @@ struct Sema<'a> {
 pub struct Analysis {
     pub program: hir::Program,
     pub ast: Rc<ast::File>,
+    /// The main file.
+    pub file: FileId,
     /// The networks and experiments that the main file itself declares.
     pub networks: Vec<hir::NetworkId>,
     pub experiments: Vec<usize>,
@@ -189,11 +191,10 @@ pub fn analyse(
         let unbound = |v: &hir::ValueId| matches!(program.value(*v).kind, hir::ValueKind::Param { default: None, .. });
         !program.network(*n).region || !program.network(*n).names.iter().any(unbound)
     });
-    let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id);
-    let experiments = (0..sema.program.experiments.len())
-        .filter(|k| Some(sema.program.experiments[*k].span.file) == main_file)
-        .collect();
-    Some(Analysis { program: sema.program, ast: module_ast, networks, experiments })
+    let main_file = sema.sources.iter().find(|(_, f)| f.name == file).map(|(id, _)| id)?;
+    let experiments =
+        (0..sema.program.experiments.len()).filter(|k| sema.program.experiments[*k].span.file == main_file).collect();
+    Some(Analysis { program: sema.program, ast: module_ast, file: main_file, networks, experiments })
 }
 
 impl Sema<'_> {
@@ -276,6 +277,8 @@ impl Sema<'_> {
             self.declare(scope, member, Entity::Value(id));
             ids.push(id);
         }
+        let labels = hir::Labels { name: l.name.text.clone(), span: l.name.span, members: ids.clone(), used: false };
+        self.program.labels.push(labels);
         self.declare(scope, &l.name, Entity::Labels(ids));
     }
 

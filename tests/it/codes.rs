@@ -60,6 +60,7 @@ fn all_codes() -> BTreeSet<&'static str> {
     let mut all: Vec<Code> = syntax.to_vec();
     all.extend(nsm::sema::error::ALL);
     all.extend(nsm::lower::error::ALL);
+    all.extend(nsm::checks::error::ALL);
     all.extend([driver::INVALID_IR, nsm::backend::native::CODEGEN]);
     all.extend(RUN_CODES);
     all.extend(CLI_CODES);

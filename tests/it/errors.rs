@@ -16,7 +16,7 @@ pub const ROOT: &str = "tests/corpus/err";
 /// Every file of the corpus that is compiled itself, wrong ones and fixed ones, in order.
 pub fn files() -> Vec<PathBuf> {
     let mut out = Vec::new();
-    for room in ["syntax", "sema", "lower"] {
+    for room in ["syntax", "sema", "lower", "checks"] {
         let folder = fs::read_dir(Path::new(ROOT).join(room)).unwrap();
         out.extend(folder.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "nsm")));
     }

@@ -25,7 +25,26 @@ const TABLE: &[(&str, &[&str])] = &[
     ("passes", &["connect", "ir"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
-    ("driver", &["backend", "base", "execute", "hir", "ir", "lower", "passes", "sema", "stdlib", "syntax", "valid"]),
+    ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
+    ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
+    (
+        "driver",
+        &[
+            "backend",
+            "base",
+            "checks",
+            "execute",
+            "hir",
+            "ir",
+            "lower",
+            "meanfield",
+            "passes",
+            "sema",
+            "stdlib",
+            "syntax",
+            "valid",
+        ],
+    ),
     ("cli", &["base", "driver", "execute", "fmt", "ir", "plot", "record", "script", "syntax", "units"]),
 ];
 

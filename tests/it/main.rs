@@ -3,6 +3,7 @@
 // Tests write scratch files as they like; the product goes through `cli::files`.
 #![allow(clippy::disallowed_methods)]
 
+mod balance;
 mod behaviour;
 mod cli;
 mod codes;

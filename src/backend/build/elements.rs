@@ -32,6 +32,17 @@ impl Elements {
     pub(super) fn tables<'n>(&'n self, network: &'n Network) -> Tables<'n> {
         Tables { tables: &network.tables, drawn: &self.drawn }
     }
+
+    /// An entry of a table of `network` as built; `None` outside of it.
+    pub fn entry(&self, network: &Network, table: u32, indices: &[f64]) -> Option<f64> {
+        let shape = &network.tables.get(table as usize)?.shape;
+        let inside = indices.iter().zip(shape).all(|(i, n)| *i >= 0.0 && *i < f64::from(*n));
+        if shape.len() != indices.len() || !inside {
+            return None;
+        }
+        let flat = indices.iter().zip(shape).fold(0, |flat, (i, n)| flat * *n as usize + i.round() as usize);
+        self.tables(network).data(table).get(flat).copied()
+    }
 }
 
 /// Builds the elements of all populations.

@@ -1,0 +1,73 @@
+//! Expectations that no run can change.
+
+use super::error::CONSTANT_EXPECT;
+use super::unused::{visit, visit_statements};
+use crate::base::{Diagnostic, Diagnostics};
+use crate::hir::{Experiment, Expr, ExprKind, Program, Stmt, StmtKind, ValueId, ValueKind};
+use std::collections::BTreeSet;
+
+pub(super) fn constant(program: &Program, e: &Experiment, diags: &mut Diagnostics) {
+    // What variables hold a result: until no more are found.
+    let mut results: BTreeSet<ValueId> = BTreeSet::new();
+    loop {
+        let before = results.len();
+        let all = || e.body.iter().chain(&e.conclude);
+        visit_statements(&mut all(), &mut |s| {
+            if let StmtKind::Assign { variable, value, op, slots } = &s.kind {
+                // What counts or collects follows the course of the run.
+                if op.is_some() || !slots.is_empty() || of_a_run(program, value, &results) {
+                    results.insert(*variable);
+                }
+            } else if let StmtKind::Fill { variable, value, .. } = &s.kind
+                && of_a_run(program, value, &results)
+            {
+                results.insert(*variable);
+            }
+        });
+        if results.len() == before {
+            break;
+        }
+    }
+    // Within a loop or a branch that a result decides, reaching it says something.
+    judge(program, &e.body, &results, diags);
+    judge(program, &e.conclude, &results, diags);
+}
+
+fn judge(program: &Program, list: &[Stmt], results: &BTreeSet<ValueId>, diags: &mut Diagnostics) {
+    for s in list {
+        match &s.kind {
+            StmtKind::Expect { condition, text, .. } if !of_a_run(program, condition, results) => diags.push(
+                Diagnostic::warning(CONSTANT_EXPECT, format!("`{text}` is the same in every run"))
+                    .label(condition.span, "asks for nothing that the circuit does")
+                    .help("expect a statistic, such as rate(E), or a state, such as mean(E.V)"),
+            ),
+            StmtKind::For { body, .. } | StmtKind::Repeat { body, until: None, .. } => {
+                judge(program, body, results, diags);
+            }
+            StmtKind::If { condition, then, otherwise } if !of_a_run(program, condition, results) => {
+                judge(program, then, results, diags);
+                judge(program, otherwise, results, diags);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
+    let mut found = false;
+    visit(e, &mut |x| {
+        found |= match &x.kind {
+            ExprKind::Spikes { .. }
+            | ExprKind::Trace { .. }
+            | ExprKind::Rows { .. }
+            | ExprKind::SynapticEvents
+            | ExprKind::Time
+            | ExprKind::Error => true,
+            ExprKind::Value(v) => {
+                results.contains(v) || matches!(program.value(*v).kind, ValueKind::Measure | ValueKind::Broken)
+            }
+            _ => false,
+        };
+    });
+    found
+}

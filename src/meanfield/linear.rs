@@ -1,0 +1,94 @@
+//! The little linear algebra that mean-field equations need: row-major matrices of a few rows.
+
+/// `a x`
+pub(super) fn times(a: &[f64], x: &[f64]) -> Vec<f64> {
+    let n = x.len();
+    (0..n).map(|row| (0..n).map(|c| a[row * n + c] * x[c]).sum()).collect()
+}
+
+/// The solution of `a x = b` by elimination with partial pivots; `None` where `a` is singular to rounding.
+pub(super) fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
+    let n = b.len();
+    let (mut a, mut x) = (a.to_vec(), b.to_vec());
+    let scale = a.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    for k in 0..n {
+        let best = (k..n).max_by(|i, j| a[i * n + k].abs().total_cmp(&a[j * n + k].abs()))?;
+        if !(a[best * n + k].abs() > 1e-14 * scale) {
+            return None;
+        }
+        if best != k {
+            (0..n).for_each(|c| a.swap(k * n + c, best * n + c));
+            x.swap(k, best);
+        }
+        for row in k + 1..n {
+            let factor = a[row * n + k] / a[k * n + k];
+            if factor != 0.0 {
+                (k..n).for_each(|c| a[row * n + c] -= factor * a[k * n + c]);
+                x[row] -= factor * x[k];
+            }
+        }
+    }
+    for k in (0..n).rev() {
+        let rest: f64 = (k + 1..n).map(|c| a[k * n + c] * x[c]).sum();
+        x[k] = (x[k] - rest) / a[k * n + k];
+    }
+    x.iter().all(|v| v.is_finite()).then_some(x)
+}
+
+/// `a^-1`; `None` where `a` is singular to rounding.
+pub(super) fn inverse(a: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut out = vec![0.0; n * n];
+    for column in 0..n {
+        let mut unit = vec![0.0; n];
+        unit[column] = 1.0;
+        let x = solve(a, &unit)?;
+        (0..n).for_each(|row| out[row * n + column] = x[row]);
+    }
+    Some(out)
+}
+
+/// The sum over k of `(h . m^k b)^2`, for a map `m` that decays: doubled, `S(2k) = S(k) + m^k S(k) m^k^T`.
+pub(super) fn power(m: &[f64], b: &[f64], h: &[f64]) -> f64 {
+    let n = b.len();
+    let product = |a: &[f64], c: &[f64]| -> Vec<f64> {
+        (0..n * n).map(|k| (0..n).map(|j| a[k / n * n + j] * c[j * n + k % n]).sum()).collect()
+    };
+    let mut sum: Vec<f64> = (0..n * n).map(|k| b[k / n] * b[k % n]).collect();
+    let mut step = m.to_vec();
+    // 2^40 steps: nothing that decays at all is left.
+    for _ in 0..40 {
+        let transposed: Vec<f64> = (0..n * n).map(|k| step[k % n * n + k / n]).collect();
+        let more = product(&product(&step, &sum), &transposed);
+        sum.iter_mut().zip(&more).for_each(|(s, x)| *s += x);
+        step = product(&step, &step);
+    }
+    times(&sum, h).iter().zip(h).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_solved_and_singular_ones_refused() {
+        let a = [0.0, 2.0, 1.0, 1.0, 1.0, 0.0, 3.0, 0.0, -1.0];
+        let x = solve(&a, &[8.0, 3.0, -1.0]).unwrap();
+        let b = times(&a, &x);
+        assert!(b.iter().zip([8.0, 3.0, -1.0]).all(|(p, q)| (p - q).abs() < 1e-12), "{b:?}");
+        assert_eq!(solve(&[1.0, 2.0, 2.0, 4.0], &[1.0, 1.0]), None);
+        assert_eq!(inverse(&[], 0), Some(vec![]));
+    }
+
+    /// A geometric series, and a chain of two whose first 200 terms are added one by one.
+    #[test]
+    fn the_power_of_a_response_is_its_sum_of_squares() {
+        assert!((power(&[0.5], &[3.0], &[2.0]) - 36.0 / 0.75).abs() < 1e-12);
+        let (m, h) = ([0.9, 0.2, 0.0, 0.7], [1.0_f64, 0.5]);
+        let (mut x, mut sum) = (vec![0.0_f64, 1.0], 0.0_f64);
+        for _ in 0..400 {
+            sum += (h[0] * x[0] + h[1] * x[1]).powi(2);
+            x = times(&m, &x);
+        }
+        assert!((power(&m, &[0.0, 1.0], &h) - sum).abs() < 1e-9 * sum);
+    }
+}

@@ -1,0 +1,340 @@
+//! Mean-field theory of a network: what each population receives on average, and the stationary rates that agree with themselves.
+//!
+//! Every group of like cells ([`groups`]) fires at the rate that Siegert's formula ([`siegert`]) gives for its mean input and noise;
+//! those follow from the rates of all groups that reach it: `mu = sum(K w r)`, `sigma^2 = sum(K w^2 r)` with the number of synapses
+//! `K`. Brunel (2000), J. Comput. Neurosci. 8:183. Takes a validated network. Assumes trains that are independent and nearly Poisson,
+//! weights small against the threshold, and a state that stays: drives and rates that follow time are taken as they are at the end
+//! of the run, params that an experiment sets as they are at first, params that differ between cells at their mean.
+//!
+//! What can't be treated is said per population ([`Treatment`]) and makes unknown what it reaches.
+
+mod cell;
+mod groups;
+mod inputs;
+mod linear;
+pub mod siegert;
+mod solve;
+
+use crate::backend::RunError;
+use crate::backend::build::{self, Elements, ParamValues};
+use crate::ir::{Expr, Network, Population, ProjectionId, Spike};
+use cell::{Cell, Input, Lif};
+use groups::Group;
+use inputs::Pairs;
+use solve::Equations;
+
+/// More cells take longer to lay out than a check may.
+const MOST_CELLS: u64 = 2_000_000;
+/// Steps over which a source that runs like a clock is counted.
+const CLOCK_STEPS: u32 = 20_000;
+/// Length of a run where the experiment does not say: ms.
+const DEFAULT_TIME: f64 = 1000.0;
+
+/// How a population enters the equations.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Treatment {
+    Lif,
+    /// The trains of a source, at a known rate.
+    Source,
+    /// Why it has no rate.
+    Unknown(String),
+}
+
+/// One projection's part in the mean input of a population.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// Path of the projection.
+    pub projection: String,
+    /// mV
+    pub mean: f64,
+}
+
+/// What is expected of a population.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    pub path: String,
+    pub treatment: Treatment,
+    /// Mean excitatory and inhibitory input, mV. Not numbers where unknown.
+    pub excitation: f64,
+    pub inhibition: f64,
+    /// Mean and noise of the voltage without threshold, mV; `sigma^2` is twice the variance.
+    pub mu: f64,
+    pub sigma: f64,
+    /// Threshold, mV.
+    pub theta: f64,
+    /// Spikes per ms.
+    pub rate: f64,
+    /// The rate of a second state that agrees with itself as well, reached from high rates.
+    pub other: Option<f64>,
+    /// Refractory time, ms.
+    pub t_ref: f64,
+    /// Nothing excites it and it rests below its threshold, so no cell of it ever fires.
+    pub silent: bool,
+    pub shares: Vec<Share>,
+}
+
+/// The expectations for a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    pub populations: Vec<Expected>,
+    /// Whether the equations were solved; if not, rates are not numbers.
+    pub solved: bool,
+    /// Whether nothing in it follows time or is set while it runs: the stationary state is what a run comes to.
+    pub stationary: bool,
+}
+
+/// The expectations for `network`, a run of which lasts `duration` ms.
+///
+/// # Errors
+/// In words, where the network can't be laid out or is too large.
+pub fn predict(network: &Network, duration: Option<f64>) -> Result<Prediction, String> {
+    let cells: u64 = network.populations().map(|(_, p)| u64::from(p.size)).sum();
+    if cells > MOST_CELLS {
+        return Err(format!("{cells} cells are more than the {MOST_CELLS} that are looked at"));
+    }
+    let elements = build::elements(network, 1).map_err(|e| match e {
+        RunError::Build(why) | RunError::Limit(why) => why,
+        _ => "its params can't be computed".to_string(),
+    })?;
+    let groups = groups::groups(network, &elements);
+    let time = duration.unwrap_or(DEFAULT_TIME);
+    let mut units: Vec<Unit> = groups.iter().map(|g| Unit::of(network, &elements, g, time)).collect();
+    connect(network, &elements, &groups, &mut units);
+    exclude(&mut units);
+    Ok(summary(network, &groups, units))
+}
+
+/// A group as the equations see it.
+struct Unit<'n> {
+    kind: Kind<'n>,
+    links: Vec<Link>,
+}
+
+enum Kind<'n> {
+    Lif(Box<Lif<'n>>),
+    /// Spikes per ms.
+    Source(f64),
+    Unknown(String),
+}
+
+/// Spikes of one sign from another group, or from a private train.
+struct Link {
+    from: From,
+    projection: String,
+    input: Input,
+}
+
+enum From {
+    /// `Input::rate` is the number of synapses per cell, to be multiplied by this group's rate.
+    Group(usize),
+    /// `Input::rate` is the rate.
+    Train,
+}
+
+impl<'n> Unit<'n> {
+    fn of(network: &'n Network, elements: &Elements, group: &Group, time: f64) -> Unit<'n> {
+        let unknown = |why: String| Unit { kind: Kind::Unknown(why), links: Vec::new() };
+        let Some(p) = network.population(group.population) else { return unknown("it is not there".to_string()) };
+        let d = &p.dynamics;
+        let built = &elements.populations[group.position];
+        let mean =
+            |values: &[f64]| group.cells.iter().map(|c| values[*c as usize]).sum::<f64>() / group.cells.len() as f64;
+        let params = built.params.iter().map(|v| match v {
+            ParamValues::One(v) => *v,
+            ParamValues::Each(values) => mean(values),
+        });
+        let initial: Vec<f64> = built.initial.iter().map(|v| mean(v)).collect();
+        let cell = Cell::new(d, params.collect(), time, network.dt_ms);
+        if let Some(p) = cell.hazard() {
+            return Unit { kind: Kind::Source(p / network.dt_ms), links: Vec::new() };
+        }
+        if p.source {
+            return match &d.spike {
+                // A list of times has an end: nothing comes of it in the long run.
+                Spike::Schedule(_) => Unit { kind: Kind::Source(0.0), links: Vec::new() },
+                _ => match cell.clockwork(&initial, CLOCK_STEPS) {
+                    Some(rate) => Unit { kind: Kind::Source(rate), links: Vec::new() },
+                    None => unknown("its rate follows from its states".to_string()),
+                },
+            };
+        }
+        let trains: Vec<Link> = d
+            .poisson
+            .iter()
+            .map(|i| {
+                let weight = cell.constant(i.weight);
+                let input = Input {
+                    receptor: i.receptor as usize,
+                    weight,
+                    square: weight * weight,
+                    rate: cell.constant(i.rate),
+                };
+                Link { from: From::Train, projection: i.path.clone(), input }
+            })
+            .collect();
+        if trains.iter().any(|t| !t.input.rate.is_finite() || !t.input.weight.is_finite()) {
+            return unknown("the rate of a train onto it follows from its states".to_string());
+        }
+        match Lif::of(cell, &initial) {
+            Ok(lif) => Unit { kind: Kind::Lif(Box::new(lif)), links: trains },
+            Err(why) => unknown(why),
+        }
+    }
+}
+
+/// Gives every unit the links from the groups that reach it.
+fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut [Unit]) {
+    let position = |id| network.populations().position(|(n, _)| n == id);
+    let by_target: Vec<(ProjectionId, usize, usize)> =
+        network.projections().filter_map(|(e, from, to, _)| Some((e, position(from)?, position(to)?))).collect();
+    let all: Vec<&Population> = network.populations().map(|(_, p)| p).collect();
+    for (e, from, to) in by_target {
+        let projection = &network.graph[e];
+        let pairs = Pairs { network, elements, projection, ends: [(from, all[from]), (to, all[to])] };
+        for (j, post) in groups.iter().enumerate().filter(|(_, g)| g.position == to) {
+            for (i, pre) in groups.iter().enumerate().filter(|(_, g)| g.position == from) {
+                let synapses = pairs.indegree(pre, post);
+                if synapses <= 0.0 {
+                    continue;
+                }
+                let gain = match (&units[j].kind, projection.gain) {
+                    (_, None) => 1.0,
+                    (Kind::Lif(lif), Some(g)) => lif.constant(g),
+                    _ => f64::NAN,
+                };
+                if !gain.is_finite() {
+                    units[j].kind = Kind::Unknown("the gain of a projection onto it follows a state".to_string());
+                    continue;
+                }
+                for m in pairs.weights(pre, post) {
+                    let input = Input {
+                        receptor: projection.receptor as usize,
+                        weight: gain * m.weight,
+                        square: gain * gain * m.square,
+                        rate: synapses * m.share,
+                    };
+                    units[j].links.push(Link { from: From::Group(i), projection: projection.path.clone(), input });
+                }
+            }
+        }
+    }
+}
+
+/// Units that an unknown one reaches are unknown too.
+fn exclude(units: &mut [Unit]) {
+    loop {
+        let unknown: Vec<bool> = units.iter().map(|u| matches!(u.kind, Kind::Unknown(_))).collect();
+        let next = units.iter().position(|u| {
+            matches!(u.kind, Kind::Lif(_)) && u.links.iter().any(|l| matches!(l.from, From::Group(i) if unknown[i]))
+        });
+        match next {
+            Some(k) => units[k].kind = Kind::Unknown("it receives from cells whose rate is not known".to_string()),
+            None => return,
+        }
+    }
+}
+
+fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction {
+    let equations = Equations::new(&units);
+    let (low, high) = (equations.from_below(), equations.from_above());
+    let nothing = vec![f64::NAN; units.len()];
+    let rates = low.as_ref().unwrap_or(&nothing);
+    let silent = silent(network, groups, &units);
+    let at: Vec<Option<cell::Point>> = (0..units.len()).map(|k| equations.point(k, rates)).collect();
+    let populations = network.populations().enumerate().map(|(position, (_, p))| {
+        let members: Vec<usize> = (0..groups.len()).filter(|k| groups[*k].position == position).collect();
+        let cells: f64 = members.iter().map(|k| groups[*k].cells.len() as f64).sum();
+        let mean = |f: &dyn Fn(usize) -> f64| {
+            members.iter().map(|k| groups[*k].cells.len() as f64 * f(*k)).sum::<f64>() / cells
+        };
+        let why = members.iter().find_map(|k| match &units[*k].kind {
+            Kind::Unknown(why) => Some(Treatment::Unknown(why.clone())),
+            _ => None,
+        });
+        let source = members.iter().all(|k| matches!(units[*k].kind, Kind::Source(_)));
+        let treatment = why.unwrap_or(if source { Treatment::Source } else { Treatment::Lif });
+        let point = |k: usize, f: &dyn Fn(&cell::Point) -> f64| at[k].as_ref().map_or(f64::NAN, f);
+        let signed = |sign: f64| mean(&|k| point(k, &|q| q.shares.iter().filter(|s| **s * sign > 0.0).sum()));
+        let mut shares: Vec<Share> = Vec::new();
+        for k in &members {
+            let Some(q) = &at[*k] else { continue };
+            for (link, share) in units[*k].links.iter().zip(&q.shares) {
+                let part = share * groups[*k].cells.len() as f64 / cells;
+                match shares.iter_mut().find(|s| s.projection == link.projection && s.mean * part >= 0.0) {
+                    Some(s) => s.mean += part,
+                    None => shares.push(Share { projection: link.projection.clone(), mean: part }),
+                }
+            }
+        }
+        let threshold = |f: &dyn Fn(siegert::Threshold) -> f64| {
+            mean(&|k| match &units[k].kind {
+                Kind::Lif(lif) => f(lif.threshold),
+                _ => f64::NAN,
+            })
+        };
+        let rate = mean(&|k| rates[k]);
+        let second = high.as_ref().map(|h| mean(&|k| h[k]));
+        Expected {
+            path: p.path.clone(),
+            treatment,
+            excitation: signed(1.0),
+            inhibition: signed(-1.0),
+            mu: mean(&|k| point(k, &|q| q.mu)),
+            sigma: mean(&|k| point(k, &|q| q.sigma)),
+            theta: threshold(&|t| t.theta),
+            rate,
+            other: second.filter(|r| (r - rate).abs() > 1e-3 * (r + rate) + 1e-9),
+            t_ref: threshold(&|t| t.t_ref),
+            silent: members.iter().all(|k| silent[*k]),
+            shares,
+        }
+    });
+    Prediction { populations: populations.collect(), solved: low.is_some(), stationary: stationary(network) }
+}
+
+/// The groups that can't fire: what no excitation reaches, but from groups that can't fire either.
+fn silent(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
+    let mut out: Vec<bool> = groups
+        .iter()
+        .zip(units)
+        .map(|(g, u)| {
+            let Some(d) = network.population(g.population).map(|p| &p.dynamics) else { return false };
+            let moved = d.params.iter().any(|p| p.settable) || d.exprs.iter().any(|(_, e)| matches!(e, Expr::Time));
+            match (&u.kind, &d.spike) {
+                _ if moved => false,
+                (_, Spike::Schedule(trains)) => trains.iter().all(Vec::is_empty),
+                (Kind::Source(rate), _) => *rate == 0.0,
+                (Kind::Lif(lif), _) => lif.rests(),
+                (Kind::Unknown(_), _) => false,
+            }
+        })
+        .collect();
+    loop {
+        let excited = (0..units.len()).find(|k| {
+            out[*k]
+                && units[*k].links.iter().any(|l| {
+                    let reaches = match l.from {
+                        From::Group(i) => !out[i],
+                        From::Train => l.input.rate > 0.0,
+                    };
+                    let Kind::Lif(lif) = &units[*k].kind else { return false };
+                    reaches && lif.excites(&l.input)
+                })
+        });
+        match excited {
+            Some(k) => out[k] = false,
+            None => return out,
+        }
+    }
+}
+
+/// Nothing reads the time, nothing is set, no source has an end.
+fn stationary(network: &Network) -> bool {
+    network.populations().all(|(_, p)| {
+        let d = &p.dynamics;
+        let ends = matches!(d.spike, Spike::Schedule(_));
+        let clock = p.source && matches!(d.spike, Spike::When(_)) && !d.states.is_empty();
+        let timed = d.exprs.iter().any(|(_, e)| matches!(e, Expr::Time));
+        !ends && !d.params.iter().any(|q| q.settable) && (!timed || clock)
+    })
+}

@@ -13,3 +13,4 @@ mod golden;
 mod lab;
 mod layering;
 mod printed;
+mod project;

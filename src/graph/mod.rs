@@ -62,31 +62,56 @@ pub fn figure(network: &Network) -> Figure {
     // Removing a node leaves a gap in the graph's indices.
     let mut places = vec![0; network.graph.node_indices().map(|n| n.index() + 1).max().unwrap_or(0)];
     for id in network.graph.node_indices() {
-        places[id.index()] = out.nodes.len();
-        out.nodes.push(match &network.graph[id] {
+        let cell = match &network.graph[id] {
             Node::Population(p) => Cell {
                 path: p.path.clone(),
                 model: p.dynamics.model.clone(),
                 source: p.source,
                 size: Some(p.size),
             },
-            Node::Private { path, model } => {
-                Cell { path: path.clone(), model: model.clone(), source: true, size: None }
-            }
-        });
+            Node::Private { path, model } => Cell { path: path.clone(), model: model.clone(), source: true, size: None },
+        };
+        // The trains that a private source has for one projection are `source@projection`: to a reader they are the source.
+        let whose = cell.path.split('@').next().unwrap_or_default();
+        let own = out.nodes.iter().position(|c: &Cell| c.size.is_none() && c.path == whose && cell.path != whose);
+        places[id.index()] = own.unwrap_or(out.nodes.len());
+        if own.is_none() {
+            out.nodes.push(cell);
+        }
     }
+    let mut parts: Vec<(Option<String>, usize)> = Vec::new();
     for edge in (&network.graph).edge_references() {
         let p = edge.weight();
         let (from, to) = (places[edge.source().index()], places[edge.target().index()]);
         let target = network.population(edge.target());
-        let receptor = target.and_then(|t| t.dynamics.receptors.get(p.receptor as usize)).map(|r| r.name.as_str());
+        let receptor = target.and_then(|t| t.dynamics.receptors.get(p.receptor as usize)).map(|r| r.name.clone());
         let synapses = match (out.nodes[from].size, out.nodes[to].size) {
             (Some(pre), Some(post)) if !p.private => Some(expected(p, pre, post)),
             _ => None,
         };
-        let sign = sign(p, receptor.unwrap_or_default(), &ranges);
-        let note = note(p, receptor, synapses, network.dt_ms);
+        let sign = sign(p, receptor.as_deref().unwrap_or_default(), &ranges);
+        // What a loop unrolled, or slices of the same two populations, is one edge.
+        let same = (0..out.edges.len()).find(|k| {
+            let e = &out.edges[*k];
+            (e.from, e.to, e.sign, e.synapses.is_some()) == (from, to, sign, synapses.is_some()) && parts[*k].0 == receptor
+        });
+        if let Some(k) = same {
+            let e = &mut out.edges[k];
+            e.synapses = e.synapses.zip(synapses).map(|(a, b)| a + b);
+            parts[k].1 += 1;
+            continue;
+        }
+        let note = note(p, receptor.as_deref(), network.dt_ms);
         out.edges.push(Edge { path: p.path.clone(), from, to, sign, synapses, note });
+        parts.push((receptor, 0));
+    }
+    for (e, (_, more)) in out.edges.iter_mut().zip(parts) {
+        if let Some(n) = e.synapses {
+            e.note.push_str(&format!("\n{} synapses", count(n)));
+        }
+        if more > 0 {
+            e.note.push_str(&format!(" of this and {more} more projections"));
+        }
     }
     out
 }
@@ -178,17 +203,16 @@ fn range(e: &Expr, of: &dyn Fn(&crate::ir::ExprId) -> (f64, f64), network: &Netw
     }
 }
 
-fn note(p: &Projection, receptor: Option<&str>, synapses: Option<f64>, dt_ms: f64) -> String {
+fn note(p: &Projection, receptor: Option<&str>, dt_ms: f64) -> String {
     let mut out = p.path.clone();
     if let Some(receptor) = receptor.filter(|r| !p.path.ends_with(&format!(".{r}"))) {
         out.push_str(&format!(" onto {receptor}"));
     }
-    match synapses {
-        Some(n) => {
-            let about = if p.filter.is_some() { "at most " } else { "" };
-            out.push_str(&format!("\n{}, {about}{} synapses", p.spec.rule.name(), count(n)));
-        }
-        None => out.push_str("\na train of its own for each target"),
+    if p.private {
+        out.push_str("\na train of its own for each target");
+    } else {
+        let condition = if p.filter.is_some() { " where a condition holds, so fewer than said" } else { "" };
+        out.push_str(&format!("\n{}{condition}", p.spec.rule.name()));
     }
     match p.delay {
         Delay::Constant(steps) => out.push_str(&format!("\ndelay {} ms", trimmed(f64::from(steps) * dt_ms))),

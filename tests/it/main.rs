@@ -11,6 +11,7 @@ mod equivalence;
 mod errors;
 mod golden;
 mod lab;
+mod guide;
 mod layering;
 mod printed;
 mod project;

@@ -39,7 +39,7 @@ const MARKERS: &str = "<defs>\
 pub(super) fn texts(cell: &Cell) -> (String, String) {
     let name = cell.path.rsplit('.').next().unwrap_or(&cell.path).to_string();
     let second = match cell.size {
-        Some(n) => format!("{} × {}", count(f64::from(n)), cell.model),
+        Some(n) => format!("{n} × {}", cell.model),
         None => cell.model.clone(),
     };
     (name, second)

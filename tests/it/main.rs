@@ -15,3 +15,4 @@ mod guide;
 mod layering;
 mod printed;
 mod project;
+mod tools;

@@ -26,8 +26,7 @@ pub(super) fn doc(args: &DocArgs, terminal: &Terminal) -> Status {
             drawings.push((unit.network.name.clone(), graph::draw::svg(&figure)));
         }
     }
-    let page =
-        pages::page(&pages::Source { file, id, sources: &outcome.sources, program: &outcome.program, drawings });
+    let page = pages::page(&pages::Source { file, id, sources: &outcome.sources, program: &outcome.program, drawings });
     match write(&page, &args.file, args.output.as_deref(), "html", terminal) {
         Ok(()) => status,
         Err(d) => source::fail_in(&d, args.message_format, terminal),

@@ -36,7 +36,8 @@ pub(super) fn page(code: &str) -> Option<&'static str> {
 
 /// All pages as one of Markdown, for the guide: their headings are one level down.
 pub fn markdown() -> String {
-    let mut out = String::from("# Errors and warnings\n\nEvery code that `nsmc` gives, as `nsmc explain CODE` prints it.\n");
+    let mut out =
+        String::from("# Errors and warnings\n\nEvery code that `nsmc` gives, as `nsmc explain CODE` prints it.\n");
     for (_, text) in PAGES {
         out.push('\n');
         let mut fenced = false;

@@ -19,7 +19,8 @@ pub(super) fn graph(args: &GraphArgs, terminal: &Terminal) -> Status {
     if status != Status::Fine {
         return status;
     }
-    let done = drawing(&outcome, &args.file).and_then(|svg| write(&svg, &args.file, args.output.as_deref(), "svg", terminal));
+    let done =
+        drawing(&outcome, &args.file).and_then(|svg| write(&svg, &args.file, args.output.as_deref(), "svg", terminal));
     match done {
         Ok(()) => status,
         Err(d) => source::fail_in(&d, args.message_format, terminal),

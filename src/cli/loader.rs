@@ -128,7 +128,8 @@ impl Loader for FileLoader {
     }
 
     fn folder(&self, name: &str) -> Option<Vec<String>> {
-        let sources = self.entries(name)?.into_iter().filter(|p| p.is_file() && p.extension().is_some_and(|x| x == "nsm"));
+        let sources =
+            self.entries(name)?.into_iter().filter(|p| p.is_file() && p.extension().is_some_and(|x| x == "nsm"));
         let mut names: Vec<String> = sources.map(|p| self.disk.shown(&p)).collect();
         names.sort();
         names.dedup();

@@ -82,7 +82,8 @@ impl Manifest {
         }
         for (name, table) in parsed.dependencies {
             if !is_name(&name) {
-                let help = "a name is letters, digits and `_`, and no digit first: it stands in `use NAME.module.Thing`";
+                let help =
+                    "a name is letters, digits and `_`, and no digit first: it stands in `use NAME.module.Thing`";
                 return Err(out.fault(table.span(), &format!("of `{name}`"), "a dependency has no name of .nsm", help));
             }
             if name == "std" {

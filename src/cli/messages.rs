@@ -128,8 +128,13 @@ mod tests {
         assert_eq!((span["line_start"].as_u64(), span["column_start"].as_u64()), (Some(2), Some(18)));
         assert_eq!((span["line_end"].as_u64(), span["column_end"].as_u64()), (Some(2), Some(20)));
         assert_eq!(span["text"][0]["text"], "    param V = 20 mv");
-        assert_eq!((span["text"][0]["highlight_start"].as_u64(), span["text"][0]["highlight_end"].as_u64()), (Some(18), Some(20)));
-        for field in ["file_name", "byte_start", "byte_end", "is_primary", "label", "suggested_replacement", "expansion"] {
+        assert_eq!(
+            (span["text"][0]["highlight_start"].as_u64(), span["text"][0]["highlight_end"].as_u64()),
+            (Some(18), Some(20))
+        );
+        for field in
+            ["file_name", "byte_start", "byte_end", "is_primary", "label", "suggested_replacement", "expansion"]
+        {
             assert!(span.get(field).is_some(), "{field}");
         }
         assert!(v["rendered"].as_str().is_some_and(|r| r.contains("E0301")) && v["$message_type"] == "diagnostic");

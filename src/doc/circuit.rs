@@ -54,13 +54,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn circuit(
-        &self,
-        item: &'a Circuit,
-        doc: &[String],
-        parts: &mut Parts,
-        inner: &mut Vec<(String, &'a [Circuit])>,
-    ) {
+    fn circuit(&self, item: &'a Circuit, doc: &[String], parts: &mut Parts, inner: &mut Vec<(String, &'a [Circuit])>) {
         let note = |name: &str| self.note(name, doc, &item.doc, item.span);
         let code = |text: &str| format!("<code>{}</code>", escape(text));
         match &item.kind {
@@ -107,7 +101,8 @@ impl<'a> Page<'a> {
             }
             C::Port { output, name, ends, weight } => {
                 let kind = if *output { "output" } else { "input" };
-                let usual = weight.as_ref().map_or_else(String::new, |w| format!(", usual weight {}", self.code(w.span)));
+                let usual =
+                    weight.as_ref().map_or_else(String::new, |w| format!(", usual weight {}", self.code(w.span)));
                 let what = format!("{}{usual}", self.code(ends.span));
                 parts.ports.push(vec![code(&name.text), kind.into(), what, note(&name.text)]);
             }
@@ -119,7 +114,13 @@ impl<'a> Page<'a> {
                 inner.push((format!("For {}", heads.join(", ")), items));
             }
             C::If(i) => self.branches(i, inner),
-            C::Labels(_) | C::Needs(_) | C::Dt(_) | C::Matrix(_) | C::Memory { .. } | C::Drive { .. } | C::Function { .. } => {
+            C::Labels(_)
+            | C::Needs(_)
+            | C::Dt(_)
+            | C::Matrix(_)
+            | C::Memory { .. }
+            | C::Drive { .. }
+            | C::Function { .. } => {
                 parts.rest.push(vec![self.code(item.span), note("")]);
             }
             C::Broken { .. } => {}

@@ -18,7 +18,8 @@ impl<'a> Page<'a> {
             let note = self.note("", &[], &item.doc, item.span);
             match &item.kind {
                 E::Param(list) => {
-                    params.extend(list.iter().map(|b| self.param(b, self.note(&b.name.text, doc, &item.doc, item.span))));
+                    params
+                        .extend(list.iter().map(|b| self.param(b, self.note(&b.name.text, doc, &item.doc, item.span))));
                 }
                 E::Seeds(_) | E::Sweep(_) | E::Environment { .. } | E::Labels(_) => {
                     varies.push(vec![self.code(item.span), note]);

@@ -180,7 +180,8 @@ fn unit_text(unit: &str) -> String {
             Some((factor, power)) => (factor, Some(power.replace('-', "−"))),
             None => (&rest[..end], None),
         };
-        let letters = format!("<mi mathvariant=\"normal\">{}</mi>", escape(&factor.replace("Ohm", "Ω").replace("deg", "°")));
+        let letters =
+            format!("<mi mathvariant=\"normal\">{}</mi>", escape(&factor.replace("Ohm", "Ω").replace("deg", "°")));
         out.push_str(&match power {
             Some(power) => format!("<msup>{letters}<mn>{}</mn></msup>", escape(&power)),
             None => letters,

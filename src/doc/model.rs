@@ -82,7 +82,8 @@ impl<'a> Page<'a> {
             }
             M::Output { name, value } => {
                 parts.equations.push(mathml::equal(&mathml::name(&name.text), &mathml::expr(value)));
-                let row = vec![math(&mathml::name(&name.text)), "output".into(), self.dimension(name), note(&name.text)];
+                let row =
+                    vec![math(&mathml::name(&name.text)), "output".into(), self.dimension(name), note(&name.text)];
                 parts.inputs.push(row);
             }
             M::Receptor { name, formals, body } => {
@@ -184,9 +185,10 @@ impl<'a> Page<'a> {
 
     /// A row of the table of params: name, default, bounds, dimension, what it is.
     pub(super) fn param(&self, b: &Binding, note: String) -> Vec<String> {
-        let bounds = b.bounds.as_ref().map_or_else(String::new, |(low, high)| {
-            format!("{} .. {}", self.code(low.span), self.code(high.span))
-        });
+        let bounds = b
+            .bounds
+            .as_ref()
+            .map_or_else(String::new, |(low, high)| format!("{} .. {}", self.code(low.span), self.code(high.span)));
         let known = self.dimension(&b.name);
         let declared = b.dim.as_ref().map_or(known.clone(), |d| escape(&mathml::dim(d)));
         let dimension = if known.is_empty() { declared } else { known };

@@ -93,11 +93,17 @@ fn a_circuit_and_its_experiment_are_described() {
 #[test]
 fn formulas_read_like_formulas() {
     let cases = [
-        ("(a + b) / (2 * c)", "<mfrac><mrow><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow></mrow><mrow><mrow><mrow><mn>2</mn></mrow><mo>·</mo><mi>c</mi></mrow></mrow></mfrac>"),
+        (
+            "(a + b) / (2 * c)",
+            "<mfrac><mrow><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow></mrow><mrow><mrow><mrow><mn>2</mn></mrow><mo>·</mo><mi>c</mi></mrow></mrow></mfrac>",
+        ),
         ("-x^2", "<mrow><mo>−</mo><msup><mi>x</mi><mrow><mrow><mn>2</mn></mrow></mrow></msup></mrow>"),
         ("sqrt(tau_m)", "<msqrt><msub><mi>τ</mi><mrow><mi>m</mi></mrow></msub></msqrt>"),
         ("1e-3", "<mrow><mn>1</mn><mo>·</mo><msup><mn>10</mn><mn>−3</mn></msup></mrow>"),
-        ("0.04 mV^-1/ms", "<mrow><mn>0.04</mn><mspace width=\"0.2em\"/><msup><mi mathvariant=\"normal\">mV</mi><mn>−1</mn></msup><mo>/</mo><mi mathvariant=\"normal\">ms</mi></mrow>"),
+        (
+            "0.04 mV^-1/ms",
+            "<mrow><mn>0.04</mn><mspace width=\"0.2em\"/><msup><mi mathvariant=\"normal\">mV</mi><mn>−1</mn></msup><mo>/</mo><mi mathvariant=\"normal\">ms</mi></mrow>",
+        ),
     ];
     for (text, wanted) in cases {
         assert_eq!(formula(text), wanted, "{text}");
@@ -110,7 +116,8 @@ fn formulas_read_like_formulas() {
 
 #[test]
 fn nothing_of_a_file_becomes_a_tag() {
-    let page = page_of("/// <script>alert(1)</script> `<b>` `\nlet x = 1 // <i>\n/// y\nlet y = \"<u>\" == \"</section>\"\n");
+    let page =
+        page_of("/// <script>alert(1)</script> `<b>` `\nlet x = 1 // <i>\n/// y\nlet y = \"<u>\" == \"</section>\"\n");
     assert_eq!(unbalanced(&page), None);
     for tag in ["<script", "<b>", "<i>", "<u>"] {
         assert!(!page.contains(tag), "{tag}");

@@ -307,12 +307,14 @@ fn layers(parts: usize, links: &mut [Link]) -> Vec<usize> {
     // A part that feeds others and is fed by none stands right before the first of them.
     for k in 0..parts {
         let fed = links.iter().any(|l| if l.turned { l.from == k } else { l.to == k });
-        let first: Option<usize> = links.iter().filter_map(|l| match (l.turned, l.from == k, l.to == k) {
-            (false, true, _) => Some(layers[l.to]),
-            (true, _, true) => Some(layers[l.from]),
-            _ => None,
-        })
-        .min();
+        let first: Option<usize> = links
+            .iter()
+            .filter_map(|l| match (l.turned, l.from == k, l.to == k) {
+                (false, true, _) => Some(layers[l.to]),
+                (true, _, true) => Some(layers[l.from]),
+                _ => None,
+            })
+            .min();
         if let (false, Some(first)) = (fed, first) {
             layers[k] = first.saturating_sub(1);
         }
@@ -338,7 +340,14 @@ fn columns(layers: &[usize], links: &[Link]) -> (Vec<Vec<Slot>>, Vec<(usize, usi
 }
 
 /// The slots of the layer before (`-1`) or after (`+1`) that a slot is linked to.
-fn neighbours(slot: Slot, column: usize, by: isize, columns: &[Vec<Slot>], links: &[Link], lanes: &[(usize, usize)]) -> Vec<usize> {
+fn neighbours(
+    slot: Slot,
+    column: usize,
+    by: isize,
+    columns: &[Vec<Slot>],
+    links: &[Link],
+    lanes: &[(usize, usize)],
+) -> Vec<usize> {
     let Some(there) = column.checked_add_signed(by).filter(|c| *c < columns.len()) else { return Vec::new() };
     let linked = |n: usize, s: &Slot| match s {
         Slot::Part(k) => links[n].from == *k || links[n].to == *k,

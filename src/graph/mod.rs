@@ -63,13 +63,12 @@ pub fn figure(network: &Network) -> Figure {
     let mut places = vec![0; network.graph.node_indices().map(|n| n.index() + 1).max().unwrap_or(0)];
     for id in network.graph.node_indices() {
         let cell = match &network.graph[id] {
-            Node::Population(p) => Cell {
-                path: p.path.clone(),
-                model: p.dynamics.model.clone(),
-                source: p.source,
-                size: Some(p.size),
-            },
-            Node::Private { path, model } => Cell { path: path.clone(), model: model.clone(), source: true, size: None },
+            Node::Population(p) => {
+                Cell { path: p.path.clone(), model: p.dynamics.model.clone(), source: p.source, size: Some(p.size) }
+            }
+            Node::Private { path, model } => {
+                Cell { path: path.clone(), model: model.clone(), source: true, size: None }
+            }
         };
         // The trains that a private source has for one projection are `source@projection`: to a reader they are the source.
         let whose = cell.path.split('@').next().unwrap_or_default();
@@ -93,7 +92,8 @@ pub fn figure(network: &Network) -> Figure {
         // What a loop unrolled, or slices of the same two populations, is one edge.
         let same = (0..out.edges.len()).find(|k| {
             let e = &out.edges[*k];
-            (e.from, e.to, e.sign, e.synapses.is_some()) == (from, to, sign, synapses.is_some()) && parts[*k].0 == receptor
+            (e.from, e.to, e.sign, e.synapses.is_some()) == (from, to, sign, synapses.is_some())
+                && parts[*k].0 == receptor
         });
         if let Some(k) = same {
             let e = &mut out.edges[k];
@@ -162,9 +162,8 @@ fn ranges(network: &Network) -> Vec<(f64, f64)> {
 }
 
 fn range(e: &Expr, of: &dyn Fn(&crate::ir::ExprId) -> (f64, f64), network: &Network, exprs: &Exprs) -> (f64, f64) {
-    let hull = |values: &[f64]| {
-        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)))
-    };
+    let hull =
+        |values: &[f64]| values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
     match e {
         Expr::Const(v) => (v.0, v.0),
         Expr::Unary(UnaryOp::Neg, a) => (-of(a).1, -of(a).0),

@@ -20,11 +20,8 @@ fn findings(out: &Outcome) -> Vec<String> {
 fn every_way_to_a_model_leads_to_it() {
     let out = compile(&Path::new(APP).join("main.nsm"));
     assert!(out.diagnostics.is_empty(), "{:?}", findings(&out));
-    let models: Vec<(String, String)> = out.jobs[0].units[0]
-        .network
-        .populations()
-        .map(|(_, p)| (p.path.clone(), p.dynamics.model.clone()))
-        .collect();
+    let models: Vec<(String, String)> =
+        out.jobs[0].units[0].network.populations().map(|(_, p)| (p.path.clone(), p.dynamics.model.clone())).collect();
     let wanted = [
         ("by_library", "Leaky"),
         ("renamed", "Leaky"),

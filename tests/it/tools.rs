@@ -210,8 +210,10 @@ fn every_command_tells_its_findings_as_json() {
     for command in ["check", "compile", "run", "test", "doc", "graph"] {
         let out = run(&[command, &file, "--message-format", "json"]);
         assert_eq!(out.status.code(), Some(1), "{command}: {}", stderr(&out));
-        let lines: Vec<serde_json::Value> =
-            stdout(&out).lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{command}: {e}: {l}"))).collect();
+        let lines: Vec<serde_json::Value> = stdout(&out)
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{command}: {e}: {l}")))
+            .collect();
         assert_eq!(lines.len(), 1, "{command}");
         let m = &lines[0];
         assert_eq!((m["code"]["code"].as_str(), m["level"].as_str()), (Some("E0301"), Some("error")), "{command}");

@@ -9,8 +9,6 @@ mod experiment;
 mod html;
 mod mathml;
 mod model;
-#[cfg(test)]
-mod tests;
 
 use crate::base::{FileId, SourceMap, Span};
 use crate::hir;
@@ -204,3 +202,6 @@ fn words(d: Dimension) -> String {
     let (name, unit) = (d.to_string(), d.typical_unit());
     escape(&if name == unit { name } else { format!("{name} ({unit})") })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,6 @@
 
 pub mod draw;
 pub mod layout;
-#[cfg(test)]
-mod tests;
 
 use crate::connect::Rule;
 use crate::ir::{BinaryOp, Delay, Expr, Exprs, Network, Node, Projection, UnaryOp, Weight};
@@ -237,3 +235,6 @@ fn trimmed(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
+
+#[cfg(test)]
+mod tests;

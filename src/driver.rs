@@ -2,11 +2,11 @@
 
 use crate::backend::native::{self, Native};
 use crate::backend::{Engine, RunError, TraceRequest, interp::Interpreter};
-use crate::base::{Code, Diagnostic, Diagnostics, LoadError, Loader, SourceMap};
+use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Overrides};
 use crate::syntax::ast;
-use crate::{checks, meanfield, passes, sema, stdlib, valid};
+use crate::{checks, hir, meanfield, passes, sema, stdlib, valid};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -59,6 +59,8 @@ pub struct Outcome {
     /// One per experiment, in the order of the file; empty where there are errors.
     pub jobs: Vec<Job>,
     pub ast: Option<ast::File>,
+    /// What every name of the program is.
+    pub program: hir::Program,
     pub compile_s: f64,
 }
 
@@ -99,6 +101,26 @@ impl Loader for WithStd<'_> {
     fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError> {
         self.0.bytes(name)
     }
+
+    fn subfolders(&self, folder: &str) -> Vec<String> {
+        if folder != "std" && !folder.starts_with("std/") {
+            return self.0.subfolders(folder);
+        }
+        let inside = format!("{folder}/");
+        let below = stdlib::FILES.iter().filter_map(|(file, _)| file.strip_prefix(&inside)?.split_once('/'));
+        let mut names: Vec<String> = below.map(|(first, _)| first.to_string()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn library(&self, from: &str, name: &str) -> Result<String, LibraryError> {
+        self.0.library(from, name)
+    }
+
+    fn project(&self) -> Result<(), Box<ProjectError>> {
+        self.0.project()
+    }
 }
 
 /// Text to verified IR: every experiment of the file, or the one asked for, or its network alone.
@@ -110,11 +132,28 @@ pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     if let Some(analysis) = analysis {
         out.jobs = jobs(&analysis, options, &mut out.sources, &mut out.diagnostics);
         out.ast = Some(Rc::unwrap_or_clone(analysis.ast));
+        out.program = analysis.program;
     }
     if out.diagnostics.has_errors() {
         out.jobs.clear();
     }
     out.compile_s = start.elapsed().as_secs_f64();
+    out
+}
+
+/// Text to what a description of a file needs: its tree, the typed model, and IR of those circuits that have it as they
+/// stand. A circuit whose params wait for whoever uses it is described without.
+pub fn describe(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
+    let mut out = Outcome::default();
+    let loader = WithStd(loader);
+    let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
+    if let Some(analysis) = analysis {
+        if !out.diagnostics.has_errors() {
+            out.jobs = jobs(&analysis, options, &mut out.sources, &mut Diagnostics::default());
+        }
+        out.ast = Some(Rc::unwrap_or_clone(analysis.ast));
+        out.program = analysis.program;
+    }
     out
 }
 

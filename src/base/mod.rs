@@ -5,3 +5,4 @@ pub mod source;
 
 pub use diag::{Code, Diagnostic, Diagnostics, Label, Severity};
 pub use source::{FileId, LoadError, Loader, SourceFile, SourceMap, Span};
+pub use source::{LibraryError, ManifestPlace, ProjectError, ProjectFault};

@@ -104,6 +104,46 @@ pub enum LoadError {
     Io(String),
 }
 
+/// What is wrong with a project's manifest or with a library that it declares, as whoever reads manifests tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectError {
+    pub fault: ProjectFault,
+    pub message: String,
+    /// In manifests, the likeliest fault first.
+    pub places: Vec<ManifestPlace>,
+    pub help: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectFault {
+    /// A manifest that can't be understood.
+    Manifest,
+    /// A library that is not where the manifest says.
+    Missing,
+    /// A library of another version than the one required.
+    Version,
+    /// A project that requires another version of the compiler.
+    Compiler,
+}
+
+/// Bytes `start .. end` of a manifest, with its whole text: it is no source of the program and so in no source map yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManifestPlace {
+    pub file: String,
+    pub text: String,
+    pub start: usize,
+    pub end: usize,
+    pub label: String,
+}
+
+/// Why a library could not be had by its name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LibraryError {
+    /// The project declares none of this name; these are the ones it declares.
+    Undeclared(Vec<String>),
+    Faulty(Box<ProjectError>),
+}
+
 /// How imports and data files are reached. `from` is the name of the importing file.
 ///
 /// A loader answers with the canonical name of what it found, so that one file reached by two paths is one module.
@@ -113,5 +153,17 @@ pub trait Loader {
     /// The `.nsm` files of a folder, sorted by name; `None` if `name` is not a folder.
     fn folder(&self, name: &str) -> Option<Vec<String>>;
     fn text(&self, name: &str) -> Result<String, LoadError>;
+    /// Names of the folders directly inside a folder that may hold sources, sorted; for suggestions only.
+    fn subfolders(&self, _folder: &str) -> Vec<String> {
+        Vec::new()
+    }
+    /// The folder of the library that the project of `from` declares as `name`. Without projects there are none.
+    fn library(&self, _from: &str, _name: &str) -> Result<String, LibraryError> {
+        Err(LibraryError::Undeclared(Vec::new()))
+    }
+    /// What is wrong with the main project itself.
+    fn project(&self) -> Result<(), Box<ProjectError>> {
+        Ok(())
+    }
     fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError>;
 }

@@ -232,7 +232,7 @@ impl Reads {
             SpikeRule::When(e) | SpikeRule::Rate(e) | SpikeRule::Times(e) => self.expression(e),
         }
         m.refractory.iter().for_each(|(e, _)| self.expression(e));
-        m.pair_inputs.iter().for_each(|p| self.expression(&p.value));
+        m.pair_inputs.iter().flat_map(|p| p.terms.iter().flatten()).for_each(|e| self.expression(e));
         for c in &m.compartments {
             c.axis.iter().for_each(|a| self.expression(&a.size));
             c.equations.iter().for_each(|q| self.except(&q.value, Some(q.state)));

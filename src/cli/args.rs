@@ -33,8 +33,14 @@ pub(super) enum Command {
     Fmt(FmtArgs),
     /// Explain a code such as E0302; without a code, list all of them
     Explain(ExplainArgs),
+    /// Describe a file's models, circuits and experiments on one HTML page
+    Doc(DocArgs),
+    /// Draw the circuit as SVG
+    Graph(GraphArgs),
     /// Start a project in a new folder
     New(NewArgs),
+    /// Print the completions of a shell: nsmc completions bash > ~/.local/share/bash-completion/completions/nsmc
+    Completions(CompletionsArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -131,6 +137,8 @@ pub(super) struct RunArgs {
     /// Print expected rates beside the measured ones (mean-field theory)
     #[arg(long)]
     pub balance: bool,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +153,8 @@ pub(super) struct TestArgs {
     /// Make `quick` true in experiments
     #[arg(long)]
     pub quick: bool,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
 }
 
 #[derive(Debug, Args)]
@@ -152,14 +162,54 @@ pub(super) struct FmtArgs {
     /// .nsm files or folders of them; - reads standard input and writes standard output
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<String>,
-    /// Change nothing; exit with 1 if a file is not in its layout
+    /// Change nothing; show what would change and exit with 1 if a file is not in its layout
     #[arg(long)]
     pub check: bool,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     pub code: Option<String>,
+    /// Print every page
+    #[arg(long, conflicts_with = "code")]
+    pub all: bool,
+    /// As one page of Markdown, its headings one level down
+    #[arg(long, requires = "all")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DocArgs {
+    /// A .nsm file, or - for standard input
+    pub file: String,
+    /// Where to write; the file's name with .html if not given, - is standard output
+    #[arg(short, long, value_name = "OUT.html")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub circuit: CircuitArgs,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GraphArgs {
+    /// A .nsm file, or - for standard input
+    pub file: String,
+    /// Where to write; the file's name with .svg if not given, - is standard output
+    #[arg(short, long, value_name = "OUT.svg")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub circuit: CircuitArgs,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
 }
 
 #[derive(Debug, Args)]

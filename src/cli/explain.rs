@@ -1,7 +1,8 @@
 //! `nsmc explain`: one page per code.
 
 use super::Status;
-use super::terminal::{self, Terminal};
+use super::args::ExplainArgs;
+use super::terminal;
 use crate::base::diag::did_you_mean;
 
 macro_rules! pages {
@@ -14,7 +15,7 @@ macro_rules! pages {
 pages! {
     "E0001" "E0002" "E0003" "E0004" "E0005" "E0006" "E0007" "E0008" "E0009" "E0010" "E0011" "E0012" "E0013" "E0014"
     "E0015" "E0099"
-    "E0101" "E0102" "E0103" "E0104" "E0105" "E0106" "E0107"
+    "E0101" "E0102" "E0103" "E0104" "E0105" "E0106" "E0107" "E0108" "E0109" "E0110" "E0111"
     "E0201" "E0202" "E0203" "E0204" "E0205" "E0206" "E0207" "E0208" "E0209"
     "E0220" "E0221" "E0222"
     "E0301" "E0302" "E0303" "E0304" "E0305" "E0306" "E0307" "E0308" "E0309" "E0310" "E0311"
@@ -38,9 +39,36 @@ pub(super) fn page(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(c, _)| c.eq_ignore_ascii_case(code)).map(|(_, text)| *text)
 }
 
-/// `explain CODE` prints its page; without a code, one line for each.
-pub(super) fn explain(code: Option<&str>, _: &Terminal) -> Status {
-    let Some(code) = code else {
+/// All pages as one of Markdown, for the guide: their headings are one level down.
+pub fn markdown() -> String {
+    let mut out =
+        String::from("# Errors and warnings\n\nEvery code that `nsmc` gives, as `nsmc explain CODE` prints it.\n");
+    for (_, text) in PAGES {
+        out.push('\n');
+        let mut fenced = false;
+        for line in text.lines() {
+            fenced ^= line.starts_with("```");
+            // A comment of a shell or of CSV begins like a heading.
+            if line.starts_with('#') && !fenced {
+                out.push('#');
+            }
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// `explain CODE` prints its page; without a code, one line for each, or all pages.
+pub(super) fn explain(args: &ExplainArgs) -> Status {
+    if args.all {
+        match args.markdown {
+            true => terminal::out(&markdown()),
+            false => PAGES.iter().for_each(|(_, text)| terminal::out(&format!("{text}\n"))),
+        }
+        return Status::Fine;
+    }
+    let Some(code) = args.code.as_deref() else {
         PAGES.iter().for_each(|(code, text)| terminal::out(&format!("{code}  {}\n", title(text))));
         return Status::Fine;
     };

@@ -1,11 +1,13 @@
 //! Source and data files of a project, and nothing outside it.
 //!
 //! The project's root is the nearest folder above the file that has an `nsm.toml`, else the file's own folder. Paths are
-//! relative to the file they stand in; what leads out of the root, by `..`, as an absolute path or through a symbolic link,
-//! is refused, and so is everything that is not a regular file. Names are paths from the working folder where the file lies
-//! below it, else absolute, always with `/`.
+//! relative to the file they stand in; what leads out of that file's project, by `..`, as an absolute path or through a
+//! symbolic link, is refused, and so is everything that is not a regular file. Libraries that the manifest declares are
+//! reached by name alone, and hold to the same rule within themselves. Names are paths from the working folder where the
+//! file lies below it, else absolute, always with `/`.
 
-use crate::base::{LoadError, Loader};
+use super::project::{Files, Projects};
+use crate::base::{LibraryError, LoadError, Loader, ProjectError};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -17,47 +19,60 @@ const DATA_LIMIT: u64 = 4 << 30;
 /// The name of a source that came through standard input.
 const STDIN: &str = "<stdin>";
 
-/// Reads files of one project.
+/// Reads files of one project and of the libraries that it declares.
 #[derive(Debug)]
 pub struct FileLoader {
-    /// Canonical.
-    root: PathBuf,
+    projects: Projects,
+    disk: Disk,
+    stdin: Option<String>,
+}
+
+/// The file system as seen from the working folder.
+#[derive(Debug)]
+struct Disk {
     /// Canonical.
     working: PathBuf,
-    stdin: Option<String>,
 }
 
 impl FileLoader {
     /// A loader for the project of `file` (`-` is standard input) and the file's name in it. The file can be read.
     pub fn open(file: &str) -> Result<(FileLoader, String), LoadError> {
-        let working = fs::canonicalize(".").map_err(|e| error(&e))?;
+        let disk = Disk { working: fs::canonicalize(".").map_err(|e| error(&e))? };
         if file == "-" {
             let text = text_from(io::stdin().lock())?;
-            let root = project(&working);
-            return Ok((FileLoader { root, working, stdin: Some(text) }, STDIN.to_string()));
+            let projects = Projects::open(&disk.working, &disk);
+            return Ok((FileLoader { projects, disk, stdin: Some(text) }, STDIN.to_string()));
         }
         let path = fs::canonicalize(file).map_err(|e| error(&e))?;
-        let loader = FileLoader { root: project(path.parent().unwrap_or(&path)), working, stdin: None };
-        let name = loader.name(&path);
+        let projects = Projects::open(path.parent().unwrap_or(&path), &disk);
+        let loader = FileLoader { projects, disk, stdin: None };
+        let name = loader.disk.shown(&path);
         loader.text(&name)?;
         Ok((loader, name))
     }
 
-    fn name(&self, path: &Path) -> String {
-        let shown = path.strip_prefix(&self.working).unwrap_or(path);
-        shown.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
-    }
-
     /// The canonical path of a name, which may be of a file that sema put together from a folder and a word.
     fn path(&self, name: &str) -> Result<PathBuf, LoadError> {
-        let path = fs::canonicalize(self.working.join(name)).map_err(|e| error(&e))?;
-        if path.starts_with(&self.root) { Ok(path) } else { Err(LoadError::Outside) }
+        let path = fs::canonicalize(self.disk.working.join(name)).map_err(|e| error(&e))?;
+        if self.projects.contain(&path) { Ok(path) } else { Err(LoadError::Outside) }
+    }
+
+    /// What lies directly in a folder of the projects, as canonical paths.
+    fn entries(&self, folder: &str) -> Option<Vec<PathBuf>> {
+        let path = self.path(folder).ok().filter(|p| p.is_dir())?;
+        let entries = fs::read_dir(path).ok()?.filter_map(|e| fs::canonicalize(e.ok()?.path()).ok());
+        Some(entries.filter(|p| self.projects.contain(p)).collect())
     }
 
     fn open_file(&self, name: &str, limit: u64) -> Result<fs::File, LoadError> {
-        let path = self.path(name)?;
+        self.disk.open(&self.path(name)?, limit)
+    }
+}
+
+impl Disk {
+    fn open(&self, path: &Path, limit: u64) -> Result<fs::File, LoadError> {
         // Opening a pipe would wait for a writer, so this comes first.
-        let meta = fs::metadata(&path).map_err(|e| error(&e))?;
+        let meta = fs::metadata(path).map_err(|e| error(&e))?;
         if !meta.is_file() {
             return Err(LoadError::Io("it is not a regular file".to_string()));
         }
@@ -68,43 +83,75 @@ impl FileLoader {
     }
 }
 
+impl Files for Disk {
+    fn folder(&self, path: &Path) -> Option<PathBuf> {
+        fs::canonicalize(path).ok().filter(|p| p.is_dir())
+    }
+
+    fn text(&self, path: &Path) -> Result<String, LoadError> {
+        text_from(self.open(path, TEXT_LIMIT)?)
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        let shown = path.strip_prefix(&self.working).unwrap_or(path);
+        shown.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+    }
+}
+
 impl Loader for FileLoader {
     fn resolve(&self, from: &str, path: &str) -> Result<String, LoadError> {
         let written = Path::new(path);
         if written.is_absolute() {
             return Err(LoadError::Outside);
         }
-        let from = self.working.join(from);
-        let folder = from.parent().unwrap_or(&self.working);
+        let from = self.disk.working.join(from);
+        let folder = from.parent().unwrap_or(&self.disk.working);
+        let root = self.projects.root_of(folder);
         // Before the file system is asked, so that nobody learns what exists outside.
         let mut target = folder.to_path_buf();
         for part in written.components() {
             match part {
-                Component::ParentDir if target == self.root || !target.pop() => return Err(LoadError::Outside),
+                Component::ParentDir if target == root || !target.pop() => return Err(LoadError::Outside),
                 Component::ParentDir | Component::CurDir => {}
                 Component::Normal(name) => target.push(name),
                 Component::RootDir | Component::Prefix(_) => return Err(LoadError::Outside),
             }
         }
-        if !target.starts_with(&self.root) {
+        if !target.starts_with(root) {
             return Err(LoadError::Outside);
         }
         let found = fs::canonicalize(&target).map_err(|e| error(&e))?;
-        if !found.starts_with(&self.root) {
+        if !found.starts_with(root) {
             return Err(LoadError::Outside);
         }
-        Ok(self.name(&found))
+        Ok(self.disk.shown(&found))
     }
 
     fn folder(&self, name: &str) -> Option<Vec<String>> {
-        let path = self.path(name).ok().filter(|p| p.is_dir())?;
-        let entries = fs::read_dir(path).ok()?;
-        let files = entries.filter_map(|e| fs::canonicalize(e.ok()?.path()).ok());
-        let sources = files.filter(|p| p.is_file() && p.extension().is_some_and(|x| x == "nsm"));
-        let mut names: Vec<String> = sources.filter(|p| p.starts_with(&self.root)).map(|p| self.name(&p)).collect();
+        let sources =
+            self.entries(name)?.into_iter().filter(|p| p.is_file() && p.extension().is_some_and(|x| x == "nsm"));
+        let mut names: Vec<String> = sources.map(|p| self.disk.shown(&p)).collect();
         names.sort();
         names.dedup();
         Some(names)
+    }
+
+    fn subfolders(&self, folder: &str) -> Vec<String> {
+        let folders = self.entries(folder).unwrap_or_default().into_iter().filter(|p| p.is_dir());
+        let name = |p: PathBuf| Some(p.file_name()?.to_string_lossy().into_owned());
+        let mut names: Vec<String> = folders.filter_map(name).filter(|n| !n.starts_with('.')).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn library(&self, from: &str, name: &str) -> Result<String, LibraryError> {
+        let from = self.disk.working.join(from);
+        self.projects.library(&from, name).map(|folder| self.disk.shown(folder))
+    }
+
+    fn project(&self) -> Result<(), Box<ProjectError>> {
+        self.projects.fault().map_or(Ok(()), |e| Err(Box::new(e.clone())))
     }
 
     fn text(&self, name: &str) -> Result<String, LoadError> {
@@ -117,11 +164,6 @@ impl Loader for FileLoader {
     fn bytes(&self, name: &str) -> Result<Vec<u8>, LoadError> {
         bounded(self.open_file(name, DATA_LIMIT)?, DATA_LIMIT)
     }
-}
-
-/// The nearest folder at or above `folder` with an `nsm.toml`, else `folder`.
-fn project(folder: &Path) -> PathBuf {
-    folder.ancestors().find(|a| a.join("nsm.toml").is_file()).unwrap_or(folder).to_path_buf()
 }
 
 fn text_from(reader: impl Read) -> Result<String, LoadError> {

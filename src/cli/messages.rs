@@ -1,5 +1,5 @@
 //! Diagnostics for programs: JSON objects, one per line, with the fields of rustc's (doc.rust-lang.org/rustc/json.html), so that
-//! tools that read those can read these.
+//! tools that read those can read these. `label` is null where a mark says nothing; replacements are not offered.
 
 use super::render;
 use crate::base::{Diagnostic, Label, Severity, SourceMap};
@@ -33,15 +33,19 @@ struct SpanOf<'a> {
     column_start: usize,
     column_end: usize,
     is_primary: bool,
-    label: &'a str,
+    label: Option<&'a str>,
     text: Vec<Line<'a>>,
     suggested_replacement: Option<&'static str>,
     suggestion_applicability: Option<&'static str>,
+    expansion: Option<&'static str>,
 }
 
+/// A line of the source and which of its characters are marked: 1-based, the end left out.
 #[derive(Serialize)]
 struct Line<'a> {
     text: &'a str,
+    highlight_start: usize,
+    highlight_end: usize,
 }
 
 /// One diagnostic as one line of JSON, with its line end.
@@ -80,7 +84,12 @@ fn span<'a>(label: &'a Label, is_primary: bool, sources: &'a SourceMap) -> Optio
     let file = sources.get(label.span.file)?;
     let (line_start, column_start) = sources.line_column(label.span.file, label.span.start);
     let (line_end, column_end) = sources.line_column(label.span.file, label.span.end);
-    let lines = file.text.lines().skip(line_start - 1).take((line_end + 1).saturating_sub(line_start));
+    let lines = file.text.lines().enumerate().skip(line_start - 1).take((line_end + 1).saturating_sub(line_start));
+    let line = |(k, text): (usize, &'a str)| Line {
+        text,
+        highlight_start: if k + 1 == line_start { column_start } else { 1 },
+        highlight_end: if k + 1 == line_end { column_end } else { text.chars().count() + 1 },
+    };
     Some(SpanOf {
         file_name: &file.name,
         byte_start: label.span.start,
@@ -90,10 +99,11 @@ fn span<'a>(label: &'a Label, is_primary: bool, sources: &'a SourceMap) -> Optio
         column_start,
         column_end,
         is_primary,
-        label: &label.text,
-        text: lines.map(|text| Line { text }).collect(),
+        label: Some(label.text.as_str()).filter(|l| !l.is_empty()),
+        text: lines.map(line).collect(),
         suggested_replacement: None,
         suggestion_applicability: None,
+        expansion: None,
     })
 }
 
@@ -118,6 +128,16 @@ mod tests {
         assert_eq!((span["line_start"].as_u64(), span["column_start"].as_u64()), (Some(2), Some(18)));
         assert_eq!((span["line_end"].as_u64(), span["column_end"].as_u64()), (Some(2), Some(20)));
         assert_eq!(span["text"][0]["text"], "    param V = 20 mv");
+        assert_eq!(
+            (span["text"][0]["highlight_start"].as_u64(), span["text"][0]["highlight_end"].as_u64()),
+            (Some(18), Some(20))
+        );
+        for field in
+            ["file_name", "byte_start", "byte_end", "is_primary", "label", "suggested_replacement", "expansion"]
+        {
+            assert!(span.get(field).is_some(), "{field}");
+        }
+        assert!(v["rendered"].as_str().is_some_and(|r| r.contains("E0301")) && v["$message_type"] == "diagnostic");
         assert_eq!(
             (v["children"][0]["level"].as_str(), v["children"][1]["level"].as_str()),
             (Some("note"), Some("help"))

@@ -11,17 +11,22 @@ mod budget;
 mod check;
 mod codes;
 mod compile;
+mod completions;
+mod doc;
 mod dot;
 mod explain;
 mod files;
 mod format;
+mod graph;
 mod job;
 mod loader;
+mod manifest;
 mod messages;
 mod new;
 mod output;
 mod pool;
 mod progress;
+mod project;
 mod render;
 mod report;
 mod run;
@@ -30,7 +35,7 @@ mod terminal;
 mod test;
 
 pub use codes::CLI_CODES;
-pub use explain::PAGES;
+pub use explain::{PAGES, markdown};
 pub use loader::FileLoader;
 
 use args::{Cli, Command};
@@ -102,8 +107,11 @@ fn command() -> u8 {
         Command::Run(args) => run::run(args, &terminal),
         Command::Test(args) => test::test(args, &terminal),
         Command::Fmt(args) => format::fmt(args, &terminal),
-        Command::Explain(args) => explain::explain(args.code.as_deref(), &terminal),
+        Command::Explain(args) => explain::explain(args),
+        Command::Doc(args) => doc::doc(args, &terminal),
+        Command::Graph(args) => graph::graph(args, &terminal),
         Command::New(args) => new::new(&args.dir, &terminal),
+        Command::Completions(args) => completions::completions(args.shell),
     };
     status.code()
 }

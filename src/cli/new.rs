@@ -34,12 +34,18 @@ fn create(dir: &Path) -> Result<(), Diagnostic> {
     }
     let name = fs::canonicalize(dir).ok().and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "circuit".to_string());
-    let toml = format!("[project]\nname = {}\n", toml_string(&name));
+    let toml = manifest(&name);
     for (file, text) in [("nsm.toml", toml.as_str()), ("main.nsm", CIRCUIT), (".gitignore", "/out/\n")] {
         let path = dir.join(file);
         files::write_atomic(&path, |w| w.write_all(text.as_bytes())).map_err(|e| codes::unwritable(&path, &e))?;
     }
     Ok(())
+}
+
+/// Asks for a compiler that is at least this one.
+fn manifest(name: &str) -> String {
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    format!("[project]\nname = {}\nversion = \"0.1.0\"\nnsm = \">={major}.{minor}\"\n", toml_string(name))
 }
 
 fn toml_string(text: &str) -> String {
@@ -65,7 +71,10 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let dir = base.path().join("a \"b\"");
         create(&dir).unwrap();
-        assert_eq!(fs::read_to_string(dir.join("nsm.toml")).unwrap(), "[project]\nname = \"a \\\"b\\\"\"\n");
+        let text = fs::read_to_string(dir.join("nsm.toml")).unwrap();
+        assert!(text.starts_with("[project]\nname = \"a \\\"b\\\"\"\nversion = \"0.1.0\"\nnsm = \">=0."), "{text}");
+        let manifest = crate::cli::manifest::Manifest::parse("nsm.toml", &text).unwrap();
+        assert_eq!(manifest.version.unwrap().value.to_string(), "0.1.0");
         assert_eq!(fs::read_to_string(dir.join("main.nsm")).unwrap(), CIRCUIT);
         assert_eq!(create(&dir).unwrap_err().code, UNWRITABLE);
     }

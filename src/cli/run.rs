@@ -1,6 +1,6 @@
 //! `nsmc run`: one experiment of a source file or an artefact.
 
-use super::args::{MessageFormat, RunArgs};
+use super::args::RunArgs;
 use super::codes::{self, not_offered, usage};
 use super::job::{self, JobResult, Settings};
 use super::output::Output;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
         Err(Stop::Shown(status)) => return status,
         Err(Stop::Failed(d)) => Err(d),
     };
-    done.unwrap_or_else(|d| source::fail(&d, terminal))
+    done.unwrap_or_else(|d| source::fail_in(&d, args.message_format, terminal))
 }
 
 enum Stop {
@@ -41,7 +41,7 @@ impl From<Diagnostic> for Stop {
 /// Jobs, and the seconds that it took to get them.
 fn compile(args: &RunArgs, terminal: &Terminal) -> Result<(Vec<Job>, f64), Stop> {
     let outcome = source::compile(&args.file, &args.circuit, false)?;
-    match source::report(&outcome, MessageFormat::Human, terminal) {
+    match source::report(&outcome, args.message_format, terminal) {
         Status::Fine => Ok((outcome.jobs, outcome.compile_s)),
         status => Err(Stop::Shown(status)),
     }
@@ -138,13 +138,13 @@ fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
         super::test::print_summary(result);
     } else if !result.runs.is_empty() && !terminal.quiet {
         let folder = args.out.as_ref().map(|p| p.display().to_string());
-        terminal::out(&report::report(result, folder.as_deref(), terminal));
+        source::tell(&report::report(result, folder.as_deref(), terminal), args.message_format);
     } else if !result.expectations.all_hold() {
         let failed = result.expectations.iter().filter(|e| !e.holds());
-        failed.for_each(|e| terminal::out(&report::expectation(e, 0, terminal)));
+        failed.for_each(|e| source::tell(&report::expectation(e, 0, terminal), args.message_format));
     }
     if let Some(d) = &result.error {
-        source::fail(d, terminal);
+        source::fail_in(d, args.message_format, terminal);
     }
     if result.interrupted {
         let time = result.runs.last().map_or(0.0, |r| r.duration_ms());

@@ -12,19 +12,23 @@ use std::path::Path;
 /// Compiles `file`. `Err` where it can't be read or a flag asks for what isn't there; diagnostics of the circuit are in the
 /// outcome and have not been shown.
 pub(super) fn compile(file: &str, circuit: &CircuitArgs, quick: bool) -> Result<Outcome, Diagnostic> {
-    let precision = circuit.precision.precision().ok_or_else(|| {
+    // Asked before the file is opened: a flag is wrong whatever the file says.
+    circuit.precision.precision().ok_or_else(|| {
         not_offered("single precision", "leave `--precision` out: f64 is fast, and its results are the same everywhere")
     })?;
     let (loader, name) = FileLoader::open(file).map_err(|e| codes::unreadable(file, &e))?;
-    let options = Options {
+    Ok(driver::compile(&loader, &name, &options(circuit, quick)))
+}
+
+pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
+    Options {
         set: circuit.set.clone(),
         dt: circuit.dt.clone(),
         experiment: circuit.experiment.clone(),
         for_time: circuit.for_time.clone(),
         quick,
-        precision,
-    };
-    Ok(driver::compile(&loader, &name, &options))
+        precision: circuit.precision.precision().unwrap_or_default(),
+    }
 }
 
 /// Shows all diagnostics and says what they mean for the exit status.
@@ -41,6 +45,14 @@ pub(super) fn report(outcome: &Outcome, format: MessageFormat, terminal: &Termin
 pub(super) fn fail(diagnostic: &Diagnostic, terminal: &Terminal) -> Status {
     render::show([diagnostic], &SourceMap::default(), terminal);
     status_of(diagnostic)
+}
+
+/// Prints a result for people. Standard output holds JSON alone where messages are JSON.
+pub(super) fn tell(text: &str, format: MessageFormat) {
+    match format {
+        MessageFormat::Human => terminal::out(text),
+        MessageFormat::Json => terminal::err(text),
+    }
 }
 
 /// As [`fail`], in either format.

@@ -13,7 +13,7 @@ use std::time::Instant;
 pub(super) fn test(args: &TestArgs, terminal: &Terminal) -> Status {
     match all(args, terminal) {
         Ok(status) => status,
-        Err(d) => source::fail(&d, terminal),
+        Err(d) => source::fail_in(&d, args.message_format, terminal),
     }
 }
 
@@ -28,16 +28,17 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
     let files = source::collect(&args.paths)?;
     let stop = progress::stop_flag();
     let bar = Bar::new(terminal.watched);
-    let mut tally = Tally { json: execution.summary.is_some(), terminal, passed: 0, failed: 0, status: Status::Fine };
+    let (json, format) = (execution.summary.is_some(), args.message_format);
+    let mut tally = Tally { json, format, terminal, passed: 0, failed: 0, status: Status::Fine };
     for (file, named) in &files {
         let outcome = match source::compile(file, &args.circuit, args.quick) {
             Ok(outcome) => outcome,
             Err(d) => {
-                tally.broken(file, "can't be read", source::fail(&d, terminal));
+                tally.broken(file, "can't be read", source::fail_in(&d, format, terminal));
                 continue;
             }
         };
-        let status = source::report(&outcome, MessageFormat::Human, terminal);
+        let status = source::report(&outcome, format, terminal);
         if status != Status::Fine {
             tally.broken(file, "does not compile", status);
             continue;
@@ -80,6 +81,7 @@ pub(super) fn print_summary(result: &JobResult) {
 
 struct Tally<'a> {
     json: bool,
+    format: MessageFormat,
     terminal: &'a Terminal,
     passed: usize,
     failed: usize,
@@ -109,11 +111,12 @@ impl Tally<'_> {
             self.line(word, file, &format!("{experiment} ({expectations}, {})", report::short(seconds)));
             let notable = result.expectations.iter().filter(|e| !e.holds() || e.was_skipped());
             notable.for_each(|e| {
-                terminal::out(&format!("      {}", report::expectation(e, 0, self.terminal).trim_start()))
+                let text = report::expectation(e, 0, self.terminal);
+                source::tell(&format!("      {}", text.trim_start()), self.format)
             });
         }
         if let Some(d) = &result.error {
-            source::fail(d, self.terminal);
+            source::fail_in(d, self.format, self.terminal);
         }
     }
 
@@ -126,13 +129,14 @@ impl Tally<'_> {
     fn line(&self, word: &str, file: &str, what: &str) {
         if !self.json {
             let word = format!("{word:<7}");
-            terminal::out(&format!("{} {file}: {what}\n", self.terminal.verdict(!word.starts_with("FAIL"), &word)));
+            let word = self.terminal.verdict(!word.starts_with("FAIL"), &word);
+            source::tell(&format!("{word} {file}: {what}\n"), self.format);
         }
     }
 
     fn finish(self) -> Status {
         if !self.json {
-            terminal::out(&format!("{} passed, {} failed\n", self.passed, self.failed));
+            source::tell(&format!("{} passed, {} failed\n", self.passed, self.failed), self.format);
         }
         self.status
     }

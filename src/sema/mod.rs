@@ -170,6 +170,9 @@ pub fn analyse(
         xis: 0,
         quick,
     };
+    if let Err(e) = sema.loader.project() {
+        sema.project_error(*e, None);
+    }
     let main = sema.module(file, None)?;
     let scope = sema.modules[main.0].scope;
     let module_ast = sema.modules[main.0].ast.clone();

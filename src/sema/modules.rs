@@ -4,7 +4,7 @@ use super::error::*;
 use super::scope::{Entity, ScopeId};
 use super::{Module, ModuleId, ModuleState, Sema};
 use crate::base::diag::did_you_mean;
-use crate::base::{Diagnostic, LoadError, Span};
+use crate::base::{Diagnostic, LibraryError, LoadError, ProjectError, ProjectFault, Span};
 use crate::syntax::ast;
 use std::rc::Rc;
 
@@ -116,7 +116,7 @@ impl Sema<'_> {
                 };
                 (entity, ast::Name { text: file_stem(&resolved).to_string(), span: *span })
             }
-            ast::UseSource::Path(path) => (self.import_path(path), path.names[path.names.len() - 1].clone()),
+            ast::UseSource::Path(path) => (self.import_path(module, path), path.names[path.names.len() - 1].clone()),
         };
         let Some(container) = container else {
             self.poison_use(scope, u);
@@ -177,22 +177,69 @@ impl Sema<'_> {
         }
     }
 
-    /// `std.neurons`, `std.neurons.LifDelta`
-    fn import_path(&mut self, path: &ast::Path) -> Option<Entity> {
+    /// `std.neurons`, `std.neurons.LifDelta`, `cells.pyramidal.Soma` of a declared dependency `cells`.
+    fn import_path(&mut self, module: ModuleId, path: &ast::Path) -> Option<Entity> {
         let head = &path.names[0];
-        if head.text != "std" {
-            self.diags.push(
-                Diagnostic::error(UNKNOWN_NAME, format!("there is no library `{}`", head.text))
-                    .label(head.span, "only `std` is imported by name")
-                    .help("import a file of yours by its path: use \"lib/cells.nsm\""),
-            );
-            return None;
-        }
-        let mut here = Entity::Folder("std".to_string());
+        let folder = match head.text.as_str() {
+            "std" => "std".to_string(),
+            name => match self.loader.library(&self.modules[module.0].name, name) {
+                Ok(folder) => folder,
+                Err(LibraryError::Faulty(e)) => {
+                    self.project_error(*e, Some(head.span));
+                    return None;
+                }
+                Err(LibraryError::Undeclared(known)) => {
+                    self.no_library(head, &known);
+                    return None;
+                }
+            },
+        };
+        let mut here = Entity::Folder(folder);
         for name in &path.names[1..] {
             here = self.member_of(&here, name)?;
         }
         Some(here)
+    }
+
+    fn no_library(&mut self, head: &ast::Name, known: &[String]) {
+        let near = did_you_mean(&head.text, known.iter().map(String::as_str).chain(["std"]));
+        let help = match near {
+            Some(n) => format!("did you mean `{n}`?"),
+            None => format!(
+                "import a file of yours by its path: use \"lib/cells.nsm\"; or declare the library in nsm.toml: \
+                 [dependencies] {} = {{ path = \"...\" }}",
+                head.text
+            ),
+        };
+        let label = match known {
+            [] => "only `std` is imported by name, for the project declares no dependency".to_string(),
+            _ => format!("imported by name are `std` and the dependencies of nsm.toml: {}", known.join(", ")),
+        };
+        self.diags.push(
+            Diagnostic::error(UNKNOWN_NAME, format!("there is no library `{}`", head.text))
+                .label(head.span, label)
+                .help(help),
+        );
+    }
+
+    /// Tells what is wrong with a manifest: at the `use` that needed it, if there is one, and in the manifests.
+    pub(super) fn project_error(&mut self, e: ProjectError, from: Option<Span>) {
+        let code = match e.fault {
+            ProjectFault::Manifest => MANIFEST,
+            ProjectFault::Missing => NO_DEPENDENCY,
+            ProjectFault::Version => DEPENDENCY_VERSION,
+            ProjectFault::Compiler => COMPILER_VERSION,
+        };
+        let mut d = Diagnostic::error(code, e.message).maybe_help(e.help);
+        if let Some(span) = from {
+            d = d.label(span, "imported here");
+        }
+        for place in e.places {
+            let known = self.sources.iter().find(|(_, f)| f.name == place.file).map(|(id, _)| id);
+            let file = known.unwrap_or_else(|| self.sources.add(place.file, place.text));
+            d = d.label(Span::new(file, place.start, place.end), place.label);
+        }
+        self.diags.push(d);
     }
 
     /// A public name of a file or folder. Reports what is missing.
@@ -208,13 +255,21 @@ impl Sema<'_> {
                 found
             }
             Entity::Folder(folder) => {
-                let sub = format!("{folder}/{}", name.text);
+                // The working folder itself has the empty name.
+                let inside = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                let sub = format!("{inside}{}", name.text);
                 if self.loader.folder(&sub).is_some() {
                     return Some(Entity::Folder(sub));
                 }
                 let files = self.loader.folder(folder).unwrap_or_default();
+                // A file goes by its own name too, unless it declares a thing of that name.
+                let own = format!("{sub}.nsm");
+                if files.contains(&own) {
+                    let id = self.module(&own, Some(name.span))?;
+                    return Some(self.public_name(id, &name.text).unwrap_or(Entity::Module(id)));
+                }
                 // One model a file is the habit, so look where the name says first: the others need not be parsed.
-                let likely = format!("{folder}/{}.nsm", snake_case(&name.text));
+                let likely = format!("{inside}{}.nsm", snake_case(&name.text));
                 let ordered = files.iter().filter(|f| **f == likely).chain(files.iter().filter(|f| **f != likely));
                 let mut all = Vec::new();
                 for file in ordered {
@@ -224,19 +279,11 @@ impl Sema<'_> {
                     }
                     all.extend(self.public_names(id));
                 }
-                all.extend(self.subfolders(folder));
+                all.extend(self.loader.subfolders(folder));
                 self.not_in_module(&folder.replace('/', "."), name, &all);
                 None
             }
             _ => None,
-        }
-    }
-
-    fn subfolders(&self, folder: &str) -> Vec<String> {
-        if folder == "std" {
-            ["neurons", "physics", "plasticity", "sources"].map(str::to_string).to_vec()
-        } else {
-            Vec::new()
         }
     }
 

@@ -35,6 +35,10 @@ const WITHOUT_BLOCK: &[(&str, &str)] = &[
     ("E0004", "a name of 1 KiB"),
     ("E0104", "a file that is not UTF-8"),
     ("E0106", "a folder or a device"),
+    ("E0108", "a manifest"),
+    ("E0109", "a manifest"),
+    ("E0110", "two manifests"),
+    ("E0111", "a manifest"),
 ];
 
 fn all_codes() -> BTreeSet<&'static str> {

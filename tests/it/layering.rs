@@ -23,6 +23,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lower", &["base", "connect", "hir", "ir", "numerics", "script", "sema", "units"]),
     ("valid", &["connect", "ir", "script"]),
     ("passes", &["connect", "ir"]),
+    ("graph", &["connect", "ir", "numerics", "script"]),
+    ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
@@ -45,7 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "valid",
         ],
     ),
-    ("cli", &["base", "driver", "execute", "fmt", "ir", "plot", "record", "script", "syntax", "units"]),
+    ("cli", &["base", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax", "units"]),
 ];
 
 fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {

@@ -40,7 +40,7 @@ impl Sema<'_> {
         // Names that reach in are looked up there from now on.
         self.program.models[id.0 as usize] = out.clone();
         let mut loops = Vec::new();
-        self.couplings(id, out, &m.members, scope, &mut loops);
+        self.couplings(out, &m.members, scope, &mut loops);
         self.axial_dimensions(out);
         scopes
     }
@@ -131,14 +131,7 @@ impl Sema<'_> {
         }
     }
 
-    fn couplings(
-        &mut self,
-        id: ModelId,
-        out: &mut hir::Model,
-        members: &[ast::Member],
-        scope: ScopeId,
-        loops: &mut Vec<hir::Loop>,
-    ) {
+    fn couplings(&mut self, out: &mut hir::Model, members: &[ast::Member], scope: ScopeId, loops: &mut Vec<hir::Loop>) {
         let place = Place::Dynamics;
         let cx = Cx { scope, place: &place };
         for member in members {
@@ -169,7 +162,7 @@ impl Sema<'_> {
                             );
                         }
                     }
-                    self.couplings(id, out, members, inner, loops);
+                    self.couplings(out, members, inner, loops);
                     loops.truncate(depth);
                 }
                 _ => {}

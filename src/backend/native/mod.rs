@@ -33,13 +33,16 @@ pub const CODEGEN: base::Code = base::Code("E0607");
 /// Steps of a window where nothing is delayed.
 const FREE_WINDOW: u64 = 256;
 
+/// Statements that run by themselves within a step, their plan and their kernels.
+type Inner = (Dynamics, Plan, Vec<jit::Kernel>);
+
 /// Compiled kernels of a network, for any number of engines.
 pub struct Kernels {
     code: Arc<jit::Code>,
     kernels: Vec<Vec<jit::Kernel>>,
     plans: Vec<Plan>,
     /// Of the populations with adaptive steps: statements, plan and kernels of what precedes them and of a trial.
-    adaptive: Vec<Option<[(Dynamics, Plan, Vec<jit::Kernel>); 2]>>,
+    adaptive: Vec<Option<[Inner; 2]>>,
 }
 
 fn plans(network: &Network) -> Vec<Plan> {

@@ -2,11 +2,12 @@
 //!
 //! Fehlberg (1969), NASA TR R-315: six slopes give a solution of fifth order, which is kept, and one of fourth, whose distance from
 //! it is the error. The control is GSL's standard one, as NEST uses it. What is allowed is `D = tolerance * scale`: the scale of a
-//! voltage x is 1 mV, since its zero is arbitrary and its size says nothing; of any other state 1 unit (1 pA, 1 nS ..., for a gate
-//! 1) + |x|. A trial is taken back where
-//! `max |error| / D` is above 1.1, and repeated with `0.9 q^(-1/5)` of its length, at least 0.2; below 0.5 the next one is
-//! `0.9 q^(-1/6)` as long, at most 5 times. The length is kept from one step of the network to the next; inputs are held over the
-//! step, and it ends exactly at its end. Where a state is no longer finite the step ends at once, and the run with it.
+//! voltage x is 1 mV, since its zero is arbitrary and its size says nothing; that of any other state is its unit (1 pA, 1 nS ...,
+//! for a gate 1) plus its size. With q the largest `error / D`, a trial is taken back where q is above 1.1, and repeated with
+//! `0.9 q^(-1/5)` of its length, at least 0.2; below 0.5 the next one is `0.9 q^(-1/6)` as long, at most 5 times.
+//!
+//! The length is kept from one step of the network to the next; inputs are held over the step, and it ends exactly at its end.
+//! Where a state is no longer finite the step ends at once, and the run with it.
 
 use super::Solver;
 use crate::ir::{Adaptive, Assign, BinaryOp, Compare, Expr, ExprId, Stage, State, UnaryOp};

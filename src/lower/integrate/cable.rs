@@ -55,7 +55,7 @@ impl Solver<'_> {
         let all: Vec<u32> = voltages.iter().chain(gates).copied().collect();
         let noise = self.noise_terms(&all, h);
         let rows = voltages.iter().map(|s| self.row(*s, voltages)).collect::<Result<Vec<_>, _>>()?;
-        let order = self.from_the_root(voltages);
+        let order = self.order_from_root(voltages);
 
         let mut half = middle.clone();
         for s in gates {
@@ -178,7 +178,7 @@ impl Solver<'_> {
     }
 
     /// Every compartment after the one that it hangs on: (state, parent).
-    fn from_the_root(&self, voltages: &[u32]) -> Vec<(u32, Option<u32>)> {
+    fn order_from_root(&self, voltages: &[u32]) -> Vec<(u32, Option<u32>)> {
         let mut out: Vec<(u32, Option<u32>)> = Vec::new();
         for root in voltages {
             if out.iter().any(|(s, _)| s == root) {

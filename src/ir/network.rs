@@ -443,9 +443,7 @@ impl Network {
     }
 
     /// Continuous projections in order of declaration, with their ends.
-    pub fn couplings(
-        &self,
-    ) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection, Coupling)> {
+    pub fn couplings(&self) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection, Coupling)> {
         self.graph.edge_indices().filter_map(|e| {
             let p = &self.graph[e];
             let (from, to) = self.graph.edge_endpoints(e)?;

@@ -110,7 +110,7 @@ impl Lowering<'_> {
         input: ValueId,
         out: &mut Elaborated,
     ) -> Result<(), Fail> {
-        let Some(edge) = out.network.graph.edge_indices().last() else { return Ok(()) };
+        let Some(edge) = out.network.graph.edge_indices().next_back() else { return Ok(()) };
         let leaves = out.joined.pop_front().unwrap_or([None; 4]);
         if let Some(target) = out.placed.get_mut(&to.population) {
             for leaf in leaves.into_iter().flatten() {
@@ -145,11 +145,7 @@ impl Lowering<'_> {
     }
 
     /// The delay of a continuous projection: none by default.
-    pub(super) fn coupling_delay(
-        &mut self,
-        e: &hir::Expr,
-        value: Option<f64>,
-    ) -> Result<Option<Delay>, Fail> {
+    pub(super) fn coupling_delay(&mut self, e: &hir::Expr, value: Option<f64>) -> Result<Option<Delay>, Fail> {
         let Some(ms) = value else { return Ok(None) };
         if !(ms >= 0.0 && ms / self.dt <= super::projection::DELAY_LIMIT) {
             return Err(Diagnostic::error(

@@ -821,8 +821,10 @@ impl Lowering<'_> {
                 let rounded = x.unary(UnaryOp::Round, steps);
                 match &mut cx.mode {
                     Mode::Dynamics(body) => {
-                        let fixed =
-                            !body.dynamics.exprs.any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time | Expr::Coupled(_)));
+                        let fixed = !body
+                            .dynamics
+                            .exprs
+                            .any(rounded, &mut |e| matches!(e, Expr::State(_) | Expr::Time | Expr::Coupled(_)));
                         if fixed {
                             body.derived("refractory_steps".to_string(), Derived::Expr(rounded))
                         } else {

@@ -53,9 +53,12 @@ impl Sema<'_> {
                     _ => "no value of a cell",
                 };
                 self.diags.push(
-                    Diagnostic::error(CONTINUOUS_ENDS, format!("`{}` is {what}: nothing reads it from outside", member.text))
-                        .label(member.span, "a state, output or let is expected")
-                        .help(format!("write an output in `{model_name}`: output x = {}", member.text)),
+                    Diagnostic::error(
+                        CONTINUOUS_ENDS,
+                        format!("`{}` is {what}: nothing reads it from outside", member.text),
+                    )
+                    .label(member.span, "a state, output or let is expected")
+                    .help(format!("write an output in `{model_name}`: output x = {}", member.text)),
                 );
                 None
             }

@@ -40,7 +40,10 @@ impl Sema<'_> {
         let [weight, other] = formals else {
             self.diags.push(
                 Diagnostic::error(ARGUMENT_COUNT, format!("input `{}` reads a weight and a value", name.text))
-                    .label(name.span, format!("{} argument{}", formals.len(), if formals.len() == 1 { "" } else { "s" }))
+                    .label(
+                        name.span,
+                        format!("{} argument{}", formals.len(), if formals.len() == 1 { "" } else { "s" }),
+                    )
                     .help(format!("input {}(g: conductance, other: voltage): current = ...", name.text)),
             );
             return;
@@ -103,7 +106,8 @@ impl Sema<'_> {
         let split = |x: &Expr| self.bilinear(x, weight, other);
         match &e.kind {
             ExprKind::Value(v) => {
-                let one = Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: e.span, ty: Type::NUMBER };
+                let one =
+                    Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: e.span, ty: Type::NUMBER };
                 let mut terms = NONE;
                 terms[if *v == weight { 1 } else { 2 }] = Some(one);
                 Ok(terms)
@@ -155,8 +159,7 @@ impl Sema<'_> {
                         (Some(x), _) => x.ty,
                         (None, Some(y)) => y.ty,
                     };
-                    let zero =
-                        || Expr { kind: ExprKind::Const(crate::script::Value::Number(0.0)), span: e.span, ty };
+                    let zero = || Expr { kind: ExprKind::Const(crate::script::Value::Number(0.0)), span: e.span, ty };
                     let (x, y) = (x.unwrap_or_else(zero), y.unwrap_or_else(zero));
                     out[k] = Some(Expr { kind: ExprKind::If(c.clone(), Box::new(x), Box::new(y)), span: e.span, ty });
                 }

@@ -7,8 +7,8 @@
 use super::elements::Elements;
 use super::ends::{End, ends, of_side};
 use super::filter::Filter;
-use super::mirror::Mirrored;
 use super::formula::{Formula, Leaves, Level, Values};
+use super::mirror::Mirrored;
 use crate::backend::engine::RunError;
 use crate::connect::{Candidates, Cells, Ends, Expansion, Rule, expected_synapses, max_indegree_bound};
 use crate::ir::{Attribute, Delay, ExprId, Network, Population, Projection, ProjectionId, Side, Weight};

@@ -255,8 +255,8 @@ impl Sink {
                 for (j, post) in rows.posts.iter().enumerate() {
                     let (mut sum, mut product) = (0.0, 0.0);
                     for k in rows.starts[j]..rows.starts[j + 1] {
-                        let row = one_row
-                            .unwrap_or_else(|| channel.row(newest.saturating_sub(u64::from(rows.delay(k)))));
+                        let row =
+                            one_row.unwrap_or_else(|| channel.row(newest.saturating_sub(u64::from(rows.delay(k)))));
                         let v = load(&row[rows.pres[k] as usize]);
                         sum += v;
                         product += one_weight.unwrap_or_else(|| rows.weights[k]) * v;

@@ -537,7 +537,10 @@ fn cut(
             };
             plan.segments[at].calls.push(call);
         } else if last_use[k] > level[k]
-            && !matches!(plan.nodes[k], Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_) | Node::Coupled(_))
+            && !matches!(
+                plan.nodes[k],
+                Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_) | Node::Coupled(_)
+            )
         {
             let row = plan.row(id);
             plan.store(level[k] as usize, row, id);

@@ -110,7 +110,7 @@ impl Lowering<'_> {
         input: ValueId,
         out: &mut Elaborated,
     ) -> Result<(), Fail> {
-        let Some(edge) = out.network.graph.edge_indices().last() else { return Ok(()) };
+        let Some(edge) = out.network.graph.edge_indices().next_back() else { return Ok(()) };
         let leaves = out.joined.pop_front().unwrap_or([None; 4]);
         if let Some(target) = out.placed.get_mut(&to.population) {
             for leaf in leaves.into_iter().flatten() {

@@ -32,6 +32,9 @@ functions! {
     Dot "dot" 2 ..= 2; Subsets "subsets" 1 ..= 1;
 }
 
+/// Shows numbers in order to whom it is given; `false` where it has none to show.
+pub type Scan<'s> = dyn FnMut(&mut dyn FnMut(f64)) -> Result<bool, EvalError> + 's;
+
 impl Func {
     /// One number in, one number out, element by element over lists.
     pub fn pointwise(self, x: f64) -> Option<f64> {
@@ -159,10 +162,7 @@ impl Func {
 
     /// As [`Func::apply`] of one list, whose numbers `scan` shows in order as often as it is called: samples of many cells need
     /// not stand in memory once more. `None` where the function needs the list itself or `scan` gives `false`.
-    pub fn apply_scanned(
-        self,
-        scan: &mut dyn FnMut(&mut dyn FnMut(f64)) -> Result<bool, EvalError>,
-    ) -> Result<Option<Value>, EvalError> {
+    pub fn apply_scanned(self, scan: &mut Scan) -> Result<Option<Value>, EvalError> {
         use Func::{Max, Mean, Min, Sd, Sem, Sum, Variance};
         if !matches!(self, Sum | Mean | Sd | Variance | Sem | Min | Max) {
             return Ok(None);

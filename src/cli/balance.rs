@@ -9,6 +9,9 @@ use crate::units::{Dimension, display, number};
 /// Points of a sweep that are shown.
 const MOST_UNITS: usize = 16;
 
+/// The rate of a population in a run, Hz.
+type Measured<'m> = &'m dyn Fn(&str) -> Option<f64>;
+
 /// One table per network of each experiment.
 pub(super) fn tables(jobs: &[Job]) -> String {
     let mut out = String::new();
@@ -63,7 +66,7 @@ pub(super) fn heading(job: &Job, unit: usize) -> String {
     format!("{name}, {}\n", at.join(", "))
 }
 
-fn table(p: &Prediction, measured: Option<&dyn Fn(&str) -> Option<f64>>) -> String {
+fn table(p: &Prediction, measured: Option<Measured>) -> String {
     let mut heads = vec!["population", "E input", "I input", "mean", "noise", "threshold", "expected rate"];
     heads.extend(measured.map(|_| "measured"));
     let mut notes = Vec::new();

@@ -49,7 +49,7 @@ impl Law {
         };
         let x = (limit - self.shift) / self.scale;
         match self.scale {
-            s if s == 0.0 => f64::from(u8::from(self.shift < limit)),
+            0.0 => f64::from(u8::from(self.shift < limit)),
             s if s > 0.0 => cumulated(x),
             _ => 1.0 - cumulated(x),
         }

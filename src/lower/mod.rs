@@ -85,6 +85,9 @@ const UNFOLD_LIMIT: u64 = 5_000_000;
 /// A millisecond of shorter steps would be a million of them, and no membrane knows a nanosecond: ms.
 const SHORTEST_STEP: f64 = 1e-6;
 
+/// The values of a point of a sweep.
+type Sweep = Vec<(VarId, Value)>;
+
 /// A failure that is reported once and unwinds to the statement at hand.
 pub(crate) type Fail = Diagnostic;
 
@@ -317,7 +320,7 @@ impl<'a> Lowering<'a> {
         experiment: Option<&hir::Experiment>,
         overrides: &Overrides,
         point: &[(ValueId, Value)],
-    ) -> Option<(Unit, Origins, Vec<(VarId, Value)>)> {
+    ) -> Option<(Unit, Origins, Sweep)> {
         if let Some(e) = experiment {
             for (param, value) in &e.args {
                 if self.values.contains_key(param) {

@@ -406,8 +406,8 @@ impl<'n> Lif<'n> {
             noise(jump(i), i.rate * i.square);
         }
         for n in &self.noises {
-            // A unit normal per step, which is as an impulse of unit variance: 1 / dt of them per ms.
-            noise(n, 1.0 / dt);
+            // A unit normal per step: twice the variance that a chain with this decay per step settles at, as a rate of impulses.
+            noise(n, -2.0 / numerics::expm1(2.0 * decay * dt) / tau);
         }
         let sigma = variance.sqrt();
         let filter = if variance > 0.0 { super::siegert::ALPHA / 2.0 * filtered / variance } else { 0.0 };

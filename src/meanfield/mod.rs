@@ -236,7 +236,7 @@ fn exclude(units: &mut [Unit]) {
 
 fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction {
     let equations = Equations::new(&units);
-    let (low, high) = (equations.from_below(), equations.from_above());
+    let (low, high) = (equations.low_state(), equations.high_state());
     let nothing = vec![f64::NAN; units.len()];
     let rates = low.as_ref().unwrap_or(&nothing);
     let silent = silent(network, groups, &units);

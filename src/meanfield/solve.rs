@@ -68,12 +68,12 @@ impl<'u, 'n> Equations<'u, 'n> {
     }
 
     /// The state that silence leads to.
-    pub fn from_below(&self) -> Option<Vec<f64>> {
+    pub fn low_state(&self) -> Option<Vec<f64>> {
         self.relax(vec![0.0; self.sought.len()])
     }
 
     /// The state that high rates lead to.
-    pub fn from_above(&self) -> Option<Vec<f64>> {
+    pub fn high_state(&self) -> Option<Vec<f64>> {
         let start = self.sought.iter().map(|k| match &self.units[*k].kind {
             Kind::Lif(lif) => 0.5 / (lif.threshold.t_ref + 1.0),
             _ => 0.0,

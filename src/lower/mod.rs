@@ -212,6 +212,9 @@ pub fn lower(
     (diags.error_count() == errors).then_some(Lowered { job, origins })
 }
 
+/// What one point of a sweep runs, where its parts were written, and the values of its sweep variables.
+type LaidOut = (Unit, Origins, Vec<(VarId, Value)>);
+
 impl<'a> Lowering<'a> {
     fn new(program: &'a hir::Program, sources: &'a SourceMap, diags: &'a mut Diagnostics) -> Lowering<'a> {
         Lowering {
@@ -348,7 +351,7 @@ impl<'a> Lowering<'a> {
         experiment: Option<&hir::Experiment>,
         overrides: &Overrides,
         point: &[(ValueId, Value)],
-    ) -> Option<(Unit, Origins, Vec<(VarId, Value)>)> {
+    ) -> Option<LaidOut> {
         self.dt = self.step_length(network, overrides)?;
         let mut elaborated = self.network(network, experiment)?;
         let (protocol, sweep) = self.protocol(experiment, &mut elaborated, overrides, point)?;

@@ -358,3 +358,76 @@ fn golden_hodgkin_huxley_cells_spike_within_a_step_of_the_record() {
         assert!(off < 0.02, "V is off by up to {off:e} mV in {} steps", cell.recorded.len());
     }
 }
+
+/// NEST's `stdp_synapse` with a dendritic delay: the weight that each presynaptic spike carries. The postsynaptic cell is made to
+/// fire at the recorded times; a second receptor counts what arrives.
+fn carried(case: &Value, dt: f64, place: Place) -> Vec<f64> {
+    let of = |key: &str| number(&case[key]);
+    let delay = of("dendritic_delay_ms");
+    let steps = |v: f64| (v / dt).round();
+    let (pre, post) = (numbers(&case["pre_spikes_ms"]), numbers(&case["post_spikes_ms"]));
+    // A kick that arrives at the end of a step fires the cell at that moment; it is sent one step before.
+    let kicks: Vec<f64> = post.iter().map(|t| (steps(*t) - 1.0) * dt).collect();
+    let last = pre.iter().chain(&post).copied().fold(0.0, f64::max);
+    let text = format!(
+        "use std.sources.SpikeTimes; use std.plasticity.PairStdp
+neuron Echo {{
+    state V = 0, total = 0
+    receptor kick(w: number) {{ V += w }}
+    receptor learn(w: number) {{ total += w }}
+    spike when V >= 0.5 {{ V = 0 }}
+}}
+network Pair {{
+    dt {dt:?} ms
+    source before[1]: SpikeTimes(times = {})
+    source after[1]: SpikeTimes(times = {})
+    population cell[1]: Echo
+    projection after -> cell.kick {{ connect all_to_all  weight 1  delay {dt:?} ms }}
+    projection before -> cell.learn {{
+        connect all_to_all
+        weight {:?}
+        delay dendritic {delay:?} ms
+        plasticity PairStdp(lambda = {:?}, alpha = {:?}, mu_plus = {:?}, mu_minus = {:?}, tau_plus = {:?} ms,
+                            tau_minus = {:?} ms, w_max = {:?})
+    }}
+}}
+experiment Carried of Pair {{ record total of cell; simulate {:?} ms }}
+",
+        list(&pre, "ms"),
+        list(&kicks, "ms"),
+        of("w0"),
+        of("lambda"),
+        of("alpha"),
+        of("mu_plus"),
+        of("mu_minus"),
+        of("tau_plus"),
+        of("tau_minus_ms"),
+        of("Wmax"),
+        last + delay + 1.0,
+    );
+    let lab = Lab::new(&text);
+    let ran = lab.run(place);
+    let total = &ran.engine.traces()[0].values;
+    // Sample k is of the end of step k + 1; what is carried is the jump at the arrival.
+    let at = |step: f64| total[step as usize - 1];
+    pre.iter().map(|t| steps(*t) + steps(delay)).map(|s| at(s) - at(s - 1.0)).collect()
+}
+
+#[test]
+fn golden_plastic_synapses_carry_the_recorded_weights() {
+    let all = vectors();
+    let dt = number(&all["dt_ms"]);
+    let cases = cases(&all, "stdp");
+    assert!(cases.len() >= 12, "{} cases", cases.len());
+    for case in &cases {
+        let expected = numbers(&case["weight_used_at_each_pre_spike"]);
+        for place in [INTERP, NATIVE] {
+            let found = carried(case, dt, place);
+            assert_eq!(found.len(), expected.len());
+            for (k, (f, e)) in found.iter().zip(&expected).enumerate() {
+                // Traces decay step by step here and at spikes there, and a jump is a difference of sums: rounding alone.
+                assert!((f - e).abs() <= 1e-9 * e.abs().max(1.0), "seed {} spike {k}: {f} and {e}", case["seed"]);
+            }
+        }
+    }
+}

@@ -84,6 +84,15 @@ impl Couplings {
         self.rounds(k, populations);
     }
 
+    /// What the cells of a population were before is what they are now, at the end of `k` steps: their states were reset.
+    pub fn restart(&mut self, population: usize, k: u64, cells: &Cells) {
+        let all: Vec<u32> = (0..cells.size()).collect();
+        for p in self.projections.iter_mut().filter(|p| p.from == population) {
+            let values = cells.read(&p.value, &all, k);
+            p.past.iter_mut().for_each(|row| row.clone_from(&values));
+        }
+    }
+
     fn rounds(&mut self, k: u64, populations: &mut [Cells]) {
         for round in 0..self.rounds {
             for p in self.projections.iter_mut().filter(|p| p.rank == round) {

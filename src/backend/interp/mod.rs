@@ -231,6 +231,7 @@ impl Engine for Interpreter {
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
         self.populations[population].reset(initial);
+        self.couplings.restart(population, self.step, &self.populations[population]);
         if let Some(senders) = &mut self.senders[population] {
             senders.clear();
         }

@@ -201,6 +201,19 @@ impl Couplings {
         self.all_rounds(k + 1, t, blocks, channels, barrier);
     }
 
+    /// What the cells of a population were before is what they are now, at the end of `k` steps: their states were reset.
+    pub fn restart(&mut self, population: usize, k: u64, dt: f64, blocks: &[Block], channels: &[Channel]) {
+        for source in self.sources.iter_mut().filter(|s| s.population == population) {
+            let block = &blocks[population];
+            let channel = &channels[source.channel];
+            source.values.compute(block, k as f64 * dt, &mut |first, values| {
+                for row in 0..channel.rows as u64 {
+                    channel.write(row, block.lo as usize + first, values);
+                }
+            });
+        }
+    }
+
     fn all_rounds(&mut self, row: u64, t: f64, blocks: &mut [Block], channels: &[Channel], barrier: &Barrier) {
         for round in 0..self.rounds {
             for source in self.sources.iter_mut().filter(|s| s.rank == round) {

@@ -1,7 +1,7 @@
 //! Projections that learn, in one thread's share of a network.
 
 use super::plan::Plan;
-use super::worker::{Block, Worker};
+use super::worker::{Block, Shared, Worker};
 use crate::backend::eval;
 use crate::backend::plastic::Plastic;
 use crate::ir::{Arrival, ExprId, Population};
@@ -155,8 +155,9 @@ impl Worker {
     }
 
     /// States of this part of a population as given, nobody refractory, nothing on its way.
-    pub fn reset(&mut self, population: usize, step: u64, initial: &[Vec<f64>]) {
+    pub fn reset(&mut self, shared: &Shared, population: usize, step: u64, initial: &[Vec<f64>]) {
         self.blocks[population].reset(initial);
+        self.couplings.restart(population, step, shared.dt, &self.blocks, &shared.channels);
         self.clear_winners(population);
         for l in self.learning.iter_mut().filter(|l| l.target == population) {
             let (block, reads) = (&self.blocks[l.target], &l.reads);

@@ -528,7 +528,7 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     Reply::Ok
                 }
                 Command::Reset { population, step, initial } => {
-                    worker.reset(population, step, &initial);
+                    worker.reset(&shared, population, step, &initial);
                     Reply::Ok
                 }
                 Command::Learn { projection, on } => {
@@ -741,7 +741,7 @@ impl Engine for Native {
         let step = self.step;
         let all = Arc::new(initial.to_vec());
         self.send(|_| Command::Reset { population, step, initial: all.clone() });
-        self.local.reset(population, step, initial);
+        self.local.reset(&self.shared, population, step, initial);
         self.replies();
         Ok(())
     }

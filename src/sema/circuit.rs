@@ -1,12 +1,13 @@
 //! Networks: populations, sources, projections, drives, and the blocks that unroll.
 
 use super::error::*;
+use super::query;
 use super::region::{Declared, Progress};
 use super::scope::{Entity, ScopeId};
 use super::{Cx, End, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
-use crate::hir::{self, Expr, Item, NetworkId, PopulationId, Rule, SpikeRule, Type, ValueId, ValueKind};
+use crate::hir::{self, Expr, ExprKind, Item, NetworkId, PopulationId, Rule, SpikeRule, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::rc::Rc;
@@ -34,6 +35,7 @@ impl Sema<'_> {
             populations: Vec::new(),
             items: Vec::new(),
             functions: Vec::new(),
+            sensors: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
@@ -117,16 +119,21 @@ impl Sema<'_> {
                     }
                     self.declare_region(id, name, axes.as_deref(), model, overrides, scope);
                 }
-                ast::CircuitKind::Modulator { name, .. } => self.unsupported(name, "a modulator", scope),
-                ast::CircuitKind::Sensor { name, .. } => self.unsupported(name, "a sensor", scope),
-                ast::CircuitKind::Actuator { name, .. } => self.unsupported(name, "an actuator", scope),
+                ast::CircuitKind::Modulator { name, model } => self.declare_level(id, name, model, scope),
+                ast::CircuitKind::Sensor { name, axes, dim, value } => {
+                    self.declare_sensor(id, name, axes.as_deref(), dim, value.as_ref(), scope)
+                }
+                ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
                 ast::CircuitKind::Event { name, .. } => self.unsupported(name, "an event", scope),
                 ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
                 ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
                 ast::CircuitKind::Port { output, name, ends, weight } => {
                     self.declare_port(*output, name, ends, weight.as_ref(), scope)
                 }
-                ast::CircuitKind::Needs(_) => self.diags.push(not_yet("`needs`", item.span)),
+                ast::CircuitKind::Needs(ast::Needs::Modulator { name, value }) => {
+                    self.region_modulator(id, name, value.as_ref(), item.span, scope)
+                }
+                ast::CircuitKind::Needs(_) => self.diags.push(not_yet("this `needs`", item.span)),
                 ast::CircuitKind::Function { .. }
                 | ast::CircuitKind::For { .. }
                 | ast::CircuitKind::Dt(_)
@@ -1054,7 +1061,24 @@ impl Sema<'_> {
             "one_to_one" => Rule::OneToOne,
             "all_to_all" => Rule::AllToAll,
             // A probability may differ from pair to pair.
-            "bernoulli" => Rule::Bernoulli(self.number(&args[0].value, sx, Dimension::NUMBER)),
+            "bernoulli" => {
+                let p = self.number(&args[0].value, sx, Dimension::NUMBER);
+                let mut drawn = None;
+                query::walk(&p, &mut |e| {
+                    if let ExprKind::Draw { distribution, .. } = &e.kind {
+                        drawn = Some((distribution.name(), e.span));
+                    }
+                    true
+                });
+                if let Some((draw, at)) = drawn {
+                    self.not_here(
+                        draw,
+                        at,
+                        "the pair is drawn with this probability; a probability is not drawn itself",
+                    );
+                }
+                Rule::Bernoulli(p)
+            }
             "fixed_indegree" => Rule::FixedIndegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_outdegree" => Rule::FixedOutdegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_total_number" => Rule::FixedTotalNumber(self.number(&args[0].value, fixed, Dimension::NUMBER)),

@@ -60,6 +60,7 @@ impl Sema<'_> {
         let mut items = Vec::new();
         self.resolve_populations(id, &n.items, scope);
         self.resolve_items(id, &n.items, scope, &mut items);
+        self.resolve_sensors(id);
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);

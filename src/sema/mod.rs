@@ -110,6 +110,8 @@ struct Sema<'a> {
     regions: Vec<region::Region>,
     ports: Vec<region::Port>,
     modulators: Vec<sensor::DeclaredModulator>,
+    /// Sensors whose sizes and first values are not known yet: network, position.
+    sensors: Vec<(hir::NetworkId, u32, sensor::Waiting)>,
     rules: Vec<plasticity::DeclaredRule>,
     /// Rules that some projection uses.
     used_rules: BTreeSet<usize>,
@@ -163,6 +165,7 @@ pub fn analyse(
         regions: Vec::new(),
         ports: Vec::new(),
         modulators: Vec::new(),
+        sensors: Vec::new(),
         rules: Vec::new(),
         used_rules: BTreeSet::new(),
         projection_dims: BTreeMap::new(),

@@ -8,6 +8,7 @@ use super::{Cx, Pending, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, NetworkId, Sensor, StmtKind, Type, ValueId, ValueKind};
+use crate::script::Value;
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::rc::Rc;
@@ -20,6 +21,13 @@ pub struct ModulatorId(pub usize);
 pub(super) struct DeclaredModulator {
     pub ast: Rc<ast::Model>,
     pub file: ScopeId,
+}
+
+/// What is written of a sensor, and where.
+pub(super) struct Waiting {
+    sizes: Vec<ast::Expr>,
+    initial: Option<ast::Expr>,
+    scope: ScopeId,
 }
 
 impl Sema<'_> {
@@ -43,29 +51,53 @@ impl Sema<'_> {
             self.poison(scope, name);
             return;
         };
-        let place = Place::Binding;
-        let cx = Cx { scope, place: &place };
-        let mut sizes = Vec::new();
-        for axis in axes.unwrap_or_default() {
-            sizes.push(match self.labels_size(&axis.size, cx) {
-                Some(size) => size,
-                None => self.number(&axis.size, cx, Dimension::NUMBER),
-            });
-        }
-        let initial = match value {
-            Some(e) => self.number(e, cx, dim),
-            None => zero(name.span, dim),
-        };
-        self.new_sensor(id, name, dim, sizes, initial, scope);
+        let sizes = axes.unwrap_or_default().iter().map(|a| a.size.clone()).collect();
+        self.new_sensor(id, name, dim, Waiting { sizes, initial: value.cloned(), scope }, 0.0, scope);
     }
 
-    fn new_sensor(&mut self, id: NetworkId, name: &ast::Name, dim: Dimension, sizes: Vec<Expr>, initial: Expr, scope: ScopeId) {
+    /// Declares it; its sizes and first value wait until all names are known.
+    fn new_sensor(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        dim: Dimension,
+        waiting: Waiting,
+        usual: f64,
+        scope: ScopeId,
+    ) {
         let path = self.path_of(&name.text);
         let at = self.program.networks[id.0 as usize].sensors.len() as u32;
-        let ty = Type::quantity(dim).with_rank(sizes.len() as u8);
+        let ty = Type::quantity(dim).with_rank(waiting.sizes.len() as u8);
         let value = self.new_value(name, ty, ValueKind::Sensor(at));
-        self.program.networks[id.0 as usize].sensors.push(Sensor { path, span: name.span, value, sizes, initial });
+        let initial = Expr { kind: ExprKind::Const(Value::Number(usual)), span: name.span, ty: Type::quantity(dim) };
+        let sensor = Sensor { path, span: name.span, value, sizes: Vec::new(), initial };
+        self.program.networks[id.0 as usize].sensors.push(sensor);
+        self.sensors.push((id, at, waiting));
         self.declare(scope, name, Entity::Value(value));
+    }
+
+    /// Sizes and first values of a network's sensors, once all names are known.
+    pub(super) fn resolve_sensors(&mut self, id: NetworkId) {
+        let (mine, others) = std::mem::take(&mut self.sensors).into_iter().partition(|(n, ..)| *n == id);
+        self.sensors = others;
+        for (_, at, waiting) in mine {
+            let place = Place::Binding;
+            let cx = Cx { scope: waiting.scope, place: &place };
+            let mut sizes = Vec::new();
+            for size in &waiting.sizes {
+                sizes.push(match self.labels_size(size, cx) {
+                    Some(size) => size,
+                    None => self.number(size, cx, Dimension::NUMBER),
+                });
+            }
+            let dim = self.program.networks[id.0 as usize].sensors[at as usize].initial.ty.dimension();
+            let initial = waiting.initial.as_ref().map(|e| self.number(e, cx, dim));
+            let sensor = &mut self.program.networks[id.0 as usize].sensors[at as usize];
+            sensor.sizes = sizes;
+            if let Some(initial) = initial {
+                sensor.initial = initial;
+            }
+        }
     }
 
     /// `modulator dopamine: Level(baseline = 0)`: a level that is set from outside.
@@ -129,13 +161,8 @@ impl Sema<'_> {
                 self.pending.insert(*v, (Pending::Bound(b, arg.value.clone(), scope), s, place));
             }
         }
-        let place = Place::Binding;
-        let cx = Cx { scope: inner, place: &place };
-        let initial = match level.as_ref().and_then(|l| l.value.as_ref()) {
-            Some(e) => self.number(e, cx, Dimension::NUMBER),
-            None => zero(name.span, Dimension::NUMBER),
-        };
-        self.new_sensor(id, name, Dimension::NUMBER, Vec::new(), initial, scope);
+        let waiting = Waiting { sizes: Vec::new(), initial: level.and_then(|l| l.value), scope: inner };
+        self.new_sensor(id, name, Dimension::NUMBER, waiting, 0.0, scope);
     }
 
     /// `needs modulator M` of a region: what its user binds, or a level of its own.
@@ -161,13 +188,9 @@ impl Sema<'_> {
             self.poison(scope, name);
             return;
         }
-        let place = Place::Binding;
-        let cx = Cx { scope, place: &place };
-        let initial = match value {
-            Some(e) => self.number(e, cx, Dimension::NUMBER),
-            None => Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: name.span, ty: Type::NUMBER },
-        };
-        self.new_sensor(id, name, Dimension::NUMBER, Vec::new(), initial, scope);
+        // What scales with a modulator that nobody sets is as it is written.
+        let waiting = Waiting { sizes: Vec::new(), initial: value.cloned(), scope };
+        self.new_sensor(id, name, Dimension::NUMBER, waiting, 1.0, scope);
     }
 
     /// One number that is set from outside.
@@ -223,8 +246,4 @@ impl Sema<'_> {
         };
         Some(Some(StmtKind::SetSensor { sensor, slots, op, value, lasting }))
     }
-}
-
-fn zero(span: Span, dim: Dimension) -> Expr {
-    Expr { kind: ExprKind::Const(crate::script::Value::Number(0.0)), span, ty: Type::quantity(dim) }
 }

@@ -92,6 +92,7 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             Stmt::Simulate { .. }
             | Stmt::Set { .. }
             | Stmt::SetSensor { .. }
+            | Stmt::Emit { .. }
             | Stmt::Measure { .. }
             | Stmt::Learning { .. }
             | Stmt::Update { .. }

@@ -23,6 +23,7 @@
 mod cells;
 mod conclude;
 mod error;
+mod events;
 mod expectation;
 mod flow;
 mod needs;

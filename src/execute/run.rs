@@ -2,6 +2,7 @@
 
 use super::cells::{self, Selection};
 use super::error::{Halt, script};
+use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::recording::{self, PlotData};
@@ -107,6 +108,7 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         windows: BTreeMap::new(),
         temporary: Temporary::default(),
         sensors: Sensors::new(&unit.network),
+        events: Events::default(),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
@@ -147,6 +149,7 @@ pub(super) struct Walker<'a> {
     windows: BTreeMap<String, Steps>,
     pub temporary: Temporary,
     pub sensors: Sensors,
+    pub events: Events,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -211,12 +214,15 @@ impl<'a> Walker<'a> {
             self.due_weights();
             let pause = self.temporary.next().unwrap_or(target).min(target);
             let pause = self.synapses.next(now).map_or(pause, |s| s.min(pause));
-            let chunk = (pause - now).min(self.slice);
+            let pause = self.events.next(now).map_or(pause, |s| s.min(pause));
+            let sent = self.send_events(now)?;
+            let chunk = if sent { 1 } else { (pause - now).min(self.slice) };
             let begin = Instant::now();
             let done = self.engine.advance(chunk, self.control.stop);
             let elapsed = begin.elapsed();
             self.spent += elapsed;
             let done = done?;
+            self.end_events()?;
             self.pace(done, elapsed);
             (self.control.progress)(Progress {
                 time_ms: self.engine.step() as f64 * self.dt(),
@@ -415,6 +421,7 @@ impl Actor for Walker<'_> {
         match stmt {
             Stmt::Simulate { time, window, place } => self.simulate(time, window.as_deref(), place),
             Stmt::Set { target, op, value, lasting, place } => self.set(target, *op, value, lasting.as_ref(), place),
+            Stmt::Emit { event, value, after, place } => self.emit(*event, value.as_ref(), after.as_ref(), place),
             Stmt::SetSensor { sensor, slots, op, value, lasting, place } => {
                 self.set_sensor(*sensor, slots, *op, value, lasting.as_ref(), place)
             }

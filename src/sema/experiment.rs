@@ -284,7 +284,11 @@ impl Sema<'_> {
             }
             ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
-            ast::StmtKind::Emit { .. } => self.diags.push(not_yet("`emit`", span)),
+            ast::StmtKind::Emit { event, after } => {
+                if let Some(kind) = self.emit(event, after.as_ref(), cx) {
+                    push(kind);
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod circuit;
 mod compartment;
 mod coupling;
 pub mod error;
+mod event;
 mod experiment;
 mod expr;
 mod model;

@@ -124,11 +124,12 @@ impl SpikeLog {
         SpikeLog { keep, neurons: vec![Intervals::default(); size as usize], ..SpikeLog::default() }
     }
 
-    /// Whether it could be a later state of `other`: of as many neurons, keeping as much.
-    pub fn fits(&self, other: &SpikeLog) -> bool {
-        let whole = self.steps.len() == self.senders.len();
+    /// Whether it could be the state of `other` after `step` steps: of as many neurons, keeping as much.
+    pub fn fits(&self, other: &SpikeLog, step: u64) -> bool {
+        let whole = self.steps.len() == self.senders.len() && self.steps.is_sorted();
         let known = self.senders.iter().all(|s| (*s as usize) < self.neurons.len());
-        (self.neurons.len(), self.keep) == (other.neurons.len(), other.keep) && whole && known
+        let past = self.steps.last().is_none_or(|s| *s <= step) && self.neurons.iter().all(|n| n.last <= step);
+        (self.neurons.len(), self.keep) == (other.neurons.len(), other.keep) && whole && known && past
     }
 
     /// Appends the spikes stamped `step`, neurons ascending.

@@ -163,7 +163,7 @@ pub fn load_logs(
     traces: &mut Vec<TraceLog>,
 ) -> Result<(), RunError> {
     same(state.spikes.len(), spikes.len(), "recorded populations")?;
-    same(state.spikes.iter().zip(&*spikes).all(|(a, b)| a.fits(b)), true, "which spikes are kept")?;
+    same(state.spikes.iter().zip(&*spikes).all(|(a, b)| a.fits(b, state.step)), true, "which spikes are kept")?;
     same(state.traces.len(), traces.len(), "recorded observables")?;
     let whole = |t: &TraceLog| t.values.len() == t.steps.len() * t.request.cells.len();
     let kept = state.traces.iter().zip(&*traces).all(|(a, b)| a.request == b.request && whole(a));

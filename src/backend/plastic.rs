@@ -4,6 +4,10 @@
 //! A presynaptic neuron whose synapses have several delays stands here once for each of them, as a *lane*: a spike reaches all
 //! synapses of a lane at one moment, so a lane has one set of presynaptic traces.
 
+mod state;
+
+pub use state::{Part, merge};
+
 use super::build::{Elements, SynapsePlan};
 use super::engine::RunError;
 use super::eval;

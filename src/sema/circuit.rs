@@ -1,12 +1,13 @@
 //! Networks: populations, sources, projections, drives, and the blocks that unroll.
 
 use super::error::*;
+use super::query;
 use super::region::{Declared, Progress};
 use super::scope::{Entity, ScopeId};
 use super::{Cx, End, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
-use crate::hir::{self, Expr, Item, NetworkId, PopulationId, Rule, SpikeRule, Type, ValueId, ValueKind};
+use crate::hir::{self, Expr, ExprKind, Item, NetworkId, PopulationId, Rule, SpikeRule, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::rc::Rc;
@@ -1054,7 +1055,24 @@ impl Sema<'_> {
             "one_to_one" => Rule::OneToOne,
             "all_to_all" => Rule::AllToAll,
             // A probability may differ from pair to pair.
-            "bernoulli" => Rule::Bernoulli(self.number(&args[0].value, sx, Dimension::NUMBER)),
+            "bernoulli" => {
+                let p = self.number(&args[0].value, sx, Dimension::NUMBER);
+                let mut drawn = None;
+                query::walk(&p, &mut |e| {
+                    if let ExprKind::Draw { distribution, .. } = &e.kind {
+                        drawn = Some((distribution.name(), e.span));
+                    }
+                    true
+                });
+                if let Some((draw, at)) = drawn {
+                    self.not_here(
+                        draw,
+                        at,
+                        "the pair is drawn with this probability; a probability is not drawn itself",
+                    );
+                }
+                Rule::Bernoulli(p)
+            }
             "fixed_indegree" => Rule::FixedIndegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_outdegree" => Rule::FixedOutdegree(self.number(&args[0].value, fixed, Dimension::NUMBER)),
             "fixed_total_number" => Rule::FixedTotalNumber(self.number(&args[0].value, fixed, Dimension::NUMBER)),

@@ -60,6 +60,7 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
             ExprKind::Spikes { .. }
             | ExprKind::Trace { .. }
             | ExprKind::Rows { .. }
+            | ExprKind::Weights { .. }
             | ExprKind::SynapticEvents
             | ExprKind::Time
             | ExprKind::Error => true,

@@ -91,6 +91,7 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             Stmt::Expect(expect) => judge(actor, expect)?,
             Stmt::Simulate { .. }
             | Stmt::Set { .. }
+            | Stmt::SetSensor { .. }
             | Stmt::Measure { .. }
             | Stmt::Learning { .. }
             | Stmt::Update { .. }

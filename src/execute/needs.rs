@@ -101,7 +101,8 @@ impl Collector<'_> {
             } if of.slots.is_empty() => {}
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
-            Query::Trace { window: None, .. } | Query::Weights { .. } | Query::SynapticEvents | Query::Time => {}
+            Query::Trace { window: None, .. } | Query::Weights { .. }
+            | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
         }
     }
 
@@ -157,7 +158,7 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
                 f(value);
                 lasting.iter().for_each(&mut *f);
             }
-            Stmt::Assign { slots, value, .. } => {
+            Stmt::Assign { slots, value, .. } | Stmt::SetSensor { slots, value, .. } => {
                 slots.iter().for_each(&mut *f);
                 f(value);
             }
@@ -228,7 +229,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     slots(&of.slots, &mut each);
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
-                Query::Weights { .. } | Query::SynapticEvents | Query::Time => {}
+                Query::Weights { .. } | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
             }
             f(query);
         }

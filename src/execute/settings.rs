@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// One param of one population.
-pub(super) type Place = (usize, u32);
+/// What is written for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// One param of one population; its cells.
+    Param(usize, u32),
+    /// A sensor; its positions.
+    Sensor(u32),
+}
 
 /// Values that hold until a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +96,7 @@ impl Temporary {
 mod tests {
     use super::*;
 
-    const P: Place = (0, 2);
+    const P: Place = Place::Param(0, 2);
 
     fn back(cells: &[u32], values: &[f64]) -> Vec<Return> {
         vec![Return { place: P, cells: cells.to_vec(), values: values.to_vec() }]

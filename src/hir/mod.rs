@@ -138,6 +138,8 @@ pub enum ValueKind {
     Trace(Side),
     /// Of a plasticity rule: lives once per synapse.
     Synapse,
+    /// Set from outside, by position in [`Network::sensors`].
+    Sensor(u32),
     /// A column that `measure` writes.
     Measure,
     /// `soma.V`, `dend[k + 1].g`: a value of one compartment, read or written from outside it. Gone once compartments are unrolled.
@@ -406,7 +408,20 @@ pub struct Network {
     pub populations: Vec<Population>,
     pub items: Vec<Item>,
     pub functions: Vec<Function>,
+    pub sensors: Vec<Sensor>,
     pub broken: bool,
+}
+
+/// Numbers that are set from outside while the circuit runs.
+#[derive(Clone, Debug)]
+pub struct Sensor {
+    pub path: String,
+    pub span: Span,
+    pub value: ValueId,
+    /// One for each axis; none: one number.
+    pub sizes: Vec<Expr>,
+    /// Of every position, at the start.
+    pub initial: Expr,
 }
 
 /// `function "action selection" by bg shown by Bandit`: what part of the circuit carries a cognitive function.
@@ -509,6 +524,8 @@ pub struct Plasticity {
     pub name: String,
     pub use_span: Span,
     pub params: Vec<ValueId>,
+    /// Names of the modulators that were bound.
+    pub levels: Vec<String>,
     /// Traces and synaptic states.
     pub variables: Vec<RuleVariable>,
     pub weight: Option<ValueId>,
@@ -650,6 +667,13 @@ pub enum StmtKind {
     Set {
         target: Cells,
         name: String,
+        op: Option<BinaryOp>,
+        value: Expr,
+        lasting: Option<Expr>,
+    },
+    SetSensor {
+        sensor: u32,
+        slots: Vec<Slot>,
         op: Option<BinaryOp>,
         value: Expr,
         lasting: Option<Expr>,

@@ -40,6 +40,8 @@ pub struct Plasticity {
     pub variables: Vec<Variable>,
     /// Expressions in the target's [`super::Dynamics::exprs`].
     pub reads: Vec<ExprId>,
+    /// Those of `reads` that are the same for all targets: levels of modulators, held over a step.
+    pub levels: Vec<u32>,
     /// Traces over one step.
     pub advance: Vec<Assign>,
     /// Synaptic variables over `Elapsed` (lazy) or over one step.

@@ -47,6 +47,17 @@ pub enum Stmt {
         lasting: Option<Expr>,
         place: Place,
     },
+    SetSensor {
+        /// Position in the network.
+        sensor: u32,
+        slots: Vec<Expr>,
+        /// `None`: replace.
+        op: Option<BinaryOp>,
+        value: Expr,
+        /// ms
+        lasting: Option<Expr>,
+        place: Place,
+    },
     Assign {
         variable: VarId,
         slots: Vec<Expr>,
@@ -93,6 +104,7 @@ pub enum Stmt {
     Reset {
         populations: Vec<u32>,
         projections: Vec<u32>,
+        sensors: Vec<u32>,
         place: Place,
     },
     Expect(Expect),

@@ -4,6 +4,7 @@
 //! of heterogeneous neurons, an index into a table) is lifted into a param that is filled when the network is built.
 
 use super::error::*;
+use super::plasticity::RuleRead;
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
@@ -49,6 +50,8 @@ pub(super) struct Body {
     pub input_params: Vec<u32>,
     /// Where each cell lies.
     pub coordinates: Vec<Bound>,
+    /// Params that follow sensors: (sensor, position in the build's arena) and the params of the value and of the position.
+    pub sensed: Vec<((u32, Option<ExprId>), (u32, Option<u32>))>,
 }
 
 /// One end of a projection as weights and filters see it.
@@ -133,6 +136,7 @@ impl Body {
             noise_leaves: HashMap::new(),
             input_params: Vec::new(),
             coordinates: Vec::new(),
+            sensed: Vec::new(),
         }
     }
 
@@ -313,6 +317,7 @@ impl Lowering<'_> {
                         | ValueKind::Axis(_)
                         | ValueKind::Coordinate(_)
                         | ValueKind::Trace(_)
+                        | ValueKind::Sensor(_)
                         | ValueKind::Synapse => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
@@ -335,7 +340,7 @@ impl Lowering<'_> {
         !reads(e, program, &mut |x| match &x.kind {
             ExprKind::Time | ExprKind::Xi(_) | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => match &program.value(*id).kind {
-                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise => true,
+                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise | ValueKind::Sensor(_) => true,
                 ValueKind::Formal => cx.formals.contains_key(id),
                 ValueKind::Param { .. } => match body.bound.get(id) {
                     Some(Bound::Live(_)) => true,
@@ -348,6 +353,11 @@ impl Lowering<'_> {
             },
             _ => false,
         })
+    }
+
+    /// Whether a value follows time or what is set.
+    pub(super) fn varies(&self, e: &hir::Expr, cx: &Cx) -> bool {
+        !self.unchanging(e, cx)
     }
 
     /// Translates what stays the same for a neuron into the arena of the build.
@@ -388,7 +398,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn translate_value(&mut self, id: ValueId, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+    pub(super) fn translate_value(&mut self, id: ValueId, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         if let Some(e) = cx.formals.get(&id) {
             return Ok(*e);
         }
@@ -432,6 +442,7 @@ impl Lowering<'_> {
                 _ => Err(not_static(span, "what belongs to a rule")),
             },
             ValueKind::Input => self.input(id, span, cx),
+            ValueKind::Sensor(k) => self.sensed(id, *k, &[], span, cx),
             ValueKind::Let(inner) => {
                 if reads_draw(inner, program) && matches!(cx.mode, Mode::Build { .. }) && !self.model_let(id, cx) {
                     let table = self.random_table(id, &[], inner, span, cx)?;
@@ -610,11 +621,7 @@ impl Lowering<'_> {
 
     fn attribute(&mut self, side: hir::Side, name: &str, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         if let Mode::Rule(body) = &mut cx.mode {
-            let k = body.reads.iter().position(|r| r == name).unwrap_or_else(|| {
-                body.reads.push(name.to_string());
-                body.reads.len() - 1
-            });
-            return Ok(body.exprs.intern(Expr::Read(k as u32)));
+            return Ok(body.read(RuleRead::Cell(name.to_string())));
         }
         let Mode::Build { ends: Some((pre, post)), .. } = &cx.mode else {
             return Err(not_static(span, "an end of a projection"));
@@ -638,6 +645,9 @@ impl Lowering<'_> {
     }
 
     fn call(&mut self, f: Func, args: &[hir::Expr], span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+        if let (Func::Dot, [a, b]) = (f, args) {
+            return self.dot(a, b, span, cx);
+        }
         if f.reduces() || f == Func::Subsets {
             return Err(Diagnostic::error(
                 EVALUATION,
@@ -675,6 +685,11 @@ impl Lowering<'_> {
 
     /// An element of a constant or random table.
     fn index(&mut self, list: &hir::Expr, slots: &[hir::Slot], span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+        if let ExprKind::Value(id) = &list.kind
+            && let ValueKind::Sensor(k) = self.program.value(*id).kind
+        {
+            return self.sensed(*id, k, slots, span, cx);
+        }
         if matches!(cx.mode, Mode::Dynamics(_)) {
             let e = hir::Expr { kind: ExprKind::IndexList(Box::new(list.clone()), slots.to_vec()), span, ty: list.ty };
             if self.unchanging(&e, cx) {

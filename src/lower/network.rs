@@ -68,6 +68,7 @@ impl Lowering<'_> {
                 self.report(r)?;
             }
         }
+        let mut sensors = Vec::new();
         let mut flat = Flat::default();
         let r = self.flatten(&network.items, &mut Vec::new(), &mut flat);
         self.report(r)?;
@@ -79,10 +80,15 @@ impl Lowering<'_> {
             );
             return None;
         }
+        for s in &network.sensors {
+            let laid = self.sensor(s);
+            let laid = self.report(laid)?;
+            sensors.push(laid);
+        }
         let settable = experiment.map(|e| self.settable(network, &e.body)).transpose();
         let settable = self.report(settable)?.unwrap_or_default();
         let mut out = Elaborated {
-            network: ir::Network { name: network.name.clone(), dt_ms: self.dt, ..ir::Network::default() },
+            network: ir::Network { name: network.name.clone(), dt_ms: self.dt, sensors, ..ir::Network::default() },
             placed: BTreeMap::new(),
             tables: HashMap::new(),
             joined: VecDeque::new(),
@@ -149,6 +155,10 @@ impl Lowering<'_> {
             if let Some(Node::Population(p)) = out.network.graph.node_weight_mut(placed.node) {
                 p.dynamics = placed.body.dynamics.clone();
                 out.network.inputs.extend(placed.body.input_params.iter().map(|k| (placed.node, *k)));
+                for ((sensor, _), (param, index)) in &placed.body.sensed {
+                    let reader = ir::Reader { population: placed.node, param: *param, index: *index };
+                    out.network.sensors[*sensor as usize].readers.push(reader);
+                }
             }
         }
     }

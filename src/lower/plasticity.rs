@@ -17,9 +17,17 @@ pub(super) struct RuleBody {
     pub exprs: Exprs,
     /// Position of each variable; the weight is 0.
     pub variables: HashMap<ValueId, u32>,
-    /// What is read of the postsynaptic cell, by name.
-    pub reads: Vec<String>,
+    pub reads: Vec<RuleRead>,
     places: Vec<Place>,
+}
+
+/// What a rule reads besides its own variables.
+#[derive(Clone, PartialEq)]
+pub(super) enum RuleRead {
+    /// Of the postsynaptic cell, by name.
+    Cell(String),
+    /// What is the same everywhere: a sensor, the level of a modulator.
+    Level(ValueId),
 }
 
 /// Sums of `c exp(r s)` over the time `s` since the start, c at the start.
@@ -55,6 +63,7 @@ impl Lowering<'_> {
                 initial: 0.0,
             }],
             reads: Vec::new(),
+            levels: Vec::new(),
             advance: Vec::new(),
             drift: Vec::new(),
             lazy: true,
@@ -163,12 +172,22 @@ impl Lowering<'_> {
         }
         self.traces(&equations, &mut body, &mut rule);
         self.drift(&equations, &mut body, &mut rule, (low, high));
-        let names = body.reads.clone();
-        for name in &names {
+        for (k, read) in body.reads.iter().enumerate() {
             let Elaborated { network, placed, tables, .. } = out;
             let Some(here) = placed.get_mut(&target) else { continue };
-            let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
-            rule.reads.push(here.body.dynamics.observables[k as usize].value);
+            let value = match read {
+                RuleRead::Cell(name) => {
+                    let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
+                    here.body.dynamics.observables[k as usize].value
+                }
+                RuleRead::Level(v) => {
+                    rule.levels.push(k as u32);
+                    let mode = Mode::Dynamics(&mut here.body);
+                    let mut cx = Cx { network, mode, formals: HashMap::new(), tables, lets: HashMap::new() };
+                    self.translate_value(*v, first.use_span, &mut cx)?
+                }
+            };
+            rule.reads.push(value);
         }
         rule.exprs = body.exprs;
         out.network.plasticity.push(rule);

@@ -191,6 +191,23 @@ impl Lowering<'_> {
                 }
                 return Ok(all);
             }
+            StmtKind::SetSensor { sensor, slots, op, value, lasting } => {
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a setting")?;
+                }
+                let slots = slots
+                    .iter()
+                    .map(|slot| match slot {
+                        hir::Slot::At(e) => self.live_script(e, out),
+                        hir::Slot::Range(..) => Err(Diagnostic::error(SLICE, "a range of a sensor can't be set")
+                            .label(s.span, "set all of it with a list, or one position after the other")),
+                    })
+                    .collect::<Result<_, Fail>>()?;
+                let value = self.live_script(value, out)?;
+                Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
+            }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
                 variable: self.slots.get(variable).copied().unwrap_or(0),
                 slots: slots.iter().map(|e| self.live_script(e, out)).collect::<Result<_, _>>()?,
@@ -284,7 +301,11 @@ impl Lowering<'_> {
                             .collect()
                     }
                 };
-                Stmt::Reset { populations, projections, place }
+                let sensors: Vec<u32> = match what {
+                    hir::ResetWhat::Weights => Vec::new(),
+                    _ => out.network.sensors.iter().zip(0..).filter(|(s, _)| inside(&s.path)).map(|(_, k)| k).collect(),
+                };
+                Stmt::Reset { populations, projections, sensors, place }
             }
             StmtKind::Measure { name, value } => Stmt::Measure {
                 name: name.clone(),
@@ -337,7 +358,7 @@ impl Lowering<'_> {
             matches!(
                 x.kind,
                 ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. }
-            )
+            ) || matches!(&x.kind, ExprKind::Value(v) if matches!(self.program.value(*v).kind, ValueKind::Sensor(_)))
         });
         if !asks {
             return self.script(e);
@@ -376,6 +397,15 @@ impl Lowering<'_> {
                 };
                 Expr::Query(Box::new(Query::Weights { projection: *projection, pair }))
             }
+            // What a let stands for is asked where its name stands.
+            ExprKind::Value(id) => match &self.program.value(*id).kind {
+                ValueKind::Sensor(k) => Expr::Query(Box::new(Query::Sensor(*k))),
+                ValueKind::Let(inner) => {
+                    self.unfold(e.span)?;
+                    self.live_script(inner, out)?
+                }
+                _ => return self.script(e),
+            },
             ExprKind::Rows { func, values, filter, by } => {
                 Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?))
             }

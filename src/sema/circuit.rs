@@ -35,6 +35,7 @@ impl Sema<'_> {
             populations: Vec::new(),
             items: Vec::new(),
             functions: Vec::new(),
+            sensors: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
@@ -59,6 +60,7 @@ impl Sema<'_> {
         let mut items = Vec::new();
         self.resolve_populations(id, &n.items, scope);
         self.resolve_items(id, &n.items, scope, &mut items);
+        self.resolve_sensors(id);
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);
@@ -118,16 +120,21 @@ impl Sema<'_> {
                     }
                     self.declare_region(id, name, axes.as_deref(), model, overrides, scope);
                 }
-                ast::CircuitKind::Modulator { name, .. } => self.unsupported(name, "a modulator", scope),
-                ast::CircuitKind::Sensor { name, .. } => self.unsupported(name, "a sensor", scope),
-                ast::CircuitKind::Actuator { name, .. } => self.unsupported(name, "an actuator", scope),
+                ast::CircuitKind::Modulator { name, model } => self.declare_level(id, name, model, scope),
+                ast::CircuitKind::Sensor { name, axes, dim, value } => {
+                    self.declare_sensor(id, name, axes.as_deref(), dim, value.as_ref(), scope)
+                }
+                ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
                 ast::CircuitKind::Event { name, .. } => self.unsupported(name, "an event", scope),
                 ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
                 ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
                 ast::CircuitKind::Port { output, name, ends, weight } => {
                     self.declare_port(*output, name, ends, weight.as_ref(), scope)
                 }
-                ast::CircuitKind::Needs(_) => self.diags.push(not_yet("`needs`", item.span)),
+                ast::CircuitKind::Needs(ast::Needs::Modulator { name, value }) => {
+                    self.region_modulator(id, name, value.as_ref(), item.span, scope)
+                }
+                ast::CircuitKind::Needs(_) => self.diags.push(not_yet("this `needs`", item.span)),
                 ast::CircuitKind::Function { .. }
                 | ast::CircuitKind::For { .. }
                 | ast::CircuitKind::Dt(_)

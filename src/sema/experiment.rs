@@ -302,6 +302,10 @@ impl Sema<'_> {
     }
 
     fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+        if let Some(kind) = self.set_sensor(set, cx) {
+            kind.into_iter().for_each(push);
+            return;
+        }
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
         let Some(s) = self.select(&set.target, cx) else {
             self.expr(&set.value, cx, None);

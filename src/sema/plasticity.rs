@@ -138,6 +138,7 @@ impl Sema<'_> {
             name: rule.name.text.clone(),
             use_span: instance.span,
             params: Vec::new(),
+            levels: Vec::new(),
             variables: Vec::new(),
             weight: None,
             bounds: None,
@@ -147,7 +148,7 @@ impl Sema<'_> {
         // What it needs of the cell comes first: everything else may read it.
         for item in &rule.items {
             if let ast::PlasticityKind::Needs(n) = &item.kind {
-                self.rule_needs(n, item.span, &mut place, scope, &mut out, outer.is_some(), instance);
+                self.rule_needs(n, item.span, &mut place, scope, &mut out, outer, instance);
             }
         }
         let held = Place::Rule(place);
@@ -205,7 +206,8 @@ impl Sema<'_> {
             }
         }
         if let Some(outer) = outer {
-            self.bind_rule(instance, outer, &rule.name, &out.params);
+            let levels = out.levels.clone();
+            self.bind_rule(instance, outer, &rule.name, &out.params, &levels);
         }
         let cx = Cx { scope, place: &held };
         for item in &rule.items {
@@ -264,7 +266,7 @@ impl Sema<'_> {
         place: &mut RulePlace,
         scope: ScopeId,
         out: &mut hir::Plasticity,
-        attached: bool,
+        attached: Option<ScopeId>,
         instance: &ast::Instance,
     ) {
         match n {
@@ -313,6 +315,15 @@ impl Sema<'_> {
                 place.reads.push((name.text.clone(), Type::quantity(dim)));
             }
             ast::Needs::Modulator { name, value } => {
+                let arg = instance.args.iter().flatten().find(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
+                if let (Some(arg), Some(outer)) = (arg, attached)
+                    && let Some(Entity::Value(v)) = self.thing(&arg.value, outer)
+                    && self.is_level(v)
+                {
+                    self.declare(scope, name, Entity::Value(v));
+                    out.levels.push(name.text.clone());
+                    return;
+                }
                 // Its level, as a param that can be set.
                 let binding = ast::Binding {
                     name: name.clone(),
@@ -325,7 +336,7 @@ impl Sema<'_> {
                 };
                 let bound =
                     instance.args.iter().flatten().any(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
-                if attached && !bound && value.is_none() {
+                if attached.is_some() && !bound && value.is_none() {
                     self.diags.push(
                         Diagnostic::error(UNBOUND_PARAM, format!("the rule needs the modulator `{}`", name.text))
                             .label(instance.span, "not bound here")
@@ -342,10 +353,13 @@ impl Sema<'_> {
     }
 
     /// Binds the params of a use; the right sides are the projection's.
-    fn bind_rule(&mut self, instance: &ast::Instance, outer: ScopeId, rule: &ast::Name, params: &[ValueId]) {
+    fn bind_rule(&mut self, instance: &ast::Instance, outer: ScopeId, rule: &ast::Name, params: &[ValueId], levels: &[String]) {
         let names: Vec<(String, ValueId)> = params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
         for arg in instance.args.iter().flatten() {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
+            if levels.iter().any(|l| l == written) {
+                continue;
+            }
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
                 let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();

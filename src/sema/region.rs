@@ -234,25 +234,32 @@ impl Sema<'_> {
         }
     }
 
-    /// Names of the params of a use that stand for models.
+    /// Names of a use that stand for models and modulators.
     fn model_params(&self, region: RegionId) -> Vec<String> {
         let mut out = Vec::new();
         for item in &self.regions[region.0].items.items {
-            if let ast::CircuitKind::Param(list) = &item.kind {
-                out.extend(list.iter().filter(|b| model_kind(b).is_some()).map(|b| b.name.text.clone()));
+            match &item.kind {
+                ast::CircuitKind::Param(list) => {
+                    out.extend(list.iter().filter(|b| model_kind(b).is_some()).map(|b| b.name.text.clone()));
+                }
+                ast::CircuitKind::Needs(ast::Needs::Modulator { name, .. }) => out.push(name.text.clone()),
+                _ => {}
             }
         }
         out
     }
 
+    /// What the user of a region binds to a name, and where.
+    pub(super) fn region_argument(&self, region: RegionId, name: &str) -> Option<(ast::Expr, ScopeId)> {
+        let region = &self.regions[region.0];
+        let arg = region.args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.text == name))?;
+        Some((arg.value.clone(), region.outer))
+    }
+
     /// `param Cell: neuron = LifCuba`: the name stands for a model. Gives whether it is such a param.
     pub(super) fn declare_model_param(&mut self, b: &ast::Binding, scope: ScopeId) -> bool {
         let Some(kind) = model_kind(b) else { return false };
-        let given = self.here.and_then(|r| {
-            let region = &self.regions[r.0];
-            let arg = region.args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.text == b.name.text))?;
-            Some((arg.value.clone(), region.outer))
-        });
+        let given = self.here.and_then(|r| self.region_argument(r, &b.name.text));
         let chosen = given.or_else(|| b.value.clone().map(|v| (v, scope)));
         let Some((value, from)) = chosen else {
             if self.here.is_some() {

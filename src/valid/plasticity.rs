@@ -35,6 +35,9 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     if rule.reads.iter().any(|r| r.0 as usize >= target.dynamics.exprs.len()) {
         return Err("reads what its cell does not have".to_string());
     }
+    if rule.levels.iter().any(|k| *k as usize >= rule.reads.len()) {
+        return Err("names a level that it does not read".to_string());
+    }
     if projection.delay.max() < rule.dendritic {
         return Err("its dendritic delay is longer than the whole".to_string());
     }

@@ -112,7 +112,8 @@ impl Sema<'_> {
             other => {
                 let head = &model.path.names[0].text;
                 let standard = format!("std/modulators/{}.nsm", super::modules::snake_case(head));
-                let help = self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
+                let help =
+                    self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
                 let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a modulator model is expected here")
@@ -148,8 +149,8 @@ impl Sema<'_> {
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
                 let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help =
-                    near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the modulator has no param `{written}`"))
                         .label(arg.span, "not known")
@@ -166,7 +167,14 @@ impl Sema<'_> {
     }
 
     /// `needs modulator M` of a region: what its user binds, or a level of its own.
-    pub(super) fn region_modulator(&mut self, id: NetworkId, name: &ast::Name, value: Option<&ast::Expr>, span: Span, scope: ScopeId) {
+    pub(super) fn region_modulator(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        value: Option<&ast::Expr>,
+        span: Span,
+        scope: ScopeId,
+    ) {
         let given = self.here.and_then(|r: RegionId| self.region_argument(r, &name.text));
         if let Some((e, from)) = given {
             match self.thing(&e, from) {
@@ -225,8 +233,11 @@ impl Sema<'_> {
         let slots = self.slots(slots, cx);
         if slots.len() > ty.rank as usize {
             self.diags.push(
-                Diagnostic::error(KIND_MISMATCH, format!("{} indices into a sensor with {} axes", slots.len(), ty.rank))
-                    .label(set.target.span, "too many"),
+                Diagnostic::error(
+                    KIND_MISMATCH,
+                    format!("{} indices into a sensor with {} axes", slots.len(), ty.rank),
+                )
+                .label(set.target.span, "too many"),
             );
             return Some(None);
         }
@@ -234,7 +245,8 @@ impl Sema<'_> {
         let dim = if scale { Dimension::NUMBER } else { ty.dimension() };
         let value = self.expr(&set.value, cx, Some(dim));
         let name = self.program.value(v).name.clone();
-        let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
+        let why =
+            if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
         let op = match set.op {

@@ -197,12 +197,16 @@ fn the_reference_names_every_function_statistic_and_thing_of_the_library() {
     let mut names: BTreeSet<String> = Stat::ALL.iter().map(|(name, _)| name.to_string()).collect();
     names.extend(Func::ALL.iter().map(|f| f.name().to_string()));
     names.extend(Distribution::ALL.iter().map(|d| d.name().to_string()));
-    for (_, source) in nsm::stdlib::FILES {
-        let heads = ["neuron ", "source ", "plasticity ", "modulator ", "environment ", "region ", "let "];
-        // What is indented belongs to another thing; networks and experiments of a library test it.
-        let head = |l: &str| heads.iter().find_map(|h| l.strip_prefix(h)).map(str::to_string);
-        let name = |l: String| l.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_string);
-        names.extend(source.lines().filter_map(head).filter_map(name));
+    for (path, source) in nsm::stdlib::FILES {
+        let stem = path.rsplit('/').next().and_then(|f| f.strip_suffix(".nsm")).expect("a file").replace('_', "");
+        for line in source.lines() {
+            // What is indented belongs to another thing; models by another name than the file's are there for its test.
+            let Some((word, rest)) = line.split_once(' ') else { continue };
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if word == "let" || (word != "network" && word != "experiment" && name.to_lowercase() == stem) {
+                names.insert(name);
+            }
+        }
     }
     let missing: Vec<&String> =
         names.iter().filter(|n| !text.contains(&format!("`{n}`")) && !text.contains(&format!("`{n}("))).collect();

@@ -12,8 +12,8 @@ use crate::units::Dimension;
 use std::collections::BTreeMap;
 
 /// What the statements of one experiment have in common while they are resolved.
-struct Flow {
-    network: NetworkId,
+pub(super) struct Flow {
+    pub network: NetworkId,
     records: Vec<Record>,
     plots: Vec<Plot>,
     /// Loop and sweep variables by name: the columns of the rows.
@@ -145,7 +145,7 @@ impl Sema<'_> {
         }
     }
 
-    fn statements(&mut self, block: &ast::Block, scope: ScopeId, place: &Place, flow: &mut Flow) -> Vec<Stmt> {
+    pub(super) fn statements(&mut self, block: &ast::Block, scope: ScopeId, place: &Place, flow: &mut Flow) -> Vec<Stmt> {
         let cx = Cx { scope, place };
         let mut out = Vec::new();
         for s in &block.stmts {
@@ -160,12 +160,7 @@ impl Sema<'_> {
             ast::StmtKind::Simulate { time, window } => {
                 let time = self.number(time, cx, Dimension::TIME);
                 if let Some(w) = window {
-                    // One name may mark several windows: the latest holds. Its second declaration is no clash.
-                    if !flow.windows.iter().any(|(n, _)| *n == w.text) {
-                        flow.windows.push((w.text.clone(), w.span));
-                        let root = self.experiment_scope(cx.scope, flow.network);
-                        self.declare(root, w, Entity::Window);
-                    }
+                    self.declare_window(w, cx.scope, flow);
                 }
                 push(StmtKind::Simulate { time, window: window.as_ref().map(|w| w.text.clone()) });
             }
@@ -282,13 +277,26 @@ impl Sema<'_> {
                     push(kind);
                 }
             }
-            ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
+            ast::StmtKind::Sleep { schedule, cycles } => {
+                if let Some(kind) = self.sleep(schedule, cycles, cx, flow) {
+                    push(kind);
+                }
+            }
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
             ast::StmtKind::Emit { event, after } => {
                 if let Some(kind) = self.emit(event, after.as_ref(), cx) {
                     push(kind);
                 }
             }
+        }
+    }
+
+    /// One name may mark several windows: the latest holds. Its second declaration is no clash.
+    pub(super) fn declare_window(&mut self, w: &ast::Name, scope: ScopeId, flow: &mut Flow) {
+        if !flow.windows.iter().any(|(n, _)| *n == w.text) {
+            flow.windows.push((w.text.clone(), w.span));
+            let root = self.experiment_scope(scope, flow.network);
+            self.declare(root, w, Entity::Window);
         }
     }
 
@@ -305,12 +313,20 @@ impl Sema<'_> {
         here
     }
 
-    fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+    pub(super) fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
         if let Some(kind) = self.set_sensor(set, cx) {
             kind.into_iter().for_each(push);
             return;
         }
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
+        if let ast::ExprKind::Field(base, member) = &set.target.kind
+            && member.text == "gain"
+            && let Some(Entity::Projection(projection)) = self.thing(base, cx.scope)
+        {
+            let value = self.number(&set.value, cx, Dimension::NUMBER);
+            push(StmtKind::SetGain { projection, op: set_op(set.op), value, lasting });
+            return;
+        }
         let Some(s) = self.select(&set.target, cx) else {
             self.expr(&set.value, cx, None);
             return;
@@ -358,14 +374,7 @@ impl Sema<'_> {
         let why =
             if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
-        let op = match set.op {
-            ast::AssignOp::Add => Some(BinaryOp::Add),
-            ast::AssignOp::Subtract => Some(BinaryOp::Sub),
-            ast::AssignOp::Multiply => Some(BinaryOp::Mul),
-            ast::AssignOp::Divide => Some(BinaryOp::Div),
-            ast::AssignOp::Set => None,
-        };
-        push(StmtKind::Set { target: s.cells, name, op, value, lasting });
+        push(StmtKind::Set { target: s.cells, name, op: set_op(set.op), value, lasting });
     }
 
     fn assign(
@@ -633,5 +642,16 @@ impl Sema<'_> {
                 }
             }
         }
+    }
+}
+
+/// What a `set` does with the value that is there; `None`: replaces it.
+pub(super) fn set_op(op: ast::AssignOp) -> Option<BinaryOp> {
+    match op {
+        ast::AssignOp::Add => Some(BinaryOp::Add),
+        ast::AssignOp::Subtract => Some(BinaryOp::Sub),
+        ast::AssignOp::Multiply => Some(BinaryOp::Mul),
+        ast::AssignOp::Divide => Some(BinaryOp::Div),
+        ast::AssignOp::Set => None,
     }
 }

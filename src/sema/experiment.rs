@@ -145,7 +145,13 @@ impl Sema<'_> {
         }
     }
 
-    pub(super) fn statements(&mut self, block: &ast::Block, scope: ScopeId, place: &Place, flow: &mut Flow) -> Vec<Stmt> {
+    pub(super) fn statements(
+        &mut self,
+        block: &ast::Block,
+        scope: ScopeId,
+        place: &Place,
+        flow: &mut Flow,
+    ) -> Vec<Stmt> {
         let cx = Cx { scope, place };
         let mut out = Vec::new();
         for s in &block.stmts {
@@ -313,6 +319,18 @@ impl Sema<'_> {
         here
     }
 
+    /// What one may want to set but can't: a value of the network or of the experiment.
+    fn out_of_reach(&self, target: &ast::Expr, cx: Cx) -> Option<Diagnostic> {
+        let ast::ExprKind::Name(name) = &target.kind else { return None };
+        let Entity::Value(_) = self.lookup(cx.scope, name)? else { return None };
+        let help = "a variable is assigned to without `set`; a param of the network is swept, or a param of cells set: `set E.bias = 5 mV`";
+        Some(
+            Diagnostic::error(NOT_SETTABLE, format!("`{name}` is not of the cells"))
+                .label(target.span, "`set` writes an input or a param of cells")
+                .help(help),
+        )
+    }
+
     pub(super) fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
         if let Some(kind) = self.set_sensor(set, cx) {
             kind.into_iter().for_each(push);
@@ -325,6 +343,11 @@ impl Sema<'_> {
         {
             let value = self.number(&set.value, cx, Dimension::NUMBER);
             push(StmtKind::SetGain { projection, op: set_op(set.op), value, lasting });
+            return;
+        }
+        if let Some(d) = self.out_of_reach(&set.target, cx) {
+            self.diags.push(d);
+            self.expr(&set.value, cx, None);
             return;
         }
         let Some(s) = self.select(&set.target, cx) else {

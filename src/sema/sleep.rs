@@ -9,9 +9,7 @@ use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
-use crate::hir::{
-    self, GatedDrive, Kick, Memory, NetworkId, Periodic, SleepPhase, Stmt, StmtKind, ValueKind,
-};
+use crate::hir::{self, GatedDrive, Kick, Memory, NetworkId, Periodic, SleepPhase, Stmt, StmtKind, ValueKind};
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::rc::Rc;
@@ -38,14 +36,7 @@ impl Sema<'_> {
         let zero = self.error_expr(name.span);
         let nothing = hir::Cells { population: hir::PopulationId(0), slots: Vec::new(), part: None, span: name.span };
         let memories = &mut self.program.networks[id.0 as usize].memories;
-        memories.push(Memory {
-            path,
-            span: name.span,
-            of: nothing,
-            window: zero.clone(),
-            keep: zero,
-            least: None,
-        });
+        memories.push(Memory { path, span: name.span, of: nothing, window: zero.clone(), keep: zero, least: None });
         let k = memories.len() as u32 - 1;
         self.declare(scope, name, Entity::Memory(id, k));
         self.memories.push((id, scope, item.clone()));
@@ -170,8 +161,8 @@ impl Sema<'_> {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
             if !names.iter().any(|n| n == written) {
                 let near = did_you_mean(written, names.iter().map(String::as_str));
-                let help =
-                    near.map_or_else(|| format!("its params are {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the schedule has no param `{written}`"))
                         .label(arg.span, "not known")

@@ -203,6 +203,11 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
     out
 }
 
+/// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
+pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
+    lower::time_ms(text)
+}
+
 /// What mean-field theory expects of a unit. `Err` says in words why nothing.
 pub fn balance(unit: &Unit) -> Result<meanfield::Prediction, String> {
     meanfield::predict(&unit.network, unit.protocol.duration_hint_ms)

@@ -42,7 +42,7 @@ fn compile(path: &Path, options: &Options) -> Outcome {
 }
 
 /// The experiments of a file, each 50 ms long where it has one `simulate`, and with the sizes of [`SMALL`].
-fn short(path: &Path) -> Vec<Job> {
+pub fn short(path: &Path) -> Vec<Job> {
     let known = SMALL.iter().find(|(file, _)| Path::new(file) == path);
     let set = known.map_or(Vec::new(), |(_, set)| set.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect());
     let full = Options { set, ..Options::default() };

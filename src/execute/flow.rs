@@ -115,6 +115,8 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             Stmt::Expect(expect) => judge(actor, expect)?,
             Stmt::Simulate { .. }
             | Stmt::Set { .. }
+            | Stmt::SetSensor { .. }
+            | Stmt::Emit { .. }
             | Stmt::Measure { .. }
             | Stmt::Learning { .. }
             | Stmt::Update { .. }

@@ -17,13 +17,14 @@
 //! - The n-th draw at one place of the text is a function of (seed, place, n), see DESIGN.md section 5.
 //! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
 //! - `update` goes through the synapses in order of their presynaptic, then postsynaptic cell. `reset state` draws states anew and
-//!   takes inputs back to 0; weights, time and variables stay.
+//!   takes inputs back to 0, sensors to their first values; weights, time and variables stay.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
 mod checkpoint;
 mod conclude;
 mod error;
+mod events;
 mod expectation;
 mod flow;
 mod needs;
@@ -31,6 +32,7 @@ mod position;
 mod recording;
 mod rows;
 mod run;
+mod sensors;
 mod settings;
 mod statistics;
 mod summary;

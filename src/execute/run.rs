@@ -3,12 +3,14 @@
 use super::cells::{self, Selection};
 use super::checkpoint::{Checkpoint, Origin};
 use super::error::{Halt, script};
+use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::recording::{self, PlotData};
 use super::rows::Rows;
-use super::settings::{Return, Temporary};
+use super::sensors::Sensors;
+use super::settings::{Place, Return, Temporary};
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting};
@@ -134,6 +136,8 @@ pub fn go_on(
         variables,
         windows: BTreeMap::new(),
         temporary: Temporary::default(),
+        sensors: Sensors::new(&unit.network),
+        events: Events::default(),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
@@ -183,7 +187,9 @@ pub(super) struct Walker<'a> {
     draws: BTreeMap<u32, u64>,
     variables: Variables,
     windows: BTreeMap<String, Steps>,
-    temporary: Temporary,
+    pub temporary: Temporary,
+    pub sensors: Sensors,
+    pub events: Events,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -223,7 +229,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A time in ms as a number of steps, the nearest.
-    fn steps(&mut self, time: &Expr) -> Result<u64, EvalError> {
+    pub fn steps(&mut self, time: &Expr) -> Result<u64, EvalError> {
         let ms = eval(time, self)?.number()?;
         let steps = (ms / self.dt()).round();
         if !(0.0..=STEP_LIMIT).contains(&steps) {
@@ -268,12 +274,15 @@ impl<'a> Walker<'a> {
             let pause = self.temporary.next().unwrap_or(target).min(target);
             let pause = self.next_checkpoint(now).map_or(pause, |s| s.min(pause));
             let pause = self.synapses.next(now).map_or(pause, |s| s.min(pause));
-            let chunk = (pause - now).min(self.slice);
+            let pause = self.events.next(now).map_or(pause, |s| s.min(pause));
+            let sent = self.send_events(now)?;
+            let chunk = if sent { 1 } else { (pause - now).min(self.slice) };
             let begin = Instant::now();
             let done = self.engine.advance(chunk, self.control.stop);
             let elapsed = begin.elapsed();
             self.spent += elapsed;
             let done = done?;
+            self.end_events()?;
             self.pace(done, elapsed);
             (self.control.progress)(Progress {
                 time_ms: self.engine.step() as f64 * self.dt(),
@@ -296,13 +305,11 @@ impl<'a> Walker<'a> {
         self.slice = wanted.clamp(slice / 4.0, slice * 4.0).clamp(1.0, 1e9) as u64;
     }
 
-    /// A plain write ends what holds for a while.
-    pub fn temporary_overwrite(&mut self, place: (usize, u32), cells: &[u32]) {
-        self.temporary.overwrite(place, cells);
-    }
-
     fn write_back(&mut self, r: Return) -> Result<(), Halt> {
-        let (population, param) = r.place;
+        let (population, param) = match r.place {
+            Place::Param(population, param) => (population, param),
+            Place::Sensor(sensor) => return Ok(self.write_sensor(sensor, &r.cells, &r.values)?),
+        };
         let whole = self.populations.get(population).is_some_and(|p| p.size as usize == r.cells.len());
         let same = r.values.windows(2).all(|w| w[0].to_bits() == w[1].to_bits());
         let values = if same { r.values[..1].to_vec() } else { r.values };
@@ -331,7 +338,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let index = target.cells.population as usize;
-        let key = (index, target.param);
+        let key = Place::Param(index, target.param);
         let before = lasting.map(|_| self.engine.param(index, target.param, &of.cells));
         let cells = (!of.whole).then(|| of.cells.clone());
         self.engine.set(&Setting { population: index, param: target.param, cells, op, values })?;
@@ -480,6 +487,10 @@ impl Actor for Walker<'_> {
         match stmt {
             Stmt::Simulate { time, window, place } => self.simulate(time, window.as_deref(), place),
             Stmt::Set { target, op, value, lasting, place } => self.set(target, *op, value, lasting.as_ref(), place),
+            Stmt::Emit { event, value, after, place } => self.emit(*event, value.as_ref(), after.as_ref(), place),
+            Stmt::SetSensor { sensor, slots, op, value, lasting, place } => {
+                self.set_sensor(*sensor, slots, *op, value, lasting.as_ref(), place)
+            }
             Stmt::Measure { name, value, dimension, place } => {
                 let value = eval(value, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
                 self.rows.measure(name, *dimension, value, &self.variables);
@@ -491,7 +502,10 @@ impl Actor for Walker<'_> {
             }
             Stmt::Update { projections, variables, body, place } => self.update(projections, *variables, body, place),
             Stmt::Downscale { projections, by, place } => self.downscale(projections, by, place),
-            Stmt::Reset { populations, projections, .. } => self.reset(populations, projections),
+            Stmt::Reset { populations, projections, sensors, .. } => {
+                sensors.iter().try_for_each(|s| self.reset_sensor(*s))?;
+                self.reset(populations, projections)
+            }
             // The shared ones never come here.
             _ => Ok(()),
         }
@@ -516,6 +530,7 @@ impl Host for Walker<'_> {
             Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
+            Query::Sensor(k) => self.sensor(*k),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
         }

@@ -3,8 +3,14 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One param of one population.
-pub(super) type Place = (usize, u32);
+/// What is written for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Place {
+    /// One param of one population; its cells.
+    Param(usize, u32),
+    /// A sensor; its positions.
+    Sensor(u32),
+}
 
 /// Values that hold until a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +106,7 @@ impl Temporary {
 mod tests {
     use super::*;
 
-    const P: Place = (0, 2);
+    const P: Place = Place::Param(0, 2);
 
     fn back(cells: &[u32], values: &[f64]) -> Vec<Return> {
         vec![Return { place: P, cells: cells.to_vec(), values: values.to_vec() }]

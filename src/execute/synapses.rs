@@ -3,6 +3,7 @@
 use super::error::{Halt, script};
 use super::flow::{Actor, walk};
 use super::run::Walker;
+use super::settings::Place;
 use crate::backend::{RunError, Setting, build};
 use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
@@ -212,7 +213,7 @@ impl Walker<'_> {
                 for (_, param) in self.unit.network.inputs.iter().filter(|(id, _)| Some(*id) == node) {
                     let size = self.population(*p).map_or(0, |p| p.size);
                     let cells: Vec<u32> = (0..size).collect();
-                    self.temporary_overwrite((index, *param), &cells);
+                    self.temporary.overwrite(Place::Param(index, *param), &cells);
                     self.engine.set(&Setting {
                         population: index,
                         param: *param,

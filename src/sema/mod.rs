@@ -6,6 +6,7 @@ mod circuit;
 mod compartment;
 mod coupling;
 pub mod error;
+mod event;
 mod experiment;
 mod expr;
 mod model;
@@ -16,9 +17,9 @@ mod position;
 mod query;
 mod region;
 mod scope;
+mod sensor;
 mod synapses;
 
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
@@ -108,6 +109,9 @@ struct Sema<'a> {
     /// Uses of regions, in order of their declaration.
     regions: Vec<region::Region>,
     ports: Vec<region::Port>,
+    modulators: Vec<sensor::DeclaredModulator>,
+    /// Sensors whose sizes and first values are not known yet: network, position.
+    sensors: Vec<(hir::NetworkId, u32, sensor::Waiting)>,
     rules: Vec<plasticity::DeclaredRule>,
     /// Rules that some projection uses.
     used_rules: BTreeSet<usize>,
@@ -160,6 +164,8 @@ pub fn analyse(
         declared: Vec::new(),
         regions: Vec::new(),
         ports: Vec::new(),
+        modulators: Vec::new(),
+        sensors: Vec::new(),
         rules: Vec::new(),
         used_rules: BTreeSet::new(),
         projection_dims: BTreeMap::new(),
@@ -218,7 +224,7 @@ impl Sema<'_> {
                 ast::ItemKind::Labels(l) => self.declare_labels(l, scope),
                 ast::ItemKind::Model(m) => match m.kind {
                     ast::ModelKind::Neuron | ast::ModelKind::Source => self.declare_model(m, scope),
-                    ast::ModelKind::Modulator => self.unsupported(&m.name, "a modulator", scope),
+                    ast::ModelKind::Modulator => self.declare_modulator(m, scope),
                     ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
                 },
                 ast::ItemKind::Plasticity(p) => self.declare_rule(p, scope),
@@ -319,15 +325,12 @@ impl Sema<'_> {
             let found = arg.name.as_ref().and_then(|n| names.iter().find(|(m, _)| *m == n.text).map(|(_, v)| *v));
             let Some(v) = found else {
                 let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 if !self.program.network(network).broken {
                     self.diags.push(
                         Diagnostic::error(error::UNKNOWN_ARGUMENT, format!("the network has no param `{written}`"))
                             .label(arg.span, "not known")
-                            .help(help),
+                            .help(error::params_help(written, &all)),
                     );
                 }
                 self.expr(&arg.value, cx, None);

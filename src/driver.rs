@@ -1,7 +1,7 @@
 //! The only place that names the order of the phases. No IO: files come through a [`Loader`], results go back as data.
 
 use crate::backend::native::{self, Native};
-use crate::backend::{Engine, RunError, TraceRequest, interp::Interpreter};
+use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
 use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Overrides};
@@ -277,7 +277,7 @@ impl Prepared<'_> {
         &self,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
         threads: usize,
     ) -> Result<(Box<dyn Engine>, f64), Diagnostic> {
         let start = Instant::now();
@@ -298,7 +298,7 @@ pub fn engine(
     unit: &Unit,
     seed: u64,
     traces: Vec<TraceRequest>,
-    keep_spikes: &[bool],
+    keep_spikes: &[Keep],
     backend: Backend,
     threads: usize,
     limit: MemoryLimit,

@@ -7,7 +7,8 @@ use super::progress::Bar;
 use crate::base::Diagnostic;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
 use crate::execute::{
-    self, Checkpoint, Conclusion, Control, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup, Summary, needs,
+    self, Checkpoint, Conclusion, Control, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup, Summary,
+    needs,
 };
 use crate::ir::artefact::{Job, Unit};
 use std::cell::RefCell;
@@ -146,7 +147,9 @@ impl Series<'_> {
     /// What is known of a run's checkpoints before it is built.
     fn saved(&self, run: usize, seeds: usize, seed: u64, unit: &Unit) -> Result<Saved, Diagnostic> {
         let Some(checkpoints) = self.settings.checkpoints else { return Ok((None, None, None)) };
-        let Some(origin) = Origin::of(self.job, run / seeds, seed, self.recorded) else { return Ok((None, None, None)) };
+        let Some(origin) = Origin::of(self.job, run / seeds, seed, self.recorded) else {
+            return Ok((None, None, None));
+        };
         let from = checkpoints.load(run, &origin, unit)?;
         let every = checkpoints.every(unit.network.dt_ms)?;
         Ok((Some(origin), from, every))

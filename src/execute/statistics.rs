@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn log(spikes: &[(u64, u32)], size: u32) -> SpikeLog {
-        let mut log = SpikeLog::new(size, true);
+        let mut log = SpikeLog::new(size, Keep::All);
         for (step, sender) in spikes {
             log.push(*step, &[*sender]);
         }

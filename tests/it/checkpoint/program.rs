@@ -23,7 +23,7 @@ experiment Go of Net {
     expect rate(E) > 1 Hz
 }
 experiment Sweep of Net {
-    sweep seeds 3
+    seeds 3
     simulate 20 ms
     measure rate = rate(E)
 }
@@ -126,7 +126,7 @@ fn what_can_not_be_resumed_is_refused_with_its_code() {
     let with = |more: &'static [&'static str]| [&later[..], more].concat();
     assert_eq!(go(&later).status.code(), Some(0));
     wrong(&with(&["--seed", "2"]), "E0807", "seed 1, this run has seed 2");
-    wrong(&with(&["--dt", "0.2 ms"]), "E0807", "steps of 0.1 ms");
+    wrong(&with(&["--dt", "0.2 ms"]), "E0807", "steps of 100 us");
     wrong(&with(&["--out", "out"]), "E0807", "without `--out`");
     wrong(&["--for", "4 ms", "--resume", "state"], "E0807", "t = 5 ms");
     wrong(&["--for", "9 ms", "--resume", "nowhere"], "E0801", "nowhere");

@@ -159,6 +159,7 @@ fn flags(size: u32, cells: &[u32]) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Keep;
 
     fn log(spikes: &[(u64, u32)], size: u32) -> SpikeLog {
         let mut log = SpikeLog::new(size, Keep::All);

@@ -15,4 +15,5 @@ mod integration;
 mod interneuron;
 mod randomness;
 mod receptors;
+mod windows;
 mod wiring;

@@ -5,6 +5,7 @@
 
 mod balance;
 mod behaviour;
+mod checkpoint;
 mod cli;
 mod codes;
 mod common;

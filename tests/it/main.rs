@@ -5,6 +5,7 @@
 
 mod balance;
 mod behaviour;
+mod chip;
 mod cli;
 mod codes;
 mod common;

@@ -5,7 +5,11 @@
 
 mod balance;
 mod behaviour;
+<<<<<<< HEAD
 mod checkpoint;
+=======
+mod chip;
+>>>>>>> loihi
 mod cli;
 mod codes;
 mod common;

@@ -5,11 +5,8 @@
 
 mod balance;
 mod behaviour;
-<<<<<<< HEAD
 mod checkpoint;
-=======
 mod chip;
->>>>>>> loihi
 mod cli;
 mod codes;
 mod common;

@@ -313,6 +313,9 @@ pub fn check_summary(problem: &Problem, target: &Target, mapping: &Mapping) -> R
     Ok(())
 }
 
+/// A tile of the grid of all chips.
+type Tile = (i64, i64);
+
 #[derive(Default)]
 struct Walked {
     packets: f64,
@@ -324,12 +327,12 @@ struct Walked {
     synapses: f64,
     steps: f64,
     longest: i64,
-    links: BTreeMap<((i64, i64), (i64, i64)), f64>,
+    links: BTreeMap<(Tile, Tile), f64>,
 }
 
 impl Walked {
     /// One tile at a time, x before y.
-    fn walk(&mut self, from: (i64, i64), to: (i64, i64), rate: f64) {
+    fn walk(&mut self, from: Tile, to: Tile, rate: f64) {
         let mut at = from;
         let mut steps = 0;
         while at != to {

@@ -77,21 +77,21 @@ impl<'a> Ground<'a> {
     pub fn round_robin(&self, sequential: &Ledger<'a>) -> Result<Ledger<'a>, MapError> {
         let mut ledger = self.ledger();
         for domain in self.domains() {
-            let first = ledger.cores();
             let width = sequential.domain.iter().filter(|d| **d == domain).count() as u32;
-            (0..width).for_each(|_| _ = ledger.open(domain));
+            let mut ring: Vec<u32> = (0..width).map(|_| ledger.open(domain)).collect();
             let mut next = 0;
             for unit in (0..self.h.units()).filter(|u| self.h.domain[*u as usize] == domain) {
-                let open = ledger.cores() - first;
-                // Beyond the first round of misses, a new core is what is left.
-                match (0..open.min(MISSES)).map(|k| first + (next + k) % open).find(|c| ledger.try_place(unit, *c)) {
-                    Some(core) => next = (core - first + 1) % open,
-                    None => {
-                        let core = ledger.open(domain);
-                        ledger.place(unit, core);
-                        next = 0;
-                    }
+                // A core that refuses a unit has had its share.
+                while !ring.is_empty() && !ledger.try_place(unit, ring[next % ring.len()]) {
+                    next %= ring.len();
+                    ring.remove(next);
                 }
+                if ring.is_empty() {
+                    ring.extend((0..=width / 4).map(|_| ledger.open(domain)));
+                    ledger.place(unit, ring[0]);
+                    next = 0;
+                }
+                next = (next + 1) % ring.len();
             }
         }
         repair(&mut ledger)?;

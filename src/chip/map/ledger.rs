@@ -289,27 +289,28 @@ impl<'a> Ledger<'a> {
         self.limits.exceeded(&self.usage[core as usize])
     }
 
-    /// Places a unit if its core and the cores that send to it stay within their limits.
+    /// Places a unit if its core stays within its limits. The tables of those that drive it may grow too long: where that is so no
+    /// other core would help, and their cores are emptied afterwards.
     pub fn try_place(&mut self, unit: u32, core: u32) -> bool {
         if self.domain[core as usize] != self.h.domain[unit as usize] || self.certainly_full(unit, core) {
             return false;
         }
         self.place(unit, core);
-        if self.exceeded(core).is_none() && self.sources_fit(unit) {
+        if self.exceeded(core).is_none() {
             return true;
         }
         self.remove(unit);
         false
     }
 
-    /// Moves a unit if all stays within limits; else leaves it.
+    /// Moves a unit if all cores stay within their limits, also those that drive it; else leaves it.
     pub fn try_shift(&mut self, unit: u32, core: u32) -> bool {
         let from = self.core_of[unit as usize];
         if self.domain[core as usize] != self.h.domain[unit as usize] || self.certainly_full(unit, core) {
             return false;
         }
         self.remove(unit);
-        if self.try_place(unit, core) && self.exceeded(from).is_none() {
+        if self.try_place(unit, core) && self.sources_fit(unit) && self.exceeded(from).is_none() {
             return true;
         }
         if self.core_of[unit as usize] != NONE {

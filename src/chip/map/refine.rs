@@ -138,7 +138,11 @@ fn exchange(
     let before = ledger.cost();
     ledger.remove(other);
     if ledger.try_shift(unit, core) {
-        if ledger.try_place(other, from) && ledger.cost() < before && ledger.exceeded(core).is_none() {
+        if ledger.try_place(other, from)
+            && ledger.cost() < before
+            && ledger.sources_fit(other)
+            && ledger.exceeded(core).is_none()
+        {
             return true;
         }
         if ledger.core_of[other as usize] != NONE {

@@ -29,6 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
     ("chip", &["base", "random"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
+    ("chip", &["numerics", "random"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",

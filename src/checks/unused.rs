@@ -397,7 +397,9 @@ pub(super) fn visit_statements<'s>(list: &mut dyn Iterator<Item = &'s Stmt>, go:
 fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Simulate { time, .. } => go(time),
-        StmtKind::Set { value, lasting, .. } | StmtKind::SetSensor { value, lasting, .. } => std::iter::once(value).chain(lasting).for_each(go),
+        StmtKind::Set { value, lasting, .. } | StmtKind::SetSensor { value, lasting, .. } => {
+            std::iter::once(value).chain(lasting).for_each(go)
+        }
         StmtKind::Assign { slots, value, .. } => slots.iter().chain([value]).for_each(go),
         StmtKind::Fill { axes, value, .. } => axes.iter().map(|a| &a.size).chain([value]).for_each(go),
         StmtKind::For { loops, .. } => loops.iter().flat_map(|l| std::iter::once(&l.start).chain(&l.end)).for_each(go),

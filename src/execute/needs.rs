@@ -101,8 +101,11 @@ impl Collector<'_> {
             } if of.slots.is_empty() => {}
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
-            Query::Trace { window: None, .. } | Query::Weights { .. }
-            | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
+            Query::Trace { window: None, .. }
+            | Query::Weights { .. }
+            | Query::Sensor(_)
+            | Query::SynapticEvents
+            | Query::Time => {}
         }
     }
 

@@ -136,7 +136,9 @@ fn checked(found: &[f64], n: usize, path: &str) -> Result<Vec<u32>, RunError> {
     let whole = |v: &f64| (*v >= 0.0 && *v < n as f64 && *v == v.trunc()).then_some(*v as u32);
     found
         .iter()
-        .map(|v| whole(v).ok_or_else(|| RunError::Build(format!("a cell reads position {v} of `{path}`, which has {n}"))))
+        .map(|v| {
+            whole(v).ok_or_else(|| RunError::Build(format!("a cell reads position {v} of `{path}`, which has {n}")))
+        })
         .collect()
 }
 

@@ -353,7 +353,14 @@ impl Sema<'_> {
     }
 
     /// Binds the params of a use; the right sides are the projection's.
-    fn bind_rule(&mut self, instance: &ast::Instance, outer: ScopeId, rule: &ast::Name, params: &[ValueId], levels: &[String]) {
+    fn bind_rule(
+        &mut self,
+        instance: &ast::Instance,
+        outer: ScopeId,
+        rule: &ast::Name,
+        params: &[ValueId],
+        levels: &[String],
+    ) {
         let names: Vec<(String, ValueId)> = params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
         for arg in instance.args.iter().flatten() {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());

@@ -59,7 +59,15 @@ impl Sema<'_> {
         self.new_sensor(id, name, dim, sizes, initial, scope);
     }
 
-    fn new_sensor(&mut self, id: NetworkId, name: &ast::Name, dim: Dimension, sizes: Vec<Expr>, initial: Expr, scope: ScopeId) {
+    fn new_sensor(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        dim: Dimension,
+        sizes: Vec<Expr>,
+        initial: Expr,
+        scope: ScopeId,
+    ) {
         let path = self.path_of(&name.text);
         let at = self.program.networks[id.0 as usize].sensors.len() as u32;
         let ty = Type::quantity(dim).with_rank(sizes.len() as u8);
@@ -80,7 +88,8 @@ impl Sema<'_> {
             other => {
                 let head = &model.path.names[0].text;
                 let standard = format!("std/modulators/{}.nsm", super::modules::snake_case(head));
-                let help = self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
+                let help =
+                    self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
                 let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a modulator model is expected here")
@@ -116,8 +125,8 @@ impl Sema<'_> {
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
                 let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help =
-                    near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = near
+                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the modulator has no param `{written}`"))
                         .label(arg.span, "not known")
@@ -139,7 +148,14 @@ impl Sema<'_> {
     }
 
     /// `needs modulator M` of a region: what its user binds, or a level of its own.
-    pub(super) fn region_modulator(&mut self, id: NetworkId, name: &ast::Name, value: Option<&ast::Expr>, span: Span, scope: ScopeId) {
+    pub(super) fn region_modulator(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        value: Option<&ast::Expr>,
+        span: Span,
+        scope: ScopeId,
+    ) {
         let given = self.here.and_then(|r: RegionId| self.region_argument(r, &name.text));
         if let Some((e, from)) = given {
             match self.thing(&e, from) {
@@ -165,7 +181,9 @@ impl Sema<'_> {
         let cx = Cx { scope, place: &place };
         let initial = match value {
             Some(e) => self.number(e, cx, Dimension::NUMBER),
-            None => Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: name.span, ty: Type::NUMBER },
+            None => {
+                Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: name.span, ty: Type::NUMBER }
+            }
         };
         self.new_sensor(id, name, Dimension::NUMBER, Vec::new(), initial, scope);
     }
@@ -202,8 +220,11 @@ impl Sema<'_> {
         let slots = self.slots(slots, cx);
         if slots.len() > ty.rank as usize {
             self.diags.push(
-                Diagnostic::error(KIND_MISMATCH, format!("{} indices into a sensor with {} axes", slots.len(), ty.rank))
-                    .label(set.target.span, "too many"),
+                Diagnostic::error(
+                    KIND_MISMATCH,
+                    format!("{} indices into a sensor with {} axes", slots.len(), ty.rank),
+                )
+                .label(set.target.span, "too many"),
             );
             return Some(None);
         }
@@ -211,7 +232,8 @@ impl Sema<'_> {
         let dim = if scale { Dimension::NUMBER } else { ty.dimension() };
         let value = self.expr(&set.value, cx, Some(dim));
         let name = self.program.value(v).name.clone();
-        let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
+        let why =
+            if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
         let op = match set.op {

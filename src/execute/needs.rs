@@ -156,6 +156,7 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
     for stmt in list {
         match stmt {
             Stmt::Simulate { time, .. } => f(time),
+            Stmt::Emit { value, after, .. } => value.iter().chain(after).for_each(&mut *f),
             Stmt::Set { target, value, lasting, .. } => {
                 slots(&target.cells.slots, f);
                 f(value);

@@ -5,9 +5,9 @@ use super::error::*;
 use super::region::RegionId;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, NetworkId, Sensor, StmtKind, Type, ValueId, ValueKind};
+use crate::script::Value;
 use crate::syntax::ast;
 use crate::units::Dimension;
 use std::rc::Rc;
@@ -22,8 +22,23 @@ pub(super) struct DeclaredModulator {
     pub file: ScopeId,
 }
 
+/// What is written of a sensor, and where.
+pub(super) struct Waiting {
+    sizes: Vec<ast::Expr>,
+    initial: Option<ast::Expr>,
+    scope: ScopeId,
+}
+
 impl Sema<'_> {
     pub(super) fn declare_modulator(&mut self, m: &ast::Model, scope: ScopeId) {
+        let plain = m
+            .members
+            .iter()
+            .all(|m| matches!(m.kind, ast::MemberKind::Param(_) | ast::MemberKind::Let(_) | ast::MemberKind::Level(_)));
+        if !plain {
+            self.declare_model(m, scope);
+            return;
+        }
         let id = ModulatorId(self.modulators.len());
         self.modulators.push(DeclaredModulator { ast: Rc::new(m.clone()), file: scope });
         self.declare(scope, &m.name, Entity::Modulator(id));
@@ -43,44 +58,79 @@ impl Sema<'_> {
             self.poison(scope, name);
             return;
         };
-        let place = Place::Binding;
-        let cx = Cx { scope, place: &place };
-        let mut sizes = Vec::new();
-        for axis in axes.unwrap_or_default() {
-            sizes.push(match self.labels_size(&axis.size, cx) {
-                Some(size) => size,
-                None => self.number(&axis.size, cx, Dimension::NUMBER),
-            });
-        }
-        let initial = match value {
-            Some(e) => self.number(e, cx, dim),
-            None => zero(name.span, dim),
-        };
-        self.new_sensor(id, name, dim, sizes, initial, scope);
+        let sizes = axes.unwrap_or_default().iter().map(|a| a.size.clone()).collect();
+        self.new_sensor(id, name, dim, Waiting { sizes, initial: value.cloned(), scope }, 0.0, scope);
     }
 
+    /// Declares it; its sizes and first value wait until all names are known.
     fn new_sensor(
         &mut self,
         id: NetworkId,
         name: &ast::Name,
         dim: Dimension,
-        sizes: Vec<Expr>,
-        initial: Expr,
+        waiting: Waiting,
+        usual: f64,
         scope: ScopeId,
     ) {
         let path = self.path_of(&name.text);
         let at = self.program.networks[id.0 as usize].sensors.len() as u32;
-        let ty = Type::quantity(dim).with_rank(sizes.len() as u8);
+        let ty = Type::quantity(dim).with_rank(waiting.sizes.len() as u8);
         let value = self.new_value(name, ty, ValueKind::Sensor(at));
-        self.program.networks[id.0 as usize].sensors.push(Sensor { path, span: name.span, value, sizes, initial });
+        let initial = Expr { kind: ExprKind::Const(Value::Number(usual)), span: name.span, ty: Type::quantity(dim) };
+        let sensor = Sensor { path, span: name.span, value, sizes: Vec::new(), initial };
+        self.program.networks[id.0 as usize].sensors.push(sensor);
+        self.sensors.push((id, at, waiting));
         self.declare(scope, name, Entity::Value(value));
     }
 
-    /// `modulator dopamine: Level(baseline = 0)`: a level that is set from outside.
-    pub(super) fn declare_level(&mut self, id: NetworkId, name: &ast::Name, model: &ast::Instance, scope: ScopeId) {
+    /// Sizes and first values of a network's sensors, once all names are known.
+    pub(super) fn resolve_sensors(&mut self, id: NetworkId) {
+        let (mine, others) = std::mem::take(&mut self.sensors).into_iter().partition(|(n, ..)| *n == id);
+        self.sensors = others;
+        for (_, at, waiting) in mine {
+            let place = Place::Binding;
+            let cx = Cx { scope: waiting.scope, place: &place };
+            let mut sizes = Vec::new();
+            for size in &waiting.sizes {
+                sizes.push(match self.labels_size(size, cx) {
+                    Some(size) => size,
+                    None => self.number(size, cx, Dimension::NUMBER),
+                });
+            }
+            let dim = self.program.networks[id.0 as usize].sensors[at as usize].initial.ty.dimension();
+            let initial = waiting.initial.as_ref().map(|e| self.number(e, cx, dim));
+            let sensor = &mut self.program.networks[id.0 as usize].sensors[at as usize];
+            sensor.sizes = sizes;
+            if let Some(initial) = initial {
+                sensor.initial = initial;
+            }
+        }
+    }
+
+    /// `modulator dopamine: Level(baseline = 0)`: a level that is set from outside, or a unit with dynamics of its own.
+    pub(super) fn declare_unit(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        model: &ast::Instance,
+        scope: ScopeId,
+        in_loop: bool,
+    ) {
+        if in_loop {
+            self.population_in_loop(name);
+            return;
+        }
         let found = self.instance_entity(&model.path, scope);
         let modulator = match found {
             Some(Entity::Modulator(m)) => m,
+            Some(Entity::Model(m)) if self.program.model(m).modulator => {
+                self.declare_population(id, name, false, scope);
+                if let Some(Entity::Population(_, p)) = self.lookup(scope, &name.text) {
+                    let value = self.new_value(name, Type::NUMBER, ValueKind::Level(p));
+                    self.program.networks[id.0 as usize].populations[p.0 as usize].level = Some(value);
+                }
+                return;
+            }
             Some(Entity::Poison | Entity::Unsupported(_)) => {
                 self.poison(scope, name);
                 return;
@@ -111,11 +161,7 @@ impl Sema<'_> {
                     self.declare_let(l, inner, Place::Binding);
                 }
                 ast::MemberKind::Level(b) => level = Some(b.clone()),
-                _ => {
-                    self.diags.push(not_yet("a modulator with dynamics of its own", name.span));
-                    self.poison(scope, name);
-                    return;
-                }
+                _ => {}
             }
         }
         for arg in model.args.iter().flatten() {
@@ -123,14 +169,11 @@ impl Sema<'_> {
             let names: Vec<(String, ValueId)> =
                 params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the modulator has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };
@@ -138,13 +181,8 @@ impl Sema<'_> {
                 self.pending.insert(*v, (Pending::Bound(b, arg.value.clone(), scope), s, place));
             }
         }
-        let place = Place::Binding;
-        let cx = Cx { scope: inner, place: &place };
-        let initial = match level.as_ref().and_then(|l| l.value.as_ref()) {
-            Some(e) => self.number(e, cx, Dimension::NUMBER),
-            None => zero(name.span, Dimension::NUMBER),
-        };
-        self.new_sensor(id, name, Dimension::NUMBER, Vec::new(), initial, scope);
+        let waiting = Waiting { sizes: Vec::new(), initial: level.and_then(|l| l.value), scope: inner };
+        self.new_sensor(id, name, Dimension::NUMBER, waiting, 0.0, scope);
     }
 
     /// `needs modulator M` of a region: what its user binds, or a level of its own.
@@ -159,8 +197,8 @@ impl Sema<'_> {
         let given = self.here.and_then(|r: RegionId| self.region_argument(r, &name.text));
         if let Some((e, from)) = given {
             match self.thing(&e, from) {
-                Some(Entity::Value(v)) if self.is_level(v) => {
-                    self.declare(scope, name, Entity::Value(v));
+                Some(found) if self.is_level(&found) => {
+                    self.declare(scope, name, found);
                     return;
                 }
                 Some(Entity::Poison | Entity::Unsupported(_)) => {
@@ -177,21 +215,36 @@ impl Sema<'_> {
             self.poison(scope, name);
             return;
         }
-        let place = Place::Binding;
-        let cx = Cx { scope, place: &place };
-        let initial = match value {
-            Some(e) => self.number(e, cx, Dimension::NUMBER),
-            None => {
-                Expr { kind: ExprKind::Const(crate::script::Value::Number(1.0)), span: name.span, ty: Type::NUMBER }
-            }
-        };
-        self.new_sensor(id, name, Dimension::NUMBER, Vec::new(), initial, scope);
+        // What scales with a modulator that nobody sets is as it is written.
+        let waiting = Waiting { sizes: Vec::new(), initial: value.cloned(), scope };
+        self.new_sensor(id, name, Dimension::NUMBER, waiting, 1.0, scope);
     }
 
-    /// One number that is set from outside.
-    pub(super) fn is_level(&self, v: ValueId) -> bool {
-        let def = self.program.value(v);
-        matches!(def.kind, ValueKind::Sensor(_)) && def.ty.rank == 0
+    /// One number that is set from outside, or the level of a modulator.
+    fn is_level(&self, found: &Entity) -> bool {
+        match found {
+            Entity::Value(v) => {
+                let def = self.program.value(*v);
+                matches!(def.kind, ValueKind::Sensor(_)) && def.ty.rank == 0
+            }
+            Entity::Population(n, p) => self.level(*n, *p).is_some(),
+            _ => false,
+        }
+    }
+
+    /// What the name of a modulator stands for.
+    pub(super) fn level(&self, network: NetworkId, population: hir::PopulationId) -> Option<ValueId> {
+        self.program.network(network).populations.get(population.0 as usize)?.level
+    }
+
+    /// A modulator is one unit.
+    pub(super) fn unit_size(&mut self, id: NetworkId, name: &ast::Name, scope: ScopeId) {
+        let Some(Entity::Population(owner, at)) = self.lookup(scope, &name.text) else { return };
+        let p = &mut self.program.networks[owner.0 as usize].populations[at.0 as usize];
+        if owner == id && p.span == name.span {
+            let one = Expr { kind: ExprKind::Const(Value::Number(1.0)), span: name.span, ty: Type::NUMBER };
+            p.axes = Some(vec![hir::Axis { name: None, labels: Vec::new(), size: one }]);
+        }
     }
 
     /// `actuator move = argmin(...)`: a question to the circuit, asked where its name stands.
@@ -245,8 +298,4 @@ impl Sema<'_> {
         };
         Some(Some(StmtKind::SetSensor { sensor, slots, op, value, lasting }))
     }
-}
-
-fn zero(span: Span, dim: Dimension) -> Expr {
-    Expr { kind: ExprKind::Const(crate::script::Value::Number(0.0)), span, ty: Type::quantity(dim) }
 }

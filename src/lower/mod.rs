@@ -8,6 +8,7 @@ mod coupling;
 mod dale;
 mod dynamics;
 pub mod error;
+mod initial;
 mod integrate;
 mod linear;
 mod network;

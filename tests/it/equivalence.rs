@@ -32,7 +32,7 @@ fn nsm_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn circuits() -> Vec<PathBuf> {
-    let folders = ["examples", "stdlib/neurons", "stdlib/physics", "tests/corpus/ok/circuits"];
+    let folders = ["examples", "examples/learning", "stdlib/neurons", "stdlib/physics", "tests/corpus/ok/circuits"];
     let mut files = folders.map(nsm_files).concat();
     // Some modules of the library are shown by a circuit of the corpus.
     files.retain(|f| std::fs::read_to_string(f).expect("readable").contains("\nnetwork "));

@@ -11,5 +11,5 @@ pub mod native;
 mod plastic;
 pub mod state;
 
-pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+pub use engine::{Engine, Keep, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 pub use state::EngineState;

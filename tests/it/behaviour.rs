@@ -16,4 +16,5 @@ mod interneuron;
 mod learning;
 mod randomness;
 mod receptors;
+mod windows;
 mod wiring;

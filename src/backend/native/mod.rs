@@ -12,7 +12,7 @@ mod values;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
-use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
 use crate::backend::plastic::{Part, Plastic, merge, positions};
 use crate::backend::state::{self, EngineState, PopulationState, same};
 use crate::base;
@@ -210,7 +210,7 @@ impl Native {
         kernels: &Kernels,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
         threads: usize,
     ) -> Result<Native, RunError> {
         let network = network.network();
@@ -399,7 +399,7 @@ impl Native {
             logs: populations
                 .iter()
                 .enumerate()
-                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true)))
+                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(Keep::All)))
                 .collect(),
             traces: traces
                 .into_iter()

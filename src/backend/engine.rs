@@ -53,6 +53,25 @@ pub trait Engine {
 
     /// Spikes x out-degree delivered so far.
     fn synaptic_events(&self) -> u64;
+
+    /// How often rules went through a synapse so far.
+    fn touches(&self) -> Touches;
+}
+
+/// How often rules of plasticity went through a synapse, which is what learning costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// For a spike at either end, or for `every`.
+    pub at_events: u64,
+    /// Because a step went by: none where every rule is lazy.
+    pub in_steps: u64,
+}
+
+impl std::ops::AddAssign for Touches {
+    fn add_assign(&mut self, other: Touches) {
+        self.at_events += other.at_events;
+        self.in_steps += other.in_steps;
+    }
 }
 
 /// A write to a settable param.

@@ -8,6 +8,5 @@ pub mod engine;
 pub mod eval;
 pub mod interp;
 pub mod native;
-mod plastic;
 
-pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+pub use engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};

@@ -11,17 +11,18 @@
 
 mod cells;
 mod couplings;
+mod plastic;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod winners;
 
 use super::build;
-use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
-use super::plastic::Plastic;
+use super::engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use crate::ir::Network;
 use cells::Cells;
 use couplings::Couplings;
+use plastic::Plastic;
 use rows::Rows;
 use std::sync::atomic::{AtomicBool, Ordering};
 use winners::Senders;
@@ -256,5 +257,11 @@ impl Engine for Interpreter {
 
     fn synaptic_events(&self) -> u64 {
         self.synaptic_events
+    }
+
+    fn touches(&self) -> Touches {
+        let mut all = Touches::default();
+        self.plastic.iter().for_each(|l| all += l.plastic.touches());
+        all
     }
 }

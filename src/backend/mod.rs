@@ -8,5 +8,8 @@ pub mod engine;
 pub mod eval;
 pub mod interp;
 pub mod native;
+mod held;
+pub mod state;
 
 pub use engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+pub use state::EngineState;

@@ -60,11 +60,18 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
             ExprKind::Spikes { .. }
             | ExprKind::Trace { .. }
             | ExprKind::Rows { .. }
+            | ExprKind::Weights { .. }
             | ExprKind::SynapticEvents
             | ExprKind::Time
             | ExprKind::Error => true,
             ExprKind::Value(v) => {
-                results.contains(v) || matches!(program.value(*v).kind, ValueKind::Measure | ValueKind::Broken)
+                results.contains(v)
+                    || match &program.value(*v).kind {
+                        ValueKind::Measure | ValueKind::Broken | ValueKind::Sensor(_) | ValueKind::Level(_) => true,
+                        // An actuator asks where its name stands.
+                        ValueKind::Let(inner) => of_a_run(program, inner, results),
+                        _ => false,
+                    }
             }
             _ => false,
         };

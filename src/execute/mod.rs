@@ -17,28 +17,33 @@
 //! - The n-th draw at one place of the text is a function of (seed, place, n), see DESIGN.md section 5.
 //! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
 //! - `update` goes through the synapses in order of their presynaptic, then postsynaptic cell. `reset state` draws states anew and
-//!   takes inputs back to 0; weights, time and variables stay.
+//!   takes inputs back to 0, sensors to their first values; weights, time and variables stay.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
+mod checkpoint;
 mod conclude;
 mod error;
+mod events;
 mod expectation;
 mod flow;
 mod needs;
+mod position;
 mod recording;
 mod rows;
 mod run;
+mod sensors;
 mod settings;
 mod statistics;
 mod summary;
 mod synapses;
 
+pub use checkpoint::{Checkpoint, Mismatch, Origin};
 pub use conclude::{Conclusion, Curve, conclude};
 pub use error::{RUN_CODES, diagnostic};
 pub use expectation::{Expectation, Ledger};
 pub use needs::{Needs, needs};
 pub use recording::PlotData;
 pub use rows::{MeasureSummary, Row, Rows};
-pub use run::{Control, PopulationFigures, Progress, RunOutcome, run};
+pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, go_on, run};
 pub use summary::{Number, Setup, Summary, summarise};

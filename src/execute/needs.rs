@@ -101,7 +101,11 @@ impl Collector<'_> {
             } if of.slots.is_empty() => {}
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
-            Query::Trace { window: None, .. } | Query::Weights { .. } | Query::SynapticEvents | Query::Time => {}
+            Query::Trace { window: None, .. }
+            | Query::Weights { .. }
+            | Query::Sensor(_)
+            | Query::SynapticEvents
+            | Query::Time => {}
         }
     }
 
@@ -152,12 +156,13 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
     for stmt in list {
         match stmt {
             Stmt::Simulate { time, .. } => f(time),
+            Stmt::Emit { value, after, .. } => value.iter().chain(after).for_each(&mut *f),
             Stmt::Set { target, value, lasting, .. } => {
                 slots(&target.cells.slots, f);
                 f(value);
                 lasting.iter().for_each(&mut *f);
             }
-            Stmt::Assign { slots, value, .. } => {
+            Stmt::Assign { slots, value, .. } | Stmt::SetSensor { slots, value, .. } => {
                 slots.iter().for_each(&mut *f);
                 f(value);
             }
@@ -228,7 +233,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     slots(&of.slots, &mut each);
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
-                Query::Weights { .. } | Query::SynapticEvents | Query::Time => {}
+                Query::Weights { .. } | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
             }
             f(query);
         }

@@ -1,12 +1,16 @@
 //! One run of an experiment: a seed, a sweep point, an engine.
 
 use super::cells::{self, Selection};
+use super::checkpoint::{Checkpoint, Origin};
 use super::error::{Halt, script};
+use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
+use super::position::Position;
 use super::recording::{self, PlotData};
 use super::rows::Rows;
-use super::settings::{Return, Temporary};
+use super::sensors::Sensors;
+use super::settings::{Place, Return, Temporary};
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting, Touches};
@@ -30,6 +34,18 @@ pub struct Control<'a> {
     pub progress: &'a dyn Fn(Progress),
     /// `nsmc test --quick`: an expectation without data is skipped.
     pub quick: bool,
+}
+
+/// How a run is saved, and what it goes on from.
+pub struct Saving<'a> {
+    /// What the run is made from.
+    pub origin: Origin,
+    /// A checkpoint of that origin.
+    pub from: Option<Checkpoint>,
+    /// Steps between checkpoints; without, there is one at the end.
+    pub every: Option<u64>,
+    /// Takes each checkpoint; `None`: none are made.
+    pub write: Option<&'a dyn Fn(&Checkpoint)>,
 }
 
 /// How far a run is.
@@ -91,6 +107,21 @@ pub struct PopulationFigures {
 ///
 /// Errors and interruptions are part of the outcome: what was recorded until then is in it.
 pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, control: &Control) -> RunOutcome {
+    go_on(unit, point, seed, engine, control, None)
+}
+
+/// As [`run`], from a checkpoint if there is one, making checkpoints if that is wanted: every so many steps, when the last
+/// `simulate` has ended, and on an interruption. Within an `update` there is none.
+///
+/// What a run gives is the same to the last bit, but for wall times, whether or not it was saved and taken up again in between.
+pub fn go_on(
+    unit: &Unit,
+    point: &Point,
+    seed: u64,
+    engine: &mut dyn Engine,
+    control: &Control,
+    mut saving: Option<Saving>,
+) -> RunOutcome {
     let protocol = &unit.protocol;
     let mut variables = Variables::new(protocol);
     for (id, value) in &point.sweep {
@@ -106,15 +137,28 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         variables,
         windows: BTreeMap::new(),
         temporary: Temporary::default(),
+        sensors: Sensors::new(&unit.network),
+        events: Events::default(),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
         seed,
         spent: Duration::ZERO,
         slice: 1,
+        position: Position::default(),
+        simulating: None,
+        held: false,
+        saved: None,
+        saving: None,
     };
-    let prepared = walker.prepare_synapses(protocol).map_err(Halt::Failed);
+    let from = saving.as_mut().and_then(|s| s.from.take());
+    walker.saving = saving.as_ref();
+    let prepared = match from {
+        Some(checkpoint) => walker.take_up(checkpoint),
+        None => walker.prepare_synapses(protocol).map_err(Halt::Failed),
+    };
     let walked = prepared.and_then(|()| walk(&mut walker, &protocol.statements));
+    walker.save_end(&walked);
     walker.finish_weights();
     let mut outcome = walker.outcome(seed);
     match walked {
@@ -144,7 +188,9 @@ pub(super) struct Walker<'a> {
     draws: BTreeMap<u32, u64>,
     variables: Variables,
     windows: BTreeMap<String, Steps>,
-    temporary: Temporary,
+    pub temporary: Temporary,
+    pub sensors: Sensors,
+    pub events: Events,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -152,6 +198,14 @@ pub(super) struct Walker<'a> {
     spent: Duration,
     /// Steps that take about one frame of the progress bar.
     slice: u64,
+    position: Position,
+    /// First and last step of the `simulate` that is under way.
+    simulating: Option<Steps>,
+    /// Within a statement that can't be taken up in its middle.
+    held: bool,
+    /// Step of the latest checkpoint.
+    saved: Option<u64>,
+    saving: Option<&'a Saving<'a>>,
 }
 
 /// The engine is asked to advance for about so long at a time.
@@ -176,7 +230,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A time in ms as a number of steps, the nearest.
-    fn steps(&mut self, time: &Expr) -> Result<u64, EvalError> {
+    pub fn steps(&mut self, time: &Expr) -> Result<u64, EvalError> {
         let ms = eval(time, self)?.number()?;
         let steps = (ms / self.dt()).round();
         if !(0.0..=STEP_LIMIT).contains(&steps) {
@@ -186,12 +240,23 @@ impl<'a> Walker<'a> {
     }
 
     fn simulate(&mut self, time: &Expr, window: Option<&str>, place: &str) -> Result<(), Halt> {
-        let steps = self.steps(time).map_err(|e| script(place, e))?;
-        let start = self.engine.step();
-        let target = start.saturating_add(steps);
-        let advanced = self.advance(target);
+        let now = self.engine.step();
+        let span = match self.simulating {
+            // Taken up: a time that is no constant was evaluated when it began.
+            Some(begun) if time.as_const().is_none() => begun,
+            begun => {
+                let steps = self.steps(time).map_err(|e| script(place, e))?;
+                let start = begun.map_or(now, |b| b.start);
+                Steps { start, end: start.saturating_add(steps) }
+            }
+        };
+        self.simulating = Some(span);
+        let advanced = self.advance(span.end);
         if let Some(name) = window {
-            self.windows.insert(name.to_string(), Steps { start, end: self.engine.step() });
+            self.windows.insert(name.to_string(), Steps { start: span.start, end: self.engine.step() });
+        }
+        if advanced.is_ok() {
+            self.simulating = None;
         }
         advanced
     }
@@ -202,26 +267,30 @@ impl<'a> Walker<'a> {
             for r in self.temporary.end(now) {
                 self.write_back(r)?;
             }
+            self.due_weights();
+            self.save_if_due(now, target);
             if now >= target {
-                self.due_weights();
                 return Ok(());
             }
-            self.due_weights();
             let pause = self.temporary.next().unwrap_or(target).min(target);
+            let pause = self.next_checkpoint(now).map_or(pause, |s| s.min(pause));
             let pause = self.synapses.next(now).map_or(pause, |s| s.min(pause));
-            let chunk = (pause - now).min(self.slice);
+            let pause = self.events.next(now).map_or(pause, |s| s.min(pause));
+            let sent = self.send_events(now)?;
+            let chunk = if sent { 1 } else { (pause - now).min(self.slice) };
             let begin = Instant::now();
             let done = self.engine.advance(chunk, self.control.stop);
             let elapsed = begin.elapsed();
             self.spent += elapsed;
             let done = done?;
+            self.end_events()?;
             self.pace(done, elapsed);
             (self.control.progress)(Progress {
                 time_ms: self.engine.step() as f64 * self.dt(),
                 total_ms: self.unit.protocol.duration_hint_ms,
                 spent: self.spent,
             });
-            if self.interrupted() {
+            if self.control.stop.load(Ordering::Relaxed) {
                 return Err(Halt::Interrupted);
             }
             if done == 0 {
@@ -237,13 +306,11 @@ impl<'a> Walker<'a> {
         self.slice = wanted.clamp(slice / 4.0, slice * 4.0).clamp(1.0, 1e9) as u64;
     }
 
-    /// A plain write ends what holds for a while.
-    pub fn temporary_overwrite(&mut self, place: (usize, u32), cells: &[u32]) {
-        self.temporary.overwrite(place, cells);
-    }
-
     fn write_back(&mut self, r: Return) -> Result<(), Halt> {
-        let (population, param) = r.place;
+        let (population, param) = match r.place {
+            Place::Param(population, param) => (population, param),
+            Place::Sensor(sensor) => return Ok(self.write_sensor(sensor, &r.cells, &r.values)?),
+        };
         let whole = self.populations.get(population).is_some_and(|p| p.size as usize == r.cells.len());
         let same = r.values.windows(2).all(|w| w[0].to_bits() == w[1].to_bits());
         let values = if same { r.values[..1].to_vec() } else { r.values };
@@ -272,7 +339,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let index = target.cells.population as usize;
-        let key = (index, target.param);
+        let key = Place::Param(index, target.param);
         let before = lasting.map(|_| self.engine.param(index, target.param, &of.cells));
         let cells = (!of.whole).then(|| of.cells.clone());
         self.engine.set(&Setting { population: index, param: target.param, cells, op, values })?;
@@ -409,13 +476,23 @@ impl Actor for Walker<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        self.control.stop.load(Ordering::Relaxed)
+        // What can't be taken up in its middle is finished first, so that it can be saved.
+        let finish = self.held && self.saving.is_some();
+        !finish && self.control.stop.load(Ordering::Relaxed)
+    }
+
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
     }
 
     fn act(&mut self, stmt: &Stmt) -> Result<(), Halt> {
         match stmt {
             Stmt::Simulate { time, window, place } => self.simulate(time, window.as_deref(), place),
             Stmt::Set { target, op, value, lasting, place } => self.set(target, *op, value, lasting.as_ref(), place),
+            Stmt::Emit { event, value, after, place } => self.emit(*event, value.as_ref(), after.as_ref(), place),
+            Stmt::SetSensor { sensor, slots, op, value, lasting, place } => {
+                self.set_sensor(*sensor, slots, *op, value, lasting.as_ref(), place)
+            }
             Stmt::Measure { name, value, dimension, place } => {
                 let value = eval(value, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
                 self.rows.measure(name, *dimension, value, &self.variables);
@@ -427,7 +504,10 @@ impl Actor for Walker<'_> {
             }
             Stmt::Update { projections, variables, body, place } => self.update(projections, *variables, body, place),
             Stmt::Downscale { projections, by, place } => self.downscale(projections, by, place),
-            Stmt::Reset { populations, projections, .. } => self.reset(populations, projections),
+            Stmt::Reset { populations, projections, sensors, .. } => {
+                sensors.iter().try_for_each(|s| self.reset_sensor(*s))?;
+                self.reset(populations, projections)
+            }
             // The shared ones never come here.
             _ => Ok(()),
         }
@@ -452,6 +532,7 @@ impl Host for Walker<'_> {
             Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
+            Query::Sensor(k) => self.sensor(*k),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
         }
@@ -518,6 +599,7 @@ fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Valu
     }
 }
 
+mod saving;
 mod traces;
 
 #[cfg(test)]

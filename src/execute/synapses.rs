@@ -3,15 +3,17 @@
 use super::error::{Halt, script};
 use super::flow::{Actor, walk};
 use super::run::Walker;
+use super::settings::Place;
 use crate::backend::{RunError, Setting, build};
 use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
 use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
 use crate::units::Dimension;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weights that are sampled while time moves, and those that `reset` brings back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SynapseLog {
     /// By projection: interval in steps (none: at the start and the end), and what was sampled.
     samples: BTreeMap<u32, (Option<u64>, WeightTrace)>,
@@ -39,6 +41,11 @@ impl SynapseLog {
     /// The next step at which something is sampled, after `now`.
     pub fn next(&self, now: u64) -> Option<u64> {
         self.samples.values().filter_map(|(every, _)| every.map(|e| (now / e + 1) * e)).min()
+    }
+
+    /// Whether the samples are whole; a log that was read may be anything.
+    pub fn is_sound(&self) -> bool {
+        self.samples.values().all(|(every, t)| *every != Some(0) && t.values.len() == t.steps.len() * t.edges.len())
     }
 
     /// What was sampled of some projections.
@@ -151,6 +158,7 @@ impl Walker<'_> {
         place: &str,
     ) -> Result<(), Halt> {
         let [w, pre, post] = variables;
+        self.hold(true);
         for p in projections {
             let edges = self.engine.edges(*p as usize);
             let mut weights = self.engine.weights(*p as usize);
@@ -170,6 +178,7 @@ impl Walker<'_> {
         for v in variables {
             self.variables().bind(v, None);
         }
+        self.hold(false);
         Ok(())
     }
 
@@ -204,7 +213,7 @@ impl Walker<'_> {
                 for (_, param) in self.unit.network.inputs.iter().filter(|(id, _)| Some(*id) == node) {
                     let size = self.population(*p).map_or(0, |p| p.size);
                     let cells: Vec<u32> = (0..size).collect();
-                    self.temporary_overwrite((index, *param), &cells);
+                    self.temporary.overwrite(Place::Param(index, *param), &cells);
                     self.engine.set(&Setting {
                         population: index,
                         param: *param,

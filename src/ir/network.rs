@@ -29,6 +29,58 @@ pub struct Network {
     pub inputs: Vec<(PopulationId, u32)>,
     /// Projections whose weights the experiment changes.
     pub mutable: Vec<ProjectionId>,
+    /// What is set from outside while the circuit runs.
+    pub sensors: Vec<Sensor>,
+    pub events: Vec<EventPort>,
+}
+
+/// `event reward(r: number)`: for the one step that it reaches, a flag is 1 and its number stands beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventPort {
+    pub path: String,
+    /// Of the number that it carries, if it carries one.
+    pub dimension: Option<Dimension>,
+    /// Settable params that hold the flag and the number.
+    pub readers: Vec<EventReader>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventReader {
+    pub population: PopulationId,
+    pub flag: u32,
+    pub number: u32,
+}
+
+/// Numbers that are set from outside, and the params that follow them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sensor {
+    pub path: String,
+    pub dimension: Dimension,
+    /// Sizes of its axes; none: one number. Row-major.
+    pub shape: Vec<u32>,
+    /// Of every position, at the start.
+    pub initial: f64,
+    pub readers: Vec<Reader>,
+}
+
+impl Sensor {
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.shape.iter().map(|n| *n as usize).product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A settable param that follows a sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reader {
+    pub population: PopulationId,
+    pub param: u32,
+    /// The param that holds each neuron's position in the sensor; all read the only number where there is none.
+    pub index: Option<u32>,
 }
 
 /// k-winners-take-all: in any `window` steps at most `most` distinct cells of the population send a spike.
@@ -54,6 +106,8 @@ impl PartialEq for Network {
             && self.plasticity == other.plasticity
             && self.inputs == other.inputs
             && self.mutable == other.mutable
+            && self.sensors == other.sensors
+            && self.events == other.events
             && nodes(self) == nodes(other)
             && edges(self) == edges(other)
             && self.graph.node_weights().eq(other.graph.node_weights())

@@ -47,6 +47,26 @@ pub enum Stmt {
         lasting: Option<Expr>,
         place: Place,
     },
+    /// Sends an event, now or later.
+    Emit {
+        /// Position in the network.
+        event: u32,
+        value: Option<Expr>,
+        /// ms
+        after: Option<Expr>,
+        place: Place,
+    },
+    SetSensor {
+        /// Position in the network.
+        sensor: u32,
+        slots: Vec<Expr>,
+        /// `None`: replace.
+        op: Option<BinaryOp>,
+        value: Expr,
+        /// ms
+        lasting: Option<Expr>,
+        place: Place,
+    },
     Assign {
         variable: VarId,
         slots: Vec<Expr>,
@@ -93,6 +113,7 @@ pub enum Stmt {
     Reset {
         populations: Vec<u32>,
         projections: Vec<u32>,
+        sensors: Vec<u32>,
         place: Place,
     },
     Expect(Expect),

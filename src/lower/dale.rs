@@ -3,7 +3,8 @@
 //! A neuron releases the same transmitters at all its synapses (Eccles 1976 on Dale 1935), so the weights of one population's
 //! projections have one sign. What is certain is an error: two projections of opposite sign, or a weight whose stated limits have
 //! both signs. What only the tail of a normal distribution does is a warning with its share. Sources are exempt: their trains stand
-//! for cells that the circuit does not have. Weights of which nothing is known are taken as right.
+//! for cells that the circuit does not have; so are continuous projections, since a rate unit or a voltage is no transmitter. Weights
+//! of which nothing is known are taken as right.
 
 use super::Lowering;
 use super::chance::Chance;
@@ -54,7 +55,7 @@ impl Lowering<'_> {
         let source = out.network.population(placed.node).is_some_and(|p| p.source);
         let Some(weight) = &p.weight else { return };
         let Some(receiver) = out.placed.values().find(|t| t.node == target) else { return };
-        if source {
+        if source || p.continuous.is_some() {
             return;
         }
         // A gain that is no constant is read as positive.

@@ -4,6 +4,7 @@
 //! of heterogeneous neurons, an index into a table) is lifted into a param that is filled when the network is built.
 
 use super::error::*;
+use super::plasticity::RuleRead;
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
@@ -49,6 +50,14 @@ pub(super) struct Body {
     pub input_params: Vec<u32>,
     /// Where each cell lies.
     pub coordinates: Vec<Bound>,
+    /// Params that follow sensors: (sensor, position in the build's arena) and the params of the value and of the position.
+    pub sensed: Vec<((u32, Option<ExprId>), (u32, Option<u32>))>,
+    /// Params of the events that it answers to: (event, (flag, number)).
+    pub events: Vec<(u32, (u32, u32))>,
+    /// Events of the network by the position of the model's.
+    pub bound_events: Vec<Option<u32>>,
+    /// Levels of modulators that it reads: (modulator, position among [`Dynamics::coupled`]).
+    pub levels: Vec<(hir::PopulationId, u32)>,
 }
 
 /// One end of a projection as weights and filters see it.
@@ -133,6 +142,10 @@ impl Body {
             noise_leaves: HashMap::new(),
             input_params: Vec::new(),
             coordinates: Vec::new(),
+            sensed: Vec::new(),
+            events: Vec::new(),
+            bound_events: Vec::new(),
+            levels: Vec::new(),
         }
     }
 
@@ -313,6 +326,8 @@ impl Lowering<'_> {
                         | ValueKind::Axis(_)
                         | ValueKind::Coordinate(_)
                         | ValueKind::Trace(_)
+                        | ValueKind::Sensor(_)
+                        | ValueKind::Level(_)
                         | ValueKind::Synapse => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
@@ -336,6 +351,7 @@ impl Lowering<'_> {
             ExprKind::Time | ExprKind::Xi(_) | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => match &program.value(*id).kind {
                 ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise => true,
+                ValueKind::Sensor(_) | ValueKind::Level(_) => true,
                 ValueKind::Formal => cx.formals.contains_key(id),
                 ValueKind::Param { .. } => match body.bound.get(id) {
                     Some(Bound::Live(_)) => true,
@@ -348,6 +364,11 @@ impl Lowering<'_> {
             },
             _ => false,
         })
+    }
+
+    /// Whether a value follows time or what is set.
+    pub(super) fn varies(&self, e: &hir::Expr, cx: &Cx) -> bool {
+        !self.unchanging(e, cx)
     }
 
     /// Translates what stays the same for a neuron into the arena of the build.
@@ -388,7 +409,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn translate_value(&mut self, id: ValueId, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+    pub(super) fn translate_value(&mut self, id: ValueId, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         if let Some(e) = cx.formals.get(&id) {
             return Ok(*e);
         }
@@ -432,6 +453,8 @@ impl Lowering<'_> {
                 _ => Err(not_static(span, "what belongs to a rule")),
             },
             ValueKind::Input => self.input(id, span, cx),
+            ValueKind::Sensor(k) => self.sensed(id, *k, &[], span, cx),
+            ValueKind::Level(p) => self.level_read(id, *p, span, cx),
             ValueKind::Let(inner) => {
                 if reads_draw(inner, program) && matches!(cx.mode, Mode::Build { .. }) && !self.model_let(id, cx) {
                     let table = self.random_table(id, &[], inner, span, cx)?;
@@ -610,11 +633,7 @@ impl Lowering<'_> {
 
     fn attribute(&mut self, side: hir::Side, name: &str, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
         if let Mode::Rule(body) = &mut cx.mode {
-            let k = body.reads.iter().position(|r| r == name).unwrap_or_else(|| {
-                body.reads.push(name.to_string());
-                body.reads.len() - 1
-            });
-            return Ok(body.exprs.intern(Expr::Read(k as u32)));
+            return Ok(body.read(RuleRead::Cell(name.to_string())));
         }
         let Mode::Build { ends: Some((pre, post)), .. } = &cx.mode else {
             return Err(not_static(span, "an end of a projection"));
@@ -638,6 +657,9 @@ impl Lowering<'_> {
     }
 
     fn call(&mut self, f: Func, args: &[hir::Expr], span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+        if let (Func::Dot, [a, b]) = (f, args) {
+            return self.dot(a, b, span, cx);
+        }
         if f.reduces() || f == Func::Subsets {
             return Err(Diagnostic::error(
                 EVALUATION,
@@ -675,6 +697,11 @@ impl Lowering<'_> {
 
     /// An element of a constant or random table.
     fn index(&mut self, list: &hir::Expr, slots: &[hir::Slot], span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
+        if let ExprKind::Value(id) = &list.kind
+            && let ValueKind::Sensor(k) = self.program.value(*id).kind
+        {
+            return self.sensed(*id, k, slots, span, cx);
+        }
         if matches!(cx.mode, Mode::Dynamics(_)) {
             let e = hir::Expr { kind: ExprKind::IndexList(Box::new(list.clone()), slots.to_vec()), span, ty: list.ty };
             if self.unchanging(&e, cx) {
@@ -816,6 +843,9 @@ impl Lowering<'_> {
                 });
             }
         }
+        for (k, event) in model.events.iter().enumerate() {
+            self.event_body(k, event, &mut cx)?;
+        }
         let spike = match &model.spike {
             SpikeRule::Never => Spike::Never,
             SpikeRule::When(c) => {
@@ -845,7 +875,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn assign_list(&mut self, list: &[hir::Assign], cx: &mut Cx) -> Result<Vec<Assign>, Fail> {
+    pub(super) fn assign_list(&mut self, list: &[hir::Assign], cx: &mut Cx) -> Result<Vec<Assign>, Fail> {
         let model = body_model(cx);
         list.iter()
             .map(|a| {

@@ -16,6 +16,7 @@ mod plausible;
 mod projection;
 mod protocol;
 mod scripts;
+mod sensors;
 mod space;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};

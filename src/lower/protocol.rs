@@ -191,6 +191,31 @@ impl Lowering<'_> {
                 }
                 return Ok(all);
             }
+            StmtKind::Emit { event, value, after } => {
+                let value = value.as_ref().map(|v| self.live_script(v, out)).transpose()?;
+                let later = after.as_ref().map(|t| self.live_script(t, out)).transpose()?;
+                if let (Some(time), Some(t)) = (&later, after) {
+                    self.not_negative(time, t.span, "a wait")?;
+                }
+                Stmt::Emit { event: *event, value, after: later, place }
+            }
+            StmtKind::SetSensor { sensor, slots, op, value, lasting } => {
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a setting")?;
+                }
+                let slots = slots
+                    .iter()
+                    .map(|slot| match slot {
+                        hir::Slot::At(e) => self.live_script(e, out),
+                        hir::Slot::Range(..) => Err(Diagnostic::error(SLICE, "a range of a sensor can't be set")
+                            .label(s.span, "set all of it with a list, or one position after the other")),
+                    })
+                    .collect::<Result<_, Fail>>()?;
+                let value = self.live_script(value, out)?;
+                Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
+            }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
                 variable: self.slots.get(variable).copied().unwrap_or(0),
                 slots: slots.iter().map(|e| self.live_script(e, out)).collect::<Result<_, _>>()?,
@@ -284,7 +309,11 @@ impl Lowering<'_> {
                             .collect()
                     }
                 };
-                Stmt::Reset { populations, projections, place }
+                let sensors: Vec<u32> = match what {
+                    hir::ResetWhat::Weights => Vec::new(),
+                    _ => out.network.sensors.iter().zip(0..).filter(|(s, _)| inside(&s.path)).map(|(_, k)| k).collect(),
+                };
+                Stmt::Reset { populations, projections, sensors, place }
             }
             StmtKind::Measure { name, value } => Stmt::Measure {
                 name: name.clone(),
@@ -337,7 +366,7 @@ impl Lowering<'_> {
             matches!(
                 x.kind,
                 ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. }
-            )
+            ) || matches!(&x.kind, ExprKind::Value(v) if matches!(self.program.value(*v).kind, ValueKind::Sensor(_) | ValueKind::Level(_)))
         });
         if !asks {
             return self.script(e);
@@ -376,6 +405,25 @@ impl Lowering<'_> {
                 };
                 Expr::Query(Box::new(Query::Weights { projection: *projection, pair }))
             }
+            // What a let stands for is asked where its name stands.
+            ExprKind::Value(id) => match &self.program.value(*id).kind {
+                ValueKind::Sensor(k) => Expr::Query(Box::new(Query::Sensor(*k))),
+                ValueKind::Level(p) => {
+                    let cells = hir::Cells { population: *p, slots: Vec::new(), part: None, span: e.span };
+                    let model = out.placed.get(p).map(|p| p.body.model);
+                    let level = model.and_then(|m| self.program.model(m).level);
+                    let name = level.map_or("", |l| self.program.value(l).name.as_str()).to_string();
+                    let observable = self.observe(&cells, &name, out)?;
+                    let now = Query::Trace { of: self.cells(&cells, out)?, observable, window: None };
+                    let first = script::Slot::At(Expr::number(0.0));
+                    Expr::Index(Box::new(Expr::Query(Box::new(now))), vec![first])
+                }
+                ValueKind::Let(inner) => {
+                    self.unfold(e.span)?;
+                    self.live_script(inner, out)?
+                }
+                _ => return self.script(e),
+            },
             ExprKind::Rows { func, values, filter, by } => {
                 Expr::Rows(Box::new(self.rows(*func, values, filter.as_deref(), by.as_ref())?))
             }

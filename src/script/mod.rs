@@ -306,6 +306,8 @@ pub enum Query {
     Trace { of: Cells, observable: u32, window: Option<Window> },
     /// Weights of a projection as a list, or the weight of a pair (presynaptic, postsynaptic cell).
     Weights { projection: u32, pair: Option<(Expr, Expr)> },
+    /// What a sensor holds: a number, or a list as deep as it has axes.
+    Sensor(u32),
     /// Synaptic events delivered so far.
     SynapticEvents,
     /// Run time in ms.

@@ -284,7 +284,11 @@ impl Sema<'_> {
             }
             ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
-            ast::StmtKind::Emit { .. } => self.diags.push(not_yet("`emit`", span)),
+            ast::StmtKind::Emit { event, after } => {
+                if let Some(kind) = self.emit(event, after.as_ref(), cx) {
+                    push(kind);
+                }
+            }
         }
     }
 
@@ -302,6 +306,10 @@ impl Sema<'_> {
     }
 
     fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+        if let Some(kind) = self.set_sensor(set, cx) {
+            kind.into_iter().for_each(push);
+            return;
+        }
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
         let Some(s) = self.select(&set.target, cx) else {
             self.expr(&set.value, cx, None);

@@ -6,6 +6,7 @@ mod circuit;
 mod compartment;
 mod coupling;
 pub mod error;
+mod event;
 mod experiment;
 mod expr;
 mod model;
@@ -16,6 +17,7 @@ mod position;
 mod query;
 mod region;
 mod scope;
+mod sensor;
 mod synapses;
 
 use crate::base::diag::did_you_mean;
@@ -108,6 +110,9 @@ struct Sema<'a> {
     /// Uses of regions, in order of their declaration.
     regions: Vec<region::Region>,
     ports: Vec<region::Port>,
+    modulators: Vec<sensor::DeclaredModulator>,
+    /// Sensors whose sizes and first values are not known yet: network, position.
+    sensors: Vec<(hir::NetworkId, u32, sensor::Waiting)>,
     rules: Vec<plasticity::DeclaredRule>,
     /// Rules that some projection uses.
     used_rules: BTreeSet<usize>,
@@ -160,6 +165,8 @@ pub fn analyse(
         declared: Vec::new(),
         regions: Vec::new(),
         ports: Vec::new(),
+        modulators: Vec::new(),
+        sensors: Vec::new(),
         rules: Vec::new(),
         used_rules: BTreeSet::new(),
         projection_dims: BTreeMap::new(),
@@ -218,7 +225,7 @@ impl Sema<'_> {
                 ast::ItemKind::Labels(l) => self.declare_labels(l, scope),
                 ast::ItemKind::Model(m) => match m.kind {
                     ast::ModelKind::Neuron | ast::ModelKind::Source => self.declare_model(m, scope),
-                    ast::ModelKind::Modulator => self.unsupported(&m.name, "a modulator", scope),
+                    ast::ModelKind::Modulator => self.declare_modulator(m, scope),
                     ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
                 },
                 ast::ItemKind::Plasticity(p) => self.declare_rule(p, scope),

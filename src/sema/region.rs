@@ -234,25 +234,34 @@ impl Sema<'_> {
         }
     }
 
-    /// Names of the params of a use that stand for models.
+    /// Names of a use that stand for models and modulators.
     fn model_params(&self, region: RegionId) -> Vec<String> {
         let mut out = Vec::new();
         for item in &self.regions[region.0].items.items {
-            if let ast::CircuitKind::Param(list) = &item.kind {
-                out.extend(list.iter().filter(|b| model_kind(b).is_some()).map(|b| b.name.text.clone()));
+            match &item.kind {
+                ast::CircuitKind::Param(list) => {
+                    out.extend(list.iter().filter(|b| model_kind(b).is_some()).map(|b| b.name.text.clone()));
+                }
+                ast::CircuitKind::Needs(ast::Needs::Modulator { name, .. } | ast::Needs::Event { name, .. }) => {
+                    out.push(name.text.clone())
+                }
+                _ => {}
             }
         }
         out
     }
 
+    /// What the user of a region binds to a name, and where.
+    pub(super) fn region_argument(&self, region: RegionId, name: &str) -> Option<(ast::Expr, ScopeId)> {
+        let region = &self.regions[region.0];
+        let arg = region.args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.text == name))?;
+        Some((arg.value.clone(), region.outer))
+    }
+
     /// `param Cell: neuron = LifCuba`: the name stands for a model. Gives whether it is such a param.
     pub(super) fn declare_model_param(&mut self, b: &ast::Binding, scope: ScopeId) -> bool {
         let Some(kind) = model_kind(b) else { return false };
-        let given = self.here.and_then(|r| {
-            let region = &self.regions[r.0];
-            let arg = region.args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.text == b.name.text))?;
-            Some((arg.value.clone(), region.outer))
-        });
+        let given = self.here.and_then(|r| self.region_argument(r, &b.name.text));
         let chosen = given.or_else(|| b.value.clone().map(|v| (v, scope)));
         let Some((value, from)) = chosen else {
             if self.here.is_some() {
@@ -310,7 +319,7 @@ impl Sema<'_> {
     }
 
     /// A name in a use of a region; reported where there is none.
-    fn region_member(&mut self, region: RegionId, name: &ast::Name) -> Option<Entity> {
+    pub(super) fn region_member(&mut self, region: RegionId, name: &ast::Name) -> Option<Entity> {
         let r = &self.regions[region.0];
         let names = &self.scopes[r.scope.0].names;
         if let Some(e) = names.get(&name.text) {
@@ -345,6 +354,7 @@ impl Sema<'_> {
         let id = match self.thing(base, cx.scope)? {
             Entity::Region(r) => match self.region_member(r, name) {
                 Some(Entity::Value(id)) => id,
+                Some(Entity::Population(n, p)) if self.level(n, p).is_some() => self.level(n, p)?,
                 Some(Entity::Poison | Entity::Unsupported(_)) | None => return Some(self.error_expr(span)),
                 // Cells and the like are left to who can use them.
                 Some(_) => return None,

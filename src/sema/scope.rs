@@ -3,6 +3,7 @@
 use super::error::*;
 use super::plasticity::RuleId;
 use super::region::{PortId, RegionId};
+use super::sensor::ModulatorId;
 use super::{ModuleId, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
@@ -33,6 +34,10 @@ pub enum Entity {
     Port(PortId),
     /// A plasticity rule.
     Rule(RuleId),
+    /// A modulator model that is nothing but a level.
+    Modulator(ModulatorId),
+    /// An event of a network, by position.
+    Event(NetworkId, u32),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -55,6 +60,8 @@ impl Entity {
             Entity::Region(_) => "a region",
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",
+            Entity::Modulator(_) => "a modulator model",
+            Entity::Event(..) => "an event",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

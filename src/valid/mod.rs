@@ -12,7 +12,8 @@
 //!    The same holds of continuous projections, but that they may have no delay; what they are is checked in [`coupling`].
 //! 6. A rule belongs to one synaptic projection, reads its own variables and expressions of its target that exist, and writes only
 //!    what its events may.
-//! 7. Schedules have one ascending list per train, and only sources have schedules.
+//! 7. A sensor has a position for each neuron that follows it, and its readers are settable params that exist.
+//! 8. Schedules have one ascending list per train, and only sources have schedules.
 
 mod budget;
 mod coupling;

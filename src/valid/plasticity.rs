@@ -35,6 +35,9 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     if rule.reads.iter().any(|r| r.0 as usize >= target.dynamics.exprs.len()) {
         return Err("reads what its cell does not have".to_string());
     }
+    if rule.levels.iter().any(|k| *k as usize >= rule.reads.len()) {
+        return Err("names a level that it does not read".to_string());
+    }
     if projection.delay.max() < rule.dendritic {
         return Err("its dendritic delay is longer than the whole".to_string());
     }
@@ -50,6 +53,9 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
             Event::Pre => &[Place::Pre, Place::Synapse],
             Event::Post => &[Place::Post, Place::Synapse],
             Event::Receptor(r) if (r as usize) < target.dynamics.receptors.len() => &[Place::Post, Place::Synapse],
+            Event::Named(flag, number) if (flag.max(number) as usize) < rule.reads.len() => {
+                &[Place::Pre, Place::Post, Place::Synapse]
+            }
             Event::Every(steps) if steps > 0 => &[Place::Pre, Place::Post, Place::Synapse],
             _ => return Err(format!("an event {:?} that does not exist", h.event)),
         };

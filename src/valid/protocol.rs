@@ -9,6 +9,8 @@ use crate::script::{Cells, Expr, Query, Slot, Window};
 struct Check<'u> {
     populations: Vec<&'u Population>,
     projections: usize,
+    sensors: usize,
+    events: usize,
     variables: u32,
 }
 
@@ -16,6 +18,8 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
     let c = Check {
         populations: unit.network.populations().map(|(_, p)| p).collect(),
         projections: unit.network.projections().count(),
+        sensors: unit.network.sensors.len(),
+        events: unit.network.events.len(),
         variables: unit.protocol.variables.len() as u32,
     };
     let p = &unit.protocol;
@@ -82,6 +86,10 @@ impl Check<'_> {
         }
     }
 
+    fn sensor(&self, k: u32) -> Result<(), String> {
+        if (k as usize) < self.sensors { Ok(()) } else { Err(format!("sensor {k} does not exist")) }
+    }
+
     fn variable(&self, v: u32) -> Result<(), String> {
         if v < self.variables { Ok(()) } else { Err(format!("variable {v} does not exist")) }
     }
@@ -98,6 +106,16 @@ impl Check<'_> {
                     }
                     self.expr(value)?;
                     lasting.iter().try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::Emit { event, value, after, .. } => {
+                    if *event as usize >= self.events {
+                        return Err(format!("event {event} does not exist"));
+                    }
+                    value.iter().chain(after).try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::SetSensor { sensor, slots, value, lasting, .. } => {
+                    self.sensor(*sensor)?;
+                    slots.iter().chain([value]).chain(lasting).try_for_each(|e| self.expr(e))?;
                 }
                 Stmt::Assign { variable, slots, value, .. } => {
                     self.variable(*variable)?;
@@ -137,7 +155,8 @@ impl Check<'_> {
                     self.projections(projections)?;
                     self.expr(by)?;
                 }
-                Stmt::Reset { populations, projections, .. } => {
+                Stmt::Reset { populations, projections, sensors, .. } => {
+                    sensors.iter().try_for_each(|s| self.sensor(*s))?;
                     self.projections(projections)?;
                     if populations.iter().any(|p| *p as usize >= self.populations.len()) {
                         return Err("a reset of a population that does not exist".to_string());
@@ -178,6 +197,7 @@ impl Check<'_> {
                     self.projections(&[*projection])?;
                     pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
                 }
+                Query::Sensor(k) => self.sensor(*k),
                 _ => Ok(()),
             },
         }

@@ -22,7 +22,8 @@ fn folder(name: &str) -> Vec<String> {
 /// Every `.nsm` file that must compile and run: examples, standard library, circuits of the corpus.
 pub fn corpus() -> Vec<String> {
     let mut out = Vec::new();
-    for folder in ["examples", "stdlib/neurons", "stdlib/physics", "stdlib/sources", "tests/corpus/ok/circuits"] {
+    let library = ["stdlib/neurons", "stdlib/physics", "stdlib/plasticity", "stdlib/sources"];
+    for folder in ["examples"].into_iter().chain(library).chain(["tests/corpus/ok/circuits"]) {
         out.extend(self::folder(folder));
     }
     out

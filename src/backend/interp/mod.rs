@@ -19,6 +19,8 @@ mod winners;
 
 use super::build;
 use super::engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+use super::held::merge;
+use super::state::{self, EngineState, same, unfit};
 use crate::ir::Network;
 use cells::Cells;
 use couplings::Couplings;
@@ -49,7 +51,10 @@ pub struct Interpreter {
     couplings: Couplings,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
+    /// Projections that no rule changes and whose weights may be written.
+    written: Vec<usize>,
     synaptic_events: u64,
+    touches: Touches,
 }
 
 impl Interpreter {
@@ -111,7 +116,9 @@ impl Interpreter {
             couplings,
             spikes,
             traces,
+            written: state::written(network),
             synaptic_events: 0,
+            touches: Touches::default(),
         })
     }
 
@@ -139,6 +146,7 @@ impl Interpreter {
         for (l, arrived) in self.plastic.iter_mut().zip(&arrived) {
             self.populations[l.to].learned(k, l, &fired[l.to], arrived);
             l.plastic.sent(self.step, &fired[l.from]);
+            self.touches += l.plastic.take_touches();
         }
         for (at, rows) in self.projections.iter().enumerate() {
             if self.plastic.iter().any(|l| l.projection == at) {
@@ -247,6 +255,50 @@ impl Engine for Interpreter {
         self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
     }
 
+    fn save(&mut self) -> EngineState {
+        let populations = self.populations.iter().zip(&self.senders).map(|(cells, senders)| {
+            let mut state = cells.save();
+            state.senders = senders.as_ref().map_or(vec![], Senders::senders);
+            state
+        });
+        EngineState {
+            step: self.step,
+            synaptic_events: self.synaptic_events,
+            touches: self.touches,
+            populations: populations.collect(),
+            couplings: self.couplings.save(),
+            weights: self.written.iter().map(|p| (*p as u32, self.projections[*p].weights())).collect(),
+            plastic: self.plastic.iter().map(|l| merge(vec![l.plastic.save(self.step)])).collect(),
+            spikes: self.spikes.clone(),
+            traces: self.traces.clone(),
+        }
+    }
+
+    fn load(&mut self, mut state: EngineState) -> Result<(), RunError> {
+        state::load_logs(&mut state, &mut self.spikes, &mut self.traces)?;
+        same(state.populations.len(), self.populations.len(), "populations")?;
+        for ((cells, senders), saved) in self.populations.iter_mut().zip(&mut self.senders).zip(&state.populations) {
+            cells.load(saved)?;
+            if let Some(senders) = senders {
+                senders.load(&saved.senders);
+            }
+        }
+        self.couplings.load(state.couplings, &self.populations)?;
+        same(state.weights.iter().map(|(p, _)| *p as usize).eq(self.written.iter().copied()), true, "weights")?;
+        for (p, weights) in &state.weights {
+            let rows = &mut self.projections[*p as usize];
+            same(weights.len() as u64, rows.synapses(), "weights")?;
+            rows.set_weights(weights);
+        }
+        same(state.plastic.len(), self.plastic.len(), "rules")?;
+        for (l, saved) in self.plastic.iter_mut().zip(&state.plastic) {
+            let all = u32::try_from(l.plastic.synapses()).map_err(|_| unfit("synapses"))?;
+            l.plastic.load(state.step, saved, &(0..all).collect::<Vec<_>>())?;
+        }
+        (self.step, self.synaptic_events, self.touches) = (state.step, state.synaptic_events, state.touches);
+        Ok(())
+    }
+
     fn synapses(&self) -> u64 {
         self.projections.iter().map(Rows::synapses).sum::<u64>() + self.couplings.synapses()
     }
@@ -260,8 +312,6 @@ impl Engine for Interpreter {
     }
 
     fn touches(&self) -> Touches {
-        let mut all = Touches::default();
-        self.plastic.iter().for_each(|l| all += l.plastic.touches());
-        all
+        self.touches
     }
 }

@@ -5,6 +5,8 @@
 use crate::backend::build::{Elements, Lanes};
 use crate::backend::engine::{RunError, Touches};
 use crate::backend::eval;
+use crate::backend::held::{Held, Part, Reach};
+use crate::backend::state::PlasticState;
 use crate::ir::plasticity::{Event, Place, Plasticity};
 use crate::ir::{Assign, Expr, ExprId, Network};
 use crate::random::{self, Purpose, StreamKey};
@@ -169,9 +171,50 @@ impl Plastic {
         self.lanes.targets.len() as u64
     }
 
-    /// Synapses touched so far.
-    pub fn touches(&self) -> Touches {
-        self.touches
+    /// Synapses touched since the last call.
+    pub fn take_touches(&mut self) -> Touches {
+        std::mem::take(&mut self.touches)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.slots }
+    }
+
+    /// What is here at the end of `step` steps; nothing is brought up to date.
+    pub fn save(&self, step: u64) -> Part {
+        let held = Held {
+            pre: self.pre.clone(),
+            post: self.post.clone(),
+            synapse: self.synapse.clone(),
+            touched: self.touched.clone(),
+            due: self.due.clone(),
+            back: self.back.clone(),
+            pending: self.pending.clone(),
+            frozen: self.frozen,
+        };
+        held.save(&self.reach(), step)
+    }
+
+    /// Takes over this range's part of a state at the end of `step` steps. `own` are the positions of its synapses among all, in
+    /// order of presynaptic, then postsynaptic cell.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where the state is another network's.
+    pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
+        let (due, back) = (self.due.len(), self.back.len());
+        let lazy = !self.touched.is_empty();
+        let held = Held::load(&self.reach(), (due, back), lazy, step, state, own)?;
+        Held {
+            pre: self.pre,
+            post: self.post,
+            synapse: self.synapse,
+            touched: self.touched,
+            due: self.due,
+            back: self.back,
+            pending: self.pending,
+            frozen: self.frozen,
+        } = held;
+        Ok(())
     }
 
     pub fn freeze(&mut self, frozen: bool) {
@@ -251,21 +294,35 @@ impl Plastic {
             self.at_targets(Event::Receptor(*receptor), now, targets, reads);
         }
         for h in 0..self.handlers.len() {
+            // The same for all targets: any one tells. Without one there is no synapse either.
+            if let Event::Named(flag, _) = self.handlers[h].event
+                && self.n > 0
+                && reads(flag as usize, 0) != 0.0
+            {
+                self.everywhere(h, now, reads);
+            }
+        }
+        for h in 0..self.handlers.len() {
             if let Event::Every(period) = self.handlers[h].event
                 && now.is_multiple_of(period)
             {
-                for synapse in 0..self.lanes.targets.len() as u32 {
-                    self.touch(synapse, now, reads);
-                    self.write(h, synapse, now, reads);
-                }
-                self.touches.at_events += self.synapses();
-                for lane in 0..self.lanes.delays.len() as u32 {
-                    self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0, place: Place::Pre }, reads);
-                }
-                for target in 0..self.n {
-                    self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0, place: Place::Post }, reads);
-                }
+                self.everywhere(h, now, reads);
             }
+        }
+    }
+
+    /// A handler for all synapses, and for the traces of both sides.
+    fn everywhere(&mut self, h: usize, now: u64, reads: &mut Reads) {
+        for synapse in 0..self.lanes.targets.len() as u32 {
+            self.touch(synapse, now, reads);
+            self.write(h, synapse, now, reads);
+        }
+        self.touches.at_events += self.synapses();
+        for lane in 0..self.lanes.delays.len() as u32 {
+            self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0, place: Place::Pre }, reads);
+        }
+        for target in 0..self.n {
+            self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0, place: Place::Post }, reads);
         }
     }
 

@@ -72,7 +72,7 @@ impl Draft {
         let mut handlers = Vec::new();
         for h in &rule.handlers {
             let (rows, columns) = match h.event {
-                Event::Pre | Event::Every(_) => (true, false),
+                Event::Pre | Event::Every(_) | Event::Named(..) => (true, false),
                 Event::Post | Event::Receptor(_) => (false, true),
             };
             let changes = h.deliver.is_some() || h.assigns.iter().any(|a| rule.place(a.state) == Place::Synapse);
@@ -176,7 +176,7 @@ fn decay(rule: &Plasticity, layout: &Layout, side: Place) -> Option<Vec<(usize, 
     let mine = rule.advance.iter().filter(|a| rule.place(a.state) == side);
     let one = |a: &Assign| match *rule.exprs.get(a.value) {
         Expr::Binary(BinaryOp::Mul, c, x) if *rule.exprs.get(x) == Expr::State(a.state) => match rule.exprs.get(c) {
-            Expr::Const(Real(c)) => Some((layout.slots[a.state as usize].1 as usize, *c)),
+            Expr::Const(Real(c)) => Some((layout.slots[a.state as usize].1, *c)),
             _ => None,
         },
         _ => None,

@@ -127,7 +127,7 @@ pub struct Program {
 /// What the programs of a rule have in common.
 pub struct Layout {
     /// Place of each variable and its position among the variables there.
-    pub slots: Vec<(Place, u32)>,
+    pub slots: Vec<(Place, usize)>,
     /// Variables of pre, post and synapse.
     pub counts: [usize; 3],
     /// Whether a synapse remembers when it was last touched.
@@ -144,7 +144,7 @@ impl Layout {
             .iter()
             .map(|v| {
                 counts[v.place as usize] += 1;
-                (v.place, counts[v.place as usize] as u32 - 1)
+                (v.place, counts[v.place as usize] - 1)
             })
             .collect();
         Layout { slots, counts, remembers: rule.lazy && !rule.drift.is_empty(), tables: Vec::new() }
@@ -239,12 +239,12 @@ impl Builder<'_> {
                     Expr::Const(r) => Node::Const(r),
                     Expr::State(k) => match (self.mode, self.layout.slots[k as usize]) {
                         (Mode::Row | Mode::Column, (Place::Synapse, slot)) => {
-                            done.insert(e, synapse[slot as usize]);
+                            done.insert(e, synapse[slot]);
                             continue;
                         }
-                        (Mode::Row, (Place::Pre, slot)) | (Mode::Column, (Place::Post, slot)) => Node::Near(slot),
-                        (Mode::Row | Mode::Column, (_, slot)) => Node::Far(slot),
-                        (Mode::Traces(side), (place, slot)) if side == place => Node::Own(slot),
+                        (Mode::Row, (Place::Pre, slot)) | (Mode::Column, (Place::Post, slot)) => Node::Near(slot as u32),
+                        (Mode::Row | Mode::Column, (_, slot)) => Node::Far(slot as u32),
+                        (Mode::Traces(side), (place, slot)) if side == place => Node::Own(slot as u32),
                         // `valid` keeps traces apart from what isn't theirs.
                         _ => Node::Const(Real(f64::NAN)),
                     },
@@ -278,8 +278,7 @@ impl Builder<'_> {
         for a in list.iter().filter(|a| self.rule.place(a.state) == Place::Synapse) {
             let (_, slot) = self.layout.slots[a.state as usize];
             let value = self.compose(a.value, from);
-            out[slot as usize] =
-                if a.state == 0 { self.select(Node::Frozen, from[slot as usize], value) } else { value };
+            out[slot] = if a.state == 0 { self.select(Node::Frozen, from[slot], value) } else { value };
         }
         out
     }
@@ -328,7 +327,7 @@ pub fn traces(rule: &Plasticity, layout: &mut Layout, side: Place, list: &[Assig
     let mut b = Builder::new(rule, layout, Mode::Traces(side), dt);
     let mine: Vec<Assign> = list.iter().filter(|a| rule.place(a.state) == side).copied().collect();
     let values: Vec<(u32, Id)> =
-        mine.iter().map(|a| (b.layout.slots[a.state as usize].1, b.compose(a.value, &[]))).collect();
+        mine.iter().map(|a| (b.layout.slots[a.state as usize].1 as u32, b.compose(a.value, &[]))).collect();
     cut(b.mode, b.nodes, values, None, aside)
 }
 

@@ -284,9 +284,9 @@ impl Synapses {
             let order = eval::order(&rule.rule.exprs, &[a.value]);
             eval::evaluate(&rule.rule.exprs, &order, values, &mut |e, _| match e {
                 Expr::State(v) => match rule.layout.slots[*v as usize] {
-                    (Place::Pre, slot) => self.pre[slot as usize][lane],
-                    (Place::Post, slot) => self.post[slot as usize][target],
-                    (Place::Synapse, slot) => f64::from_bits(self.words[own.start + slot as usize]),
+                    (Place::Pre, slot) => self.pre[slot][lane],
+                    (Place::Post, slot) => self.post[slot][target],
+                    (Place::Synapse, slot) => f64::from_bits(self.words[own.start + slot]),
                 },
                 Expr::Read(r) => self.reads[*r as usize][target],
                 Expr::Time => now as f64 * rule.dt,
@@ -299,7 +299,7 @@ impl Synapses {
         }
         for (state, v) in moved {
             if state > 0 || !self.frozen {
-                self.words[own.start + rule.layout.slots[state as usize].1 as usize] = v.to_bits();
+                self.words[own.start + rule.layout.slots[state as usize].1] = v.to_bits();
             }
         }
         self.words[own.end - 1] = now;

@@ -4,6 +4,8 @@ use super::Rule;
 use super::run::{Engine, Rings};
 use crate::backend::build::{Elements, Lanes};
 use crate::backend::engine::{RunError, Touches};
+use crate::backend::held::{Held, Part, Reach};
+use crate::backend::state::PlasticState;
 use crate::ir::plasticity::{Event, Place};
 use crate::ir::{ExprId, Network};
 use crate::random::{Purpose, StreamKey};
@@ -40,7 +42,7 @@ pub struct Synapses {
     /// Targets whose spike reaches their synapses, by step.
     back: Vec<Vec<u32>>,
     /// What events wrote into traces: takes effect with the next step.
-    pending: Vec<(Place, u32, u32, f64)>,
+    pending: Vec<(Place, usize, u32, f64)>,
     /// Some spike reaches its synapses in the moment it is sent: all events of a moment are dealt with at the start of the next
     /// step, when all spikes of that moment are known.
     late: bool,
@@ -159,7 +161,7 @@ impl Synapses {
         }
         for (place, slot, element, value) in self.pending.drain(..) {
             let list = if place == Place::Pre { &mut self.pre } else { &mut self.post };
-            list[slot as usize][element as usize] = value;
+            list[slot][element as usize] = value;
         }
         if !rule.rule.lazy
             && let Some(drift) = &rule.drift
@@ -215,7 +217,7 @@ impl Synapses {
         let periodic = |event: Event| matches!(event, Event::Every(period) if now.is_multiple_of(period));
         let busy = !fired.is_empty()
             || receptors.iter().any(|(_, targets)| !targets.is_empty())
-            || rule.handlers.iter().any(|h| periodic(h.event));
+            || rule.handlers.iter().any(|h| periodic(h.event) || matches!(h.event, Event::Named(..)));
         if busy && !self.reads.is_empty() {
             reads(&mut self.reads);
         }
@@ -228,7 +230,13 @@ impl Synapses {
         for (receptor, targets) in receptors {
             self.at_targets(Event::Receptor(*receptor), now, targets);
         }
-        for h in rule.handlers.iter().filter(|h| periodic(h.event)) {
+        let named = |event: Event| match event {
+            // The same for all targets: any one tells. Without one there is no synapse either.
+            Event::Named(flag, _) => self.reads[flag as usize].first().is_some_and(|f| *f != 0.0),
+            _ => false,
+        };
+        let named: Vec<_> = rule.handlers.iter().filter(|h| named(h.event)).collect();
+        for h in named.into_iter().chain(rule.handlers.iter().filter(|h| periodic(h.event))) {
             for lane in 0..self.lanes.delays.len() as u32 {
                 if let Some(row) = &h.row {
                     self.row(row, lane, now, None);
@@ -288,7 +296,7 @@ impl Synapses {
         let stride = self.rule.layout.words();
         let rule = self.rule.clone();
         for (v, (place, slot)) in rule.rule.variables.iter().zip(&rule.layout.slots).skip(1) {
-            let slot = *slot as usize;
+            let slot = *slot;
             match place {
                 Place::Pre => self.pre[slot].fill(v.initial),
                 Place::Post => self.post[slot].fill(v.initial),
@@ -297,6 +305,51 @@ impl Synapses {
         }
         self.due.iter_mut().chain(&mut self.back).for_each(Vec::clear);
         self.pending.clear();
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.rule.layout.slots }
+    }
+
+    /// What is here at the end of `step` steps; nothing is brought up to date.
+    pub fn save(&self, step: u64) -> Part {
+        let layout = &self.rule.layout;
+        let stride = layout.words();
+        let column = |slot: usize| self.words.iter().skip(slot).step_by(stride).copied();
+        let held = Held {
+            pre: self.pre.clone(),
+            post: self.post.clone(),
+            synapse: (0..layout.counts[Place::Synapse as usize]).map(|k| column(k).map(f64::from_bits).collect()).collect(),
+            touched: if layout.remembers { column(stride - 1).collect() } else { Vec::new() },
+            due: self.due.clone(),
+            back: self.back.clone(),
+            pending: self.pending.clone(),
+            frozen: self.frozen,
+        };
+        held.save(&self.reach(), step)
+    }
+
+    /// Takes over this range's part of a state at the end of `step` steps. `own` are the positions of its synapses among all, in
+    /// order of presynaptic, then postsynaptic cell.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where the state is another network's.
+    pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
+        let (rings, rule) = ((self.due.len(), self.back.len()), self.rule.clone());
+        let held = Held::load(&self.reach(), rings, rule.layout.remembers, step, state, own)?;
+        for (k, words) in self.words.chunks_exact_mut(rule.layout.words()).enumerate() {
+            words.iter_mut().zip(&held.synapse).for_each(|(w, values)| *w = values[k].to_bits());
+            if let (Some(last), Some(touched)) = (words.last_mut(), held.touched.get(k)) {
+                *last = *touched;
+            }
+        }
+        // Not known lane by lane, so the oldest stands for all.
+        self.all_touched = held.touched.iter().copied().min().unwrap_or(0);
+        self.lane_touched.fill(0);
+        self.target_touched.fill(0);
+        (self.pre, self.post, self.due, self.back) = (held.pre, held.post, held.due, held.back);
+        (self.pending, self.frozen) = (held.pending, held.frozen);
+        Ok(())
     }
 
     fn touch_all(&mut self, step: u64) {
@@ -348,7 +401,7 @@ impl Synapses {
         let mut engine = std::mem::take(&mut self.engine);
         let mut pending = std::mem::take(&mut self.pending);
         engine.traces(self, loops, place, element..element + 1, now, &mut |slot, value| {
-            pending.push((place, slot, element, value));
+            pending.push((place, slot as usize, element, value));
         });
         self.pending = pending;
         self.engine = engine;

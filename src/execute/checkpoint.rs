@@ -5,6 +5,7 @@
 //! it is made again, and the origin says whether it will be the same.
 
 use super::expectation::Ledger;
+use super::events::Events;
 use super::flow::Variables;
 use super::position::Frame;
 use super::rows::Rows;
@@ -62,6 +63,8 @@ pub(super) struct WalkState {
     pub temporary: Temporary,
     pub ledger: Ledger,
     pub rows: Rows,
+    pub sensors: Vec<Vec<f64>>,
+    pub events: Events,
     /// Wall time spent in the engine, seconds.
     pub spent_s: f64,
 }
@@ -152,9 +155,11 @@ impl Origin {
             return differ(format!("it was made {was} `--out`"), help);
         }
         let other = |(path, h): &&(String, u64)| now.parts.iter().find(|(p, _)| p == path).is_none_or(|(_, g)| g != h);
-        let gone = self.parts.iter().find(other).or_else(|| {
-            now.parts.iter().find(|(path, _)| !self.parts.iter().any(|(p, _)| p == path))
-        });
+        let gone = self
+            .parts
+            .iter()
+            .find(other)
+            .or_else(|| now.parts.iter().find(|(path, _)| !self.parts.iter().any(|(p, _)| p == path)));
         if let Some((path, _)) = gone {
             return differ(
                 format!("`{path}` is not what it was (a size, a value, an equation or a rule)"),
@@ -194,7 +199,11 @@ impl Checkpoint {
             }
             let text = |ms| display(ms, Dimension::TIME);
             Some(Mismatch {
-                message: format!("it is of t = {}, after the end of this run at {}", text(self.time_ms()), text(end * now.dt_ms)),
+                message: format!(
+                    "it is of t = {}, after the end of this run at {}",
+                    text(self.time_ms()),
+                    text(end * now.dt_ms)
+                ),
                 help: "`--for` is the total time, that before the checkpoint counted".to_string(),
             })
         })

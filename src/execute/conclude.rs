@@ -38,7 +38,13 @@ pub struct Curve {
 ///
 /// `protocol` is that of any unit of the experiment: their conclusions are the same.
 pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
-    let mut host = Concluder { rows, quick, variables: Variables::new(protocol), ledger: Ledger::default(), position: Position::default() };
+    let mut host = Concluder {
+        rows,
+        quick,
+        variables: Variables::new(protocol),
+        ledger: Ledger::default(),
+        position: Position::default(),
+    };
     let walked = walk(&mut host, &protocol.conclude);
     let mut out = Conclusion::default();
     match walked {
@@ -328,8 +334,13 @@ mod tests {
 
     fn value(query: RowQuery) -> Result<Value, EvalError> {
         let rows = rows();
-        let mut host =
-            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default(), position: Position::default() };
+        let mut host = Concluder {
+            rows: &rows,
+            quick: false,
+            variables: Variables::default(),
+            ledger: Ledger::default(),
+            position: Position::default(),
+        };
         host.rows(&query)
     }
 
@@ -349,8 +360,13 @@ mod tests {
     #[test]
     fn variables_of_conclude_keep_their_value() {
         let rows = rows();
-        let mut host =
-            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default(), position: Position::default() };
+        let mut host = Concluder {
+            rows: &rows,
+            quick: false,
+            variables: Variables::default(),
+            ledger: Ledger::default(),
+            position: Position::default(),
+        };
         host.bind(9, Value::Number(1.0));
         let late = Expr::Binary(BinaryOp::Ge, Box::new(Expr::Var(0)), Box::new(Expr::Var(9)));
         let mut query = RowQuery { filter: Some(late), ..query(Func::N, &["correct"]) };

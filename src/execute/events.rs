@@ -4,13 +4,14 @@ use super::error::{Halt, script};
 use super::run::Walker;
 use crate::backend::{RunError, Setting};
 use crate::script::{EvalError, Expr, eval};
+use serde::{Deserialize, Serialize};
 
 /// Events on their way, and those of the step at hand.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Events {
     /// Step before which it is due, event, number; in order of the statements.
     waiting: Vec<(u64, u32, f64)>,
-    /// Events whose flags are set.
+    /// Events whose flags are set; none between two steps.
     now: Vec<u32>,
 }
 
@@ -18,6 +19,11 @@ impl Events {
     /// The next step, after `now`, before which one is due.
     pub fn next(&self, now: u64) -> Option<u64> {
         self.waiting.iter().map(|(step, ..)| *step).filter(|s| *s > now).min()
+    }
+
+    /// Whether all are events of a circuit that has `n`.
+    pub fn fits(&self, n: usize) -> bool {
+        self.now.is_empty() && self.waiting.iter().all(|(_, e, v)| (*e as usize) < n && v.is_finite())
     }
 
     /// Takes those that are due: one of a kind, the others wait for the next step.

@@ -3,8 +3,9 @@
 use super::super::checkpoint::{Arrays, Checkpoint, WalkState};
 use super::super::error::Halt;
 use super::super::position::{Frame, Position, foreign};
+use super::super::settings::Place;
 use super::{STEP_LIMIT, Walker};
-use crate::ir::Population;
+use crate::ir::{self, Population};
 use std::time::Duration;
 
 impl Walker<'_> {
@@ -54,6 +55,8 @@ impl Walker<'_> {
                 temporary: self.temporary.clone(),
                 ledger: self.ledger.clone(),
                 rows: self.rows.clone(),
+                sensors: self.sensors.values().to_vec(),
+                events: self.events.clone(),
                 spent_s: self.spent.as_secs_f64(),
             },
             arrays: Arrays { engine: self.engine.save(), synapses: self.synapses.clone() },
@@ -67,13 +70,21 @@ impl Walker<'_> {
         let step = arrays.engine.step;
         let times = walk.simulating.is_none_or(|s| s.start <= step) && step as f64 <= STEP_LIMIT;
         let windows = walk.windows.values().all(|w| w.start <= w.end && w.end <= step);
-        let temporary = walk.temporary.places().all(|((p, param), mut cells)| {
+        let temporary = walk.temporary.places().all(|(place, mut cells)| {
+            let (p, param) = match place {
+                Place::Param(p, param) => (p, param),
+                Place::Sensor(k) => {
+                    let n = self.unit.network.sensors.get(k as usize).map_or(0, ir::Sensor::len);
+                    return cells.all(|c| (c as usize) < n);
+                }
+            };
             let settable = |p: &&Population| p.dynamics.params.get(param as usize).is_some_and(|q| q.settable);
             let found = self.populations.get(p).filter(|p| settable(p));
             found.is_some_and(|p| cells.all(|c| c < p.size))
         });
+        let events = walk.events.fits(self.unit.network.events.len()) && self.sensors.load(walk.sensors);
         let logs = walk.rows.fits(&self.rows) && arrays.synapses.is_sound();
-        if !(times && windows && temporary && logs && self.variables.load(walk.variables)) {
+        if !(times && windows && temporary && logs && events && self.variables.load(walk.variables)) {
             return Err(foreign());
         }
         self.engine.load(arrays.engine)?;
@@ -85,6 +96,7 @@ impl Walker<'_> {
         self.temporary = walk.temporary;
         self.ledger = walk.ledger;
         self.rows = walk.rows;
+        self.events = walk.events;
         self.spent = Duration::try_from_secs_f64(walk.spent_s).unwrap_or_default();
         Ok(())
     }

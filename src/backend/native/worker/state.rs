@@ -51,8 +51,12 @@ impl Block {
 fn in_flight(ring: &Ring, step: u64, n: usize) -> InFlight {
     let starts = (step..step + ring.slots as u64).map(|s| ring.row(s));
     match &ring.data {
-        RingData::Count16(v) => InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect()),
-        RingData::Count32(v) => InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect()),
+        RingData::Count16(v) => {
+            InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
+        }
+        RingData::Count32(v) => {
+            InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
+        }
         RingData::Sum(v) => InFlight::Sums(starts.map(|a| v[a..a + n].to_vec()).collect()),
     }
 }

@@ -4,8 +4,8 @@
 //! statements was (RON, bounded in depth), and the arrays (postcard). What network, seed and experiment determine is not in it;
 //! it is made again, and the origin says whether it will be the same.
 
-use super::expectation::Ledger;
 use super::events::Events;
+use super::expectation::Ledger;
 use super::flow::Variables;
 use super::position::Frame;
 use super::rows::Rows;

@@ -50,8 +50,8 @@ pub(super) struct Body {
     pub input_params: Vec<u32>,
     /// Where each cell lies.
     pub coordinates: Vec<Bound>,
-    /// Params that follow sensors: (sensor, position in the build's arena) and the params of the value and of the position.
-    pub sensed: Vec<((u32, Option<ExprId>), (u32, Option<u32>))>,
+    /// Params that follow sensors.
+    pub sensed: Vec<super::sensors::Sensed>,
     /// Params of the events that it answers to: (event, (flag, number)).
     pub events: Vec<(u32, (u32, u32))>,
     /// Events of the network by the position of the model's.

@@ -168,9 +168,9 @@ impl Lowering<'_> {
                     let reader = ir::EventReader { population: placed.node, flag: *flag, number: *number };
                     out.network.events[*event as usize].readers.push(reader);
                 }
-                for ((sensor, _), (param, index)) in &placed.body.sensed {
-                    let reader = ir::Reader { population: placed.node, param: *param, index: *index };
-                    out.network.sensors[*sensor as usize].readers.push(reader);
+                for s in &placed.body.sensed {
+                    let reader = ir::Reader { population: placed.node, param: s.param, index: s.index };
+                    out.network.sensors[s.sensor as usize].readers.push(reader);
                 }
             }
         }

@@ -12,6 +12,18 @@ use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::{self, BinaryOp, Coupled, CoupledSum, Coupling, Expr, ExprId, Gather, ParamKind, ProjectionId, Subset};
 use crate::units::Dimension;
 
+/// A number of a sensor as one population reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sensed {
+    pub sensor: u32,
+    /// Which of its numbers, in the build's arena; a sensor without axes has one.
+    pub position: Option<ExprId>,
+    /// The settable param that follows it.
+    pub param: u32,
+    /// The param that holds the position.
+    pub index: Option<u32>,
+}
+
 impl Body {
     /// The params that hold an event's flag and number.
     pub(super) fn event(&mut self, event: u32, network: &ir::Network) -> (u32, u32) {
@@ -110,15 +122,14 @@ impl Lowering<'_> {
             (s.path.clone(), s.dimension, s.initial)
         };
         let Mode::Dynamics(body) = &mut cx.mode else { return Ok(cx.arena().real(0.0)) };
-        let key = (sensor, position);
-        let param = match body.sensed.iter().find(|(k, _)| *k == key) {
-            Some((_, (param, _))) => *param,
+        let param = match body.sensed.iter().find(|s| s.sensor == sensor && s.position == position) {
+            Some(known) => known.param,
             None => {
                 let param = body.param(format!("sensor {path}"), dimension, ParamKind::Scalar(initial), true);
                 let index = position.map(|p| {
                     body.param(format!("position in {path}"), Dimension::NUMBER, ParamKind::PerNeuron(p), false)
                 });
-                body.sensed.push((key, (param, index)));
+                body.sensed.push(Sensed { sensor, position, param, index });
                 param
             }
         };

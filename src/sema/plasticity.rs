@@ -396,14 +396,11 @@ impl Sema<'_> {
                 continue;
             }
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("rule `{}` has no param `{written}`", rule.text))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };

@@ -208,13 +208,10 @@ impl Sema<'_> {
             let Some((_, v)) = params.iter().find(|(n, _)| n == written) else {
                 let all: Vec<&str> =
                     params.iter().map(|(n, _)| n.as_str()).chain(models.iter().map(String::as_str)).collect();
-                let near = did_you_mean(written, all.iter().copied());
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the region has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };

@@ -5,7 +5,6 @@ use super::error::*;
 use super::region::RegionId;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, NetworkId, Sensor, StmtKind, Type, ValueId, ValueKind};
 use crate::script::Value;
@@ -170,14 +169,11 @@ impl Sema<'_> {
             let names: Vec<(String, ValueId)> =
                 params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the modulator has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };

@@ -44,7 +44,7 @@ pub trait Engine {
     /// what lands on it as at the start.
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError>;
 
-    /// Whether the rules of a projection change its weights; traces run on.
+    /// Whether the rules of a projection change its weights from now on; traces run on.
     fn set_learning(&mut self, projection: usize, on: bool);
 
     /// Everything that the next step depends on and all that was recorded. Changes nothing: lazy synapses stay as they are.

@@ -35,6 +35,8 @@ pub struct Held {
     pub synapse: Vec<Vec<f64>>,
     /// Step at whose end each synapse was brought up to date; empty where all are in every step.
     pub touched: Vec<u64>,
+    /// What integrals added up since all synapses were up to date.
+    pub integrals: Vec<Vec<f64>>,
     /// Lanes and targets whose spikes are on their way, by step: rings of a power of two.
     pub due: Vec<Vec<u32>>,
     pub back: Vec<Vec<u32>>,
@@ -80,6 +82,7 @@ impl Held {
                 lanes: reach.lane_keys(),
                 synapse: self.synapse.iter().map(pick).collect(),
                 touched: touched.iter().map(|(_, k)| self.touched[*k as usize]).collect(),
+                integrals: self.integrals,
                 due: slots(&self.due, 0),
                 back: slots(&self.back, reach.lo),
                 pending: pending.into_iter().map(|((k, e), v)| (k, e, v)).collect(),
@@ -154,6 +157,7 @@ impl Held {
             post: state.post.iter().map(|saved| saved[lo..lo + n].to_vec()).collect(),
             synapse,
             touched,
+            integrals: state.integrals.clone(),
             due: spread(rings.0, &state.due, &lane)?,
             back: spread(rings.1, &state.back, &target)?,
             pending,
@@ -181,6 +185,13 @@ pub fn merge(parts: Vec<Part>) -> PlasticState {
             .map(|v| order.iter().map(|(_, part, k)| parts[*part].state.synapse[v][*k]).collect())
             .collect(),
         touched: order.iter().filter_map(|(_, part, k)| parts[*part].state.touched.get(*k).copied()).collect(),
+        // A range without cells reads no level.
+        integrals: parts
+            .iter()
+            .map(|p| &p.state.integrals)
+            .max_by_key(|i| (i.len(), i.first().map_or(0, Vec::len)))
+            .cloned()
+            .unwrap_or_default(),
         frozen: parts.iter().any(|p| p.state.frozen),
         ..PlasticState::default()
     };

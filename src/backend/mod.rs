@@ -6,9 +6,10 @@
 pub mod build;
 pub mod engine;
 pub mod eval;
+mod held;
 pub mod interp;
 pub mod native;
-mod held;
+mod running;
 pub mod state;
 
 pub use engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};

@@ -70,6 +70,8 @@ pub struct PlasticState {
     pub synapse: Vec<Vec<f64>>,
     /// Step at whose end each synapse was brought up to date; empty where all are in every step.
     pub touched: Vec<u64>,
+    /// What the rule's integrals added up since all synapses were up to date: `[integral][step]`, the last step's last.
+    pub integrals: Vec<Vec<f64>>,
     /// Presynaptic spikes on their way: (step at whose end they arrive, lane), ascending.
     pub due: Vec<(u64, u32)>,
     /// Postsynaptic spikes on their way back: (step, cell), ascending.

@@ -13,6 +13,7 @@ mod escape;
 mod firing;
 mod integration;
 mod interneuron;
+mod modulated;
 mod randomness;
 mod receptors;
 mod wiring;

@@ -252,7 +252,10 @@ impl Engine for Interpreter {
     }
 
     fn set_learning(&mut self, projection: usize, on: bool) {
-        self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
+        let step = self.step;
+        for l in self.plastic.iter_mut().filter(|l| l.projection == projection) {
+            self.populations[l.to].freeze(step, l, !on);
+        }
     }
 
     fn save(&mut self) -> EngineState {

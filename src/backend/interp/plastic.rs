@@ -6,7 +6,8 @@ use crate::backend::build::{Elements, Lanes};
 use crate::backend::engine::{RunError, Touches};
 use crate::backend::eval;
 use crate::backend::held::{Held, Part, Reach};
-use crate::backend::state::PlasticState;
+use crate::backend::running::Running;
+use crate::backend::state::{PlasticState, same};
 use crate::ir::plasticity::{Event, Place, Plasticity};
 use crate::ir::{Assign, Expr, ExprId, Network};
 use crate::random::{self, Purpose, StreamKey};
@@ -36,6 +37,9 @@ pub struct Plastic {
     synapse: Vec<Vec<f64>>,
     /// Step at whose end each synapse was brought up to date; empty unless the rule is lazy.
     touched: Vec<u64>,
+    /// Integrals of levels, and what computes their values.
+    running: Running,
+    levels: Vec<Code>,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -82,6 +86,8 @@ struct At {
     /// Steps done, for draws.
     now: u64,
     elapsed: f64,
+    /// Step at whose end the synapse was last brought up to date.
+    since: u64,
     /// Whose it is: a synapse's, or a trace's.
     place: Place,
 }
@@ -145,6 +151,8 @@ impl Plastic {
             n,
             pre: filled(Place::Pre, lanes.delays.len()),
             post: filled(Place::Post, n as usize),
+            running: Running::new(&rule.integrals, network.dt_ms),
+            levels: rule.integrals.iter().map(|i| code(i.value)).collect(),
             touched: vec![0; if touches { lanes.targets.len() } else { 0 }],
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (rule.dendritic as usize + 1).next_power_of_two()],
@@ -187,6 +195,7 @@ impl Plastic {
             post: self.post.clone(),
             synapse: self.synapse.clone(),
             touched: self.touched.clone(),
+            integrals: self.running.values(),
             due: self.due.clone(),
             back: self.back.clone(),
             pending: self.pending.clone(),
@@ -204,11 +213,13 @@ impl Plastic {
         let (due, back) = (self.due.len(), self.back.len());
         let lazy = !self.touched.is_empty();
         let held = Held::load(&self.reach(), (due, back), lazy, step, state, own)?;
+        same(self.running.resume(step, &held.integrals), true, "integrals of a rule")?;
         Held {
             pre: self.pre,
             post: self.post,
             synapse: self.synapse,
             touched: self.touched,
+            integrals: _,
             due: self.due,
             back: self.back,
             pending: self.pending,
@@ -217,8 +228,37 @@ impl Plastic {
         Ok(())
     }
 
-    pub fn freeze(&mut self, frozen: bool) {
-        self.frozen = frozen;
+    /// Lets weights stand still after `step` steps, or move again; traces run on.
+    pub fn freeze(&mut self, step: u64, frozen: bool, reads: &mut Reads) {
+        if self.frozen != frozen {
+            // What has passed by now passed under the old state.
+            self.touch_all(step, reads);
+            self.frozen = frozen;
+        }
+    }
+
+    fn touch_all(&mut self, step: u64, reads: &mut Reads) {
+        for synapse in 0..self.lanes.targets.len() as u32 {
+            self.touch(synapse, step, reads);
+        }
+        self.running.restart(step);
+    }
+
+    /// What integrals take from the step that begins; all synapses are brought up to date where they must not wait any longer.
+    /// `None` where there is none.
+    fn integrated(&mut self, step: u64, reads: &mut Reads) -> Option<Vec<f64>> {
+        if self.running.is_empty() {
+            return None;
+        }
+        let at = At { lane: 0, target: 0, synapse: 0, now: step, elapsed: 0.0, since: step, place: Place::Synapse };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let values: Vec<f64> = self.levels.iter().map(|code| self.evaluate(code, at, reads, &mut scratch)).collect();
+        self.scratch = scratch;
+        if self.running.ends(&values) {
+            self.touch_all(step, reads);
+            self.touches.in_steps += self.synapses();
+        }
+        Some(values)
     }
 
     /// Takes note of presynaptic spikes stamped `stamp`.
@@ -235,18 +275,20 @@ impl Plastic {
     /// Phases 1 to 4 of the step from `step` dt to `(step + 1)` dt. Gives the number of spikes that reached a synapse.
     pub fn begin(&mut self, step: u64, reads: &mut Reads, arrivals: &mut Arrivals) -> u64 {
         let mut events = 0;
+        let levels = self.integrated(step, reads);
         if self.late {
             // A spike that is sent on takes the dendritic delay from then, and one step of it is over.
             events += self
                 .events(step, reads, &mut |target, delay, amount| arrivals(target, delay.saturating_sub(1), amount));
         }
+        self.running.push(levels.as_deref());
         for (place, slot, element, value) in std::mem::take(&mut self.pending) {
             let list = if place == Place::Pre { &mut self.pre } else { &mut self.post };
             list[slot][element as usize] = value;
         }
         if !self.rule.lazy {
             for synapse in 0..self.lanes.targets.len() as u32 {
-                self.catch_up(synapse, step, self.dt, reads);
+                self.catch_up(synapse, step, self.dt, step, reads);
             }
             if !self.drift.is_empty() {
                 self.touches.in_steps += self.synapses();
@@ -319,10 +361,18 @@ impl Plastic {
         }
         self.touches.at_events += self.synapses();
         for lane in 0..self.lanes.delays.len() as u32 {
-            self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0, place: Place::Pre }, reads);
+            self.write_traces(
+                h,
+                At { lane, target: 0, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Pre },
+                reads,
+            );
         }
         for target in 0..self.n {
-            self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0, place: Place::Post }, reads);
+            self.write_traces(
+                h,
+                At { lane: 0, target, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Post },
+                reads,
+            );
         }
     }
 
@@ -334,9 +384,7 @@ impl Plastic {
 
     /// Weights up to date at the end of `step` steps: (presynaptic neuron, target in the population, weight), in order of both.
     pub fn weights(&mut self, step: u64, reads: &mut Reads) -> Vec<(u32, u32, f64)> {
-        for synapse in 0..self.lanes.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
+        self.touch_all(step, reads);
         let mut out = Vec::with_capacity(self.lanes.targets.len());
         for pre in 0..self.lanes.sources.len() - 1 {
             let one = |k: u32| (pre as u32, self.lo + self.lanes.targets[k as usize], self.synapse[0][k as usize]);
@@ -347,9 +395,7 @@ impl Plastic {
 
     /// Writes weights in the order that [`Plastic::weights`] gives.
     pub fn set_weights(&mut self, step: u64, values: &[f64], reads: &mut Reads) {
-        for synapse in 0..self.lanes.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
+        self.touch_all(step, reads);
         let mut values = values.iter();
         for pre in 0..self.lanes.sources.len() - 1 {
             for k in self.lanes.row(pre) {
@@ -362,9 +408,7 @@ impl Plastic {
 
     /// Traces and synaptic states as at the start, spikes on their way dropped; weights stay.
     pub fn clear(&mut self, step: u64, reads: &mut Reads) {
-        for synapse in 0..self.lanes.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
+        self.touch_all(step, reads);
         for (k, v) in self.rule.variables.iter().enumerate().skip(1) {
             let (place, slot) = self.slots[k];
             let list = match place {
@@ -387,7 +431,7 @@ impl Plastic {
         for synapse in row {
             self.touch(synapse, now, reads);
             let target = self.lanes.targets[synapse as usize];
-            let at = At { lane, target, synapse, now, elapsed: 0.0, place: Place::Synapse };
+            let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
             let amount = match &self.handlers[h].deliver {
                 Some(code) => {
                     let mut scratch = std::mem::take(&mut self.scratch);
@@ -400,7 +444,11 @@ impl Plastic {
             self.write(h, synapse, now, reads);
             arrivals(target, self.rule.dendritic, amount);
         }
-        self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0, place: Place::Pre }, reads);
+        self.write_traces(
+            h,
+            At { lane, target: 0, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Pre },
+            reads,
+        );
         events
     }
 
@@ -417,14 +465,18 @@ impl Plastic {
                     self.write(h, synapse, now, reads);
                 }
             }
-            self.write_traces(h, At { lane: 0, target: *target, synapse: 0, now, elapsed: 0.0, place: Place::Post }, reads);
+            self.write_traces(
+                h,
+                At { lane: 0, target: *target, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Post },
+                reads,
+            );
         }
     }
 
     /// The assignments of a handler to one synapse, all at once.
     fn write(&mut self, h: usize, synapse: u32, now: u64, reads: &mut Reads) {
         let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
-        let at = At { lane, target, synapse, now, elapsed: 0.0, place: Place::Synapse };
+        let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> = self.handlers[h]
             .synapse
@@ -464,19 +516,20 @@ impl Plastic {
     /// Brings a synapse up to date at the end of `step` steps.
     fn touch(&mut self, synapse: u32, step: u64, reads: &mut Reads) {
         let Some(last) = self.touched.get_mut(synapse as usize) else { return };
-        let steps = step.saturating_sub(*last);
+        let since = std::mem::replace(last, step);
+        let steps = step.saturating_sub(since);
         if steps > 0 {
-            *last = step;
-            self.catch_up(synapse, step, steps as f64 * self.dt, reads);
+            self.running.prepare();
+            self.catch_up(synapse, step, steps as f64 * self.dt, since, reads);
         }
     }
 
-    fn catch_up(&mut self, synapse: u32, now: u64, elapsed: f64, reads: &mut Reads) {
+    fn catch_up(&mut self, synapse: u32, now: u64, elapsed: f64, since: u64, reads: &mut Reads) {
         if self.drift.is_empty() {
             return;
         }
         let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
-        let at = At { lane, target, synapse, now, elapsed, place: Place::Synapse };
+        let at = At { lane, target, synapse, now, elapsed, since, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> =
             self.drift.iter().map(|(k, code)| (*k, self.evaluate(code, at, reads, &mut scratch))).collect();
@@ -489,7 +542,7 @@ impl Plastic {
         for place in [Place::Pre, Place::Post] {
             let count = if place == Place::Pre { self.lanes.delays.len() as u32 } else { self.n };
             for element in 0..count {
-                let at = At { lane: element, target: element, synapse: 0, now, elapsed: self.dt, place };
+                let at = At { lane: element, target: element, synapse: 0, now, elapsed: self.dt, since: now, place };
                 let values: Vec<(usize, f64)> = self
                     .advance
                     .iter()
@@ -510,10 +563,12 @@ impl Plastic {
                 (Place::Post, slot) => self.post[slot][at.target as usize],
                 (Place::Synapse, slot) => self.synapse[slot][at.synapse as usize],
             },
-            Expr::Read(k) => reads(*k as usize, at.target),
+            // Of what is the same for all targets the first one tells.
+            Expr::Read(k) => reads(*k as usize, if self.rule.levels.contains(k) { 0 } else { at.target }),
             Expr::Time => at.now as f64 * self.dt,
             Expr::Uniform => self.draw(at),
             Expr::Elapsed => at.elapsed,
+            Expr::Integral(k) => self.running.since(*k as usize, at.since),
             // `valid` refuses other leaves in a rule.
             _ => f64::NAN,
         });

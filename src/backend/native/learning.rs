@@ -15,8 +15,8 @@ pub struct Learning {
     pub target: usize,
     ring: usize,
     pub synapses: Synapses,
-    /// What is read of the targets.
-    reads: Vec<Values>,
+    /// What is read of the targets; whether one stands for all.
+    reads: Vec<(Values, bool)>,
     /// Receptors whose arrivals are events, with the rings that hold them.
     receptors: Vec<(u32, Vec<usize>)>,
     /// Arrivals of the step at hand.
@@ -36,7 +36,7 @@ impl Learning {
         decided: bool,
     ) -> Learning {
         let d = &population.dynamics;
-        let reads = synapses.read_exprs().iter().map(|r| Values::new(&d.exprs, *r)).collect();
+        let reads = synapses.read_exprs().map(|(r, level)| (Values::new(&d.exprs, r), level)).collect();
         let receptors = synapses
             .receptors()
             .into_iter()
@@ -51,17 +51,7 @@ impl Learning {
                 (r, arrivals.iter().filter_map(taken).collect())
             })
             .collect();
-        Learning {
-            projection,
-            source,
-            target,
-            ring,
-            synapses,
-            reads,
-            receptors,
-            arrived: Vec::new(),
-            decided,
-        }
+        Learning { projection, source, target, ring, synapses, reads, receptors, arrived: Vec::new(), decided }
     }
 
     /// Before a block's step: what reaches the synapses, and what they send on.
@@ -98,9 +88,10 @@ impl Learning {
 }
 
 /// What is read of a block's neurons at time `t`: `[read][neuron]`.
-fn read(reads: &mut [Values], block: &Block, t: f64, out: &mut [Vec<f64>]) {
-    for (values, row) in reads.iter_mut().zip(out) {
-        values.compute(block, t, &mut |start, part| row[start..start + part.len()].copy_from_slice(part));
+fn read(reads: &mut [(Values, bool)], block: &Block, t: f64, out: &mut [Vec<f64>]) {
+    for ((values, level), row) in reads.iter_mut().zip(out) {
+        let n = if *level { block.n.min(1) } else { block.n };
+        values.compute(block, n, t, &mut |start, part| row[start..start + part.len()].copy_from_slice(part));
     }
 }
 
@@ -142,7 +133,7 @@ impl Worker {
         self.learning.iter_mut().filter(|l| l.target == population).for_each(|l| l.synapses.clear(step));
     }
 
-    pub fn learn(&mut self, projection: usize, on: bool) {
-        self.learning.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.synapses.frozen = !on);
+    pub fn learn(&mut self, projection: usize, step: u64, on: bool) {
+        self.learning.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.synapses.freeze(step, !on));
     }
 }

@@ -135,6 +135,7 @@ enum Command {
     },
     Learn {
         projection: usize,
+        step: u64,
         on: bool,
     },
     Save {
@@ -587,8 +588,8 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     worker.reset(&shared, population, step, &initial);
                     Reply::Ok
                 }
-                Command::Learn { projection, on } => {
-                    worker.learn(projection, on);
+                Command::Learn { projection, step, on } => {
+                    worker.learn(projection, step, on);
                     Reply::Ok
                 }
                 Command::Save { step } => {
@@ -784,8 +785,9 @@ impl Engine for Native {
     }
 
     fn set_learning(&mut self, projection: usize, on: bool) {
-        self.send(|_| Command::Learn { projection, on });
-        self.local.learn(projection, on);
+        let step = self.step;
+        self.send(|_| Command::Learn { projection, step, on });
+        self.local.learn(projection, step, on);
         self.replies();
     }
 

@@ -55,8 +55,9 @@ pub struct Rule {
     handlers: Vec<Handler>,
     drift: Option<Loops>,
     advance: [Option<Advance>; 2],
-    /// The order that computes each table's entries.
+    /// The order that computes each table's entries, and the value of each integral.
     orders: Vec<Vec<ExprId>>,
+    integrated: Vec<Vec<ExprId>>,
 }
 
 /// A rule whose kernels are still to be made.
@@ -112,8 +113,9 @@ impl Draft {
             None => loops(other).map(Advance::Loops),
         });
         let orders = layout.tables.iter().map(|t| eval::order(&rule.exprs, &[*t])).collect();
+        let integrated = rule.integrals.iter().map(|i| eval::order(&rule.exprs, &[i.value])).collect();
         let layout = std::mem::replace(layout, Layout::new(rule));
-        Draft(Rule { rule: rule.clone(), layout, dt, handlers, drift, advance, orders })
+        Draft(Rule { rule: rule.clone(), layout, dt, handlers, drift, advance, orders, integrated })
     }
 
     /// The loops that need kernels, with what they are.
@@ -121,7 +123,8 @@ impl Draft {
         let rule = &mut self.0;
         let mut out = Vec::new();
         for h in &mut rule.handlers {
-            let named = [("synapses", &mut h.row), ("synapses", &mut h.column), ("pre", &mut h.pre), ("post", &mut h.post)];
+            let named =
+                [("synapses", &mut h.row), ("synapses", &mut h.column), ("pre", &mut h.pre), ("post", &mut h.post)];
             out.extend(named.into_iter().filter_map(|(n, l)| Some((format!("{:?}, {n}", h.event), l.as_mut()?))));
         }
         out.extend(rule.drift.as_mut().map(|l| ("drift".to_string(), l)));

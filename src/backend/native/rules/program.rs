@@ -34,11 +34,15 @@ pub enum Node {
     Far(u32),
     /// What is read of the postsynaptic neuron.
     Read(u32),
+    /// What is read and is the same for all of them.
+    Level(u32),
     /// End of the step, ms.
     Time,
     Uniform,
     /// A function of the steps since the synapse was last touched.
     Table(u32),
+    /// An integral over the steps since then.
+    Integral(u32),
     /// 1 where no step has passed since.
     Still,
     /// 1 while weights stand still.
@@ -134,6 +138,8 @@ pub struct Layout {
     pub remembers: bool,
     /// Functions of the time since then.
     pub tables: Vec<ExprId>,
+    /// Of each integral, whether what was gained decays on.
+    pub integrals: Vec<bool>,
 }
 
 impl Layout {
@@ -147,7 +153,8 @@ impl Layout {
                 (v.place, counts[v.place as usize] - 1)
             })
             .collect();
-        Layout { slots, counts, remembers: rule.lazy && !rule.drift.is_empty(), tables: Vec::new() }
+        let integrals = rule.integrals.iter().map(|i| i.own != 0.0).collect();
+        Layout { slots, counts, remembers: rule.lazy && !rule.drift.is_empty(), tables: Vec::new(), integrals }
     }
 
     /// 8-byte words of a synapse: its variables, then the step at which it was last touched.
@@ -242,18 +249,22 @@ impl Builder<'_> {
                             done.insert(e, synapse[slot]);
                             continue;
                         }
-                        (Mode::Row, (Place::Pre, slot)) | (Mode::Column, (Place::Post, slot)) => Node::Near(slot as u32),
+                        (Mode::Row, (Place::Pre, slot)) | (Mode::Column, (Place::Post, slot)) => {
+                            Node::Near(slot as u32)
+                        }
                         (Mode::Row | Mode::Column, (_, slot)) => Node::Far(slot as u32),
                         (Mode::Traces(side), (place, slot)) if side == place => Node::Own(slot as u32),
                         // `valid` keeps traces apart from what isn't theirs.
                         _ => Node::Const(Real(f64::NAN)),
                     },
+                    Expr::Read(k) if self.rule.levels.contains(&k) => Node::Level(k),
                     // `valid` lets no presynaptic trace read the other neuron.
                     Expr::Read(_) if self.mode == Mode::Traces(Place::Pre) => Node::Const(Real(f64::NAN)),
                     Expr::Read(k) => Node::Read(k),
                     Expr::Time => Node::Time,
                     Expr::Uniform => Node::Uniform,
                     Expr::Elapsed => Node::Const(Real(self.dt)),
+                    Expr::Integral(k) if self.layout.remembers => Node::Integral(k),
                     Expr::Unary(op, a) => Node::Unary(op, done[&a]),
                     Expr::Binary(op, a, b) => Node::Binary(op, done[&a], done[&b]),
                     Expr::Compare(op, a, b) => Node::Compare(op, done[&a], done[&b]),
@@ -295,8 +306,12 @@ impl Builder<'_> {
 
     fn finish(self, values: Vec<Id>, deliver: Option<Id>, aside: bool) -> Program {
         let own = |k: usize, id: Id| self.nodes[id.0 as usize] == Node::Own(k as u32);
-        let writes: Vec<(u32, Id)> =
-            values.into_iter().enumerate().filter(|(k, id)| aside || !own(*k, *id)).map(|(k, v)| (k as u32, v)).collect();
+        let writes: Vec<(u32, Id)> = values
+            .into_iter()
+            .enumerate()
+            .filter(|(k, id)| aside || !own(*k, *id))
+            .map(|(k, v)| (k as u32, v))
+            .collect();
         cut(self.mode, self.nodes, writes, deliver, aside)
     }
 }
@@ -345,7 +360,7 @@ fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>
     let mut level = vec![0_usize; n];
     for k in 0..n {
         varying[k] = match nodes[k] {
-            Node::Own(_) | Node::Far(_) | Node::Uniform | Node::Table(_) | Node::Still => true,
+            Node::Own(_) | Node::Far(_) | Node::Uniform | Node::Table(_) | Node::Integral(_) | Node::Still => true,
             Node::Read(_) => mode != Mode::Column,
             node => node.children().any(|c| varying[c.0 as usize]),
         };

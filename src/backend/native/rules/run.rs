@@ -3,7 +3,7 @@
 use super::Loops;
 use super::program::{Call, Id, Mode, Node, Program};
 use super::synapses::Synapses;
-use super::translate::{LIMIT, NOW, SCALARS};
+use super::translate::{LIMIT, NOW, ORIGIN, REACH, SCALARS, SUMS};
 use crate::backend::eval;
 use crate::backend::native::worker::{Pointers, compute_unary};
 use crate::ir::plasticity::Place;
@@ -84,6 +84,7 @@ impl Engine {
         }
         if s.rule.layout.remembers {
             self.reach(s, loops.program.mode, items, items.now.saturating_sub(since));
+            s.running.prepare();
         }
         self.prepare(s, &loops.program, items);
         let slots = loops.slots;
@@ -109,6 +110,12 @@ impl Engine {
         }
         for (k, t) in self.tables.iter_mut().enumerate() {
             p[slots.tables + k] = t.as_mut_ptr().cast();
+        }
+        for (k, i) in s.running.tables().iter_mut().enumerate() {
+            let tables: [&mut [f64]; SUMS] = [&mut i.within, &mut i.gaps, &mut i.later, &mut i.left];
+            for (table, values) in tables.into_iter().enumerate() {
+                p[slots.integrals + SUMS * k + table] = values.as_mut_ptr().cast();
+            }
         }
         let stride = s.rule.layout.words();
         let whole = loops.kernels.len() == 1;
@@ -183,7 +190,8 @@ impl Engine {
             // call and that nothing else touches meanwhile. Arrays by item have at least `count` items (`CHUNK` in scratch, of which
             // several loops or values set aside are given no more at once). Arrays of the other side, of reads and the ring are
             // as long as `Lanes` has lanes or targets, and the indices of synapses, lanes and targets in `Lanes` and `incoming`
-            // were counted by it. Tables are as long as the limit in `scalars` says, within which the kernel holds its index.
+            // were counted by it. Tables are as long as the limit in `scalars` says, within which the kernel holds its index; those of
+            // integrals have an entry for every position up to `REACH`, within which it holds that, and for every span of these.
             // `scalars` has an entry for every slot of the program, and `count` is positive.
             unsafe { kernel(self.pointers.0.as_ptr(), self.scalars.as_ptr(), items.count as u64) };
         }
@@ -196,6 +204,9 @@ impl Engine {
         self.scalars.resize(SCALARS + p.scalars.len(), 0.0);
         self.scalars[NOW] = f64::from_bits(items.now);
         self.scalars[LIMIT] = f64::from_bits(entries - 1);
+        let (origin, reach) = s.running.reach();
+        self.scalars[ORIGIN] = f64::from_bits(origin);
+        self.scalars[REACH] = f64::from_bits(reach);
         self.uniform.resize(self.uniform.len().max(p.nodes.len()), 0.0);
         let near = if p.mode == Mode::Row { &s.pre } else { &s.post };
         for id in &p.uniform {
@@ -206,6 +217,7 @@ impl Engine {
             let v = match p.nodes[id.0 as usize] {
                 Node::Near(slot) => near[slot as usize][items.element],
                 Node::Read(k) => s.reads[k as usize][items.element],
+                Node::Level(k) => s.level(k as usize),
                 Node::Time => items.now as f64 * s.rule.dt,
                 Node::Frozen => f64::from(u8::from(s.frozen)),
                 Node::Unary(op, a) => op.compute(at(a)),
@@ -275,7 +287,8 @@ impl Synapses {
         let rule = self.rule.clone();
         let stride = rule.layout.words();
         let own = k * stride..(k + 1) * stride;
-        let steps = now.saturating_sub(self.words[own.end - 1]);
+        let last = self.words[own.end - 1];
+        let steps = now.saturating_sub(last);
         if steps < ENTRIES {
             return;
         }
@@ -288,10 +301,12 @@ impl Synapses {
                     (Place::Post, slot) => self.post[slot][target],
                     (Place::Synapse, slot) => f64::from_bits(self.words[own.start + slot]),
                 },
+                Expr::Read(r) if rule.rule.levels.contains(r) => self.level(*r as usize),
                 Expr::Read(r) => self.reads[*r as usize][target],
                 Expr::Time => now as f64 * rule.dt,
                 Expr::Uniform => self.draw(lane, target as u32, now),
                 Expr::Elapsed => steps as f64 * rule.dt,
+                Expr::Integral(k) => self.running.since(*k as usize, last),
                 // `valid` refuses other leaves in a rule.
                 _ => f64::NAN,
             });

@@ -4,10 +4,12 @@ use super::Rule;
 use super::run::{Engine, Rings};
 use crate::backend::build::{Elements, Lanes};
 use crate::backend::engine::{RunError, Touches};
+use crate::backend::eval;
 use crate::backend::held::{Held, Part, Reach};
-use crate::backend::state::PlasticState;
-use crate::ir::plasticity::{Event, Place};
-use crate::ir::{ExprId, Network};
+use crate::backend::running::Running;
+use crate::backend::state::{PlasticState, same};
+use crate::ir::plasticity::{Event, Integral, Place};
+use crate::ir::{Expr, ExprId, Network};
 use crate::random::{Purpose, StreamKey};
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub struct Synapses {
     pub lane_touched: Vec<u64>,
     pub target_touched: Vec<u64>,
     pub all_touched: u64,
+    /// Integrals of levels.
+    pub running: Running,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -50,7 +54,7 @@ pub struct Synapses {
     pub frozen: bool,
     /// Of draws at events.
     pub key: StreamKey,
-    /// `[read][target]`
+    /// `[read][target]`; of a level the first stands for all.
     pub reads: Vec<Vec<f64>>,
     touches: Touches,
     engine: Engine,
@@ -97,6 +101,7 @@ impl Synapses {
             lane_touched: vec![0; lanes.delays.len()],
             target_touched: vec![0; n as usize],
             all_touched: 0,
+            running: Running::new(&ir.integrals, network.dt_ms),
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (ir.dendritic as usize + 1).next_power_of_two()],
             pending: Vec::new(),
@@ -120,8 +125,15 @@ impl Synapses {
         self.lanes.delays.iter().copied().min()
     }
 
-    pub fn read_exprs(&self) -> &[ExprId] {
-        &self.rule.rule.reads
+    /// What is read of the targets, and whether it is the same for all.
+    pub fn read_exprs(&self) -> impl Iterator<Item = (ExprId, bool)> + '_ {
+        let rule = &self.rule.rule;
+        rule.reads.iter().zip(0..).map(|(e, k)| (*e, rule.levels.contains(&k)))
+    }
+
+    /// What is read and is the same for all targets.
+    pub fn level(&self, read: usize) -> f64 {
+        self.reads.get(read).and_then(|r| r.first()).copied().unwrap_or(f64::NAN)
     }
 
     pub fn synapses(&self) -> u64 {
@@ -155,10 +167,12 @@ impl Synapses {
         let rule = self.rule.clone();
         let mut events = 0;
         let dendritic = u64::from(rule.rule.dendritic);
+        let levels = self.integrated(step);
         if self.late {
             // A spike that is sent on takes the dendritic delay from then, and one step of it is over.
             events += self.events(step, step + dendritic.saturating_sub(1), rings);
         }
+        self.running.push(levels.as_deref());
         for (place, slot, element, value) in self.pending.drain(..) {
             let list = if place == Place::Pre { &mut self.pre } else { &mut self.post };
             list[slot][element as usize] = value;
@@ -231,8 +245,8 @@ impl Synapses {
             self.at_targets(Event::Receptor(*receptor), now, targets);
         }
         let named = |event: Event| match event {
-            // The same for all targets: any one tells. Without one there is no synapse either.
-            Event::Named(flag, _) => self.reads[flag as usize].first().is_some_and(|f| *f != 0.0),
+            // Without a target there is no synapse either.
+            Event::Named(flag, _) => self.n > 0 && self.level(flag as usize) != 0.0,
             _ => false,
         };
         let named: Vec<_> = rule.handlers.iter().filter(|h| named(h.event)).collect();
@@ -300,7 +314,9 @@ impl Synapses {
             match place {
                 Place::Pre => self.pre[slot].fill(v.initial),
                 Place::Post => self.post[slot].fill(v.initial),
-                Place::Synapse => self.words.iter_mut().skip(slot).step_by(stride).for_each(|w| *w = v.initial.to_bits()),
+                Place::Synapse => {
+                    self.words.iter_mut().skip(slot).step_by(stride).for_each(|w| *w = v.initial.to_bits())
+                }
             }
         }
         self.due.iter_mut().chain(&mut self.back).for_each(Vec::clear);
@@ -319,8 +335,11 @@ impl Synapses {
         let held = Held {
             pre: self.pre.clone(),
             post: self.post.clone(),
-            synapse: (0..layout.counts[Place::Synapse as usize]).map(|k| column(k).map(f64::from_bits).collect()).collect(),
+            synapse: (0..layout.counts[Place::Synapse as usize])
+                .map(|k| column(k).map(f64::from_bits).collect())
+                .collect(),
             touched: if layout.remembers { column(stride - 1).collect() } else { Vec::new() },
+            integrals: if self.n > 0 { self.running.values() } else { Vec::new() },
             due: self.due.clone(),
             back: self.back.clone(),
             pending: self.pending.clone(),
@@ -343,6 +362,7 @@ impl Synapses {
                 *last = *touched;
             }
         }
+        same(self.n == 0 || self.running.resume(step, &held.integrals), true, "integrals of a rule")?;
         // Not known lane by lane, so the oldest stands for all.
         self.all_touched = held.touched.iter().copied().min().unwrap_or(0);
         self.lane_touched.fill(0);
@@ -350,6 +370,15 @@ impl Synapses {
         (self.pre, self.post, self.due, self.back) = (held.pre, held.post, held.due, held.back);
         (self.pending, self.frozen) = (held.pending, held.frozen);
         Ok(())
+    }
+
+    /// Lets weights stand still after `step` steps, or move again; traces run on.
+    pub fn freeze(&mut self, step: u64, frozen: bool) {
+        if self.frozen != frozen {
+            // What has passed by now passed under the old state.
+            self.touch_all(step);
+            self.frozen = frozen;
+        }
     }
 
     fn touch_all(&mut self, step: u64) {
@@ -362,6 +391,30 @@ impl Synapses {
             }
             self.all_touched = step;
         }
+        self.running.restart(step);
+    }
+
+    /// What integrals take from the step that begins; all synapses are brought up to date where they must not wait any longer.
+    /// `None` where there is none, or nothing to read.
+    fn integrated(&mut self, step: u64) -> Option<Vec<f64>> {
+        if self.running.is_empty() || self.n == 0 {
+            return None;
+        }
+        let (rule, mut scratch) = (self.rule.clone(), Vec::new());
+        let value = |(i, order): (&Integral, &Vec<ExprId>)| {
+            eval::evaluate(&rule.rule.exprs, order, &mut scratch, &mut |e, _| match e {
+                Expr::Read(k) => self.level(*k as usize),
+                // `valid` refuses other leaves there.
+                _ => f64::NAN,
+            });
+            scratch[i.value.0 as usize]
+        };
+        let values: Vec<f64> = rule.rule.integrals.iter().zip(&rule.integrated).map(value).collect();
+        if self.running.ends(&values) {
+            self.touch_all(step);
+            self.touches.in_steps += self.synapses();
+        }
+        Some(values)
     }
 
     fn at_targets(&mut self, event: Event, now: u64, targets: &[u32]) {

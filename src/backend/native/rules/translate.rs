@@ -4,6 +4,7 @@
 //! [`Slots`]. Items are handled one by one: rows are short, and what they read of the other side is scattered.
 
 use super::program::{Id, Layout, Mode, Node, Program};
+use crate::backend::running::SPAN;
 use crate::ir::plasticity::Place;
 use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -29,6 +30,8 @@ pub struct Slots {
     pub reads: usize,
     /// Functions of the steps since a synapse was touched.
     pub tables: usize,
+    /// [`SUMS`] tables of each integral, by position or by span ([`crate::backend::running::Sums`]).
+    pub integrals: usize,
     pub scratch: usize,
     pub count: usize,
 }
@@ -36,7 +39,13 @@ pub struct Slots {
 /// The first scalars: the step at which an event happens and the last entry of each table, as whole numbers.
 pub const NOW: usize = 0;
 pub const LIMIT: usize = 1;
-pub const SCALARS: usize = 2;
+/// Step at which the tables of integrals begin, and their last position.
+pub const ORIGIN: usize = 2;
+pub const REACH: usize = 3;
+pub const SCALARS: usize = 4;
+
+/// Tables of an integral: within a span, the gap to its end, later, what is left.
+pub const SUMS: usize = 4;
 
 impl Slots {
     pub fn of(p: &Program, layout: &Layout, reads: usize) -> Slots {
@@ -48,9 +57,10 @@ impl Slots {
         };
         let reads_at = traces + layout.counts[side as usize];
         let tables = reads_at + reads;
-        let scratch = tables + layout.tables.len();
+        let integrals = tables + layout.tables.len();
+        let scratch = integrals + SUMS * layout.integrals.len();
         let count = scratch + p.scratch_rows as usize;
-        Slots { words: 0, index: 1, other: 2, ring: 3, traces, reads: reads_at, tables, scratch, count }
+        Slots { words: 0, index: 1, other: 2, ring: 3, traces, reads: reads_at, tables, integrals, scratch, count }
     }
 }
 
@@ -60,7 +70,7 @@ struct Translator<'b, 'f> {
     slots: Slots,
     /// Bytes of a synapse.
     stride: i64,
-    remembers: bool,
+    layout: &'b Layout,
     pointer: Type,
     table: Value,
     scalars: Value,
@@ -75,7 +85,9 @@ struct Translator<'b, 'f> {
 enum Shared {
     Synapse,
     Other,
+    Last,
     Steps,
+    Position,
 }
 
 /// Adds segment `k` of a program to `func`.
@@ -109,7 +121,7 @@ pub fn segment(
         p,
         slots: Slots::of(p, layout, reads),
         stride: 8 * layout.words() as i64,
-        remembers: layout.remembers,
+        layout,
         pointer,
         table,
         scalars,
@@ -178,7 +190,7 @@ impl Translator<'_, '_> {
             let (at, offset) = self.own(slot);
             self.b.ins().store(flags(), v, at, offset);
         }
-        if self.remembers && matches!(p.mode, Mode::Row | Mode::Column) {
+        if self.layout.remembers && matches!(p.mode, Mode::Row | Mode::Column) {
             let now = self.whole(NOW);
             let (at, _) = self.own(0);
             self.b.ins().store(flags(), now, at, (self.stride - 8) as i32);
@@ -257,14 +269,58 @@ impl Translator<'_, '_> {
         if let Some(v) = self.places.get(&Shared::Steps) {
             return *v;
         }
-        let (at, _) = self.own(0);
-        let last = self.b.ins().load(types::I64, flags(), at, (self.stride - 8) as i32);
+        let last = self.last();
         let now = self.whole(NOW);
         let limit = self.whole(LIMIT);
         let steps = self.b.ins().isub(now, last);
         let steps = self.b.ins().umin(steps, limit);
         self.places.insert(Shared::Steps, steps);
         steps
+    }
+
+    /// Step when the synapse was last touched.
+    fn last(&mut self) -> Value {
+        if let Some(v) = self.places.get(&Shared::Last) {
+            return *v;
+        }
+        let (at, _) = self.own(0);
+        let last = self.b.ins().load(types::I64, flags(), at, (self.stride - 8) as i32);
+        self.places.insert(Shared::Last, last);
+        last
+    }
+
+    /// That step in the tables of integrals.
+    fn position(&mut self) -> Value {
+        if let Some(v) = self.places.get(&Shared::Position) {
+            return *v;
+        }
+        let last = self.last();
+        let (origin, reach) = (self.whole(ORIGIN), self.whole(REACH));
+        let position = self.b.ins().isub(last, origin);
+        let position = self.b.ins().umin(position, reach);
+        self.places.insert(Shared::Position, position);
+        position
+    }
+
+    /// `Running::since`, operation by operation.
+    fn integral(&mut self, k: usize) -> Value {
+        let (position, decays) = (self.position(), self.layout.integrals[k]);
+        let span = self.b.ins().ushr_imm_u(position, i64::from(SPAN.trailing_zeros()));
+        let inside = self.b.ins().band_imm_u(position, SPAN as i64 - 1);
+        let mut load = |table: usize, index: Value| {
+            let at = self.element(self.slots.integrals + SUMS * k + table, index);
+            self.b.ins().load(types::F64, flags().with_readonly(), at, 0)
+        };
+        let (within, gap, later) = (load(0, position), load(1, inside), load(2, span));
+        // Where nothing decays on, 1 is left.
+        let within = if decays {
+            let left = load(3, span);
+            self.b.ins().fmul(left, within)
+        } else {
+            within
+        };
+        let later = self.b.ins().fmul(gap, later);
+        self.b.ins().fadd(within, later)
     }
 
     /// The value as a number.
@@ -314,6 +370,7 @@ impl Translator<'_, '_> {
                 let at = self.element(self.slots.tables + k as usize, steps);
                 self.b.ins().load(types::F64, flags().with_readonly(), at, 0)
             }
+            Node::Integral(k) => self.integral(k as usize),
             Node::Still => {
                 let steps = self.steps();
                 self.b.ins().icmp_imm_u(IntCC::Equal, steps, 0)
@@ -334,11 +391,8 @@ impl Translator<'_, '_> {
             }
             Node::Select(c, a, b) => {
                 let c = self.truth(c);
-                let (a, b) = if self.p.is_bool(id) {
-                    (self.truth(a), self.truth(b))
-                } else {
-                    (self.number(a), self.number(b))
-                };
+                let (a, b) =
+                    if self.p.is_bool(id) { (self.truth(a), self.truth(b)) } else { (self.number(a), self.number(b)) };
                 self.b.ins().select(c, a, b)
             }
             // Draws come from their rows; all others were handled above.

@@ -47,8 +47,11 @@ fn module() -> Result<JITModule, String> {
     Ok(JITModule::new(builder))
 }
 
+/// What was compiled: the code, the kernels of each plan, the rules with theirs.
+pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
+
 /// Compiles the segments of each plan and the loops of each rule; plans that are equal share their code.
-pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>) -> Result<(Code, Vec<Vec<Kernel>>, Vec<Rule>), String> {
+pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>) -> Result<Compiled, String> {
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();

@@ -60,6 +60,9 @@ pub struct Rule {
     integrated: Vec<Vec<ExprId>>,
 }
 
+/// Takes what a kernel is and how to fill its function; gives what stands for it.
+pub type Define<'d, T> = dyn FnMut(&str, &mut dyn FnMut(&mut Function)) -> Result<T, String> + 'd;
+
 /// A rule whose kernels are still to be made.
 pub struct Draft(Rule);
 
@@ -136,7 +139,7 @@ impl Draft {
         out
     }
 
-    /// Builds every kernel's function: `define` takes what it is and how to fill it, and gives what stands for it.
+    /// Builds every kernel's function.
     ///
     /// # Errors
     /// Those of `define`.
@@ -144,7 +147,7 @@ impl Draft {
         &mut self,
         context: &mut FunctionBuilderContext,
         config: TargetFrontendConfig,
-        define: &mut dyn FnMut(&str, &mut dyn FnMut(&mut Function)) -> Result<T, String>,
+        define: &mut Define<T>,
     ) -> Result<Vec<T>, String> {
         let layout = std::mem::replace(&mut self.0.layout, Layout::new(&self.0.rule));
         let reads = self.0.rule.reads.len();

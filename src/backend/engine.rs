@@ -117,11 +117,20 @@ pub struct TraceLog {
     pub values: Vec<f64>,
 }
 
+/// Which spikes of a population are kept one by one. Count and intervals are summed up in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    #[default]
+    None,
+    /// At least those of the last so many steps.
+    Last(u64),
+    All,
+}
+
 /// The spikes of one population, in order of (step, neuron).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpikeLog {
-    /// Keep every spike; otherwise only the running statistics.
-    pub keep: bool,
+    pub keep: Keep,
     pub steps: Vec<u64>,
     pub senders: Vec<u32>,
     pub count: u64,
@@ -139,7 +148,7 @@ struct Intervals {
 }
 
 impl SpikeLog {
-    pub fn new(size: u32, keep: bool) -> SpikeLog {
+    pub fn new(size: u32, keep: Keep) -> SpikeLog {
         SpikeLog { keep, neurons: vec![Intervals::default(); size as usize], ..SpikeLog::default() }
     }
 
@@ -164,9 +173,23 @@ impl SpikeLog {
             }
             i.last = step;
         }
-        if self.keep {
-            self.steps.extend(std::iter::repeat_n(step, neurons.len()));
-            self.senders.extend_from_slice(neurons);
+        if self.keep == Keep::None {
+            return;
+        }
+        self.steps.extend(std::iter::repeat_n(step, neurons.len()));
+        self.senders.extend_from_slice(neurons);
+        if let Keep::Last(steps) = self.keep {
+            self.forget(step, steps);
+        }
+    }
+
+    /// Drops what is older than the last `steps` steps once a window's worth of it has come together: so each spike is moved
+    /// about once. When depends on the spikes alone, not on who counts them or on where a run was cut.
+    fn forget(&mut self, now: u64, steps: u64) {
+        if self.steps.first().is_some_and(|first| now - first > steps.saturating_mul(2)) {
+            let old = self.steps.partition_point(|s| now - s > steps);
+            self.steps.drain(..old);
+            self.senders.drain(..old);
         }
     }
 

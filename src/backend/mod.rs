@@ -12,5 +12,5 @@ pub mod native;
 mod running;
 pub mod state;
 
-pub use engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+pub use engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 pub use state::EngineState;

@@ -18,6 +18,7 @@ mod projection;
 mod protocol;
 mod scripts;
 mod sensors;
+mod sleep;
 mod space;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
@@ -394,6 +395,12 @@ impl<'a> Lowering<'a> {
         }
         Some(dt)
     }
+}
+
+/// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
+pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
+    let help = || "write a number and a unit, such as 10 ms".to_string();
+    override_value(text, Dimension::TIME, hir::Kind::Number)?.number().map_err(|e| (e.message, help()))
 }
 
 /// `4.5`, `0.2 mV`, `true` from the command line.

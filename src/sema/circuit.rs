@@ -71,6 +71,7 @@ impl Sema<'_> {
             functions: Vec::new(),
             sensors: Vec::new(),
             events: Vec::new(),
+            memories: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
@@ -96,6 +97,8 @@ impl Sema<'_> {
         self.resolve_populations(id, &n.items, scope);
         self.resolve_items(id, &n.items, scope, &mut items);
         self.resolve_sensors(id);
+        self.resolve_memories(id);
+        self.check_matrices(id, &items);
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);
@@ -161,8 +164,11 @@ impl Sema<'_> {
                 }
                 ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
                 ast::CircuitKind::Event { name, formals } => self.declare_event(id, name, formals.as_deref(), scope),
-                ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
-                ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
+                ast::CircuitKind::Memory { name, .. } => self.declare_memory(id, name, item, scope),
+                ast::CircuitKind::Matrix(m) => {
+                    let path = self.path_of(&m.name.text);
+                    self.declare(scope, &m.name, Entity::Projection(path));
+                }
                 ast::CircuitKind::Port { output, name, ends, weight } => {
                     self.declare_port(*output, name, ends, weight.as_ref(), scope)
                 }
@@ -609,6 +615,7 @@ impl Sema<'_> {
                         out.push(Item::Projection(p));
                     }
                 }
+                ast::CircuitKind::Matrix(m) => self.matrix(id, m, scope, out),
                 ast::CircuitKind::Drive { target, value } => self.drive(target, value, item.span, cx, out),
                 ast::CircuitKind::For { loops, items } => {
                     let inner = self.new_scope(Some(scope));
@@ -743,7 +750,7 @@ impl Sema<'_> {
         inner
     }
 
-    fn projection(&mut self, p: &ast::Projection, span: Span, cx: Cx) -> Option<hir::Projection> {
+    pub(super) fn projection(&mut self, p: &ast::Projection, span: Span, cx: Cx) -> Option<hir::Projection> {
         let mut from = Vec::new();
         let mut private = None;
         let mut ok = true;
@@ -997,7 +1004,7 @@ impl Sema<'_> {
         self.diags.error_count() == before
     }
 
-    fn receptor_of(&mut self, pop: &hir::Population, s: &super::query::Selected, span: Span) -> Option<u32> {
+    pub(super) fn receptor_of(&mut self, pop: &hir::Population, s: &super::query::Selected, span: Span) -> Option<u32> {
         let model = self.program.model(pop.model).clone();
         if pop.source {
             self.diags.push(

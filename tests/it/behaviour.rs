@@ -16,4 +16,5 @@ mod interneuron;
 mod modulated;
 mod randomness;
 mod receptors;
+mod windows;
 mod wiring;

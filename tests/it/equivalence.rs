@@ -33,7 +33,14 @@ fn nsm_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn circuits() -> Vec<PathBuf> {
-    let folders = ["examples", "examples/learning", "stdlib/neurons", "stdlib/physics", "tests/corpus/ok/circuits"];
+    let folders = [
+        "examples",
+        "examples/learning",
+        "stdlib/modulators",
+        "stdlib/neurons",
+        "stdlib/physics",
+        "tests/corpus/ok/circuits",
+    ];
     let mut files = folders.map(nsm_files).concat();
     // Some modules of the library are shown by a circuit of the corpus.
     files.retain(|f| std::fs::read_to_string(f).expect("readable").contains("\nnetwork "));
@@ -46,7 +53,7 @@ fn compile(path: &Path, options: &Options) -> Outcome {
 }
 
 /// The experiments of a file, each 50 ms long where it has one `simulate`, and with the sizes of [`SMALL`].
-fn short(path: &Path) -> Vec<Job> {
+pub fn short(path: &Path) -> Vec<Job> {
     let known = SMALL.iter().find(|(file, _)| Path::new(file) == path);
     let set = known.map_or(Vec::new(), |(_, set)| set.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect());
     let full = Options { set, ..Options::default() };

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
+    ("chip", &["base", "random"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (

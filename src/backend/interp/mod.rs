@@ -18,7 +18,7 @@ mod tests;
 mod winners;
 
 use super::build;
-use super::engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+use super::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use super::held::merge;
 use super::state::{self, EngineState, same, unfit};
 use crate::ir::Network;
@@ -60,7 +60,7 @@ pub struct Interpreter {
 impl Interpreter {
     /// Builds all elements and synapses of `network` under `seed`.
     ///
-    /// `keep_spikes` says for each population whether every spike is kept; populations beyond its end keep none.
+    /// `keep_spikes` says for each population which spikes are kept; populations beyond its end keep none.
     ///
     /// # Errors
     /// [`RunError::Build`] with what could not be built.
@@ -68,7 +68,7 @@ impl Interpreter {
         network: &Network,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
     ) -> Result<Interpreter, RunError> {
         let elements = build::elements(network, seed)?;
         let projections: Vec<Rows> =
@@ -100,7 +100,7 @@ impl Interpreter {
         let spikes = populations
             .iter()
             .enumerate()
-            .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or(false)))
+            .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or_default()))
             .collect();
         let senders = network
             .populations()

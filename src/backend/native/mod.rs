@@ -13,7 +13,7 @@ mod values;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan, positions};
-use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use crate::backend::held::{Part, merge};
 use crate::backend::state::{self, EngineState, PopulationState, same};
 use crate::base;
@@ -222,7 +222,7 @@ impl Native {
         kernels: &Kernels,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
         threads: usize,
     ) -> Result<Native, RunError> {
         let network = network.network();
@@ -411,7 +411,7 @@ impl Native {
             logs: populations
                 .iter()
                 .enumerate()
-                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true)))
+                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(Keep::All)))
                 .collect(),
             traces: traces
                 .into_iter()

@@ -6,6 +6,7 @@ mod chance;
 mod compartments;
 mod coupling;
 mod dale;
+mod drift;
 mod dynamics;
 pub mod error;
 mod initial;

@@ -14,6 +14,7 @@ mod firing;
 mod integration;
 mod interneuron;
 mod learning;
+mod modulated;
 mod randomness;
 mod receptors;
 mod windows;

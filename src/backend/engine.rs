@@ -44,7 +44,7 @@ pub trait Engine {
     /// what lands on it as at the start.
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError>;
 
-    /// Whether the rules of a projection change its weights; traces run on.
+    /// Whether the rules of a projection change its weights from now on; traces run on.
     fn set_learning(&mut self, projection: usize, on: bool);
 
     /// Everything that the next step depends on and all that was recorded. Changes nothing: lazy synapses stay as they are.
@@ -64,6 +64,25 @@ pub trait Engine {
 
     /// Spikes x out-degree delivered so far.
     fn synaptic_events(&self) -> u64;
+
+    /// How often rules went through a synapse so far.
+    fn touches(&self) -> Touches;
+}
+
+/// How often rules of plasticity went through a synapse, which is what learning costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touches {
+    /// For a spike at either end, or for `every`.
+    pub at_events: u64,
+    /// Because a step went by: none where every rule is lazy.
+    pub in_steps: u64,
+}
+
+impl std::ops::AddAssign for Touches {
+    fn add_assign(&mut self, other: Touches) {
+        self.at_events += other.at_events;
+        self.in_steps += other.in_steps;
+    }
 }
 
 /// A write to a settable param.

@@ -13,6 +13,8 @@ mod escape;
 mod firing;
 mod integration;
 mod interneuron;
+mod learning;
+mod modulated;
 mod randomness;
 mod receptors;
 mod windows;

@@ -194,6 +194,10 @@ impl Engine for Clocks {
     fn synaptic_events(&self) -> u64 {
         0
     }
+
+    fn touches(&self) -> crate::backend::Touches {
+        crate::backend::Touches::default()
+    }
 }
 
 const PLACE: &str = "clocks.nsm:1:1";

@@ -2,6 +2,9 @@
 //! weight of one that follows the modulator step by step.
 
 use crate::lab::{INTERP, Lab, Place, native, same_bits};
+use nsm::backend::{Engine, Keep};
+use nsm::driver::{self, MemoryLimit};
+use std::sync::atomic::AtomicBool;
 
 /// 20 x 10 synapses whose weights move no cell, so that all forms see the same spikes. `bounds` and `drift` are those of the
 /// weight; `seconds` are the network's.
@@ -108,5 +111,36 @@ fn what_cannot_wait_is_stepped() {
         let lab = Lab::new(&circuit(bounds, drift, "1 ms", 1.0));
         let rule = &lab.unit().network.plasticity[0];
         assert!(!rule.lazy && rule.notes.iter().any(|n| n.contains(why)), "{drift}: {:?}", rule.notes);
+    }
+}
+
+/// Saved in the middle of a span of steps and loaded into another engine, a rule that waits goes on with the same bits.
+#[test]
+fn waiting_synapses_are_saved_and_loaded() {
+    let lab = Lab::new(&circuit("in 0 .. 1e-6 mV", "eta * (M - 0.1) * e", "0.5 ms", 1.0));
+    let make = |place: Place| {
+        let keep = vec![Keep::All; lab.unit().network.populations().count()];
+        let limit = MemoryLimit::Default;
+        driver::engine(lab.unit(), 1, vec![], &keep, place.backend, place.threads, limit).unwrap().0
+    };
+    let advance =
+        |engine: &mut dyn Engine, steps| assert_eq!(engine.advance(steps, &AtomicBool::new(false)), Ok(steps));
+    let network = &lab.unit().network;
+    let at = network.projections().position(|(id, ..)| id == network.plasticity[0].projection).unwrap();
+    let mut whole = make(INTERP);
+    // No protocol runs here, so the modulator's level is set by hand.
+    let modulator = lab.unit().network.populations().position(|(_, p)| p.path == "dopamine").unwrap();
+    whole.reset(modulator, &[vec![1.0]]).unwrap();
+    advance(whole.as_mut(), 333);
+    let state = whole.save();
+    advance(whole.as_mut(), 500);
+    let weights = whole.weights(at);
+    assert!(weights.iter().any(|w| *w != 5e-7));
+    for place in [INTERP, native(1), native(3), native(7)] {
+        let mut other = make(place);
+        other.load(state.clone()).unwrap();
+        assert!(other.save() == state, "{place:?}");
+        advance(other.as_mut(), 500);
+        assert!(same_bits(&weights, &other.weights(at)), "{place:?}");
     }
 }

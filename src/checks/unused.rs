@@ -29,6 +29,10 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
         reads.definition(program, ValueId(k as u32));
     }
     program.models.iter().for_each(|m| reads.model(m));
+    for e in &program.environments {
+        let mut handlers = e.on_step.iter().chain(&e.on_reset);
+        visit_statements(&mut handlers, &mut |s| statement_expressions(s, &mut |x| reads.expression(x)));
+    }
     program.networks.iter().for_each(|n| reads.network(n));
     program.experiments.iter().for_each(|e| reads.experiment(e));
     let unread = |name: &str, span: Span, what: &str| {
@@ -192,7 +196,9 @@ impl Reads {
             ExprKind::Value(v) | ExprKind::Apply(v, _) if Some(*v) != own => {
                 self.values.insert(*v);
             }
-            ExprKind::Attribute(_, name) | ExprKind::Trace { name, .. } => {
+            ExprKind::Attribute(_, name)
+            | ExprKind::Trace { name, .. }
+            | ExprKind::Environment { output: name, .. } => {
                 self.names.insert(name.clone());
             }
             ExprKind::Spikes { by: Some(name), .. } | ExprKind::Rows { by: Some(name), .. } => {
@@ -341,6 +347,7 @@ impl Reads {
     fn experiment(&mut self, e: &Experiment) {
         e.args.iter().for_each(|(_, x)| self.expression(x));
         e.seeds.iter().for_each(|x| self.expression(x));
+        e.environments.iter().flat_map(|n| &n.args).for_each(|(_, x)| self.expression(x));
         self.loops(&e.sweeps);
         for r in &e.records {
             match r {
@@ -408,7 +415,11 @@ fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
         }
         StmtKind::Measure { value, .. } => go(value),
         StmtKind::Downscale { by, .. } => go(by),
-        StmtKind::Learning { .. } | StmtKind::Update { .. } | StmtKind::Reset { .. } => {}
+        StmtKind::Step { args, lasting, .. } => args.iter().map(|(_, e)| e).chain(lasting).for_each(go),
+        StmtKind::Learning { .. }
+        | StmtKind::Update { .. }
+        | StmtKind::Reset { .. }
+        | StmtKind::ResetEnvironment { .. } => {}
     }
 }
 

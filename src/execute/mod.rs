@@ -18,14 +18,18 @@
 //! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
 //! - `update` goes through the synapses in order of their presynaptic, then postsynaptic cell. `reset state` draws states anew and
 //!   takes inputs back to 0, sensors to their first values; weights, time and variables stay.
+//! - An environment's time is its own: it moves in `step` alone. Each is reset at the start of the run; a `reset` before anything
+//!   has read or stepped it does not reset it again. Its states are numbers of the interpreter, whatever runs the circuit.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
 mod conclude;
+mod environments;
 mod error;
 mod expectation;
 mod flow;
 mod needs;
+mod outside;
 mod recording;
 mod rows;
 mod run;

@@ -102,7 +102,7 @@ impl Collector<'_> {
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
             Query::Trace { window: None, .. } | Query::Weights { .. }
-            | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
+            | Query::Sensor(_) | Query::Environment { .. } | Query::SynapticEvents | Query::Time => {}
         }
     }
 
@@ -186,7 +186,8 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
             Stmt::Measure { value, .. } => f(value),
             Stmt::Update { body, .. } => statements(body, f),
             Stmt::Downscale { by, .. } => f(by),
-            Stmt::Learning { .. } | Stmt::Reset { .. } => {}
+            Stmt::Step { given, lasting, .. } => given.iter().map(|(_, e)| e).chain(lasting).for_each(&mut *f),
+            Stmt::Learning { .. } | Stmt::Reset { .. } | Stmt::ResetEnvironment { .. } => {}
         }
     }
 }
@@ -229,7 +230,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     slots(&of.slots, &mut each);
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
-                Query::Weights { .. } | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
+                Query::Weights { .. } | Query::Sensor(_) | Query::Environment { .. } | Query::SynapticEvents | Query::Time => {}
             }
             f(query);
         }

@@ -1,6 +1,7 @@
 //! One run of an experiment: a seed, a sweep point, an engine.
 
 use super::cells::{self, Selection};
+use super::environments::Environments;
 use super::error::{Halt, script};
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
@@ -107,6 +108,7 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         windows: BTreeMap::new(),
         temporary: Temporary::default(),
         sensors: Sensors::new(&unit.network),
+        environments: Environments::new(protocol, seed, unit.network.dt_ms, control.stop),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
@@ -115,6 +117,7 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         slice: 1,
     };
     let prepared = walker.prepare_synapses(protocol).map_err(Halt::Failed);
+    let prepared = prepared.and_then(|()| walker.environments.begin());
     let walked = prepared.and_then(|()| walk(&mut walker, &protocol.statements));
     walker.finish_weights();
     let mut outcome = walker.outcome(seed);
@@ -147,6 +150,7 @@ pub(super) struct Walker<'a> {
     windows: BTreeMap<String, Steps>,
     pub temporary: Temporary,
     pub sensors: Sensors,
+    environments: Environments<'a>,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -249,6 +253,22 @@ impl<'a> Walker<'a> {
         let values = if same { r.values[..1].to_vec() } else { r.values };
         let cells = (!whole).then_some(r.cells);
         Ok(self.engine.set(&Setting { population, param, cells, op: None, values })?)
+    }
+
+    fn step_environment(
+        &mut self,
+        environment: u32,
+        given: &[(String, Expr)],
+        lasting: Option<&Expr>,
+        place: &str,
+    ) -> Result<(), Halt> {
+        let at = |e| script(place, e);
+        let mut values = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            values.push((name.as_str(), eval(value, self).map_err(at)?));
+        }
+        let lasting = lasting.map(|e| self.steps(e)).transpose().map_err(at)?;
+        self.environments.step(environment, &values, lasting, place)
     }
 
     fn set(
@@ -433,6 +453,10 @@ impl Actor for Walker<'_> {
                 sensors.iter().try_for_each(|s| self.reset_sensor(*s))?;
                 self.reset(populations, projections)
             }
+            Stmt::Step { environment, given, lasting, place } => {
+                self.step_environment(*environment, given, lasting.as_ref(), place)
+            }
+            Stmt::ResetEnvironment { environment, place } => self.environments.reset(*environment, place),
             // The shared ones never come here.
             _ => Ok(()),
         }
@@ -458,6 +482,7 @@ impl Host for Walker<'_> {
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
             Query::Sensor(k) => self.sensor(*k),
+            Query::Environment { environment, output } => self.environments.show(*environment, *output),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
         }
@@ -474,14 +499,7 @@ impl Host for Walker<'_> {
     }
 
     fn draw(&mut self, distribution: Distribution, args: &[f64], site: u32) -> Result<f64, EvalError> {
-        let v = distribution.draw(&mut self.stream(site), args);
-        if v.is_nan() {
-            let args: Vec<String> = args.iter().map(f64::to_string).collect();
-            let message =
-                format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
-            return Err(EvalError::new(message));
-        }
-        Ok(v)
+        draw(distribution, args, &mut self.stream(site))
     }
 
     fn list_draw(&mut self, kind: ListDraw, args: &[Value], site: u32) -> Result<Value, EvalError> {
@@ -493,7 +511,17 @@ impl Host for Walker<'_> {
 /// At most so many elements are drawn at once.
 const LIST_LIMIT: u64 = u32::MAX as u64;
 
-fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
+pub(super) fn draw(distribution: Distribution, args: &[f64], stream: &mut Stream) -> Result<f64, EvalError> {
+    let v = distribution.draw(stream, args);
+    if v.is_nan() {
+        let args: Vec<String> = args.iter().map(f64::to_string).collect();
+        let message = format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
+        return Err(EvalError::new(message));
+    }
+    Ok(v)
+}
+
+pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
     let count = |k: usize| args.get(k).ok_or_else(|| EvalError::new("a draw lacks an argument"))?.count();
     let n = count(0)?;
     if n > LIST_LIMIT {

@@ -42,6 +42,7 @@
 
 pub mod artefact;
 mod coupling;
+pub mod environment;
 mod expr;
 mod network;
 pub mod plasticity;

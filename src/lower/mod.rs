@@ -7,6 +7,7 @@ mod compartments;
 mod coupling;
 mod dale;
 mod dynamics;
+mod environment;
 pub mod error;
 mod integrate;
 mod linear;
@@ -76,6 +77,8 @@ pub(crate) struct Lowering<'a> {
     pub dt: f64,
     /// Where the model at hand is used.
     pub user: Option<Span>,
+    /// Outputs of the environments that were read so far, by environment.
+    pub shown: Vec<Vec<String>>,
     /// Whether the statement at hand runs in every run: not within a loop or an `if`.
     pub certain: bool,
 }
@@ -231,6 +234,7 @@ impl<'a> Lowering<'a> {
             work: 0,
             dt: 0.1,
             user: None,
+            shown: Vec::new(),
             certain: true,
         }
     }

@@ -24,6 +24,21 @@ pub(super) struct Elaborated {
     pub outgoing: Vec<super::dale::Outgoing>,
 }
 
+impl Elaborated {
+    /// Of no circuit at all.
+    pub fn empty() -> Elaborated {
+        Elaborated {
+            network: ir::Network::default(),
+            placed: BTreeMap::new(),
+            tables: HashMap::new(),
+            joined: VecDeque::new(),
+            laid: Vec::new(),
+            origins: Origins::default(),
+            outgoing: Vec::new(),
+        }
+    }
+}
+
 /// Where a population went.
 pub(super) struct Placed {
     pub node: NodeIndex<u32>,
@@ -89,12 +104,7 @@ impl Lowering<'_> {
         let settable = self.report(settable)?.unwrap_or_default();
         let mut out = Elaborated {
             network: ir::Network { name: network.name.clone(), dt_ms: self.dt, sensors, ..ir::Network::default() },
-            placed: BTreeMap::new(),
-            tables: HashMap::new(),
-            joined: VecDeque::new(),
-            laid: Vec::new(),
-            origins: Origins::default(),
-            outgoing: Vec::new(),
+            ..Elaborated::empty()
         };
         let errors = self.diags.error_count();
         for p in &flat.populations {

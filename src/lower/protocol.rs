@@ -69,6 +69,7 @@ impl Lowering<'_> {
             }
         }
         self.live = false;
+        protocol.environments = self.environments(e);
         if let Some(ms) = duration {
             self.replace_duration(e, &mut protocol, ms);
         }
@@ -107,23 +108,7 @@ impl Lowering<'_> {
         for l in &e.sweeps {
             add(self, l.variable, true);
         }
-        let mut stack: Vec<&hir::Stmt> = e.body.iter().rev().collect();
-        while let Some(s) = stack.pop() {
-            match &s.kind {
-                StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(self, *variable, false),
-                StmtKind::For { loops, body } => {
-                    loops.iter().for_each(|l| add(self, l.variable, true));
-                    stack.extend(body.iter().rev());
-                }
-                StmtKind::Repeat { body, .. } => stack.extend(body.iter().rev()),
-                StmtKind::Update { variables, body, .. } => {
-                    variables.iter().for_each(|v| add(self, *v, false));
-                    stack.extend(body.iter().rev());
-                }
-                StmtKind::If { then, otherwise, .. } => stack.extend(otherwise.iter().rev().chain(then.iter().rev())),
-                _ => {}
-            }
-        }
+        assigned(&e.body, &mut |v, in_rows| add(self, v, in_rows));
         for s in &e.conclude {
             if let StmtKind::Assign { variable, .. } = &s.kind {
                 add(self, *variable, false);
@@ -143,7 +128,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
+    pub(super) fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
         let mut result = Vec::new();
         for s in list {
             let lowered = self.statement(s, out);
@@ -306,6 +291,21 @@ impl Lowering<'_> {
                     _ => out.network.sensors.iter().zip(0..).filter(|(s, _)| inside(&s.path)).map(|(_, k)| k).collect(),
                 };
                 Stmt::Reset { populations, projections, sensors, place }
+            }
+            StmtKind::Step { environment, args, lasting } => {
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a step of an environment")?;
+                }
+                let given = args
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), self.live_script(value, out)?)))
+                    .collect::<Result<_, Fail>>()?;
+                Stmt::Step { environment: *environment, given, lasting, place }
+            }
+            StmtKind::ResetEnvironment { environment } => {
+                Stmt::ResetEnvironment { environment: *environment, place }
             }
             StmtKind::Measure { name, value } => Stmt::Measure {
                 name: name.clone(),
@@ -669,6 +669,29 @@ impl Lowering<'_> {
             filter: filter.map(|f| self.script(f)).transpose()?,
             by: by.cloned(),
         })
+    }
+}
+
+/// Every variable that a statement assigns, and whether it is a loop's.
+pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, bool)) {
+    for s in list {
+        match &s.kind {
+            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, false),
+            StmtKind::For { loops, body } => {
+                loops.iter().for_each(|l| add(l.variable, true));
+                assigned(body, add);
+            }
+            StmtKind::Repeat { body, .. } => assigned(body, add),
+            StmtKind::Update { variables, body, .. } => {
+                variables.iter().for_each(|v| add(*v, false));
+                assigned(body, add);
+            }
+            StmtKind::If { then, otherwise, .. } => {
+                assigned(then, add);
+                assigned(otherwise, add);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Entity {
     Rule(RuleId),
     /// A modulator model.
     Modulator(ModulatorId),
+    /// A model of an environment, by position in the program.
+    EnvironmentModel(u32),
+    /// An environment of the experiment at hand, by position in it.
+    Environment(u32),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -59,6 +63,8 @@ impl Entity {
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",
             Entity::Modulator(_) => "a modulator model",
+            Entity::EnvironmentModel(_) => "a model of an environment",
+            Entity::Environment(_) => "an environment",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

@@ -40,6 +40,8 @@ files![
     "environments/grid_world.nsm",
     "environments/pendulum.nsm",
     "modulators/level.nsm",
+    "modulators/reward_prediction.nsm",
+    "modulators/transient.nsm",
     "physics/nernst.nsm",
     "plasticity/bcm.nsm",
     "plasticity/climbing_fibre.nsm",

@@ -4,13 +4,15 @@ use super::error::{Halt, script};
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::outside::Process;
-use super::run;
+use super::position::{Position, foreign};
+use super::run::{self, Walker};
 use crate::backend::interp::Interpreter;
-use crate::backend::{Engine, Setting};
+use crate::backend::{Engine, EngineState, RunError, Setting};
 use crate::ir::environment::{World, Written};
 use crate::ir::protocol::{Protocol, Stmt};
 use crate::random::{Purpose, Stream, StreamKey};
-use crate::script::{Distribution, EvalError, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
+use crate::script::{Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -86,6 +88,36 @@ impl<'a> Environments<'a> {
         }
     }
 
+    /// What a checkpoint can't hold, and why.
+    pub fn unsaved(&self) -> Option<RunError> {
+        self.worlds.iter().find_map(|door| match &door.inside {
+            Inside::Written(_) => None,
+            Inside::Outside(p) => Some(p.unsaved()),
+        })
+    }
+
+    pub fn save(&mut self) -> Vec<EnvironmentState> {
+        let state = |door: &mut Door| match &mut door.inside {
+            Inside::Written(w) => w.save(door.fresh),
+            Inside::Outside(_) => EnvironmentState::default(),
+        };
+        self.worlds.iter_mut().map(state).collect()
+    }
+
+    pub fn load(&mut self, states: Vec<EnvironmentState>) -> Result<(), Halt> {
+        if states.len() != self.worlds.len() {
+            return Err(foreign());
+        }
+        for (door, state) in self.worlds.iter_mut().zip(states) {
+            door.fresh = state.fresh;
+            match &mut door.inside {
+                Inside::Written(w) => w.load(state)?,
+                Inside::Outside(_) => return Err(foreign()),
+            }
+        }
+        Ok(())
+    }
+
     fn door(&mut self, environment: u32) -> Result<&mut Door<'a>, EvalError> {
         let found = self.worlds.get_mut(environment as usize);
         found.ok_or_else(|| EvalError::new(format!("the experiment has no environment number {environment}")))
@@ -99,6 +131,51 @@ impl Door<'_> {
             Inside::Outside(p) => p.reset(place),
         }
     }
+}
+
+impl Walker<'_> {
+    pub fn act_on_environment(&mut self, stmt: &Stmt) -> Result<(), Halt> {
+        let before = self.before_environment();
+        let acted = match stmt {
+            Stmt::Step { environment, given, lasting, place } => {
+                self.step_environment(*environment, given, lasting.as_ref(), place)
+            }
+            Stmt::ResetEnvironment { environment, place } => self.environments.reset(*environment, place),
+            _ => Ok(()),
+        };
+        if let (Err(Halt::Interrupted), Some((environments, draws))) = (&acted, before) {
+            self.environments.load(environments)?;
+            self.restore_draws(draws);
+        }
+        acted
+    }
+
+    fn step_environment(
+        &mut self,
+        environment: u32,
+        given: &[(String, Expr)],
+        lasting: Option<&Expr>,
+        place: &str,
+    ) -> Result<(), Halt> {
+        let at = |e| script(place, e);
+        let mut values = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            values.push((name.as_str(), eval(value, self).map_err(at)?));
+        }
+        let lasting = lasting.map(|e| self.steps(e)).transpose().map_err(at)?;
+        self.environments.step(environment, &values, lasting, place)
+    }
+}
+
+/// What an environment of the language is between two of its steps.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct EnvironmentState {
+    fresh: bool,
+    variables: Variables,
+    draws: BTreeMap<u32, u64>,
+    steps: u64,
+    /// Of what moves by itself, from the first step on.
+    cell: Option<EngineState>,
 }
 
 /// An environment in the language.
@@ -115,8 +192,9 @@ struct Running<'a> {
     steps: u64,
     dt_ms: f64,
     stop: &'a AtomicBool,
-    /// It expects nothing; a walk asks for one.
+    /// It expects nothing and is never taken up in its middle; a walk asks for both.
     ledger: Ledger,
+    position: Position,
 }
 
 impl<'a> Running<'a> {
@@ -125,8 +203,19 @@ impl<'a> Running<'a> {
         for (_, v) in &program.takes {
             variables.bind(*v, Some(Value::Number(0.0)));
         }
-        let ledger = Ledger::default();
-        Running { program, variables, key, draws: BTreeMap::new(), seed, cell: None, steps: 0, dt_ms, stop, ledger }
+        Running {
+            program,
+            variables,
+            key,
+            draws: BTreeMap::new(),
+            seed,
+            cell: None,
+            steps: 0,
+            dt_ms,
+            stop,
+            ledger: Ledger::default(),
+            position: Position::default(),
+        }
     }
 
     fn reset(&mut self, place: &str) -> Result<(), Halt> {
@@ -192,6 +281,35 @@ impl<'a> Running<'a> {
         eval(value, self)
     }
 
+    fn save(&mut self, fresh: bool) -> EnvironmentState {
+        EnvironmentState {
+            fresh,
+            variables: self.variables.clone(),
+            draws: self.draws.clone(),
+            steps: self.steps,
+            cell: self.cell.as_mut().map(Engine::save),
+        }
+    }
+
+    fn load(&mut self, state: EnvironmentState) -> Result<(), Halt> {
+        let EnvironmentState { variables, draws, steps, cell, .. } = state;
+        if !self.variables.load(variables) {
+            return Err(foreign());
+        }
+        (self.draws, self.steps) = (draws, steps);
+        self.position = Position::default();
+        self.cell = match (cell, &self.program.equations) {
+            (Some(state), Some(equations)) => {
+                let mut cell = Interpreter::new(&equations.network, self.seed, Vec::new(), &[])?;
+                cell.load(state)?;
+                Some(cell)
+            }
+            (None, _) => None,
+            (Some(_), None) => return Err(foreign()),
+        };
+        Ok(())
+    }
+
     fn stream(&mut self, site: u32) -> Stream {
         let n = self.draws.entry(site).or_default();
         let stream = Stream::new(self.key.derive(u64::from(site)), *n);
@@ -215,6 +333,10 @@ impl Actor for Running<'_> {
 
     fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
     }
 
     fn act(&mut self, _: &Stmt) -> Result<(), Halt> {

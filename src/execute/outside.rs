@@ -146,6 +146,16 @@ impl<'a> Process<'a> {
         }
     }
 
+    /// Why a run with it has no checkpoints.
+    pub fn unsaved(&self) -> RunError {
+        RunError::Outside {
+            place: "the start of the run".to_string(),
+            message: format!("`{}` is a process, and what a process knows is in no checkpoint", self.name),
+            notes: Vec::new(),
+            help: Some("run it without checkpoints, or write the environment in the language".to_string()),
+        }
+    }
+
     fn answer(&mut self, request: &Map<String, Json>) -> Result<String, Unanswered> {
         let link = match &mut self.link {
             Some(link) => link,
@@ -168,8 +178,8 @@ impl<'a> Process<'a> {
     fn understand(&self, line: &str, reset: bool) -> Result<Vec<Value>, Fault> {
         let protocol = "a process answers each line with one JSON object on a line of its own; what else it has to say \
                         belongs to standard error";
-        let answer: Json = serde_json::from_str(line)
-            .map_err(|e| Fault::new(format!("not JSON: {e}")).help(protocol))?;
+        let answer: Json =
+            serde_json::from_str(line).map_err(|e| Fault::new(format!("not JSON: {e}")).help(protocol))?;
         let Json::Object(fields) = answer else {
             return Err(Fault::new("not a JSON object").help(protocol));
         };
@@ -233,8 +243,9 @@ impl Link {
             command.current_dir(&spec.folder);
         }
         let mut child = command.spawn().map_err(|e| {
-            Fault::new(format!("can't be started: {e}"))
-                .help("the command is a program and its arguments; it is started in the folder of the file that names it")
+            Fault::new(format!("can't be started: {e}")).help(
+                "the command is a program and its arguments; it is started in the folder of the file that names it",
+            )
         })?;
         let (sender, lines) = sync_channel(1);
         if let Some(output) = child.stdout.take() {

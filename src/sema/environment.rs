@@ -268,9 +268,7 @@ impl Sema<'_> {
     fn unknown_binding(&mut self, model: &EnvironmentModel, names: &[(String, ValueId)], written: &str, span: Span) {
         let all: Vec<&str> = names
             .iter()
-            .filter(|(_, v)| {
-                matches!(self.program.value(*v).kind, ValueKind::Param { .. } | ValueKind::State { .. })
-            })
+            .filter(|(_, v)| matches!(self.program.value(*v).kind, ValueKind::Param { .. } | ValueKind::State { .. }))
             .map(|(n, _)| n.as_str())
             .collect();
         let near = did_you_mean(written, all.iter().copied());
@@ -436,13 +434,7 @@ impl Sema<'_> {
     }
 
     /// `maze.done`; `None` where the head is no environment.
-    pub(super) fn environment_value(
-        &mut self,
-        base: &ast::Expr,
-        name: &ast::Name,
-        span: Span,
-        cx: Cx,
-    ) -> Option<Expr> {
+    pub(super) fn environment_value(&mut self, base: &ast::Expr, name: &ast::Name, span: Span, cx: Cx) -> Option<Expr> {
         let ast::ExprKind::Name(head) = &base.kind else { return None };
         let (environment, model) = self.environment_named(head, cx.scope)?;
         if !matches!(cx.place, Place::Experiment(_)) {
@@ -486,9 +478,10 @@ impl Sema<'_> {
     /// What a field of a process's answers is: `done` a truth value, `observation` a list where its length was given, the rest
     /// numbers.
     fn answered(&self, environment: u32, model: &EnvironmentModel, field: &str) -> Type {
-        let listed = self.environments.get(environment as usize).is_some_and(|e| {
-            e.args.iter().any(|(v, _)| self.program.value(*v).name == "observations")
-        });
+        let listed = self
+            .environments
+            .get(environment as usize)
+            .is_some_and(|e| e.args.iter().any(|(v, _)| self.program.value(*v).name == "observations"));
         match field {
             _ if model.broken => Type::UNKNOWN,
             "done" => Type::BOOL,

@@ -34,12 +34,14 @@ pub enum Entity {
     Port(PortId),
     /// A plasticity rule.
     Rule(RuleId),
-    /// A modulator model.
+    /// A modulator model that is nothing but a level.
     Modulator(ModulatorId),
     /// A model of an environment, by position in the program.
     EnvironmentModel(u32),
     /// An environment of the experiment at hand, by position in it.
     Environment(u32),
+    /// An event of a network, by position.
+    Event(NetworkId, u32),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -65,6 +67,7 @@ impl Entity {
             Entity::Modulator(_) => "a modulator model",
             Entity::EnvironmentModel(_) => "a model of an environment",
             Entity::Environment(_) => "an environment",
+            Entity::Event(..) => "an event",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

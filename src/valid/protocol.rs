@@ -11,6 +11,7 @@ struct Check<'u> {
     populations: Vec<&'u Population>,
     projections: usize,
     sensors: usize,
+    events: usize,
     variables: u32,
     environments: &'u [Environment],
 }
@@ -20,6 +21,7 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
         populations: unit.network.populations().map(|(_, p)| p).collect(),
         projections: unit.network.projections().count(),
         sensors: unit.network.sensors.len(),
+        events: unit.network.events.len(),
         variables: unit.protocol.variables.len() as u32,
         environments: &unit.protocol.environments,
     };
@@ -146,6 +148,12 @@ impl Check<'_> {
                     }
                     self.expr(value)?;
                     lasting.iter().try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::Emit { event, value, after, .. } => {
+                    if *event as usize >= self.events {
+                        return Err(format!("event {event} does not exist"));
+                    }
+                    value.iter().chain(after).try_for_each(|e| self.expr(e))?;
                 }
                 Stmt::SetSensor { sensor, slots, value, lasting, .. } => {
                     self.sensor(*sensor)?;

@@ -68,6 +68,8 @@ files![
     "neurons/rate_sigmoid.nsm",
     "neurons/rate_to_spikes.nsm",
     "neurons/spikes_to_rate.nsm",
+    "sources/latency.nsm",
+    "sources/one_hot.nsm",
     "sources/poisson.nsm",
     "sources/regular.nsm",
     "sources/spike_times.nsm",

@@ -19,7 +19,7 @@ pub(super) const NOT_OFFERED: Code = Code("E0805");
 pub const CLI_CODES: [Code; 5] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED];
 
 /// A file of the command line that can't be read.
-pub(super) fn unreadable(name: &str, error: &LoadError) -> Diagnostic {
+pub fn unreadable(name: &str, error: &LoadError) -> Diagnostic {
     let (message, help) = match error {
         LoadError::NotFound => (format!("there is no file `{name}`"), None),
         LoadError::Outside => (format!("`{name}` lies outside the project"), None),

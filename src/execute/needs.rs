@@ -62,6 +62,15 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
     Ok(collector.needs)
 }
 
+/// What these questions need, wherever they are asked.
+pub fn needs_of<'e>(unit: &Unit, questions: impl IntoIterator<Item = &'e Expr>) -> Needs {
+    let populations: Vec<&Population> = unit.network.populations().map(|(_, p)| p).collect();
+    let needs = Needs { spikes: vec![false; populations.len()], traces: Vec::new() };
+    let mut collector = Collector { needs, populations, host: NoHost::default(), dt: unit.network.dt_ms };
+    questions.into_iter().for_each(|e| expression(e, &mut |q| collector.query(q)));
+    collector.needs
+}
+
 /// One file can't hold one observable on two grids of time.
 fn two_intervals(populations: &[&Population], population: u32, observable: u32) -> RunError {
     let name = populations.get(population as usize).and_then(|p| {

@@ -12,6 +12,8 @@ use crate::script::{EvalError, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,7 +171,7 @@ impl<'a> Process<'a> {
         };
         if written.is_err() {
             // Its end was closed: mostly because it ended.
-            return Err(link.ended().into());
+            return Err(link.ended(self.stop));
         }
         link.answer(Duration::from_secs_f64(self.spec.timeout_ms * 1e-3), self.stop)
     }
@@ -242,6 +244,9 @@ impl Link {
         if !spec.folder.is_empty() && Path::new(&spec.folder).is_dir() {
             command.current_dir(&spec.folder);
         }
+        // An interruption is the run's, which ends the process; and what the process started ends with it.
+        #[cfg(unix)]
+        command.process_group(0);
         let mut child = command.spawn().map_err(|e| {
             Fault::new(format!("can't be started: {e}")).help(
                 "the command is a program and its arguments; it is started in the folder of the file that names it",
@@ -270,7 +275,7 @@ impl Link {
                     return Err(Fault::new(format!("an answer of more than {LINE_LIMIT} bytes")).into());
                 }
                 Ok(Line::Unreadable(why)) => return Err(Fault::new(format!("its answer can't be read: {why}")).into()),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.ended().into()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended(stop)),
                 Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return Err(Unanswered::Interrupted),
                 Err(RecvTimeoutError::Timeout) if begin.elapsed() >= timeout => {
                     let fault = Fault::new(format!("no answer within {} s", timeout.as_secs_f64()));
@@ -284,14 +289,15 @@ impl Link {
     }
 
     /// It closed its output, or its input.
-    fn ended(&mut self) -> Fault {
+    fn ended(&mut self, stop: &AtomicBool) -> Unanswered {
         let how = match self.wait(FAREWELL) {
             Some(status) => format!("it ended ({status}) without an answer"),
             None => "it closed its output without an answer".to_string(),
         };
         // What it said at last may still be on its way.
         thread::sleep(Duration::from_millis(20));
-        Fault::new(how)
+        // What stops the run may have stopped the process, too.
+        if stop.load(Ordering::Relaxed) { Unanswered::Interrupted } else { Fault::new(how).into() }
     }
 
     fn wait(&mut self, longest: Duration) -> Option<ExitStatus> {
@@ -313,9 +319,14 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The end of its input is the polite word; a process that does not hear it is killed.
+        // The end of its input is the polite word; a process that does not hear it is killed, with what it has started.
         self.input = None;
         if self.wait(FAREWELL).is_none() {
+            #[cfg(unix)]
+            if let Ok(group) = i32::try_from(self.child.id()) {
+                // Nobody has waited for it, so the number is its own still. Fails where it has just ended.
+                let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
+            }
             // Both fail only where it has just ended.
             let _ = self.child.kill();
             let _ = self.child.wait();

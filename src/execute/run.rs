@@ -127,31 +127,8 @@ pub fn go_on(
     for (id, value) in &point.sweep {
         variables.bind(*id, Some(value.clone()));
     }
-    let mut walker = Walker {
-        unit,
-        populations: unit.network.populations().map(|(_, p)| p).collect(),
-        engine,
-        control,
-        key: StreamKey::new(seed, "", Purpose::Experiment),
-        draws: BTreeMap::new(),
-        variables,
-        windows: BTreeMap::new(),
-        temporary: Temporary::default(),
-        sensors: Sensors::new(&unit.network),
-        environments: Environments::new(protocol, seed, unit.network.dt_ms, control.stop),
-        events: Events::default(),
-        ledger: Ledger::default(),
-        rows: Rows::new(protocol, seed),
-        synapses: SynapseLog::default(),
-        seed,
-        spent: Duration::ZERO,
-        slice: 1,
-        position: Position::default(),
-        simulating: None,
-        held: false,
-        saved: None,
-        saving: None,
-    };
+    let mut walker = Walker::new(unit, seed, engine, control);
+    walker.variables = variables;
     let from = saving.as_mut().and_then(|s| s.from.take());
     walker.saving = saving.as_ref();
     let prepared = match (saving.as_ref().and_then(|_| walker.environments.unsaved()), from) {
@@ -221,6 +198,35 @@ const FRAME: Duration = Duration::from_millis(30);
 const STEP_LIMIT: f64 = 9.0e15;
 
 impl<'a> Walker<'a> {
+    /// At the start of a run.
+    fn new(unit: &'a Unit, seed: u64, engine: &'a mut dyn Engine, control: &'a Control<'a>) -> Walker<'a> {
+        Walker {
+            unit,
+            populations: unit.network.populations().map(|(_, p)| p).collect(),
+            engine,
+            control,
+            key: StreamKey::new(seed, "", Purpose::Experiment),
+            draws: BTreeMap::new(),
+            variables: Variables::new(&unit.protocol),
+            windows: BTreeMap::new(),
+            temporary: Temporary::default(),
+            sensors: Sensors::new(&unit.network),
+            environments: Environments::new(&unit.protocol, seed, unit.network.dt_ms, control.stop),
+            events: Events::default(),
+            ledger: Ledger::default(),
+            rows: Rows::new(&unit.protocol, seed),
+            synapses: SynapseLog::default(),
+            seed,
+            spent: Duration::ZERO,
+            slice: 1,
+            position: Position::default(),
+            simulating: None,
+            held: false,
+            saved: None,
+            saving: None,
+        }
+    }
+
     pub fn population(&self, index: u32) -> Result<&'a Population, EvalError> {
         let found = self.populations.get(index as usize).copied();
         found.ok_or_else(|| EvalError::new(format!("the network has no population number {index}")))
@@ -610,7 +616,10 @@ pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> 
 }
 
 mod saving;
+mod session;
 mod traces;
+
+pub use session::Session;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -462,6 +462,8 @@ pub struct Network {
     pub functions: Vec<Function>,
     pub sensors: Vec<Sensor>,
     pub events: Vec<EventPort>,
+    /// Path and formula of what is read from outside.
+    pub actuators: Vec<(String, ValueId)>,
     pub broken: bool,
 }
 

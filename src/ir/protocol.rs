@@ -17,6 +17,8 @@ pub struct Protocol {
     /// Names of the variables, by slot.
     pub variables: Vec<Variable>,
     pub environments: Vec<Environment>,
+    /// What is read from outside: of a circuit that runs without an experiment.
+    pub actuators: Vec<Actuator>,
     /// Sum of the `simulate` times where they are constants: for the progress bar and the budget, ms.
     pub duration_hint_ms: Option<f64>,
 }
@@ -27,6 +29,14 @@ pub struct Variable {
     pub dimension: Dimension,
     /// Written into the rows of `measure`.
     pub in_rows: bool,
+}
+
+/// `actuator move = argmin(...)`: a question to the circuit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Actuator {
+    pub path: String,
+    pub value: Expr,
+    pub dimension: Dimension,
 }
 
 /// Where a statement was written: `file:line:column`, for messages of a run.

@@ -4,11 +4,11 @@ use super::dynamics::Body;
 use super::error::*;
 use super::network::Elaborated;
 use super::{Fail, Lowering};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::environment::{Environment, Equations, Outside, World, Written};
 use crate::ir::{Axis, Network, Node, Population};
-use crate::script::{Expr, Query, Value, VarId};
+use crate::script::{Expr, NoHost, Query, Value, VarId, eval};
 use std::collections::{BTreeSet, HashMap};
 
 /// A process that answers later than this is taken for dead: ms.
@@ -17,7 +17,71 @@ const LONGEST_WAIT: f64 = 1e9;
 /// Numbers of one observation.
 const OBSERVATION_LIMIT: u64 = 1_000_000;
 
+/// A sensor, or a part of it, that is set to what an environment shows.
+pub struct Filling {
+    environment: u32,
+    output: u32,
+    sensor: String,
+    /// Positions that are set.
+    positions: usize,
+    span: Span,
+}
+
+/// The environment and the output that are all there is in an expression besides plain numbers: a list as long as the output.
+fn lone_output(e: &Expr) -> Option<(u32, u32)> {
+    match e {
+        Expr::Query(q) => match q.as_ref() {
+            Query::Environment { environment, output } => Some((*environment, *output)),
+            _ => None,
+        },
+        Expr::Unary(_, a) => lone_output(a),
+        Expr::Binary(_, a, b) if matches!(a.as_const(), Some(Value::Number(_))) => lone_output(b),
+        Expr::Binary(_, a, b) if matches!(b.as_const(), Some(Value::Number(_))) => lone_output(a),
+        _ => None,
+    }
+}
+
+/// How many numbers an output has, where that is known before a run.
+fn length(world: &World, output: u32) -> Option<u64> {
+    let k = output as usize;
+    match world {
+        World::Outside(o) if o.outputs.get(k)? == "observation" => o.observations.map(u64::from),
+        World::Outside(_) => None,
+        World::Written(w) => match w.outputs.get(k)? {
+            Expr::Table { axes, .. } => {
+                let mut host = NoHost::default();
+                axes.iter().map(|(_, n)| eval(n, &mut host).ok()?.count().ok()).product()
+            }
+            Expr::List(items) => Some(items.len() as u64),
+            _ => None,
+        },
+    }
+}
+
 impl Lowering<'_> {
+    /// Notes what a sensor is set to, for when the environments are known.
+    pub(super) fn fills_sensor(&mut self, value: &Expr, sensor: u32, slots: usize, span: Span, out: &Elaborated) {
+        let (Some((environment, output)), Some(s)) = (lone_output(value), out.network.sensors.get(sensor as usize))
+        else {
+            return;
+        };
+        let positions = s.shape.get(slots..).unwrap_or_default().iter().map(|n| *n as usize).product();
+        self.fillings.push(Filling { environment, output, sensor: s.path.clone(), positions, span });
+    }
+
+    fn check_fillings(&mut self, environments: &[Environment]) {
+        for f in std::mem::take(&mut self.fillings) {
+            let found = environments.get(f.environment as usize).and_then(|e| length(&e.world, f.output));
+            let Some(n) = found.filter(|n| *n != 1 && *n != f.positions as u64) else { continue };
+            let of = if f.positions == 1 { "one position".to_string() } else { format!("{} positions", f.positions) };
+            self.diags.push(
+                Diagnostic::error(SIZES_DIFFER, format!("{n} numbers for the {of} of `{}`", f.sensor))
+                    .label(f.span, format!("the environment shows {n}"))
+                    .help("the axes of the sensor and what the environment shows have to agree"),
+            );
+        }
+    }
+
     /// The question for an output of an environment, which is noted as read.
     pub(super) fn environment_query(&mut self, environment: u32, output: &str) -> Expr {
         let k = environment as usize;
@@ -46,6 +110,9 @@ impl Lowering<'_> {
             inner.user = Some(environment.span);
             let lowered = inner.environment(environment, shown);
             out.extend(inner.report(lowered));
+        }
+        if out.len() == e.environments.len() {
+            self.check_fillings(&out);
         }
         out
     }
@@ -122,7 +189,7 @@ impl Lowering<'_> {
         for s in &model.states {
             let given = e.args.iter().find(|(v, _)| v == s).map(|(_, e)| e);
             let ValueKind::State { initial } = &self.program.value(*s).kind else { continue };
-            states.push((self.slot(*s), self.script(given.unwrap_or(initial))?));
+            states.push((self.own_slot(*s), self.script(given.unwrap_or(initial))?));
         }
         let mut nothing = Elaborated::empty();
         let on_step = self.statements(&model.on_step, &mut nothing);
@@ -141,7 +208,7 @@ impl Lowering<'_> {
         Ok(Written {
             variables,
             states,
-            takes: taken.map(|v| (self.name(*v).to_string(), self.slot(*v))).collect(),
+            takes: taken.map(|v| (self.name(*v).to_string(), self.own_slot(*v))).collect(),
             on_step,
             on_reset,
             outputs,
@@ -149,7 +216,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn slot(&self, v: ValueId) -> VarId {
+    fn own_slot(&self, v: ValueId) -> VarId {
         self.slots.get(&v).copied().unwrap_or(0)
     }
 
@@ -191,13 +258,13 @@ impl Lowering<'_> {
         let params = &body.dynamics.params;
         let follows = |v: &ValueId| {
             let k = params.iter().position(|p| p.settable && p.name == self.name(*v))?;
-            Some((self.slot(*v), k as u32))
+            Some((self.own_slot(*v), k as u32))
         };
         let inputs = inputs.iter().filter_map(follows).collect();
         if let Some(Node::Population(p)) = network.graph.node_weight_mut(node) {
             *p = cell(body.dynamics);
         }
-        let states = model.states.iter().map(|s| self.slot(*s)).collect();
+        let states = model.states.iter().map(|s| self.own_slot(*s)).collect();
         Ok(Some(Equations { network, states, inputs }))
     }
 }

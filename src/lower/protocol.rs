@@ -5,7 +5,9 @@ use super::network::Elaborated;
 use super::{Fail, Lowering, Overrides, override_value};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
-use crate::ir::protocol::{CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable};
+use crate::ir::protocol::{
+    Actuator, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
+};
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
 use crate::units::Dimension;
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ const DEFAULT_DURATION: f64 = 1000.0;
 impl Lowering<'_> {
     pub(super) fn protocol(
         &mut self,
+        network: hir::NetworkId,
         experiment: Option<&hir::Experiment>,
         out: &mut Elaborated,
         overrides: &Overrides,
@@ -37,6 +40,7 @@ impl Lowering<'_> {
             let time = Expr::number(duration.unwrap_or(DEFAULT_DURATION));
             protocol.duration_hint_ms = duration.or(Some(DEFAULT_DURATION));
             protocol.statements.push(Stmt::Simulate { time, window: None, place: "--for".to_string() });
+            protocol.actuators = self.actuators(network, out);
             self.seal(out);
             return Some((protocol, Vec::new()));
         };
@@ -128,6 +132,19 @@ impl Lowering<'_> {
         }
     }
 
+    fn actuators(&mut self, network: hir::NetworkId, out: &mut Elaborated) -> Vec<Actuator> {
+        self.live = true;
+        let mut all = Vec::new();
+        for (path, id) in self.program.network(network).actuators.clone() {
+            let def = self.program.value(id);
+            let named = hir::Expr { kind: ExprKind::Value(id), span: def.span, ty: def.ty };
+            let value = self.live_script(&named, out);
+            let Some(value) = self.report(value) else { continue };
+            all.push(Actuator { path, value, dimension: def.ty.dim.unwrap_or(Dimension::NUMBER) });
+        }
+        all
+    }
+
     pub(super) fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
         let mut result = Vec::new();
         for s in list {
@@ -198,7 +215,9 @@ impl Lowering<'_> {
                             .label(s.span, "set all of it with a list, or one position after the other")),
                     })
                     .collect::<Result<_, Fail>>()?;
+                let span = value.span;
                 let value = self.live_script(value, out)?;
+                self.fills_sensor(&value, *sensor, slots.len(), span, out);
                 Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
             }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {

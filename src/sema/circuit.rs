@@ -71,6 +71,7 @@ impl Sema<'_> {
             functions: Vec::new(),
             sensors: Vec::new(),
             events: Vec::new(),
+            actuators: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));

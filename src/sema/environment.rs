@@ -345,8 +345,11 @@ impl Sema<'_> {
             return None;
         };
         let mut args: Vec<(String, Expr)> = Vec::new();
+        // What is given by a wrong name is not told to be missing, too.
+        let mut misnamed = false;
         for arg in of.args.iter().flatten() {
             let Some(name) = &arg.name else {
+                misnamed = true;
                 self.expr(&arg.value, cx, None);
                 self.diags.push(
                     Diagnostic::error(ENVIRONMENT_STEP, "what a step is given has a name")
@@ -366,6 +369,7 @@ impl Sema<'_> {
                 continue;
             }
             let Some(v) = self.taken(&model).into_iter().find(|v| self.program.value(*v).name == name.text) else {
+                misnamed = true;
                 self.expr(&arg.value, cx, None);
                 self.not_taken(&model, name);
                 continue;
@@ -377,7 +381,7 @@ impl Sema<'_> {
         }
         for f in &model.formals {
             let name = self.program.value(*f).name.clone();
-            if !args.iter().any(|(n, _)| *n == name) && !model.broken {
+            if !args.iter().any(|(n, _)| *n == name) && !model.broken && !misnamed {
                 self.diags.push(
                     Diagnostic::error(ENVIRONMENT_STEP, format!("a step of `{}` needs `{name}`", head.text))
                         .label(of.span, format!("`{name}` is not given"))

@@ -27,6 +27,7 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
     };
     let p = &unit.protocol;
     let result = (|| {
+        p.actuators.iter().try_for_each(|a| c.expr(&a.value))?;
         for r in &p.records {
             match r {
                 Record::Spikes { of } => c.cells(of)?,
@@ -65,6 +66,7 @@ fn environment(e: &Environment) -> Result<(), String> {
         populations: Vec::new(),
         projections: 0,
         sensors: 0,
+        events: 0,
         variables: w.variables.len() as u32,
         environments: &[],
     };

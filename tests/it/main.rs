@@ -6,6 +6,7 @@
 mod balance;
 mod behaviour;
 mod cli;
+mod closed_loop;
 mod codes;
 mod common;
 mod equivalence;
@@ -16,4 +17,5 @@ mod lab;
 mod layering;
 mod printed;
 mod project;
+mod simulation;
 mod tools;

@@ -47,6 +47,8 @@ pub struct Options {
     /// `None`: the only experiment, or the circuit alone.
     pub experiment: Option<String>,
     pub for_time: Option<String>,
+    /// The circuits alone, whatever experiments the file has.
+    pub alone: bool,
     pub quick: bool,
     pub precision: Precision,
 }
@@ -181,7 +183,7 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
                 return Vec::new();
             }
         },
-        None if !analysis.experiments.is_empty() => {
+        None if !analysis.experiments.is_empty() && !options.alone => {
             analysis.experiments.iter().map(|k| (program.experiments[*k].network, Some(*k))).collect()
         }
         None => analysis.networks.iter().map(|n| (*n, None)).collect(),

@@ -3,7 +3,7 @@
 //! The path of a circuit: [`syntax`] (text to tree) -> [`sema`] (names, imports, units: tree to [`hir`]) -> [`lower`] (params fixed,
 //! loops unrolled, solvers chosen, units gone) -> [`ir`] (a graph of populations and projections) -> [`passes`] -> [`valid`] ->
 //! [`backend`] (interpreter or machine code) -> [`execute`] (walks the experiment) -> [`record`], [`plot`]. [`driver`] is the only
-//! place that names this order.
+//! place that names this order. [`Simulation`] embeds a circuit in a program of its own.
 
 // Unit tests compare with the system's own functions and write scratch files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
@@ -31,7 +31,10 @@ pub mod record;
 pub mod runtime;
 pub mod script;
 pub mod sema;
+pub mod simulation;
 pub mod stdlib;
 pub mod syntax;
 pub mod units;
 pub mod valid;
+
+pub use simulation::Simulation;

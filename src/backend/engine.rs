@@ -221,6 +221,8 @@ pub enum RunError {
     Build(String),
     /// An expression of the experiment failed.
     Script { place: String, message: String },
+    /// A process that answers for an environment is gone, silent or wrong.
+    Outside { place: String, message: String, notes: Vec<String>, help: Option<String> },
     /// The circuit asks for more than it may have.
     Limit(String),
 }

@@ -61,6 +61,7 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
             | ExprKind::Trace { .. }
             | ExprKind::Rows { .. }
             | ExprKind::Weights { .. }
+            | ExprKind::Environment { .. }
             | ExprKind::SynapticEvents
             | ExprKind::Time
             | ExprKind::Error => true,

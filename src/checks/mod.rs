@@ -19,6 +19,7 @@ pub fn written(program: &Program, file: FileId, experiments: &[usize], diags: &m
     unused::names(program, file, &own, diags);
     unused::populations(program, file, &own, diags);
     unused::hidden_params(program, file, diags);
+    unused::events(program, file, &own, diags);
     own.iter().for_each(|e| expectations::constant(program, e, diags));
 }
 

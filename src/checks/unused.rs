@@ -24,13 +24,7 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
     if experiments.is_empty() {
         return;
     }
-    let mut reads = Reads::default();
-    for k in 0..program.values.len() {
-        reads.definition(program, ValueId(k as u32));
-    }
-    program.models.iter().for_each(|m| reads.model(m));
-    program.networks.iter().for_each(|n| reads.network(n));
-    program.experiments.iter().for_each(|e| reads.experiment(e));
+    let reads = Reads::of(program);
     let unread = |name: &str, span: Span, what: &str| {
         Diagnostic::warning(UNUSED_NAME, format!("nothing reads the {what} `{name}`"))
             .label(span, "declared here")
@@ -91,6 +85,7 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
 
 /// Warns of populations with which nothing is done.
 pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Experiment], diags: &mut Diagnostics) {
+    let reads = Reads::of(program);
     for (k, n) in program.networks.iter().enumerate() {
         let of: Vec<_> = experiments.iter().filter(|e| e.network.0 as usize == k).collect();
         if n.broken || of.is_empty() {
@@ -106,7 +101,10 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
         }
         touched.extend(of_interest);
         for (k, p) in n.populations.iter().enumerate() {
-            if touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_') {
+            // The name of a modulator is its level.
+            let level_read = p.level.is_some_and(|v| reads.values.contains(&v));
+            if level_read || touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_')
+            {
                 continue;
             }
             let what = if p.source { "source" } else { "population" };
@@ -114,6 +112,35 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
                 Diagnostic::warning(UNUSED_POPULATION, format!("nothing is done with the {what} `{}`", p.name))
                     .label(p.span, "no projection, no drive, and no experiment asks for it")
                     .help("connect it, record it, or leave it out"),
+            );
+        }
+    }
+}
+
+/// Warns of events of a network that none of its experiments sends: who waits for a reward then learns nothing.
+pub(super) fn events(program: &Program, file: FileId, experiments: &[&Experiment], diags: &mut Diagnostics) {
+    for (k, n) in program.networks.iter().enumerate() {
+        let of: Vec<_> = experiments.iter().filter(|e| e.network.0 as usize == k).collect();
+        if n.broken || of.is_empty() || of.iter().any(|e| e.broken) {
+            continue;
+        }
+        let mut sent = BTreeSet::new();
+        for e in of {
+            visit_statements(&mut e.body.iter(), &mut |s| {
+                if let StmtKind::Emit { event, .. } = &s.kind {
+                    sent.insert(*event);
+                }
+            });
+        }
+        for (event, port) in n.events.iter().enumerate() {
+            if sent.contains(&(event as u32)) || port.span.file != file || port.path.starts_with('_') {
+                continue;
+            }
+            let call = if port.dim.is_some() { format!("{}(1)", port.path) } else { port.path.clone() };
+            diags.push(
+                Diagnostic::warning(EVENT_NOT_SENT, format!("no experiment sends the event `{}`", port.path))
+                    .label(port.span, "waited for, and never sent")
+                    .help(format!("send it where it happens: `emit {call}`; or leave the event out")),
             );
         }
     }
@@ -182,6 +209,22 @@ pub(super) fn hidden_params(program: &Program, file: FileId, diags: &mut Diagnos
 }
 
 impl Reads {
+    /// Of everything in a program.
+    fn of(program: &Program) -> Reads {
+        let mut reads = Reads::default();
+        for k in 0..program.values.len() {
+            reads.definition(program, ValueId(k as u32));
+        }
+        program.models.iter().for_each(|m| reads.model(m));
+        for e in &program.environments {
+            let mut handlers = e.on_step.iter().chain(&e.on_reset);
+            visit_statements(&mut handlers, &mut |s| statement_expressions(s, &mut |x| reads.expression(x)));
+        }
+        program.networks.iter().for_each(|n| reads.network(n));
+        program.experiments.iter().for_each(|e| reads.experiment(e));
+        reads
+    }
+
     fn expression(&mut self, e: &Expr) {
         self.except(e, None);
     }
@@ -192,7 +235,9 @@ impl Reads {
             ExprKind::Value(v) | ExprKind::Apply(v, _) if Some(*v) != own => {
                 self.values.insert(*v);
             }
-            ExprKind::Attribute(_, name) | ExprKind::Trace { name, .. } => {
+            ExprKind::Attribute(_, name)
+            | ExprKind::Trace { name, .. }
+            | ExprKind::Environment { output: name, .. } => {
                 self.names.insert(name.clone());
             }
             ExprKind::Spikes { by: Some(name), .. } | ExprKind::Rows { by: Some(name), .. } => {
@@ -342,6 +387,7 @@ impl Reads {
     fn experiment(&mut self, e: &Experiment) {
         e.args.iter().for_each(|(_, x)| self.expression(x));
         e.seeds.iter().for_each(|x| self.expression(x));
+        e.environments.iter().flat_map(|n| &n.args).for_each(|(_, x)| self.expression(x));
         self.loops(&e.sweeps);
         for r in &e.records {
             match r {
@@ -413,7 +459,11 @@ fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
         }
         StmtKind::Measure { value, .. } => go(value),
         StmtKind::Downscale { by, .. } => go(by),
-        StmtKind::Learning { .. } | StmtKind::Update { .. } | StmtKind::Reset { .. } => {}
+        StmtKind::Step { args, lasting, .. } => args.iter().map(|(_, e)| e).chain(lasting).for_each(go),
+        StmtKind::Learning { .. }
+        | StmtKind::Update { .. }
+        | StmtKind::Reset { .. }
+        | StmtKind::ResetEnvironment { .. } => {}
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) const OTHER_RUN: Code = Code("E0807");
 pub const CLI_CODES: [Code; 7] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN];
 
 /// A file of the command line that can't be read.
-pub(super) fn unreadable(name: &str, error: &LoadError) -> Diagnostic {
+pub fn unreadable(name: &str, error: &LoadError) -> Diagnostic {
     let (message, help) = match error {
         LoadError::NotFound => (format!("there is no file `{name}`"), None),
         LoadError::Outside => (format!("`{name}` lies outside the project"), None),

@@ -35,9 +35,10 @@ mod source;
 mod terminal;
 mod test;
 
-pub use codes::CLI_CODES;
+pub use codes::{CLI_CODES, unreadable};
 pub use explain::{PAGES, markdown};
 pub use loader::FileLoader;
+pub use render::plain;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -34,6 +34,11 @@ pub(super) fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool, 
     lines
 }
 
+/// One diagnostic as text without colours, as the command line shows it.
+pub fn plain(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
+    render(diagnostic, sources, false, true)
+}
+
 /// `2 errors, 1 warning`; nothing where there is nothing to tell.
 pub(super) fn tally(errors: usize, warnings: usize) -> Option<String> {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

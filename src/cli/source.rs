@@ -26,6 +26,7 @@ pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
         dt: circuit.dt.clone(),
         experiment: circuit.experiment.clone(),
         for_time: circuit.for_time.clone(),
+        alone: false,
         quick,
         precision: circuit.precision.precision().unwrap_or_default(),
     }

@@ -4,6 +4,7 @@
 //! statements was (RON, bounded in depth), and the arrays (postcard). What network, seed and experiment determine is not in it;
 //! it is made again, and the origin says whether it will be the same.
 
+use super::environments::EnvironmentState;
 use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::Variables;
@@ -67,6 +68,7 @@ pub(super) struct WalkState {
     pub sensors: Vec<Vec<f64>>,
     pub events: Events,
     pub sleep: Sleep,
+    pub environments: Vec<EnvironmentState>,
     /// Wall time spent in the engine, seconds.
     pub spent_s: f64,
 }

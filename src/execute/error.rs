@@ -1,4 +1,4 @@
-//! What stops a run, as diagnostics: codes E0701 to E0705, each with a page in `base/explain`.
+//! What stops a run, as diagnostics: codes E0701 to E0706, each with a page in `base/explain`.
 
 use crate::backend::RunError;
 use crate::base::{Code, Diagnostic};
@@ -10,9 +10,10 @@ pub const NOT_BUILT: Code = Code("E0702");
 pub const STATEMENT: Code = Code("E0703");
 pub const LIMIT: Code = Code("E0704");
 pub const TOO_MANY_STEPS: Code = Code("E0705");
+pub const OUTSIDE: Code = Code("E0706");
 
 /// All codes of this room.
-pub const RUN_CODES: [Code; 5] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT, TOO_MANY_STEPS];
+pub const RUN_CODES: [Code; 6] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT, TOO_MANY_STEPS, OUTSIDE];
 
 /// Why the walk over the statements ended before the last one.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,13 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
         RunError::Build(message) => Diagnostic::error(NOT_BUILT, format!("the network could not be built: {message}")),
         RunError::Script { place, message } => {
             Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}"))
+        }
+        RunError::Outside { place, message, notes, help } => {
+            let mut d = Diagnostic::error(OUTSIDE, message.clone());
+            for note in notes {
+                d = d.note(note.clone());
+            }
+            d.note(format!("at {place}")).maybe_help(help.clone())
         }
         RunError::Limit(message) => Diagnostic::error(LIMIT, message.clone()),
     }

@@ -36,7 +36,11 @@ pub(super) struct Variables {
 
 impl Variables {
     pub fn new(protocol: &Protocol) -> Variables {
-        let names: Vec<String> = protocol.variables.iter().map(|v| v.name.clone()).collect();
+        Variables::named(protocol.variables.iter().map(|v| v.name.clone()).collect())
+    }
+
+    /// By slot.
+    pub fn named(names: Vec<String>) -> Variables {
         Variables { values: vec![None; names.len()], names, indices: BTreeMap::new() }
     }
 
@@ -123,7 +127,9 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             | Stmt::Downscale { .. }
             | Stmt::Phase(_)
             | Stmt::Replay { .. }
-            | Stmt::Reset { .. } => actor.act(stmt)?,
+            | Stmt::Reset { .. }
+            | Stmt::Step { .. }
+            | Stmt::ResetEnvironment { .. } => actor.act(stmt)?,
         }
         actor.position().leave();
     }

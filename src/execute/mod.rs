@@ -21,16 +21,20 @@
 //! - A phase of sleep sets, switches and drives until its length has passed; `every T` has its turns at multiples of T after the
 //!   start of the phase and before its end, `replay` at the start too. A memory holds a pattern for each whole window since the
 //!   circuit woke.
+//! - An environment's time is its own: it moves in `step` alone. Each is reset at the start of the run; a `reset` before anything
+//!   has read or stepped it does not reset it again. Its states are numbers of the interpreter, whatever runs the circuit.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
 mod checkpoint;
 mod conclude;
+mod environments;
 mod error;
 mod events;
 mod expectation;
 mod flow;
 mod needs;
+mod outside;
 mod position;
 mod recording;
 mod rows;
@@ -46,8 +50,8 @@ pub use checkpoint::{Checkpoint, Mismatch, Origin};
 pub use conclude::{Conclusion, Curve, conclude};
 pub use error::{RUN_CODES, diagnostic};
 pub use expectation::{Expectation, Ledger};
-pub use needs::{Needs, needs};
+pub use needs::{Needs, needs, needs_of};
 pub use recording::PlotData;
 pub use rows::{MeasureSummary, Row, Rows};
-pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, go_on, run};
+pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, Session, go_on, run};
 pub use summary::{Number, Setup, Summary, summarise};

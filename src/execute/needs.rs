@@ -63,6 +63,15 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
     Ok(collector.needs)
 }
 
+/// What these questions need, wherever they are asked.
+pub fn needs_of<'e>(unit: &Unit, questions: impl IntoIterator<Item = &'e Expr>) -> Needs {
+    let populations: Vec<&Population> = unit.network.populations().map(|(_, p)| p).collect();
+    let needs = Needs { spikes: vec![Keep::None; populations.len()], traces: Vec::new() };
+    let mut collector = Collector { needs, populations, host: NoHost::default(), dt: unit.network.dt_ms };
+    questions.into_iter().for_each(|e| expression(e, &mut |q| collector.query(q)));
+    collector.needs
+}
+
 /// One file can't hold one observable on two grids of time.
 fn two_intervals(populations: &[&Population], population: u32, observable: u32) -> RunError {
     let name = populations.get(population as usize).and_then(|p| {
@@ -106,6 +115,7 @@ impl Collector<'_> {
             Query::Trace { window: None, .. }
             | Query::Weights { .. }
             | Query::Sensor(_)
+            | Query::Environment { .. }
             | Query::SynapticEvents
             | Query::Time => {}
         }
@@ -216,7 +226,8 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
             }
             Stmt::Update { body, .. } => statements(body, f),
             Stmt::Downscale { by, .. } => f(by),
-            Stmt::Learning { .. } | Stmt::Reset { .. } => {}
+            Stmt::Step { given, lasting, .. } => given.iter().map(|(_, e)| e).chain(lasting).for_each(&mut *f),
+            Stmt::Learning { .. } | Stmt::Reset { .. } | Stmt::ResetEnvironment { .. } => {}
         }
     }
 }
@@ -259,7 +270,11 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     slots(&of.slots, &mut each);
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
-                Query::Weights { .. } | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
+                Query::Weights { .. }
+                | Query::Sensor(_)
+                | Query::Environment { .. }
+                | Query::SynapticEvents
+                | Query::Time => {}
             }
             f(query);
         }

@@ -2,6 +2,7 @@
 
 use super::cells::{self, Selection};
 use super::checkpoint::{Checkpoint, Origin};
+use super::environments::Environments;
 use super::error::{Halt, script};
 use super::events::Events;
 use super::expectation::Ledger;
@@ -128,36 +129,17 @@ pub fn go_on(
     for (id, value) in &point.sweep {
         variables.bind(*id, Some(value.clone()));
     }
-    let mut walker = Walker {
-        unit,
-        populations: unit.network.populations().map(|(_, p)| p).collect(),
-        engine,
-        control,
-        key: StreamKey::new(seed, "", Purpose::Experiment),
-        draws: BTreeMap::new(),
-        variables,
-        windows: BTreeMap::new(),
-        temporary: Temporary::default(),
-        sensors: Sensors::new(&unit.network),
-        events: Events::default(),
-        sleep: Sleep::new(protocol),
-        ledger: Ledger::default(),
-        rows: Rows::new(protocol, seed),
-        synapses: SynapseLog::default(),
-        seed,
-        spent: Duration::ZERO,
-        slice: 1,
-        position: Position::default(),
-        simulating: None,
-        held: false,
-        saved: None,
-        saving: None,
-    };
+    let mut walker = Walker::new(unit, seed, engine, control);
+    walker.variables = variables;
     let from = saving.as_mut().and_then(|s| s.from.take());
     walker.saving = saving.as_ref();
-    let prepared = match from {
-        Some(checkpoint) => walker.take_up(checkpoint),
-        None => walker.prepare_synapses(protocol).map_err(Halt::Failed),
+    let prepared = match (saving.as_ref().and_then(|_| walker.environments.unsaved()), from) {
+        (Some(error), _) => Err(Halt::Failed(error)),
+        (None, Some(checkpoint)) => walker.take_up(checkpoint),
+        (None, None) => {
+            let synapses = walker.prepare_synapses(protocol).map_err(Halt::Failed);
+            synapses.and_then(|()| walker.environments.begin())
+        }
     };
     let walked = prepared.and_then(|()| walk(&mut walker, &protocol.statements));
     walker.save_end(&walked);
@@ -192,6 +174,7 @@ pub(super) struct Walker<'a> {
     pub windows: BTreeMap<String, Steps>,
     pub temporary: Temporary,
     pub sensors: Sensors,
+    pub environments: Environments<'a>,
     pub events: Events,
     pub sleep: Sleep,
     ledger: Ledger,
@@ -218,6 +201,36 @@ const FRAME: Duration = Duration::from_millis(30);
 const STEP_LIMIT: f64 = 9.0e15;
 
 impl<'a> Walker<'a> {
+    /// At the start of a run.
+    fn new(unit: &'a Unit, seed: u64, engine: &'a mut dyn Engine, control: &'a Control<'a>) -> Walker<'a> {
+        Walker {
+            unit,
+            populations: unit.network.populations().map(|(_, p)| p).collect(),
+            engine,
+            control,
+            key: StreamKey::new(seed, "", Purpose::Experiment),
+            draws: BTreeMap::new(),
+            variables: Variables::new(&unit.protocol),
+            windows: BTreeMap::new(),
+            temporary: Temporary::default(),
+            sensors: Sensors::new(&unit.network),
+            environments: Environments::new(&unit.protocol, seed, unit.network.dt_ms, control.stop),
+            events: Events::default(),
+            sleep: Sleep::new(&unit.protocol),
+            ledger: Ledger::default(),
+            rows: Rows::new(&unit.protocol, seed),
+            synapses: SynapseLog::default(),
+            seed,
+            spent: Duration::ZERO,
+            slice: 1,
+            position: Position::default(),
+            simulating: None,
+            held: false,
+            saved: None,
+            saving: None,
+        }
+    }
+
     pub fn population(&self, index: u32) -> Result<&'a Population, EvalError> {
         let found = self.populations.get(index as usize).copied();
         found.ok_or_else(|| EvalError::new(format!("the network has no population number {index}")))
@@ -522,6 +535,7 @@ impl Actor for Walker<'_> {
                 sensors.iter().try_for_each(|s| self.reset_sensor(*s))?;
                 self.reset(populations, projections)
             }
+            Stmt::Step { .. } | Stmt::ResetEnvironment { .. } => self.act_on_environment(stmt),
             // The shared ones never come here.
             _ => Ok(()),
         }
@@ -547,6 +561,7 @@ impl Host for Walker<'_> {
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
             Query::Sensor(k) => self.sensor(*k),
+            Query::Environment { environment, output } => self.environments.show(*environment, *output),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),
         }
@@ -563,14 +578,7 @@ impl Host for Walker<'_> {
     }
 
     fn draw(&mut self, distribution: Distribution, args: &[f64], site: u32) -> Result<f64, EvalError> {
-        let v = distribution.draw(&mut self.stream(site), args);
-        if v.is_nan() {
-            let args: Vec<String> = args.iter().map(f64::to_string).collect();
-            let message =
-                format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
-            return Err(EvalError::new(message));
-        }
-        Ok(v)
+        draw(distribution, args, &mut self.stream(site))
     }
 
     fn list_draw(&mut self, kind: ListDraw, args: &[Value], site: u32) -> Result<Value, EvalError> {
@@ -582,7 +590,17 @@ impl Host for Walker<'_> {
 /// At most so many elements are drawn at once.
 const LIST_LIMIT: u64 = u32::MAX as u64;
 
-fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
+pub(super) fn draw(distribution: Distribution, args: &[f64], stream: &mut Stream) -> Result<f64, EvalError> {
+    let v = distribution.draw(stream, args);
+    if v.is_nan() {
+        let args: Vec<String> = args.iter().map(f64::to_string).collect();
+        let message = format!("{}({}) has no value: an argument is out of range", distribution.name(), args.join(", "));
+        return Err(EvalError::new(message));
+    }
+    Ok(v)
+}
+
+pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
     let count = |k: usize| args.get(k).ok_or_else(|| EvalError::new("a draw lacks an argument"))?.count();
     let n = count(0)?;
     if n > LIST_LIMIT {
@@ -614,7 +632,10 @@ fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Valu
 }
 
 mod saving;
+mod session;
 mod traces;
+
+pub use session::Session;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -28,6 +28,36 @@ pub struct Program {
     pub networks: Vec<Network>,
     pub experiments: Vec<Experiment>,
     pub labels: Vec<Labels>,
+    pub environments: Vec<EnvironmentModel>,
+}
+
+/// `environment Pendulum { ... }`: a world that an experiment steps.
+#[derive(Clone, Debug)]
+pub struct EnvironmentModel {
+    pub name: String,
+    pub span: Span,
+    /// Its names and equations, and those states that are one number: what moves in time is lowered as a cell is.
+    pub model: ModelId,
+    /// All states, lists too, in order of declaration.
+    pub states: Vec<ValueId>,
+    /// Of `on step(a: number)`.
+    pub formals: Vec<ValueId>,
+    pub on_step: Vec<Stmt>,
+    pub on_reset: Vec<Stmt>,
+    /// A process answers for it.
+    pub outside: bool,
+    pub broken: bool,
+}
+
+/// `environment maze: GridWorld(size = 5)` in an experiment.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    pub name: String,
+    pub span: Span,
+    /// By position in [`Program::environments`].
+    pub model: u32,
+    /// Params and first values of states.
+    pub args: Vec<(ValueId, Expr)>,
 }
 
 /// `labels Pool { A, B }`
@@ -242,6 +272,11 @@ pub enum ExprKind {
         pair: Option<(Box<Expr>, Box<Expr>)>,
     },
     SynapticEvents,
+    /// `maze.done`: what an environment of the experiment shows, by position in [`Experiment::environments`].
+    Environment {
+        environment: u32,
+        output: String,
+    },
     /// `mean(m where c by v)`
     Rows {
         func: Func,
@@ -428,6 +463,8 @@ pub struct Network {
     pub sensors: Vec<Sensor>,
     pub events: Vec<EventPort>,
     pub memories: Vec<Memory>,
+    /// Path and formula of what is read from outside.
+    pub actuators: Vec<(String, ValueId)>,
     pub broken: bool,
 }
 
@@ -656,6 +693,7 @@ pub struct Experiment {
     pub names: Vec<ValueId>,
     pub seeds: Option<Expr>,
     pub sweeps: Vec<Loop>,
+    pub environments: Vec<Environment>,
     pub records: Vec<Record>,
     pub plots: Vec<Plot>,
     pub body: Vec<Stmt>,
@@ -841,6 +879,16 @@ pub enum StmtKind {
     Reset {
         what: ResetWhat,
         of: Vec<String>,
+    },
+    /// `step plant(u = 3) lasting 50 ms`
+    Step {
+        environment: u32,
+        args: Vec<(String, Expr)>,
+        lasting: Option<Expr>,
+    },
+    /// `reset plant`
+    ResetEnvironment {
+        environment: u32,
     },
     Expect {
         condition: Expr,

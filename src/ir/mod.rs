@@ -43,6 +43,7 @@
 
 pub mod artefact;
 mod coupling;
+pub mod environment;
 mod expr;
 mod network;
 pub mod plasticity;

@@ -1,5 +1,6 @@
 //! An experiment as a bounded program over the network: what runs between the steps.
 
+use super::environment::Environment;
 use crate::script::{BinaryOp, Cells, Expr, PlotKind, Value, VarId};
 use crate::units::Dimension;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct Protocol {
     pub conclude_plots: Vec<CurvePlot>,
     /// Names of the variables, by slot.
     pub variables: Vec<Variable>,
+    pub environments: Vec<Environment>,
+    /// What is read from outside: of a circuit that runs without an experiment.
+    pub actuators: Vec<Actuator>,
     /// Sum of the `simulate` times where they are constants: for the progress bar and the budget, ms.
     pub duration_hint_ms: Option<f64>,
 }
@@ -27,6 +31,14 @@ pub struct Variable {
     pub dimension: Dimension,
     /// Written into the rows of `measure`.
     pub in_rows: bool,
+}
+
+/// `actuator move = argmin(...)`: a question to the circuit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Actuator {
+    pub path: String,
+    pub value: Expr,
+    pub dimension: Dimension,
 }
 
 /// Where a statement was written: `file:line:column`, for messages of a run.
@@ -130,6 +142,18 @@ pub enum Stmt {
         populations: Vec<u32>,
         projections: Vec<u32>,
         sensors: Vec<u32>,
+        place: Place,
+    },
+    /// One step of an environment, by position, and what it is given, by name.
+    Step {
+        environment: u32,
+        given: Vec<(String, Expr)>,
+        /// ms of the environment's own time
+        lasting: Option<Expr>,
+        place: Place,
+    },
+    ResetEnvironment {
+        environment: u32,
         place: Place,
     },
     Expect(Expect),

@@ -8,6 +8,7 @@ mod coupling;
 mod dale;
 mod drift;
 mod dynamics;
+mod environment;
 pub mod error;
 mod initial;
 mod integrate;
@@ -79,6 +80,10 @@ pub(crate) struct Lowering<'a> {
     pub dt: f64,
     /// Where the model at hand is used.
     pub user: Option<Span>,
+    /// Outputs of the environments that were read so far, by environment.
+    pub shown: Vec<Vec<String>>,
+    /// What environments show and sensors are set to.
+    pub fillings: Vec<environment::Filling>,
     /// Whether the statement at hand runs in every run: not within a loop or an `if`.
     pub certain: bool,
 }
@@ -234,6 +239,8 @@ impl<'a> Lowering<'a> {
             work: 0,
             dt: 0.1,
             user: None,
+            shown: Vec::new(),
+            fillings: Vec::new(),
             certain: true,
         }
     }
@@ -358,7 +365,7 @@ impl<'a> Lowering<'a> {
     ) -> Option<LaidOut> {
         self.dt = self.step_length(network, overrides)?;
         let mut elaborated = self.network(network, experiment)?;
-        let (protocol, sweep) = self.protocol(experiment, &mut elaborated, overrides, point)?;
+        let (protocol, sweep) = self.protocol(network, experiment, &mut elaborated, overrides, point)?;
         Some((Unit { network: elaborated.network, protocol }, elaborated.origins, sweep))
     }
 

@@ -26,6 +26,22 @@ pub(super) struct Elaborated {
     pub switches: Switches,
 }
 
+impl Elaborated {
+    /// Of no circuit at all.
+    pub fn empty() -> Elaborated {
+        Elaborated {
+            network: ir::Network::default(),
+            placed: BTreeMap::new(),
+            tables: HashMap::new(),
+            joined: VecDeque::new(),
+            laid: Vec::new(),
+            origins: Origins::default(),
+            outgoing: Vec::new(),
+            switches: Switches::default(),
+        }
+    }
+}
+
 /// Where a population went.
 pub(super) struct Placed {
     pub node: NodeIndex<u32>,
@@ -99,13 +115,8 @@ impl Lowering<'_> {
                 events,
                 ..ir::Network::default()
             },
-            placed: BTreeMap::new(),
-            tables: HashMap::new(),
-            joined: VecDeque::new(),
-            laid: Vec::new(),
-            origins: Origins::default(),
-            outgoing: Vec::new(),
             switches: experiment.map_or_else(Switches::default, |e| Switches::of(&e.body)),
+            ..Elaborated::empty()
         };
         let asleep = experiment.map_or_else(Vec::new, |e| sleep::phases(&e.body));
         let errors = self.diags.error_count();

@@ -6,7 +6,9 @@ use super::sleep;
 use super::{Fail, Lowering, Overrides, override_value};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
-use crate::ir::protocol::{CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable};
+use crate::ir::protocol::{
+    Actuator, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
+};
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
 use crate::units::Dimension;
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ const DEFAULT_DURATION: f64 = 1000.0;
 impl Lowering<'_> {
     pub(super) fn protocol(
         &mut self,
+        network: hir::NetworkId,
         experiment: Option<&hir::Experiment>,
         out: &mut Elaborated,
         overrides: &Overrides,
@@ -38,6 +41,7 @@ impl Lowering<'_> {
             let time = Expr::number(duration.unwrap_or(DEFAULT_DURATION));
             protocol.duration_hint_ms = duration.or(Some(DEFAULT_DURATION));
             protocol.statements.push(Stmt::Simulate { time, window: None, place: "--for".to_string() });
+            protocol.actuators = self.actuators(network, out);
             self.seal(out);
             return Some((protocol, Vec::new()));
         };
@@ -75,6 +79,7 @@ impl Lowering<'_> {
             }
         }
         self.live = false;
+        protocol.environments = self.environments(e);
         if let Some(ms) = duration {
             self.replace_duration(e, &mut protocol, ms);
         }
@@ -113,16 +118,7 @@ impl Lowering<'_> {
         for l in &e.sweeps {
             add(self, l.variable, true);
         }
-        let mut stack: Vec<&hir::Stmt> = e.body.iter().rev().collect();
-        while let Some(s) = stack.pop() {
-            match &s.kind {
-                StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(self, *variable, false),
-                StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(self, l.variable, true)),
-                StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(self, *v, false)),
-                _ => {}
-            }
-            stack.extend(s.kind.blocks().into_iter().rev().flat_map(|b| b.iter().rev()));
-        }
+        assigned(&e.body, &mut |v, in_rows| add(self, v, in_rows));
         for s in &e.conclude {
             if let StmtKind::Assign { variable, .. } = &s.kind {
                 add(self, *variable, false);
@@ -142,7 +138,20 @@ impl Lowering<'_> {
         }
     }
 
-    fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
+    fn actuators(&mut self, network: hir::NetworkId, out: &mut Elaborated) -> Vec<Actuator> {
+        self.live = true;
+        let mut all = Vec::new();
+        for (path, id) in self.program.network(network).actuators.clone() {
+            let def = self.program.value(id);
+            let named = hir::Expr { kind: ExprKind::Value(id), span: def.span, ty: def.ty };
+            let value = self.live_script(&named, out);
+            let Some(value) = self.report(value) else { continue };
+            all.push(Actuator { path, value, dimension: def.ty.dim.unwrap_or(Dimension::NUMBER) });
+        }
+        all
+    }
+
+    pub(super) fn statements(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
         let mut result = Vec::new();
         for s in list {
             let lowered = self.statement(s, out);
@@ -238,8 +247,10 @@ impl Lowering<'_> {
                         hir::Slot::Range(..) => Err(Diagnostic::error(SLICE, "a range of a sensor can't be set")
                             .label(s.span, "set all of it with a list, or one position after the other")),
                     })
-                    .collect::<Result<_, Fail>>()?;
+                    .collect::<Result<Vec<_>, Fail>>()?;
+                let span = value.span;
                 let value = self.live_script(value, out)?;
+                self.fills_sensor(&value, *sensor, slots.len(), span, out);
                 Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
             }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
@@ -341,6 +352,19 @@ impl Lowering<'_> {
                 };
                 Stmt::Reset { populations, projections, sensors, place }
             }
+            StmtKind::Step { environment, args, lasting } => {
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a step of an environment")?;
+                }
+                let given = args
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), self.live_script(value, out)?)))
+                    .collect::<Result<_, Fail>>()?;
+                Stmt::Step { environment: *environment, given, lasting, place }
+            }
+            StmtKind::ResetEnvironment { environment } => Stmt::ResetEnvironment { environment: *environment, place },
             StmtKind::Measure { name, value } => Stmt::Measure {
                 name: name.clone(),
                 dimension: value.ty.dimension(),
@@ -713,6 +737,19 @@ impl Lowering<'_> {
             filter: filter.map(|f| self.script(f)).transpose()?,
             by: by.cloned(),
         })
+    }
+}
+
+/// Every variable that a statement assigns, and whether it is a loop's.
+pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, bool)) {
+    for s in list {
+        match &s.kind {
+            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, false),
+            StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(l.variable, true)),
+            StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(*v, false)),
+            _ => {}
+        }
+        s.kind.blocks().into_iter().for_each(|block| assigned(block, add));
     }
 }
 

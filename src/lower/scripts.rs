@@ -62,6 +62,7 @@ impl Lowering<'_> {
                 let list = self.script(a)?;
                 Expr::Index(Box::new(list), self.script_slots(slots)?)
             }
+            ExprKind::Environment { environment, output } => self.environment_query(*environment, output),
             ExprKind::SynapticEvents => Expr::Query(Box::new(script::Query::SynapticEvents)),
             ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. } => {
                 return Err(Diagnostic::error(EVALUATION, "this is known only while the circuit runs")
@@ -96,7 +97,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn script_value(&mut self, id: ValueId, span: Span) -> Result<Expr, Fail> {
+    pub(super) fn script_value(&mut self, id: ValueId, span: Span) -> Result<Expr, Fail> {
         if let Some(e) = self.formals.get(&id) {
             return Ok(e.clone());
         }
@@ -137,6 +138,12 @@ impl Lowering<'_> {
                     return Ok(Expr::Const(v));
                 }
                 Ok(out)
+            }
+            ValueKind::Output(e) => {
+                self.enter(span)?;
+                let out = self.script(e);
+                self.depth -= 1;
+                out
             }
             ValueKind::Label(k) => Ok(Expr::number(f64::from(*k))),
             ValueKind::Variable | ValueKind::Measure => match self.slots.get(&id) {

@@ -308,6 +308,8 @@ pub enum Query {
     Weights { projection: u32, pair: Option<(Expr, Expr)> },
     /// What a sensor holds: a number, or a list as deep as it has axes.
     Sensor(u32),
+    /// What an environment shows, both by position.
+    Environment { environment: u32, output: u32 },
     /// Synaptic events delivered so far.
     SynapticEvents,
     /// Run time in ms.

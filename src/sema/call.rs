@@ -193,7 +193,7 @@ impl Sema<'_> {
     }
 
     fn list_draw(&mut self, kind: ListDraw, arity: usize, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
-        if !matches!(cx.place, Place::Experiment(_)) {
+        if !matches!(cx.place, Place::Experiment(_) | Place::Environment) {
             return self.not_here(name, span, "lists and sets are drawn in an experiment");
         }
         if !self.arguments(name, args, (arity, arity), span) {

@@ -72,6 +72,7 @@ impl Sema<'_> {
             sensors: Vec::new(),
             events: Vec::new(),
             memories: Vec::new(),
+            actuators: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));

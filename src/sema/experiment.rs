@@ -22,7 +22,26 @@ pub(super) struct Flow {
     windows: Vec<(String, Span)>,
 }
 
+impl Flow {
+    fn new(network: NetworkId) -> Flow {
+        Flow {
+            network,
+            records: Vec::new(),
+            plots: Vec::new(),
+            variables: BTreeMap::new(),
+            measures: BTreeMap::new(),
+            windows: Vec::new(),
+        }
+    }
+}
+
 impl Sema<'_> {
+    /// Statements that neither move time nor name windows: those of an environment.
+    pub(super) fn computing(&mut self, block: &ast::Block, scope: ScopeId, place: &Place) -> Vec<Stmt> {
+        // Only windows ask for the network.
+        self.statements(block, scope, place, &mut Flow::new(NetworkId(0)))
+    }
+
     pub(super) fn resolve_experiment(&mut self, e: &ast::Experiment, file_scope: ScopeId) {
         let errors = self.diags.error_count();
         let Some(network) = self.experiment_network(&e.of, file_scope) else { return };
@@ -35,14 +54,8 @@ impl Sema<'_> {
         }
         let place = Place::Experiment(network);
         let cx = Cx { scope, place: &place };
-        let mut flow = Flow {
-            network,
-            records: Vec::new(),
-            plots: Vec::new(),
-            variables: BTreeMap::new(),
-            measures: BTreeMap::new(),
-            windows: Vec::new(),
-        };
+        let mut flow = Flow::new(network);
+        self.environments.clear();
         let mut out = hir::Experiment {
             name: e.name.text.clone(),
             span: e.name.span,
@@ -51,6 +64,7 @@ impl Sema<'_> {
             names: Vec::new(),
             seeds: None,
             sweeps: Vec::new(),
+            environments: Vec::new(),
             records: Vec::new(),
             plots: Vec::new(),
             body: Vec::new(),
@@ -65,7 +79,7 @@ impl Sema<'_> {
                     out.names.extend(self.declare_params(list, scope, &Place::Constant))
                 }
                 ast::ExperimentKind::Labels(l) => self.declare_labels(l, scope),
-                ast::ExperimentKind::Environment { name, .. } => self.unsupported(name, "an environment", scope),
+                ast::ExperimentKind::Environment { name, model } => self.environment(name, model, scope),
                 _ => {}
             }
         }
@@ -91,6 +105,7 @@ impl Sema<'_> {
             }
         }
         out.args = self.bind_network(network, &e.of, Cx { scope, place: &constant });
+        self.bind_environments(&e.body, scope);
         for item in &e.body {
             match &item.kind {
                 ast::ExperimentKind::Stmt(s) => self.statement(s, item.span, cx, &mut flow, &mut out.body),
@@ -104,6 +119,7 @@ impl Sema<'_> {
                 self.conclude(items, scope, &mut flow, &mut out);
             }
         }
+        out.environments = std::mem::take(&mut self.environments);
         out.records = flow.records;
         out.plots = flow.plots;
         out.broken = self.diags.error_count() > errors;
@@ -288,7 +304,11 @@ impl Sema<'_> {
                     push(kind);
                 }
             }
-            ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
+            ast::StmtKind::Step { environment, lasting } => {
+                if let Some(kind) = self.step_environment(environment, lasting.as_ref(), cx) {
+                    push(kind);
+                }
+            }
             ast::StmtKind::Emit { event, after } => {
                 if let Some(kind) = self.emit(event, after.as_ref(), cx) {
                     push(kind);

@@ -177,7 +177,11 @@ impl Sema<'_> {
                 &format!("`{}` is declared as {}", b.name.text, dimension_words(dim)),
             );
         }
-        if initial.ty.rank > 0 {
+        let list = initial.ty.rank > 0 && matches!(cx.place, Place::Environment);
+        let rank = if list { initial.ty.rank } else { 0 };
+        if list {
+            self.scalar(&Expr { ty: initial.ty.with_rank(0), ..initial.clone() });
+        } else if initial.ty.rank > 0 {
             self.diags.push(
                 Diagnostic::error(KIND_MISMATCH, format!("state `{}` starts as a list", b.name.text))
                     .label(initial.span, "a state is one number per neuron"),
@@ -190,6 +194,7 @@ impl Sema<'_> {
             None if initial.ty.kind == Kind::Unknown => Type::UNKNOWN,
             None => Type::NUMBER,
         };
+        let ty = ty.with_rank(rank);
         (ty, ValueKind::State { initial })
     }
 
@@ -824,6 +829,9 @@ impl Sema<'_> {
                 }
                 _ => {}
             }
+        }
+        if let Some(found) = self.environment_value(base, name, span, cx) {
+            return found;
         }
         if let Some(found) = self.region_value(base, name, span, cx) {
             return found;

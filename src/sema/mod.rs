@@ -5,6 +5,7 @@ mod call;
 mod circuit;
 mod compartment;
 mod coupling;
+mod environment;
 pub mod error;
 mod event;
 mod experiment;
@@ -56,6 +57,8 @@ enum Place {
     Constant,
     /// The body of a model.
     Dynamics,
+    /// An environment, but for its equations.
+    Environment,
     /// Bindings of a population, drives, lets of a network: `t`, `index`, axes, draws per neuron.
     Binding,
     /// Weight, delay and `where` of a projection.
@@ -136,6 +139,8 @@ struct Sema<'a> {
     mutable: BTreeSet<hir::ValueId>,
     /// `xi`s of the model at hand.
     xis: u32,
+    /// Of the experiment at hand.
+    environments: Vec<hir::Environment>,
     quick: bool,
 }
 
@@ -187,6 +192,7 @@ pub fn analyse(
         sites: 0,
         mutable: BTreeSet::new(),
         xis: 0,
+        environments: Vec::new(),
         quick,
     };
     if let Err(e) = sema.loader.project() {
@@ -238,7 +244,7 @@ impl Sema<'_> {
                 ast::ItemKind::Model(m) => match m.kind {
                     ast::ModelKind::Neuron | ast::ModelKind::Source => self.declare_model(m, scope),
                     ast::ModelKind::Modulator => self.declare_modulator(m, scope),
-                    ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
+                    ast::ModelKind::Environment => self.declare_environment(id, m, scope),
                 },
                 ast::ItemKind::Plasticity(p) => self.declare_rule(p, scope),
                 ast::ItemKind::Sleep(s) => self.declare_schedule(s, scope),
@@ -258,6 +264,12 @@ impl Sema<'_> {
                 && self.program.model(model).span == m.name.span
             {
                 self.resolve_model(model, m, scope);
+            }
+            if let ast::ItemKind::Model(m) = &item.kind
+                && let Some(Entity::EnvironmentModel(model)) = self.scopes[scope.0].names.get(&m.name.text).cloned()
+                && self.program.environments[model as usize].span == m.name.span
+            {
+                self.resolve_environment(model, m, scope);
             }
         }
         self.resolve_pending();

@@ -17,6 +17,12 @@ const METHODS: [&str; 6] = ["exact", "exponential_euler", "rk4", "rkf45", "euler
 
 impl Sema<'_> {
     pub(super) fn declare_model(&mut self, m: &ast::Model, scope: ScopeId) {
+        let id = self.new_model(m);
+        self.declare(scope, &m.name, Entity::Model(id));
+    }
+
+    /// Room for a model whose members are resolved later.
+    pub(super) fn new_model(&mut self, m: &ast::Model) -> ModelId {
         let id = ModelId(self.program.models.len() as u32);
         self.program.models.push(hir::Model {
             name: m.name.text.clone(),
@@ -40,7 +46,7 @@ impl Sema<'_> {
             xis: 0,
             broken: false,
         });
-        self.declare(scope, &m.name, Entity::Model(id));
+        id
     }
 
     pub(super) fn resolve_model(&mut self, id: ModelId, m: &ast::Model, file_scope: ScopeId) {
@@ -454,7 +460,7 @@ impl Sema<'_> {
         }
     }
 
-    fn method(&mut self, out: &hir::Model, e: &ast::Expr, cx: Cx) -> Option<Method> {
+    pub(super) fn method(&mut self, out: &hir::Model, e: &ast::Expr, cx: Cx) -> Option<Method> {
         let (name, args): (&str, &[ast::Arg]) = match &e.kind {
             ast::ExprKind::Name(n) => (n, &[]),
             ast::ExprKind::Call(callee, args) => match &callee.kind {

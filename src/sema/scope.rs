@@ -37,6 +37,10 @@ pub enum Entity {
     Rule(RuleId),
     /// A modulator model that is nothing but a level.
     Modulator(ModulatorId),
+    /// A model of an environment, by position in the program.
+    EnvironmentModel(u32),
+    /// An environment of the experiment at hand, by position in it.
+    Environment(u32),
     /// An event of a network, by position.
     Event(NetworkId, u32),
     /// A schedule of sleep.
@@ -66,6 +70,8 @@ impl Entity {
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",
             Entity::Modulator(_) => "a modulator model",
+            Entity::EnvironmentModel(_) => "a model of an environment",
+            Entity::Environment(_) => "an environment",
             Entity::Event(..) => "an event",
             Entity::Schedule(_) => "a schedule of sleep",
             Entity::Memory(..) => "a memory",

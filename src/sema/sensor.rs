@@ -250,7 +250,9 @@ impl Sema<'_> {
     /// `actuator move = argmin(...)`: a question to the circuit, asked where its name stands.
     pub(super) fn declare_actuator(&mut self, id: NetworkId, name: &ast::Name, value: &ast::Expr, scope: ScopeId) {
         let asked = ast::Let { name: name.clone(), params: ast::LetParams::None, value: value.clone() };
-        self.declare_let(&asked, scope, Place::Experiment(id));
+        let value = self.declare_let(&asked, scope, Place::Experiment(id));
+        let path = self.path_of(&name.text);
+        self.program.networks[id.0 as usize].actuators.push((path, value));
     }
 
     /// `set salience[k] = 2 mV lasting 100 ms`; `None` where the target is no sensor.

@@ -92,6 +92,9 @@ impl Sema<'_> {
 
     /// `reset state of E, rec`.
     pub(super) fn reset(&mut self, what: &ast::Name, of: &[ast::Expr], cx: Cx) -> Option<hir::StmtKind> {
+        if let Some(kind) = self.reset_environment(what, of, cx) {
+            return Some(kind);
+        }
         let kind = match what.text.as_str() {
             "state" => ResetWhat::State,
             "weights" => ResetWhat::Weights,

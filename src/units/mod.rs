@@ -25,4 +25,4 @@ pub mod unit;
 pub use decimal::{NumberError, quantity_value};
 pub use dimension::Dimension;
 pub use display::{display, display_in, number};
-pub use unit::{Unit, UnitError, internal_exponent, parse_unit};
+pub use unit::{Unit, UnitError, from_si, internal_exponent, parse_unit, to_si};

@@ -254,6 +254,28 @@ impl Unit {
     }
 }
 
+/// A number of the SI's coherent unit of a dimension (s, V, Hz, ...) in internal units.
+pub fn from_si(value: f64, dimension: Dimension) -> f64 {
+    scaled(value, -internal_exponent(dimension))
+}
+
+/// A number in internal units in the SI's coherent unit of its dimension.
+pub fn to_si(value: f64, dimension: Dimension) -> f64 {
+    scaled(value, internal_exponent(dimension))
+}
+
+/// Times ten to the power `halves / 2`, rounded once where that is a whole power.
+fn scaled(value: f64, halves: i32) -> f64 {
+    let power = |k: i32| 10_f64.powi(k);
+    match (halves % 2, halves / 2) {
+        (0, k) if k >= 0 => value * power(k),
+        (0, k) => value / power(-k),
+        (_, k) => value * power(k) * if halves > 0 { SQRT_10 } else { 1.0 / SQRT_10 },
+    }
+}
+
+const SQRT_10: f64 = 3.162_277_660_168_379_5;
+
 /// The power of ten of the internal unit of a dimension, relative to the SI's coherent unit, in halves.
 ///
 /// Chosen so that ms, mV, pA, um, mM and K are 1; the exponents of mass and amount follow from that.

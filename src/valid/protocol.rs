@@ -3,6 +3,7 @@
 use super::Invalid;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
+use crate::ir::environment::{Environment, World};
 use crate::ir::protocol::{Record, SetTarget, Stmt};
 use crate::script::{Cells, Expr, Query, Slot, Window};
 
@@ -13,6 +14,7 @@ struct Check<'u> {
     events: usize,
     memories: usize,
     variables: u32,
+    environments: &'u [Environment],
 }
 
 pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
@@ -23,9 +25,11 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
         events: unit.network.events.len(),
         memories: unit.protocol.memories.len(),
         variables: unit.protocol.variables.len() as u32,
+        environments: &unit.protocol.environments,
     };
     let p = &unit.protocol;
     let result = (|| {
+        p.actuators.iter().try_for_each(|a| c.expr(&a.value))?;
         for r in &p.records {
             match r {
                 Record::Spikes { of } => c.cells(of)?,
@@ -49,13 +53,54 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
             }
         }
         p.memories.iter().try_for_each(|m| c.cells(&m.of))?;
+        for e in &p.environments {
+            environment(e)?;
+        }
         c.statements(&p.statements)?;
         c.statements(&p.conclude)
     })();
     result.map_err(|what| Invalid { where_: "experiment".to_string(), what })
 }
 
+/// What an environment computes reads its own variables, and its cell is a network like any other.
+fn environment(e: &Environment) -> Result<(), String> {
+    let World::Written(w) = &e.world else { return Ok(()) };
+    let c = Check {
+        populations: Vec::new(),
+        projections: 0,
+        sensors: 0,
+        events: 0,
+        memories: 0,
+        variables: w.variables.len() as u32,
+        environments: &[],
+    };
+    for (v, first) in &w.states {
+        c.variable(*v)?;
+        c.expr(first)?;
+    }
+    w.takes.iter().try_for_each(|(_, v)| c.variable(*v))?;
+    w.outputs.iter().try_for_each(|o| c.expr(o))?;
+    c.statements(&w.on_step)?;
+    c.statements(&w.on_reset)?;
+    let Some(q) = &w.equations else { return Ok(()) };
+    super::validate(&q.network).map_err(|e| e.to_string())?;
+    let mut cells = q.network.populations().map(|(_, p)| p);
+    let (Some(cell), None) = (cells.next(), cells.next()) else {
+        return Err(format!("the equations of {} are not those of one cell", e.name));
+    };
+    q.states.iter().chain(q.inputs.iter().map(|(v, _)| v)).try_for_each(|v| c.variable(*v))?;
+    let settable = |k: &u32| cell.dynamics.params.get(*k as usize).is_some_and(|p| p.settable);
+    if cell.size != 1 || cell.dynamics.states.len() < q.states.len() || !q.inputs.iter().all(|(_, k)| settable(k)) {
+        return Err(format!("the equations of {} do not fit its states and inputs", e.name));
+    }
+    Ok(())
+}
+
 impl Check<'_> {
+    fn world(&self, k: u32) -> Result<&Environment, String> {
+        self.environments.get(k as usize).ok_or_else(|| format!("environment {k} does not exist"))
+    }
+
     fn cells(&self, cells: &Cells) -> Result<(), String> {
         let Some(p) = self.populations.get(cells.population as usize) else {
             return Err(format!("population {} does not exist", cells.population));
@@ -165,6 +210,11 @@ impl Check<'_> {
                     self.expr(&e.condition)?;
                     e.measured.iter().try_for_each(|m| self.expr(m))?;
                 }
+                Stmt::Step { environment, given, lasting, .. } => {
+                    self.world(*environment)?;
+                    given.iter().map(|(_, e)| e).chain(lasting).try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::ResetEnvironment { environment, .. } => drop(self.world(*environment)?),
                 Stmt::Measure { value, .. } => self.expr(value)?,
                 Stmt::Learning { projections, .. } => self.projections(projections)?,
                 Stmt::Update { projections, variables, body, .. } => {
@@ -219,6 +269,12 @@ impl Check<'_> {
                     pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
                 }
                 Query::Sensor(k) => self.sensor(*k),
+                Query::Environment { environment, output } => {
+                    if *output as usize >= self.world(*environment)?.outputs() {
+                        return Err(format!("output {output} of environment {environment} does not exist"));
+                    }
+                    Ok(())
+                }
                 _ => Ok(()),
             },
         }

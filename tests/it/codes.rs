@@ -22,6 +22,8 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0703", "a run"),
     ("E0704", "a run"),
     ("E0705", "a run"),
+    ("E0706", "a run"),
+    ("E0708", "a program that embeds a circuit"),
     ("E0801", "the command line"),
     ("E0802", "the command line"),
     ("E0803", "the command line"),
@@ -70,6 +72,7 @@ fn all_codes() -> BTreeSet<&'static str> {
     all.extend([driver::INVALID_IR, nsm::backend::native::CODEGEN]);
     all.extend(RUN_CODES);
     all.extend(CLI_CODES);
+    all.extend([nsm::simulation::CALL]);
     let set: BTreeSet<&str> = all.iter().map(|c| c.0).collect();
     assert_eq!(set.len(), all.len(), "a code is given twice");
     set

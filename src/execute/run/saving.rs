@@ -1,11 +1,13 @@
 //! Making checkpoints, and taking a run up from one.
 
 use super::super::checkpoint::{Arrays, Checkpoint, WalkState};
+use super::super::environments::EnvironmentState;
 use super::super::error::Halt;
 use super::super::position::{Frame, Position, foreign};
 use super::super::settings::Place;
 use super::{STEP_LIMIT, Walker};
 use crate::ir::{self, Population};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Walker<'_> {
@@ -58,6 +60,7 @@ impl Walker<'_> {
                 sensors: self.sensors.values().to_vec(),
                 events: self.events.clone(),
                 sleep: self.sleep.clone(),
+                environments: self.environments.save(),
                 spent_s: self.spent.as_secs_f64(),
             },
             arrays: Arrays { engine: self.engine.save(), synapses: self.synapses.clone() },
@@ -90,6 +93,7 @@ impl Walker<'_> {
             return Err(foreign());
         }
         self.engine.load(arrays.engine)?;
+        self.environments.load(walk.environments)?;
         self.synapses = arrays.synapses;
         self.position = Position::again(walk.position);
         self.simulating = walk.simulating;
@@ -102,6 +106,16 @@ impl Walker<'_> {
         self.sleep = walk.sleep;
         self.spent = Duration::try_from_secs_f64(walk.spent_s).unwrap_or_default();
         Ok(())
+    }
+
+    /// Where there are checkpoints: what an interruption in the middle of an environment's statement must not leave half done.
+    pub(in super::super) fn before_environment(&mut self) -> Option<(Vec<EnvironmentState>, BTreeMap<u32, u64>)> {
+        self.saving.and_then(|s| s.write)?;
+        Some((self.environments.save(), self.draws.clone()))
+    }
+
+    pub(in super::super) fn restore_draws(&mut self, draws: BTreeMap<u32, u64>) {
+        self.draws = draws;
     }
 
     /// No checkpoints until it is let go.

@@ -3,6 +3,8 @@
 //!
 //! | room | takes | gives |
 //! |---|---|---|
+//! | [`target`] | a `.ron` file | the figures of a chip, each with its mark and source |
+//! | [`map`] | resources and connections of neurons | neurons to cores, cores to places on the mesh; checks of each |
 //! | [`fixed`] | – | a network of integers: programs, states, quantised synapses |
 //! | [`microcode`] | text | programs of neuron cores |
 //! | [`emit`] | a fixed network, neurons by core | a package |
@@ -16,5 +18,7 @@ pub mod emit;
 pub mod emulator;
 pub mod fixed;
 pub mod limits;
+pub mod map;
 pub mod microcode;
 pub mod package;
+pub mod target;

@@ -9,6 +9,7 @@ mod dale;
 mod drift;
 mod dynamics;
 pub mod error;
+mod initial;
 mod integrate;
 mod linear;
 mod network;

@@ -218,7 +218,7 @@ impl Sema<'_> {
         let first = ports.filter(|(_, p)| p.scope == scope && p.output == output).map(|(k, _)| PortId(k)).next();
         let name = first.and_then(|first| {
             let names = self.scopes[scope.0].names.iter();
-            names.filter_map(|(n, e)| matches!(e, Entity::Port(p) if *p == first).then(|| n.clone())).next()
+            names.filter(|(_, e)| matches!(e, Entity::Port(p) if *p == first)).map(|(n, _)| n.clone()).next()
         });
         if name.is_none() {
             let kind = if output { "output" } else { "input" };

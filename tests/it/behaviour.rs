@@ -13,6 +13,7 @@ mod escape;
 mod firing;
 mod integration;
 mod interneuron;
+mod learning;
 mod modulated;
 mod randomness;
 mod receptors;

@@ -27,8 +27,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
-    ("chip", &["base", "random"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
+    ("chip", &["base", "numerics", "random"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",

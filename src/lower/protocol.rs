@@ -214,7 +214,7 @@ impl Lowering<'_> {
                         hir::Slot::Range(..) => Err(Diagnostic::error(SLICE, "a range of a sensor can't be set")
                             .label(s.span, "set all of it with a list, or one position after the other")),
                     })
-                    .collect::<Result<_, Fail>>()?;
+                    .collect::<Result<Vec<_>, Fail>>()?;
                 let span = value.span;
                 let value = self.live_script(value, out)?;
                 self.fills_sensor(&value, *sensor, slots.len(), span, out);

@@ -42,7 +42,8 @@ pub(super) fn names(program: &Program, file: FileId, experiments: &[&Experiment]
             match &program.value(*v).kind {
                 ValueKind::Param { .. } => tell(*v, "param"),
                 ValueKind::Let(_) => tell(*v, "let"),
-                ValueKind::State { .. } => tell(*v, "state"),
+                // A level is read by the modulator's name.
+                ValueKind::State { .. } if m.level != Some(*v) => tell(*v, "state"),
                 _ => {}
             }
         }

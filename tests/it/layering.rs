@@ -48,7 +48,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "valid",
         ],
     ),
-    ("simulation", &["backend", "base", "cli", "driver", "execute", "ir", "script", "units"]),
+    ("simulation", &["backend", "base", "cli", "driver", "execute", "ir", "units"]),
     ("cli", &["base", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax", "units"]),
 ];
 

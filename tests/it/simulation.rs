@@ -116,8 +116,8 @@ fn wrong_circuits_are_told() {
     };
     let plain = Setup::default();
     let (code, text) = of(&CIRCUIT.replace("weight 3 mV", "weight 3 nS"), &plain);
-    assert_eq!(code, "E0302", "{text}");
-    assert!(text.contains("circuit.nsm:16"), "{text}");
+    assert_eq!(code, "E0306", "{text}");
+    assert!(text.contains("circuit.nsm:15"), "{text}");
     let (code, text) = of(&format!("{CIRCUIT}\nnetwork Other {{ source s[3]: Poisson(rate = 1 Hz) }}\n"), &plain);
     assert_eq!(code, "E0708", "{text}");
     let named = Setup { network: Some("Reflexes".to_string()), ..Setup::default() };

@@ -31,7 +31,7 @@
 //!
 //! # Cost
 //!
-//! A call looks its name up and sets up what it needs, about a microsecond; `set_sensor` writes one param per cell that reads the
+//! A call looks its name up and sets up what it needs; `set_sensor` writes one param per cell that reads the
 //! sensor; `read_actuator` goes through the spikes of its own window. `tests/it/simulation.rs` measures them
 //! (`cargo test --release --test it cost_of_calls -- --ignored --nocapture`). Spikes that an actuator or
 //! [`Setup::spikes`] asks for are kept from the start, 12 bytes each.

@@ -75,7 +75,8 @@ impl Lowering<'_> {
                 continue;
             }
             let end = |v: f64| if v.is_finite() { shown(v) } else { "any size".to_string() };
-            let found = if range.0 == range.1 { shown(range.0) } else { format!("{} .. {}", end(range.0), end(range.1)) };
+            let found =
+                if range.0 == range.1 { shown(range.0) } else { format!("{} .. {}", end(range.0), end(range.1)) };
             return Err(Diagnostic::error(
                 STARTS_OUTSIDE,
                 format!("a weight starts outside of the bounds of `{}`", rule.name),

@@ -775,7 +775,9 @@ impl Sema<'_> {
                         } else {
                             Diagnostic::error(LOCALITY, "a rule reads no state of its presynaptic cell")
                                 .label(span, "not at the synapse")
-                                .help("what the sender did is in the traces of its spikes: `pre trace x: x' = -x / tau`")
+                                .help(
+                                    "what the sender did is in the traces of its spikes: `pre trace x: x' = -x / tau`",
+                                )
                         };
                         self.diags.push(d);
                         self.error_expr(span)

@@ -36,6 +36,8 @@ files![
     "neurons/wang_buzsaki.nsm",
     "neurons/wang_cell.nsm",
     "modulators/level.nsm",
+    "modulators/reward_prediction.nsm",
+    "modulators/transient.nsm",
     "physics/nernst.nsm",
     "plasticity/bcm.nsm",
     "plasticity/climbing_fibre.nsm",

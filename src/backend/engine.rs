@@ -1,6 +1,8 @@
 //! What every back end offers to the walker of experiments.
 
+use super::state::EngineState;
 use crate::script::BinaryOp;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 
 /// A network that can be stepped. Populations are numbered in order of declaration
@@ -45,6 +47,15 @@ pub trait Engine {
     /// Whether the rules of a projection change its weights; traces run on.
     fn set_learning(&mut self, projection: usize, on: bool);
 
+    /// Everything that the next step depends on and all that was recorded. Changes nothing: lazy synapses stay as they are.
+    fn save(&mut self) -> EngineState;
+
+    /// Goes on from a state that an engine of the same network, seed and recordings saved, on whatever back end and threads.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where the state is of another network; the engine is of no use then.
+    fn load(&mut self, state: EngineState) -> Result<(), RunError>;
+
     /// Synapses that exist.
     fn synapses(&self) -> u64;
 
@@ -69,7 +80,7 @@ pub struct Setting {
 }
 
 /// An observable to be sampled while the network runs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TraceRequest {
     pub population: usize,
     pub observable: u32,
@@ -78,7 +89,7 @@ pub struct TraceRequest {
     pub every: u64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TraceLog {
     pub request: TraceRequest,
     /// The sample after step `s` (time `s * dt`).
@@ -88,7 +99,7 @@ pub struct TraceLog {
 }
 
 /// The spikes of one population, in order of (step, neuron).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpikeLog {
     /// Keep every spike; otherwise only the running statistics.
     pub keep: bool,
@@ -99,7 +110,7 @@ pub struct SpikeLog {
 }
 
 /// Running sums of one neuron's inter-spike intervals.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Intervals {
     /// Step of the last spike; 0 where there was none (a spike is stamped 1 at the earliest).
     last: u64,
@@ -111,6 +122,14 @@ struct Intervals {
 impl SpikeLog {
     pub fn new(size: u32, keep: bool) -> SpikeLog {
         SpikeLog { keep, neurons: vec![Intervals::default(); size as usize], ..SpikeLog::default() }
+    }
+
+    /// Whether it could be the state of `other` after `step` steps: of as many neurons, keeping as much.
+    pub fn fits(&self, other: &SpikeLog, step: u64) -> bool {
+        let whole = self.steps.len() == self.senders.len() && self.steps.is_sorted();
+        let known = self.senders.iter().all(|s| (*s as usize) < self.neurons.len());
+        let past = self.steps.last().is_none_or(|s| *s <= step) && self.neurons.iter().all(|n| n.last <= step);
+        (self.neurons.len(), self.keep) == (other.neurons.len(), other.keep) && whole && known && past
     }
 
     /// Appends the spikes stamped `step`, neurons ascending.

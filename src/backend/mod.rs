@@ -9,5 +9,7 @@ pub mod eval;
 pub mod interp;
 pub mod native;
 mod plastic;
+pub mod state;
 
 pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+pub use state::EngineState;

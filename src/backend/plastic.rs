@@ -4,6 +4,10 @@
 //! A presynaptic neuron whose synapses have several delays stands here once for each of them, as a *lane*: a spike reaches all
 //! synapses of a lane at one moment, so a lane has one set of presynaptic traces.
 
+mod state;
+
+pub use state::{Part, merge};
+
 use super::build::{Elements, SynapsePlan};
 use super::engine::RunError;
 use super::eval;
@@ -312,20 +316,34 @@ impl Plastic {
             self.at_targets(Event::Receptor(*receptor), now, targets, reads);
         }
         for h in 0..self.handlers.len() {
+            // The same for all targets: any one tells. Without one there is no synapse either.
+            if let Event::Named(flag, _) = self.handlers[h].event
+                && self.n > 0
+                && reads(flag as usize, 0) != 0.0
+            {
+                self.everywhere(h, now, reads);
+            }
+        }
+        for h in 0..self.handlers.len() {
             if let Event::Every(period) = self.handlers[h].event
                 && now.is_multiple_of(period)
             {
-                for synapse in 0..self.targets.len() as u32 {
-                    self.touch(synapse, now, reads);
-                    self.write(h, synapse, now, reads);
-                }
-                for lane in 0..self.delays.len() as u32 {
-                    self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0 }, Place::Pre, reads);
-                }
-                for target in 0..self.n {
-                    self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0 }, Place::Post, reads);
-                }
+                self.everywhere(h, now, reads);
             }
+        }
+    }
+
+    /// A handler for all synapses, and for the traces of both sides.
+    fn everywhere(&mut self, h: usize, now: u64, reads: &mut Reads) {
+        for synapse in 0..self.targets.len() as u32 {
+            self.touch(synapse, now, reads);
+            self.write(h, synapse, now, reads);
+        }
+        for lane in 0..self.delays.len() as u32 {
+            self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0 }, Place::Pre, reads);
+        }
+        for target in 0..self.n {
+            self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0 }, Place::Post, reads);
         }
     }
 

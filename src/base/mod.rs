@@ -1,6 +1,8 @@
-//! What every room needs: source files and spans, diagnostics with stable codes, and how imports reach files.
+//! What every room needs: source files and spans, diagnostics with stable codes, how imports reach files, and files of sections
+//! with checksums.
 
 pub mod diag;
+pub mod sections;
 pub mod source;
 
 pub use diag::{Code, Diagnostic, Diagnostics, Label, Severity};

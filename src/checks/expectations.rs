@@ -67,7 +67,7 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
             ExprKind::Value(v) => {
                 results.contains(v)
                     || match &program.value(*v).kind {
-                        ValueKind::Measure | ValueKind::Broken | ValueKind::Sensor(_) => true,
+                        ValueKind::Measure | ValueKind::Broken | ValueKind::Sensor(_) | ValueKind::Level(_) => true,
                         // An actuator asks where its name stands.
                         ValueKind::Let(inner) => of_a_run(program, inner, results),
                         _ => false,

@@ -224,7 +224,8 @@ impl Reads {
 
     fn model(&mut self, m: &Model) {
         m.equations.iter().for_each(|q| self.except(&q.value, Some(q.state)));
-        for a in m.receptors.iter().flat_map(|r| &r.body).chain(&m.reset) {
+        let events = m.events.iter().flat_map(|e| e.handlers.iter().flat_map(|(_, body)| body));
+        for a in m.receptors.iter().flat_map(|r| &r.body).chain(&m.reset).chain(events) {
             self.except(&a.value, Some(a.state));
         }
         match &m.spike {
@@ -397,7 +398,10 @@ pub(super) fn visit_statements<'s>(list: &mut dyn Iterator<Item = &'s Stmt>, go:
 fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Simulate { time, .. } => go(time),
-        StmtKind::Set { value, lasting, .. } | StmtKind::SetSensor { value, lasting, .. } => std::iter::once(value).chain(lasting).for_each(go),
+        StmtKind::Emit { value, after, .. } => value.iter().chain(after).for_each(go),
+        StmtKind::Set { value, lasting, .. } | StmtKind::SetSensor { value, lasting, .. } => {
+            std::iter::once(value).chain(lasting).for_each(go)
+        }
         StmtKind::Assign { slots, value, .. } => slots.iter().chain([value]).for_each(go),
         StmtKind::Fill { axes, value, .. } => axes.iter().map(|a| &a.size).chain([value]).for_each(go),
         StmtKind::For { loops, .. } => loops.iter().flat_map(|l| std::iter::once(&l.start).chain(&l.end)).for_each(go),

@@ -1,31 +1,14 @@
 //! Compiled circuits as files: verified IR and never machine code, so that loading one needs no trust.
 //!
-//! All numbers are little-endian.
-//!
-//! | bytes | what |
-//! |---|---|
-//! | 8 | magic `NSMART`, 0x1a, line feed: a transfer as text breaks it visibly |
-//! | 4 | format version |
-//! | 4 | length of the header: all up to the first section |
-//! | 8 | length of the file |
-//! | 4 | number of sections |
-//! | 24 each | kind (u32), CRC32 (u32), offset (u64), length (u64) |
-//! | 4 | CRC32 of the header up to here |
-//! | ... | sections, one after the other |
-//! | 4 | CRC32 of everything before |
-//!
-//! Sections: one manifest (RON), then for each job its IR (RON) and its long arrays (tables, columns of edge files) as 64-bit
-//! floats. A reader compares every length with the file before it uses it, and the RON reader is bounded in depth.
+//! The file is one of [`sections`](crate::base::sections): one manifest (RON), then for each job its IR (RON) and its long arrays
+//! (tables, columns of edge files) as 64-bit floats, little-endian. The RON reader is bounded in depth.
 
 use crate::base::SourceMap;
+use crate::base::sections::{Broken, Format};
 use crate::ir::artefact::Job;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fmt;
 
-const MAGIC: [u8; 8] = *b"NSMART\x1a\n";
-const VERSION: u32 = 1;
-const FIXED: usize = 28;
-const ENTRY: usize = 24;
+const FORMAT: Format = Format { magic: *b"NSMART\x1a\n", version: 1 };
 /// Expressions are at most 256 deep in a source; each level takes a few levels of RON.
 const DEPTH: usize = 4096;
 
@@ -50,32 +33,9 @@ pub(super) struct Artefact {
     pub jobs: Vec<Job>,
 }
 
-/// Why bytes are no artefact, in words.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Broken {
-    /// Shorter or longer than it says.
-    Length { found: u64, expected: u64 },
-    /// A format of another nsmc.
-    Version(u32),
-    /// A part whose checksum or content is wrong.
-    Damaged(String),
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Broken::Length { found, expected } => {
-                write!(f, "it has {found} bytes where {expected} were written: the copy is incomplete or was changed")
-            }
-            Broken::Version(v) => write!(f, "it is of format {v}; this nsmc reads format {VERSION}"),
-            Broken::Damaged(what) => write!(f, "{what}"),
-        }
-    }
-}
-
 /// Whether a file that begins with `bytes` is meant to be an artefact.
 pub(super) fn is_artefact(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC[..6])
+    FORMAT.begins(bytes)
 }
 
 /// The sources of a compilation in 64 bits.
@@ -104,82 +64,15 @@ pub(super) fn write(jobs: &[Job], source_hash: String) -> Result<Vec<u8>, String
         sections.push((JOB, to_ron(&job)?));
         sections.push((NUMBERS, numbers));
     }
-    let header = FIXED + ENTRY * sections.len() + 4;
-    let total = header + sections.iter().map(|(_, s)| s.len()).sum::<usize>() + 4;
-    let mut out = Vec::with_capacity(total);
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&(header as u32).to_le_bytes());
-    out.extend_from_slice(&(total as u64).to_le_bytes());
-    out.extend_from_slice(&(sections.len() as u32).to_le_bytes());
-    let mut offset = header;
-    for (kind, bytes) in &sections {
-        out.extend_from_slice(&kind.to_le_bytes());
-        out.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-        out.extend_from_slice(&(offset as u64).to_le_bytes());
-        out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        offset += bytes.len();
-    }
-    out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
-    sections.iter().for_each(|(_, bytes)| out.extend_from_slice(bytes));
-    out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
+    let mut out = Vec::new();
+    FORMAT.write(&sections, &mut out).map_err(|e| e.to_string())?;
     Ok(out)
 }
 
 /// Reads what [`write`] wrote. The IR in it is well-formed data but has not been verified as a network.
 pub(super) fn read(bytes: &[u8]) -> Result<Artefact, Broken> {
     let damaged = |what: &str| Broken::Damaged(what.to_string());
-    let found = bytes.len() as u64;
-    if !bytes.starts_with(&MAGIC) {
-        return Err(damaged("its first bytes are changed, as by a transfer as text"));
-    }
-    // The version comes first: what follows may be laid out otherwise in another one.
-    let version = u32_at(bytes, 8).ok_or(Broken::Length { found, expected: FIXED as u64 })?;
-    if version != VERSION {
-        return Err(Broken::Version(version));
-    }
-    let fixed = (u32_at(bytes, 12), u64_at(bytes, 16), u32_at(bytes, 24));
-    let (Some(header), Some(expected), Some(count)) = fixed else {
-        return Err(Broken::Length { found, expected: FIXED as u64 });
-    };
-    let header = header as usize;
-    if found != expected {
-        return Err(Broken::Length { found, expected });
-    }
-    let table = (count as usize).checked_mul(ENTRY).and_then(|n| n.checked_add(FIXED + 4));
-    if table != Some(header) || header > bytes.len() {
-        return Err(damaged("its header is damaged"));
-    }
-    if u32_at(bytes, header - 4) != Some(crc32fast::hash(&bytes[..header - 4])) {
-        return Err(damaged("its header is damaged (checksum)"));
-    }
-    let end = bytes.len() - 4;
-    if end < header || u32_at(bytes, end) != Some(crc32fast::hash(&bytes[..end])) {
-        return Err(damaged("its content is damaged (checksum)"));
-    }
-    let mut sections = Vec::new();
-    let mut at = header;
-    for k in 0..count as usize {
-        let entry = FIXED + ENTRY * k;
-        let fields =
-            (u32_at(bytes, entry), u32_at(bytes, entry + 4), u64_at(bytes, entry + 8), u64_at(bytes, entry + 16));
-        let (Some(kind), Some(crc), Some(offset), Some(length)) = fields else {
-            return Err(damaged("its header is damaged"));
-        };
-        let last = usize::try_from(length).ok().and_then(|n| at.checked_add(n)).filter(|last| *last <= end);
-        let Some(last) = last.filter(|_| offset == at as u64) else {
-            return Err(damaged("its sections don't follow each other"));
-        };
-        let section = &bytes[at..last];
-        if crc32fast::hash(section) != crc {
-            return Err(Broken::Damaged(format!("section {k} is damaged (checksum)")));
-        }
-        sections.push((kind, section));
-        at = last;
-    }
-    if at != end {
-        return Err(damaged("it has bytes that belong to no section"));
-    }
+    let sections = FORMAT.read(bytes)?;
     let Some(((MANIFEST, manifest), rest)) = sections.split_first() else {
         return Err(damaged("it has no manifest"));
     };
@@ -226,10 +119,6 @@ fn take(bytes: &mut &[u8]) -> Option<Vec<f64>> {
     Some(values.chunks_exact(8).filter_map(|c| c.try_into().ok()).map(f64::from_le_bytes).collect())
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
-}
-
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes)
 }
@@ -255,6 +144,7 @@ pub(super) fn pretty(job: &Job) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::sections::{ENTRY, FIXED};
     use crate::ir::artefact::Unit;
     use crate::ir::protocol::{Point, Protocol, Stmt};
     use crate::ir::{Network, Node, Table};
@@ -316,8 +206,8 @@ mod tests {
     fn forged(sections: &[(u32, &[u8])]) -> Vec<u8> {
         let header = FIXED + ENTRY * sections.len() + 4;
         let total = header + sections.iter().map(|(_, s)| s.len()).sum::<usize>() + 4;
-        let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        let mut out = FORMAT.magic.to_vec();
+        out.extend(FORMAT.version.to_le_bytes());
         out.extend((header as u32).to_le_bytes());
         out.extend((total as u64).to_le_bytes());
         out.extend((sections.len() as u32).to_le_bytes());
@@ -359,6 +249,6 @@ mod tests {
         assert!(read(&forged(&[(MANIFEST, &deep)])).is_err());
         let mut other = file();
         other[8] = 2;
-        assert_eq!(read(&other), Err(Broken::Version(2)));
+        assert_eq!(read(&other), Err(Broken::Version { found: 2, known: 1 }));
     }
 }

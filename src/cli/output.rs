@@ -32,10 +32,14 @@ impl Output {
     /// Files of one run. Gives their paths within the folder.
     pub fn run(&self, run: usize, outcome: &RunOutcome) -> Result<Vec<String>, Diagnostic> {
         let prefix = if self.several { format!("run-{run}/") } else { String::new() };
-        let folder = self.folder.join(&prefix);
-        fs::create_dir_all(&folder).map_err(|e| codes::unwritable(&folder, &e))?;
         let mut written = Vec::new();
         let recording = &outcome.recording;
+        let nothing = recording.spikes.is_empty() && recording.states.is_empty() && recording.weights.is_empty();
+        if nothing && outcome.plots.is_empty() {
+            return Ok(written);
+        }
+        let folder = self.folder.join(&prefix);
+        fs::create_dir_all(&folder).map_err(|e| codes::unwritable(&folder, &e))?;
         if !recording.spikes.is_empty() {
             written.push(self.write(&format!("{prefix}spikes.npz"), |w| write_spikes_npz(w, recording))?);
         }
@@ -192,6 +196,8 @@ mod tests {
         let many = Output::new(&dir.path().join("many"), 2).unwrap();
         many.run(1, &outcome()).unwrap();
         assert!(dir.path().join("many/run-1/spikes.npz").is_file());
+        many.run(2, &RunOutcome::default()).unwrap();
+        assert!(!dir.path().join("many/run-2").exists(), "a run that keeps nothing has no folder");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::error::{Halt, script};
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
+use super::position::Position;
 use super::rows::{Row, Rows};
 use crate::backend::RunError;
 use crate::ir::protocol::{Protocol, Stmt};
@@ -37,7 +38,13 @@ pub struct Curve {
 ///
 /// `protocol` is that of any unit of the experiment: their conclusions are the same.
 pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
-    let mut host = Concluder { rows, quick, variables: Variables::new(protocol), ledger: Ledger::default() };
+    let mut host = Concluder {
+        rows,
+        quick,
+        variables: Variables::new(protocol),
+        ledger: Ledger::default(),
+        position: Position::default(),
+    };
     let walked = walk(&mut host, &protocol.conclude);
     let mut out = Conclusion::default();
     match walked {
@@ -84,6 +91,7 @@ struct Concluder<'a> {
     quick: bool,
     variables: Variables,
     ledger: Ledger,
+    position: Position,
 }
 
 /// A row that passed the filter: its group, and what is aggregated of it.
@@ -236,6 +244,10 @@ impl Actor for Concluder<'_> {
         false
     }
 
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
+    }
+
     fn act(&mut self, stmt: &Stmt) -> Result<(), Halt> {
         let place = match stmt {
             Stmt::Simulate { place, .. } | Stmt::Set { place, .. } | Stmt::Measure { place, .. } => place,
@@ -322,8 +334,13 @@ mod tests {
 
     fn value(query: RowQuery) -> Result<Value, EvalError> {
         let rows = rows();
-        let mut host =
-            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
+        let mut host = Concluder {
+            rows: &rows,
+            quick: false,
+            variables: Variables::default(),
+            ledger: Ledger::default(),
+            position: Position::default(),
+        };
         host.rows(&query)
     }
 
@@ -343,8 +360,13 @@ mod tests {
     #[test]
     fn variables_of_conclude_keep_their_value() {
         let rows = rows();
-        let mut host =
-            Concluder { rows: &rows, quick: false, variables: Variables::default(), ledger: Ledger::default() };
+        let mut host = Concluder {
+            rows: &rows,
+            quick: false,
+            variables: Variables::default(),
+            ledger: Ledger::default(),
+            position: Position::default(),
+        };
         host.bind(9, Value::Number(1.0));
         let late = Expr::Binary(BinaryOp::Ge, Box::new(Expr::Var(0)), Box::new(Expr::Var(9)));
         let mut query = RowQuery { filter: Some(late), ..query(Func::N, &["correct"]) };

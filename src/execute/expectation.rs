@@ -2,9 +2,10 @@
 
 use crate::script::Value;
 use crate::units::{Dimension, Unit, display};
+use serde::{Deserialize, Serialize};
 
 /// An `expect` with what came of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     pub text: String,
     /// `file:line:column`
@@ -87,7 +88,7 @@ pub fn value_text(value: &Value, dimension: Dimension) -> String {
 }
 
 /// All expectations, in the order in which they were first judged.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     list: Vec<Expectation>,
 }

@@ -2,9 +2,11 @@
 
 use super::error::{Halt, script};
 use super::expectation::{Expectation, Ledger};
+use super::position::{Frame, Position, Rounds};
 use crate::backend::RunError;
 use crate::ir::protocol::{Expect, Loop, Protocol, Stmt};
 use crate::script::{BinaryOp, EvalError, Expr, Host, Value, VarId, binary, eval};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// More rounds of one loop than this are a slip, not an experiment.
@@ -17,13 +19,15 @@ pub(super) trait Actor: Host {
     /// Expectations without data are skipped instead of failing.
     fn quick(&self) -> bool;
     fn interrupted(&self) -> bool;
+    fn position(&mut self) -> &mut Position;
     /// A statement that is not shared.
     fn act(&mut self, stmt: &Stmt) -> Result<(), Halt>;
 }
 
 /// Values by slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Variables {
+    #[serde(skip)]
     names: Vec<String>,
     values: Vec<Option<Value>>,
     /// Index variables of tables: they have no name, and their slots lie far above the others.
@@ -34,6 +38,13 @@ impl Variables {
     pub fn new(protocol: &Protocol) -> Variables {
         let names: Vec<String> = protocol.variables.iter().map(|v| v.name.clone()).collect();
         Variables { values: vec![None; names.len()], names, indices: BTreeMap::new() }
+    }
+
+    /// Takes over the values of others; `false` where those are not variables of the same experiment.
+    pub fn load(&mut self, other: Variables) -> bool {
+        let fits = other.values.len() == self.values.len();
+        (self.values, self.indices) = (other.values, other.indices);
+        fits
     }
 
     pub fn get(&self, id: VarId) -> Result<Value, EvalError> {
@@ -60,8 +71,10 @@ impl Variables {
 }
 
 pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> {
-    for stmt in stmts {
-        if actor.interrupted() {
+    let first = actor.position().back(|f| if let Frame::Statement(k) = f { Some(k) } else { None })?;
+    for (k, stmt) in stmts.iter().enumerate().skip(first.unwrap_or(0)) {
+        actor.position().enter(Frame::Statement(k));
+        if !actor.position().returning() && actor.interrupted() {
             return Err(Halt::Interrupted);
         }
         match stmt {
@@ -69,18 +82,29 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
                 assign(actor, *variable, slots, *op, value).map_err(|e| script(place, e))?;
             }
             Stmt::If { condition, then, otherwise, place } => {
-                let holds = truth(condition, actor).map_err(|e| script(place, e))?;
+                let holds = match actor.position().back(|f| if let Frame::Branch(b) = f { Some(b) } else { None })? {
+                    Some(held) => held,
+                    None => truth(condition, actor).map_err(|e| script(place, e))?,
+                };
+                actor.position().enter(Frame::Branch(holds));
                 walk(actor, if holds { then } else { otherwise })?;
+                actor.position().leave();
             }
             Stmt::For { loops, body, place } => {
                 let mut rounds = 0;
                 nest(actor, loops, body, place, &mut rounds)?;
             }
             Stmt::Repeat { times, until, body, place } => {
-                let n = eval(times, actor).and_then(|v| v.count()).map_err(|e| script(place, e))?;
+                let saved = |f| if let Frame::Repeat { times, round } = f { Some((times, round)) } else { None };
+                let (n, first) = match actor.position().back(saved)? {
+                    Some(under_way) => under_way,
+                    None => (eval(times, actor).and_then(|v| v.count()).map_err(|e| script(place, e))?, 0),
+                };
                 too_many(n, place)?;
-                for _ in 0..n {
+                for round in first..n {
+                    actor.position().enter(Frame::Repeat { times: n, round });
                     walk(actor, body)?;
+                    actor.position().leave();
                     if let Some(until) = until
                         && truth(until, actor).map_err(|e| script(place, e))?
                     {
@@ -92,12 +116,14 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             Stmt::Simulate { .. }
             | Stmt::Set { .. }
             | Stmt::SetSensor { .. }
+            | Stmt::Emit { .. }
             | Stmt::Measure { .. }
             | Stmt::Learning { .. }
             | Stmt::Update { .. }
             | Stmt::Downscale { .. }
             | Stmt::Reset { .. } => actor.act(stmt)?,
         }
+        actor.position().leave();
     }
     Ok(())
 }
@@ -109,30 +135,35 @@ fn nest<A: Actor>(actor: &mut A, loops: &[Loop], body: &[Stmt], place: &str, rou
         too_many(*rounds, place)?;
         return walk(actor, body);
     };
-    let values = rounds_of(actor, outer).map_err(|e| script(place, e))?;
-    match values {
-        Rounds::Count(low, high) => {
-            too_many(high.saturating_sub(low), place)?;
-            for k in low..high {
-                actor.bind(outer.variable, Value::Number(k as f64));
-                nest(actor, inner, body, place, rounds)?;
-            }
-        }
-        Rounds::List(items) => {
-            for item in items {
-                actor.bind(outer.variable, item);
-                nest(actor, inner, body, place, rounds)?;
-            }
-        }
+    let saved = |f| if let Frame::Loop { over, round, rounds } = f { Some((over, round, rounds)) } else { None };
+    let under_way = actor.position().back(saved)?;
+    // The first round of a walk that goes on has its variable, which its body may have changed.
+    let mut bound = under_way.is_some();
+    let (over, first, begun) = match under_way {
+        Some(under_way) => under_way,
+        None => (rounds_of(actor, outer).map_err(|e| script(place, e))?, 0, *rounds),
+    };
+    *rounds = begun;
+    let n = over.len();
+    if let Rounds::Count(..) = over {
+        too_many(n, place)?;
     }
+    actor.position().enter(Frame::Loop { over, round: first, rounds: begun });
+    for k in first..n {
+        let mut value = None;
+        if let Some(Frame::Loop { over, round, rounds: begun }) = actor.position().top() {
+            (*round, *begun) = (k, *rounds);
+            value = over.value(k);
+        }
+        if let Some(value) = value.filter(|_| !std::mem::take(&mut bound)) {
+            actor.bind(outer.variable, value);
+        }
+        nest(actor, inner, body, place, rounds)?;
+    }
+    actor.position().leave();
     // Rows that are measured after the loop don't belong to its last round.
     actor.variables().bind(outer.variable, None);
     Ok(())
-}
-
-enum Rounds {
-    Count(u64, u64),
-    List(Vec<Value>),
 }
 
 fn rounds_of<A: Actor>(actor: &mut A, l: &Loop) -> Result<Rounds, EvalError> {

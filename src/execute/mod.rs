@@ -21,11 +21,14 @@
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
+mod checkpoint;
 mod conclude;
 mod error;
+mod events;
 mod expectation;
 mod flow;
 mod needs;
+mod position;
 mod recording;
 mod rows;
 mod run;
@@ -35,11 +38,12 @@ mod statistics;
 mod summary;
 mod synapses;
 
+pub use checkpoint::{Checkpoint, Mismatch, Origin};
 pub use conclude::{Conclusion, Curve, conclude};
 pub use error::{RUN_CODES, diagnostic};
 pub use expectation::{Expectation, Ledger};
 pub use needs::{Needs, needs};
 pub use recording::PlotData;
 pub use rows::{MeasureSummary, Row, Rows};
-pub use run::{Control, PopulationFigures, Progress, RunOutcome, run};
+pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, go_on, run};
 pub use summary::{Number, Setup, Summary, summarise};

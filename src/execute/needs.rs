@@ -101,8 +101,11 @@ impl Collector<'_> {
             } if of.slots.is_empty() => {}
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
-            Query::Trace { window: None, .. } | Query::Weights { .. }
-            | Query::Sensor(_) | Query::SynapticEvents | Query::Time => {}
+            Query::Trace { window: None, .. }
+            | Query::Weights { .. }
+            | Query::Sensor(_)
+            | Query::SynapticEvents
+            | Query::Time => {}
         }
     }
 
@@ -153,6 +156,7 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
     for stmt in list {
         match stmt {
             Stmt::Simulate { time, .. } => f(time),
+            Stmt::Emit { value, after, .. } => value.iter().chain(after).for_each(&mut *f),
             Stmt::Set { target, value, lasting, .. } => {
                 slots(&target.cells.slots, f);
                 f(value);

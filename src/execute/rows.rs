@@ -4,9 +4,10 @@ use super::flow::Variables;
 use crate::ir::protocol::Protocol;
 use crate::script::{Value, VarId};
 use crate::units::{Dimension, Unit};
+use serde::{Deserialize, Serialize};
 
 /// Rows of one run or of many. Names stand once; rows refer to them by position.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rows {
     pub measures: Vec<(String, Dimension)>,
     /// Sweep and loop variables.
@@ -17,7 +18,7 @@ pub struct Rows {
     seed: u64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub run: usize,
     pub seed: u64,
@@ -53,6 +54,12 @@ impl Rows {
         let listed = protocol.variables.iter().enumerate().filter(|(_, v)| v.in_rows);
         let (slots, variables) = listed.map(|(k, v)| (k as VarId, (v.name.clone(), v.dimension))).unzip();
         Rows { measures: Vec::new(), variables, slots, list: Vec::new(), seed }
+    }
+
+    /// Whether every row refers to what is there, and the variables are those of `other`.
+    pub(super) fn fits(&self, other: &Rows) -> bool {
+        let slots = (&self.variables, &self.slots, self.seed) == (&other.variables, &other.slots, other.seed);
+        slots && self.list.iter().all(|r| r.measure < self.measures.len())
     }
 
     pub(super) fn measure(&mut self, name: &str, dimension: Dimension, value: f64, variables: &Variables) {

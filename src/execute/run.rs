@@ -1,9 +1,12 @@
 //! One run of an experiment: a seed, a sweep point, an engine.
 
 use super::cells::{self, Selection};
+use super::checkpoint::{Checkpoint, Origin};
 use super::error::{Halt, script};
+use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
+use super::position::Position;
 use super::recording::{self, PlotData};
 use super::rows::Rows;
 use super::sensors::Sensors;
@@ -31,6 +34,18 @@ pub struct Control<'a> {
     pub progress: &'a dyn Fn(Progress),
     /// `nsmc test --quick`: an expectation without data is skipped.
     pub quick: bool,
+}
+
+/// How a run is saved, and what it goes on from.
+pub struct Saving<'a> {
+    /// What the run is made from.
+    pub origin: Origin,
+    /// A checkpoint of that origin.
+    pub from: Option<Checkpoint>,
+    /// Steps between checkpoints; without, there is one at the end.
+    pub every: Option<u64>,
+    /// Takes each checkpoint; `None`: none are made.
+    pub write: Option<&'a dyn Fn(&Checkpoint)>,
 }
 
 /// How far a run is.
@@ -91,6 +106,21 @@ pub struct PopulationFigures {
 ///
 /// Errors and interruptions are part of the outcome: what was recorded until then is in it.
 pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, control: &Control) -> RunOutcome {
+    go_on(unit, point, seed, engine, control, None)
+}
+
+/// As [`run`], from a checkpoint if there is one, making checkpoints if that is wanted: every so many steps, when the last
+/// `simulate` has ended, and on an interruption. Within an `update` there is none.
+///
+/// What a run gives is the same to the last bit, but for wall times, whether or not it was saved and taken up again in between.
+pub fn go_on(
+    unit: &Unit,
+    point: &Point,
+    seed: u64,
+    engine: &mut dyn Engine,
+    control: &Control,
+    mut saving: Option<Saving>,
+) -> RunOutcome {
     let protocol = &unit.protocol;
     let mut variables = Variables::new(protocol);
     for (id, value) in &point.sweep {
@@ -107,15 +137,27 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
         windows: BTreeMap::new(),
         temporary: Temporary::default(),
         sensors: Sensors::new(&unit.network),
+        events: Events::default(),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
         seed,
         spent: Duration::ZERO,
         slice: 1,
+        position: Position::default(),
+        simulating: None,
+        held: false,
+        saved: None,
+        saving: None,
     };
-    let prepared = walker.prepare_synapses(protocol).map_err(Halt::Failed);
+    let from = saving.as_mut().and_then(|s| s.from.take());
+    walker.saving = saving.as_ref();
+    let prepared = match from {
+        Some(checkpoint) => walker.take_up(checkpoint),
+        None => walker.prepare_synapses(protocol).map_err(Halt::Failed),
+    };
     let walked = prepared.and_then(|()| walk(&mut walker, &protocol.statements));
+    walker.save_end(&walked);
     walker.finish_weights();
     let mut outcome = walker.outcome(seed);
     match walked {
@@ -147,6 +189,7 @@ pub(super) struct Walker<'a> {
     windows: BTreeMap<String, Steps>,
     pub temporary: Temporary,
     pub sensors: Sensors,
+    pub events: Events,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -154,6 +197,14 @@ pub(super) struct Walker<'a> {
     spent: Duration,
     /// Steps that take about one frame of the progress bar.
     slice: u64,
+    position: Position,
+    /// First and last step of the `simulate` that is under way.
+    simulating: Option<Steps>,
+    /// Within a statement that can't be taken up in its middle.
+    held: bool,
+    /// Step of the latest checkpoint.
+    saved: Option<u64>,
+    saving: Option<&'a Saving<'a>>,
 }
 
 /// The engine is asked to advance for about so long at a time.
@@ -188,12 +239,23 @@ impl<'a> Walker<'a> {
     }
 
     fn simulate(&mut self, time: &Expr, window: Option<&str>, place: &str) -> Result<(), Halt> {
-        let steps = self.steps(time).map_err(|e| script(place, e))?;
-        let start = self.engine.step();
-        let target = start.saturating_add(steps);
-        let advanced = self.advance(target);
+        let now = self.engine.step();
+        let span = match self.simulating {
+            // Taken up: a time that is no constant was evaluated when it began.
+            Some(begun) if time.as_const().is_none() => begun,
+            begun => {
+                let steps = self.steps(time).map_err(|e| script(place, e))?;
+                let start = begun.map_or(now, |b| b.start);
+                Steps { start, end: start.saturating_add(steps) }
+            }
+        };
+        self.simulating = Some(span);
+        let advanced = self.advance(span.end);
         if let Some(name) = window {
-            self.windows.insert(name.to_string(), Steps { start, end: self.engine.step() });
+            self.windows.insert(name.to_string(), Steps { start: span.start, end: self.engine.step() });
+        }
+        if advanced.is_ok() {
+            self.simulating = None;
         }
         advanced
     }
@@ -204,26 +266,30 @@ impl<'a> Walker<'a> {
             for r in self.temporary.end(now) {
                 self.write_back(r)?;
             }
+            self.due_weights();
+            self.save_if_due(now, target);
             if now >= target {
-                self.due_weights();
                 return Ok(());
             }
-            self.due_weights();
             let pause = self.temporary.next().unwrap_or(target).min(target);
+            let pause = self.next_checkpoint(now).map_or(pause, |s| s.min(pause));
             let pause = self.synapses.next(now).map_or(pause, |s| s.min(pause));
-            let chunk = (pause - now).min(self.slice);
+            let pause = self.events.next(now).map_or(pause, |s| s.min(pause));
+            let sent = self.send_events(now)?;
+            let chunk = if sent { 1 } else { (pause - now).min(self.slice) };
             let begin = Instant::now();
             let done = self.engine.advance(chunk, self.control.stop);
             let elapsed = begin.elapsed();
             self.spent += elapsed;
             let done = done?;
+            self.end_events()?;
             self.pace(done, elapsed);
             (self.control.progress)(Progress {
                 time_ms: self.engine.step() as f64 * self.dt(),
                 total_ms: self.unit.protocol.duration_hint_ms,
                 spent: self.spent,
             });
-            if self.interrupted() {
+            if self.control.stop.load(Ordering::Relaxed) {
                 return Err(Halt::Interrupted);
             }
             if done == 0 {
@@ -408,13 +474,20 @@ impl Actor for Walker<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        self.control.stop.load(Ordering::Relaxed)
+        // What can't be taken up in its middle is finished first, so that it can be saved.
+        let finish = self.held && self.saving.is_some();
+        !finish && self.control.stop.load(Ordering::Relaxed)
+    }
+
+    fn position(&mut self) -> &mut Position {
+        &mut self.position
     }
 
     fn act(&mut self, stmt: &Stmt) -> Result<(), Halt> {
         match stmt {
             Stmt::Simulate { time, window, place } => self.simulate(time, window.as_deref(), place),
             Stmt::Set { target, op, value, lasting, place } => self.set(target, *op, value, lasting.as_ref(), place),
+            Stmt::Emit { event, value, after, place } => self.emit(*event, value.as_ref(), after.as_ref(), place),
             Stmt::SetSensor { sensor, slots, op, value, lasting, place } => {
                 self.set_sensor(*sensor, slots, *op, value, lasting.as_ref(), place)
             }
@@ -533,6 +606,7 @@ fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Valu
     }
 }
 
+mod saving;
 mod traces;
 
 #[cfg(test)]

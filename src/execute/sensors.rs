@@ -24,6 +24,22 @@ impl Sensors {
     }
 }
 
+impl Sensors {
+    pub fn values(&self) -> &[Vec<f64>] {
+        &self.values
+    }
+
+    /// Numbers as they were; `false` where they are of other sensors.
+    pub fn load(&mut self, values: Vec<Vec<f64>>) -> bool {
+        let sizes = |v: &[Vec<f64>]| v.iter().map(Vec::len).collect::<Vec<_>>();
+        let fits = sizes(&values) == sizes(&self.values);
+        if fits {
+            self.values = values;
+        }
+        fits
+    }
+}
+
 impl Walker<'_> {
     /// A number, or a list as deep as the sensor has axes.
     pub fn sensor(&self, sensor: u32) -> Result<Value, EvalError> {
@@ -136,7 +152,9 @@ fn checked(found: &[f64], n: usize, path: &str) -> Result<Vec<u32>, RunError> {
     let whole = |v: &f64| (*v >= 0.0 && *v < n as f64 && *v == v.trunc()).then_some(*v as u32);
     found
         .iter()
-        .map(|v| whole(v).ok_or_else(|| RunError::Build(format!("a cell reads position {v} of `{path}`, which has {n}"))))
+        .map(|v| {
+            whole(v).ok_or_else(|| RunError::Build(format!("a cell reads position {v} of `{path}`, which has {n}")))
+        })
         .collect()
 }
 

@@ -1,9 +1,10 @@
 //! `set ... lasting T`: which values hold for a while, and what returns when they end.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is written for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Place {
     /// One param of one population; its cells.
     Param(usize, u32),
@@ -12,21 +13,21 @@ pub(super) enum Place {
 }
 
 /// Values that hold until a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Layer {
     end: u64,
     values: BTreeMap<u32, f64>,
 }
 
 /// The temporary values of one param, oldest first, over the values that return after them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Stack {
     base: BTreeMap<u32, f64>,
     layers: Vec<Layer>,
 }
 
 /// All temporary values of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Temporary {
     stacks: BTreeMap<Place, Stack>,
 }
@@ -59,6 +60,15 @@ impl Temporary {
                 layer.values.remove(cell);
             }
         }
+    }
+
+    /// What temporary values are of: params, with the cells.
+    pub fn places(&self) -> impl Iterator<Item = (Place, impl Iterator<Item = u32>)> {
+        let cells = |s: &'_ Stack| {
+            let layers = s.layers.iter().flat_map(|l| l.values.keys());
+            s.base.keys().chain(layers).copied().collect::<Vec<u32>>().into_iter()
+        };
+        self.stacks.iter().map(move |(place, s)| (*place, cells(s)))
     }
 
     /// The next step at which something ends.

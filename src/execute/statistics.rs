@@ -20,9 +20,10 @@ use super::cells::Selection;
 use crate::backend::SpikeLog;
 use crate::record::{Neurons, PopulationSpikes, Window, statistics};
 use crate::script::{EvalError, Stat, Value};
+use serde::{Deserialize, Serialize};
 
 /// Spikes with `start < step <= end`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Steps {
     pub start: u64,
     pub end: u64,

@@ -9,10 +9,11 @@ use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
 use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
 use crate::units::Dimension;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Weights that are sampled while time moves, and those that `reset` brings back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SynapseLog {
     /// By projection: interval in steps (none: at the start and the end), and what was sampled.
     samples: BTreeMap<u32, (Option<u64>, WeightTrace)>,
@@ -40,6 +41,11 @@ impl SynapseLog {
     /// The next step at which something is sampled, after `now`.
     pub fn next(&self, now: u64) -> Option<u64> {
         self.samples.values().filter_map(|(every, _)| every.map(|e| (now / e + 1) * e)).min()
+    }
+
+    /// Whether the samples are whole; a log that was read may be anything.
+    pub fn is_sound(&self) -> bool {
+        self.samples.values().all(|(every, t)| *every != Some(0) && t.values.len() == t.steps.len() * t.edges.len())
     }
 
     /// What was sampled of some projections.
@@ -152,6 +158,7 @@ impl Walker<'_> {
         place: &str,
     ) -> Result<(), Halt> {
         let [w, pre, post] = variables;
+        self.hold(true);
         for p in projections {
             let edges = self.engine.edges(*p as usize);
             let mut weights = self.engine.weights(*p as usize);
@@ -171,6 +178,7 @@ impl Walker<'_> {
         for v in variables {
             self.variables().bind(v, None);
         }
+        self.hold(false);
         Ok(())
     }
 

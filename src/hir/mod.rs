@@ -140,6 +140,8 @@ pub enum ValueKind {
     Synapse,
     /// Set from outside, by position in [`Network::sensors`].
     Sensor(u32),
+    /// The level of a modulator that has dynamics of its own.
+    Level(PopulationId),
     /// A column that `measure` writes.
     Measure,
     /// `soma.V`, `dend[k + 1].g`: a value of one compartment, read or written from outside it. Gone once compartments are unrolled.
@@ -279,6 +281,10 @@ pub enum Window {
 pub struct Model {
     pub name: String,
     pub source: bool,
+    pub modulator: bool,
+    /// The state that a modulator's name stands for.
+    pub level: Option<ValueId>,
+    pub events: Vec<ModelEvent>,
     pub span: Span,
     /// Params, lets, states, inputs, outputs in order of declaration.
     pub names: Vec<ValueId>,
@@ -300,6 +306,17 @@ pub struct Model {
     pub xis: u32,
     /// Its definition had errors: uses are not checked further.
     pub broken: bool,
+}
+
+/// `needs event reward(r: number)` and what `on reward(r)` does.
+#[derive(Clone, Debug)]
+pub struct ModelEvent {
+    pub name: String,
+    pub span: Span,
+    /// Of the number that it carries, if it carries one.
+    pub dim: Option<Dimension>,
+    /// The number's name in the body, and its statements.
+    pub handlers: Vec<(Option<ValueId>, Vec<Assign>)>,
 }
 
 /// `compartment dend[k: n] { ... }`: what each of them has.
@@ -409,7 +426,17 @@ pub struct Network {
     pub items: Vec<Item>,
     pub functions: Vec<Function>,
     pub sensors: Vec<Sensor>,
+    pub events: Vec<EventPort>,
     pub broken: bool,
+}
+
+/// `event reward(r: number)` of a network.
+#[derive(Clone, Debug)]
+pub struct EventPort {
+    pub path: String,
+    pub span: Span,
+    /// Of the number that it carries, if it carries one.
+    pub dim: Option<Dimension>,
 }
 
 /// Numbers that are set from outside while the circuit runs.
@@ -453,6 +480,10 @@ pub struct Population {
     pub winners: Option<Winners>,
     /// Its weights may have both signs.
     pub mixed: bool,
+    /// A modulator: what its name stands for.
+    pub level: Option<ValueId>,
+    /// Events that its model needs, by position: the network's that is bound.
+    pub events: Vec<Option<u32>>,
 }
 
 /// Where the cells of a population lie; lengths.
@@ -556,6 +587,8 @@ pub enum Event {
     Post,
     /// A spike arrives at this receptor of the postsynaptic neuron.
     Receptor(String),
+    /// An event of the network, and the name of its number.
+    Named(u32, Option<ValueId>),
     Every(Expr),
 }
 
@@ -670,6 +703,12 @@ pub enum StmtKind {
         op: Option<BinaryOp>,
         value: Expr,
         lasting: Option<Expr>,
+    },
+    /// Sends an event, now or later.
+    Emit {
+        event: u32,
+        value: Option<Expr>,
+        after: Option<Expr>,
     },
     SetSensor {
         sensor: u32,

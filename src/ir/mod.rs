@@ -26,7 +26,8 @@
 //!    statement by statement. A statement on a held state of a refractory neuron does nothing. A `Count` term is
 //!    (number of spikes) x weight x gain; a `Sum` term is the sum of the weights of the arriving spikes in order of (step of
 //!    emission, projection, presynaptic index, position in the row), x gain; a `Poisson` term is a count drawn for this neuron
-//!    and the step of emission x weight.
+//!    and the step of emission x weight. What a model does on an [`EventPort`] stands as a receptor at the end of the list: nothing
+//!    arrives there, and its body changes states only in the step in which the event's flag is set.
 //! 3. **Spike.** Where the counter was positive at the start of the step it is reduced by one and nothing fires. Elsewhere the
 //!    condition is tested with `Time` = `t + dt`; `Before(e)` is the value that `e` had at the start of the step (with that
 //!    step's `t`), `Uniform` is this neuron's uniform number of this step. A spike is stamped `t + dt`: the reset statements run
@@ -51,8 +52,8 @@ pub mod protocol;
 pub use coupling::{Coupled, CoupledSum, Coupling, Gather};
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
-    Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, Network, Node, Observable, Param, ParamKind,
-    PoissonInput, Population, PopulationId, Projection, ProjectionId, Reader, Receptor, Sensor, Refractory, SolverChoice, Spike, Stage,
-    State, Subset, System, Table, Weight, Winners,
+    Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, EventPort, EventReader, Network, Node, Observable,
+    Param, ParamKind, PoissonInput, Population, PopulationId, Projection, ProjectionId, Reader, Receptor, Refractory,
+    Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
 };
 pub use print::{expr_text, print};

@@ -31,6 +31,24 @@ pub struct Network {
     pub mutable: Vec<ProjectionId>,
     /// What is set from outside while the circuit runs.
     pub sensors: Vec<Sensor>,
+    pub events: Vec<EventPort>,
+}
+
+/// `event reward(r: number)`: for the one step that it reaches, a flag is 1 and its number stands beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventPort {
+    pub path: String,
+    /// Of the number that it carries, if it carries one.
+    pub dimension: Option<Dimension>,
+    /// Settable params that hold the flag and the number.
+    pub readers: Vec<EventReader>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventReader {
+    pub population: PopulationId,
+    pub flag: u32,
+    pub number: u32,
 }
 
 /// Numbers that are set from outside, and the params that follow them.
@@ -89,6 +107,7 @@ impl PartialEq for Network {
             && self.inputs == other.inputs
             && self.mutable == other.mutable
             && self.sensors == other.sensors
+            && self.events == other.events
             && nodes(self) == nodes(other)
             && edges(self) == edges(other)
             && self.graph.node_weights().eq(other.graph.node_weights())

@@ -21,7 +21,8 @@
 //!    its target: it is brought up to date if the rule is lazy, then the handler runs and its spike is sent on. Without a dendritic
 //!    delay it is among the arrivals of this very step.
 //! 5. The cell integrates, receives and spikes (head of `ir`). Events at its receptors are those of this step's arrivals.
-//! 6. Without a dendritic delay: postsynaptic spikes of this step. Then handlers of receptors, then those of `every`.
+//! 6. Without a dendritic delay: postsynaptic spikes of this step. Then handlers of receptors, then those of the network's events,
+//!    then those of `every`; the last two run for all synapses, and for the traces of both sides.
 //!
 //! Every handler reads the traces of both sides as they were before the instant; its own statements see what it wrote itself.
 
@@ -77,6 +78,8 @@ pub enum Event {
     Post,
     /// Spikes arrive at a receptor of the postsynaptic neuron, by its position.
     Receptor(u32),
+    /// An event of the network: in the step in which the first of these reads is not 0; the second is its number.
+    Named(u32, u32),
     /// Every so many steps.
     Every(u64),
 }

@@ -11,6 +11,13 @@ pub fn print(network: &Network) -> String {
     for (k, table) in network.tables.iter().enumerate() {
         let _ = writeln!(w, "table {k} {} {:?} of {} values", table.name, table.shape, table.data.len());
     }
+    for e in &network.events {
+        let carried = e.dimension.map_or(String::new(), |d| format!(": {d}"));
+        let _ = writeln!(w, "event {}{carried}", e.path);
+        for r in &e.readers {
+            let _ = writeln!(w, "  reaches {} p{}, p{}", network.graph[r.population].path(), r.flag, r.number);
+        }
+    }
     for s in &network.sensors {
         let sizes: Vec<String> = s.shape.iter().map(u32::to_string).collect();
         let _ = writeln!(w, "sensor {}[{}]: {} = {}", s.path, sizes.join(", "), s.dimension, s.initial);

@@ -47,6 +47,15 @@ pub enum Stmt {
         lasting: Option<Expr>,
         place: Place,
     },
+    /// Sends an event, now or later.
+    Emit {
+        /// Position in the network.
+        event: u32,
+        value: Option<Expr>,
+        /// ms
+        after: Option<Expr>,
+        place: Place,
+    },
     SetSensor {
         /// Position in the network.
         sensor: u32,

@@ -50,8 +50,14 @@ pub(super) struct Body {
     pub input_params: Vec<u32>,
     /// Where each cell lies.
     pub coordinates: Vec<Bound>,
-    /// Params that follow sensors: (sensor, position in the build's arena) and the params of the value and of the position.
-    pub sensed: Vec<((u32, Option<ExprId>), (u32, Option<u32>))>,
+    /// Params that follow sensors.
+    pub sensed: Vec<super::sensors::Sensed>,
+    /// Params of the events that it answers to: (event, (flag, number)).
+    pub events: Vec<(u32, (u32, u32))>,
+    /// Events of the network by the position of the model's.
+    pub bound_events: Vec<Option<u32>>,
+    /// Levels of modulators that it reads: (modulator, position among [`Dynamics::coupled`]).
+    pub levels: Vec<(hir::PopulationId, u32)>,
 }
 
 /// One end of a projection as weights and filters see it.
@@ -137,6 +143,9 @@ impl Body {
             input_params: Vec::new(),
             coordinates: Vec::new(),
             sensed: Vec::new(),
+            events: Vec::new(),
+            bound_events: Vec::new(),
+            levels: Vec::new(),
         }
     }
 
@@ -318,6 +327,7 @@ impl Lowering<'_> {
                         | ValueKind::Coordinate(_)
                         | ValueKind::Trace(_)
                         | ValueKind::Sensor(_)
+                        | ValueKind::Level(_)
                         | ValueKind::Synapse => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
@@ -340,7 +350,8 @@ impl Lowering<'_> {
         !reads(e, program, &mut |x| match &x.kind {
             ExprKind::Time | ExprKind::Xi(_) | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => match &program.value(*id).kind {
-                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise | ValueKind::Sensor(_) => true,
+                ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise => true,
+                ValueKind::Sensor(_) | ValueKind::Level(_) => true,
                 ValueKind::Formal => cx.formals.contains_key(id),
                 ValueKind::Param { .. } => match body.bound.get(id) {
                     Some(Bound::Live(_)) => true,
@@ -443,6 +454,7 @@ impl Lowering<'_> {
             },
             ValueKind::Input => self.input(id, span, cx),
             ValueKind::Sensor(k) => self.sensed(id, *k, &[], span, cx),
+            ValueKind::Level(p) => self.level_read(id, *p, span, cx),
             ValueKind::Let(inner) => {
                 if reads_draw(inner, program) && matches!(cx.mode, Mode::Build { .. }) && !self.model_let(id, cx) {
                     let table = self.random_table(id, &[], inner, span, cx)?;
@@ -831,6 +843,9 @@ impl Lowering<'_> {
                 });
             }
         }
+        for (k, event) in model.events.iter().enumerate() {
+            self.event_body(k, event, &mut cx)?;
+        }
         let spike = match &model.spike {
             SpikeRule::Never => Spike::Never,
             SpikeRule::When(c) => {
@@ -860,7 +875,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn assign_list(&mut self, list: &[hir::Assign], cx: &mut Cx) -> Result<Vec<Assign>, Fail> {
+    pub(super) fn assign_list(&mut self, list: &[hir::Assign], cx: &mut Cx) -> Result<Vec<Assign>, Fail> {
         let model = body_model(cx);
         list.iter()
             .map(|a| {

@@ -69,6 +69,8 @@ impl Lowering<'_> {
             }
         }
         let mut sensors = Vec::new();
+        let port = |e: &hir::EventPort| ir::EventPort { path: e.path.clone(), dimension: e.dim, readers: Vec::new() };
+        let events = network.events.iter().map(port).collect();
         let mut flat = Flat::default();
         let r = self.flatten(&network.items, &mut Vec::new(), &mut flat);
         self.report(r)?;
@@ -88,7 +90,13 @@ impl Lowering<'_> {
         let settable = experiment.map(|e| self.settable(network, &e.body)).transpose();
         let settable = self.report(settable)?.unwrap_or_default();
         let mut out = Elaborated {
-            network: ir::Network { name: network.name.clone(), dt_ms: self.dt, sensors, ..ir::Network::default() },
+            network: ir::Network {
+                name: network.name.clone(),
+                dt_ms: self.dt,
+                sensors,
+                events,
+                ..ir::Network::default()
+            },
             placed: BTreeMap::new(),
             tables: HashMap::new(),
             joined: VecDeque::new(),
@@ -140,6 +148,7 @@ impl Lowering<'_> {
             self.report(r);
         }
         if self.diags.error_count() == errors {
+            self.join_levels(network, &mut out);
             self.rank_couplings(network, &mut out);
         }
         self.dale(network, &out);
@@ -155,9 +164,13 @@ impl Lowering<'_> {
             if let Some(Node::Population(p)) = out.network.graph.node_weight_mut(placed.node) {
                 p.dynamics = placed.body.dynamics.clone();
                 out.network.inputs.extend(placed.body.input_params.iter().map(|k| (placed.node, *k)));
-                for ((sensor, _), (param, index)) in &placed.body.sensed {
-                    let reader = ir::Reader { population: placed.node, param: *param, index: *index };
-                    out.network.sensors[*sensor as usize].readers.push(reader);
+                for (event, (flag, number)) in &placed.body.events {
+                    let reader = ir::EventReader { population: placed.node, flag: *flag, number: *number };
+                    out.network.events[*event as usize].readers.push(reader);
+                }
+                for s in &placed.body.sensed {
+                    let reader = ir::Reader { population: placed.node, param: s.param, index: s.index };
+                    out.network.sensors[s.sensor as usize].readers.push(reader);
                 }
             }
         }
@@ -266,7 +279,8 @@ impl Lowering<'_> {
     ) -> Result<(), Fail> {
         let p = &network.populations[id.0 as usize];
         let model = self.program.model(p.model);
-        let body = Body::new(p.model, &model.name, p.args.clone(), settable);
+        let mut body = Body::new(p.model, &model.name, p.args.clone(), settable);
+        body.bound_events = p.events.clone();
         let (axes, size, node) = match &p.axes {
             Some(axes) => {
                 let (axes, size) = self.sizes(p, axes)?;

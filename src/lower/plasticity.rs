@@ -18,6 +18,8 @@ pub(super) struct RuleBody {
     /// Position of each variable; the weight is 0.
     pub variables: HashMap<ValueId, u32>,
     pub reads: Vec<RuleRead>,
+    /// Names that handlers have for the numbers of events.
+    pub formals: HashMap<ValueId, ExprId>,
     places: Vec<Place>,
 }
 
@@ -28,6 +30,8 @@ pub(super) enum RuleRead {
     Cell(String),
     /// What is the same everywhere: a sensor, the level of a modulator.
     Level(ValueId),
+    /// Whether an event of the network is there, or its number.
+    Event(u32, bool),
 }
 
 /// Sums of `c exp(r s)` over the time `s` since the start, c at the start.
@@ -75,6 +79,7 @@ impl Lowering<'_> {
             exprs: Exprs::default(),
             variables: HashMap::new(),
             reads: Vec::new(),
+            formals: HashMap::new(),
             places: vec![Place::Synapse],
         };
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -134,6 +139,17 @@ impl Lowering<'_> {
                         let at = receptors.and_then(|r| r.iter().position(|r| r.name == *name)).unwrap_or(0);
                         Event::Receptor(at as u32)
                     }
+                    hir::Event::Named(event, formal) => {
+                        let leaf = |body: &mut RuleBody, flag: bool| {
+                            let read = body.read(RuleRead::Event(*event, flag));
+                            let Expr::Read(k) = *body.exprs.get(read) else { return (read, 0) };
+                            (read, k)
+                        };
+                        let (_, flag) = leaf(&mut body, true);
+                        let (number, k) = leaf(&mut body, false);
+                        body.formals.extend(formal.map(|f| (f, number)));
+                        Event::Named(flag, k)
+                    }
                     hir::Event::Every(e) => {
                         let ms = self.constant_number(e)?;
                         let steps = self.whole_steps(ms, e.span, "a period");
@@ -180,6 +196,11 @@ impl Lowering<'_> {
                     let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
                     here.body.dynamics.observables[k as usize].value
                 }
+                RuleRead::Event(event, flag) => {
+                    rule.levels.push(k as u32);
+                    let (f, number) = here.body.event(*event, network);
+                    here.body.dynamics.exprs.intern(Expr::Param(if *flag { f } else { number }))
+                }
                 RuleRead::Level(v) => {
                     rule.levels.push(k as u32);
                     let mode = Mode::Dynamics(&mut here.body);
@@ -196,7 +217,8 @@ impl Lowering<'_> {
 
     fn rule_expr(&mut self, e: &hir::Expr, body: &mut RuleBody, out: &mut Elaborated) -> Result<ExprId, Fail> {
         let Elaborated { network, tables, .. } = out;
-        let mut cx = Cx { network, mode: Mode::Rule(body), formals: HashMap::new(), tables, lets: HashMap::new() };
+        let formals = body.formals.clone();
+        let mut cx = Cx { network, mode: Mode::Rule(body), formals, tables, lets: HashMap::new() };
         self.translate(e, &mut cx)
     }
 

@@ -191,6 +191,14 @@ impl Lowering<'_> {
                 }
                 return Ok(all);
             }
+            StmtKind::Emit { event, value, after } => {
+                let value = value.as_ref().map(|v| self.live_script(v, out)).transpose()?;
+                let later = after.as_ref().map(|t| self.live_script(t, out)).transpose()?;
+                if let (Some(time), Some(t)) = (&later, after) {
+                    self.not_negative(time, t.span, "a wait")?;
+                }
+                Stmt::Emit { event: *event, value, after: later, place }
+            }
             StmtKind::SetSensor { sensor, slots, op, value, lasting } => {
                 let until = lasting.as_ref();
                 let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
@@ -358,7 +366,7 @@ impl Lowering<'_> {
             matches!(
                 x.kind,
                 ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. }
-            ) || matches!(&x.kind, ExprKind::Value(v) if matches!(self.program.value(*v).kind, ValueKind::Sensor(_)))
+            ) || matches!(&x.kind, ExprKind::Value(v) if matches!(self.program.value(*v).kind, ValueKind::Sensor(_) | ValueKind::Level(_)))
         });
         if !asks {
             return self.script(e);
@@ -400,6 +408,16 @@ impl Lowering<'_> {
             // What a let stands for is asked where its name stands.
             ExprKind::Value(id) => match &self.program.value(*id).kind {
                 ValueKind::Sensor(k) => Expr::Query(Box::new(Query::Sensor(*k))),
+                ValueKind::Level(p) => {
+                    let cells = hir::Cells { population: *p, slots: Vec::new(), part: None, span: e.span };
+                    let model = out.placed.get(p).map(|p| p.body.model);
+                    let level = model.and_then(|m| self.program.model(m).level);
+                    let name = level.map_or("", |l| self.program.value(l).name.as_str()).to_string();
+                    let observable = self.observe(&cells, &name, out)?;
+                    let now = Query::Trace { of: self.cells(&cells, out)?, observable, window: None };
+                    let first = script::Slot::At(Expr::number(0.0));
+                    Expr::Index(Box::new(Expr::Query(Box::new(now))), vec![first])
+                }
                 ValueKind::Let(inner) => {
                     self.unfold(e.span)?;
                     self.live_script(inner, out)?

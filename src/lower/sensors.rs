@@ -1,13 +1,45 @@
 //! What is set from outside: sensors as params of the cells that read them.
 
+use super::dynamics::Body;
 use super::dynamics::{Cx, Mode};
 use super::error::*;
+use super::network::Elaborated;
 use super::plasticity::{RuleBody, RuleRead};
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
+use crate::connect::{Rule, Spec};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
-use crate::ir::{self, BinaryOp, Expr, ExprId, ParamKind};
+use crate::ir::{self, BinaryOp, Coupled, CoupledSum, Coupling, Expr, ExprId, Gather, ParamKind, ProjectionId, Subset};
 use crate::units::Dimension;
+
+/// A number of a sensor as one population reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sensed {
+    pub sensor: u32,
+    /// Which of its numbers, in the build's arena; a sensor without axes has one.
+    pub position: Option<ExprId>,
+    /// The settable param that follows it.
+    pub param: u32,
+    /// The param that holds the position.
+    pub index: Option<u32>,
+}
+
+impl Body {
+    /// The params that hold an event's flag and number.
+    pub(super) fn event(&mut self, event: u32, network: &ir::Network) -> (u32, u32) {
+        if let Some((_, params)) = self.events.iter().find(|(e, _)| *e == event) {
+            return *params;
+        }
+        let (path, dimension) = match network.events.get(event as usize) {
+            Some(e) => (e.path.clone(), e.dimension.unwrap_or(Dimension::NUMBER)),
+            None => (String::new(), Dimension::NUMBER),
+        };
+        let flag = self.param(format!("event {path}"), Dimension::NUMBER, ParamKind::Scalar(0.0), true);
+        let number = self.param(format!("number of {path}"), dimension, ParamKind::Scalar(0.0), true);
+        self.events.push((event, (flag, number)));
+        (flag, number)
+    }
+}
 
 impl RuleBody {
     /// A leaf for what a rule reads; equal reads share one.
@@ -90,19 +122,115 @@ impl Lowering<'_> {
             (s.path.clone(), s.dimension, s.initial)
         };
         let Mode::Dynamics(body) = &mut cx.mode else { return Ok(cx.arena().real(0.0)) };
-        let key = (sensor, position);
-        let param = match body.sensed.iter().find(|(k, _)| *k == key) {
-            Some((_, (param, _))) => *param,
+        let param = match body.sensed.iter().find(|s| s.sensor == sensor && s.position == position) {
+            Some(known) => known.param,
             None => {
                 let param = body.param(format!("sensor {path}"), dimension, ParamKind::Scalar(initial), true);
                 let index = position.map(|p| {
                     body.param(format!("position in {path}"), Dimension::NUMBER, ParamKind::PerNeuron(p), false)
                 });
-                body.sensed.push((key, (param, index)));
+                body.sensed.push(Sensed { sensor, position, param, index });
                 param
             }
         };
         Ok(body.dynamics.exprs.intern(Expr::Param(param)))
+    }
+
+    /// The level of a modulator as a cell or a rule reads it: a sum over its one unit.
+    pub(super) fn level_read(
+        &mut self,
+        id: ValueId,
+        modulator: hir::PopulationId,
+        span: Span,
+        cx: &mut Cx,
+    ) -> Result<ExprId, Fail> {
+        let body = match &mut cx.mode {
+            Mode::Rule(body) => return Ok(body.read(RuleRead::Level(id))),
+            Mode::Dynamics(body) => body,
+            Mode::Build { .. } => {
+                return Err(Diagnostic::error(EVALUATION, format!("`{}` can't be read here", self.name(id)))
+                    .label(span, "a level changes while the circuit runs; this place is computed when it is built"));
+            }
+        };
+        let leaf = match body.levels.iter().find(|(m, _)| *m == modulator) {
+            Some((_, leaf)) => *leaf,
+            None => {
+                let leaf = body.dynamics.coupled.len() as u32;
+                // The edge is known once all populations stand.
+                body.dynamics.coupled.push(Coupled { projection: ProjectionId::end(), sum: CoupledSum::Values });
+                body.levels.push((modulator, leaf));
+                leaf
+            }
+        };
+        Ok(body.dynamics.exprs.intern(Expr::Coupled(leaf)))
+    }
+
+    /// What a model does on an event: a receptor at which nothing arrives, and whose body waits for the event's flag.
+    pub(super) fn event_body(&mut self, k: usize, event: &hir::ModelEvent, cx: &mut Cx) -> Result<(), Fail> {
+        let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
+        let Some(bound) = body.bound_events.get(k).copied().flatten() else { return Ok(()) };
+        let (flag, number) = body.event(bound, cx.network);
+        let x = &mut body.dynamics.exprs;
+        let (flag, number, zero) = (x.intern(Expr::Param(flag)), x.intern(Expr::Param(number)), x.real(0.0));
+        let there = x.compare(ir::Compare::Ne, flag, zero);
+        let mut assigns = Vec::new();
+        for (formal, list) in &event.handlers {
+            cx.formals.extend(formal.map(|f| (f, number)));
+            assigns.extend(self.assign_list(list, cx)?);
+            cx.formals.clear();
+        }
+        let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
+        let x = &mut body.dynamics.exprs;
+        for a in &mut assigns {
+            let old = x.intern(Expr::State(a.state));
+            a.value = x.select(there, a.value, old);
+        }
+        body.dynamics.receptors.push(ir::Receptor {
+            name: format!("on {}", event.name),
+            dimension: event.dim.unwrap_or(Dimension::NUMBER),
+            arrivals: Vec::new(),
+            body: assigns,
+        });
+        Ok(())
+    }
+
+    /// Edges for the levels that the populations read.
+    pub(super) fn join_levels(&mut self, network: &hir::Network, out: &mut Elaborated) {
+        let wanted: Vec<(hir::PopulationId, hir::PopulationId, u32)> = out
+            .placed
+            .iter()
+            .flat_map(|(to, p)| p.body.levels.iter().map(|(from, leaf)| (*from, *to, *leaf)))
+            .collect();
+        for (from, to, leaf) in wanted {
+            let level = self.program.model(network.populations[from.0 as usize].model).level;
+            let (Some(source), Some(level)) = (out.placed.get(&from), level) else { continue };
+            let (node, state) = (source.node, self.state_index(source.body.model, level));
+            let Some(source) = out.placed.get_mut(&from) else { continue };
+            let value = source.body.dynamics.exprs.intern(Expr::State(state));
+            let Some(target) = out.placed.get_mut(&to) else { continue };
+            let edge = ir::Projection {
+                path: format!(
+                    "{}->{}",
+                    network.populations[from.0 as usize].name, network.populations[to.0 as usize].name
+                ),
+                receptor: 0,
+                pre: Subset::All,
+                post: Subset::All,
+                spec: Spec { rule: Rule::AllToAll, autapses: true, multapses: false },
+                filter: None,
+                weight: ir::Weight::Constant(1.0),
+                delay: ir::Delay::Constant(0),
+                gain: None,
+                columns: Vec::new(),
+                private: false,
+                coupling: Some(Coupling { value, rank: 0, gather: Gather::Rows }),
+                symmetric: false,
+            };
+            let id = out.network.graph.add_edge(node, target.node, edge);
+            if let Some(c) = target.body.dynamics.coupled.get_mut(leaf as usize) {
+                c.projection = id;
+            }
+        }
     }
 
     /// The sum of products of two lists, element by element, as cells compute it.

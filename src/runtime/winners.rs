@@ -60,6 +60,22 @@ impl Winners {
         }
     }
 
+    /// (step, cell) of the spikes that hold places, in order.
+    pub fn senders(&self) -> Vec<(u64, u32)> {
+        self.queue.iter().copied().collect()
+    }
+
+    /// Takes what [`Winners::senders`] gave in place of what is known; cells are below the size.
+    pub fn load(&mut self, senders: &[(u64, u32)]) {
+        self.clear();
+        for (step, cell) in senders {
+            let last = &mut self.last[*cell as usize];
+            self.active += usize::from(*last == 0);
+            *last = *step;
+            self.queue.push_back((*step, *cell));
+        }
+    }
+
     /// As at the start: nobody has fired.
     pub fn clear(&mut self) {
         self.last.fill(0);

@@ -23,6 +23,40 @@ const RULES: [&str; 8] = [
     "edges",
 ];
 
+/// What kind of model stands after the colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Neuron,
+    Source,
+    Modulator,
+}
+
+impl Wanted {
+    fn words(self) -> &'static str {
+        match self {
+            Wanted::Neuron => "a neuron",
+            Wanted::Source => "a source",
+            Wanted::Modulator => "a modulator",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Wanted::Neuron => "neurons",
+            Wanted::Source => "sources",
+            Wanted::Modulator => "modulators",
+        }
+    }
+
+    fn keyword(self) -> &'static str {
+        match self {
+            Wanted::Neuron => "population",
+            Wanted::Source => "source",
+            Wanted::Modulator => "modulator",
+        }
+    }
+}
+
 impl Sema<'_> {
     pub(super) fn declare_network(&mut self, n: &ast::Network, scope: ScopeId) {
         let id = NetworkId(self.program.networks.len() as u32);
@@ -36,6 +70,7 @@ impl Sema<'_> {
             items: Vec::new(),
             functions: Vec::new(),
             sensors: Vec::new(),
+            events: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
@@ -120,12 +155,12 @@ impl Sema<'_> {
                     }
                     self.declare_region(id, name, axes.as_deref(), model, overrides, scope);
                 }
-                ast::CircuitKind::Modulator { name, model } => self.declare_level(id, name, model, scope),
+                ast::CircuitKind::Modulator { name, model } => self.declare_unit(id, name, model, scope, in_loop),
                 ast::CircuitKind::Sensor { name, axes, dim, value } => {
                     self.declare_sensor(id, name, axes.as_deref(), dim, value.as_ref(), scope)
                 }
                 ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
-                ast::CircuitKind::Event { name, .. } => self.unsupported(name, "an event", scope),
+                ast::CircuitKind::Event { name, formals } => self.declare_event(id, name, formals.as_deref(), scope),
                 ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
                 ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
                 ast::CircuitKind::Port { output, name, ends, weight } => {
@@ -133,6 +168,9 @@ impl Sema<'_> {
                 }
                 ast::CircuitKind::Needs(ast::Needs::Modulator { name, value }) => {
                     self.region_modulator(id, name, value.as_ref(), item.span, scope)
+                }
+                ast::CircuitKind::Needs(ast::Needs::Event { name, formals }) => {
+                    self.region_event(name, formals.as_deref(), item.span, scope)
                 }
                 ast::CircuitKind::Needs(_) => self.diags.push(not_yet("this `needs`", item.span)),
                 ast::CircuitKind::Function { .. }
@@ -160,7 +198,7 @@ impl Sema<'_> {
         }
     }
 
-    fn population_in_loop(&mut self, name: &ast::Name) {
+    pub(super) fn population_in_loop(&mut self, name: &ast::Name) {
         self.diags.push(
             Diagnostic::error(NOT_HERE, format!("`{}` would be declared once per turn of the loop", name.text))
                 .label(name.span, "in a `for`")
@@ -168,7 +206,7 @@ impl Sema<'_> {
         );
     }
 
-    fn declare_population(&mut self, id: NetworkId, name: &ast::Name, source: bool, scope: ScopeId) {
+    pub(super) fn declare_population(&mut self, id: NetworkId, name: &ast::Name, source: bool, scope: ScopeId) {
         let path = self.path_of(&name.text);
         let network = &mut self.program.networks[id.0 as usize];
         let p = PopulationId(network.populations.len() as u32);
@@ -184,6 +222,8 @@ impl Sema<'_> {
             position: None,
             winners: None,
             mixed: false,
+            level: None,
+            events: Vec::new(),
         });
         self.declare(scope, name, Entity::Population(id, p));
     }
@@ -192,11 +232,15 @@ impl Sema<'_> {
         for item in items {
             match &item.kind {
                 ast::CircuitKind::Population(p) => {
-                    self.population(id, &p.name, Some(&p.axes), &p.model, &p.body, scope, false);
+                    self.population(id, &p.name, Some(&p.axes), &p.model, &p.body, scope, Wanted::Neuron);
                     self.population_clauses(id, p, scope);
                 }
                 ast::CircuitKind::Source { name, axes, model } => {
-                    self.population(id, name, axes.as_deref(), model, &[], scope, true);
+                    self.population(id, name, axes.as_deref(), model, &[], scope, Wanted::Source);
+                }
+                ast::CircuitKind::Modulator { name, model } => {
+                    self.population(id, name, Some(&[]), model, &[], scope, Wanted::Modulator);
+                    self.unit_size(id, name, scope);
                 }
                 ast::CircuitKind::If(c) => self.resolve_populations_if(id, c, scope),
                 ast::CircuitKind::Region { name, .. } => self.region_populations(id, name, scope),
@@ -222,7 +266,7 @@ impl Sema<'_> {
         instance: &ast::Instance,
         body: &[ast::PopulationClause],
         scope: ScopeId,
-        source: bool,
+        wanted: Wanted,
     ) {
         let Some(Entity::Population(owner, at)) = self.lookup(scope, &name.text) else { return };
         if owner != id || self.program.network(id).populations[at.0 as usize].span != name.span {
@@ -258,7 +302,8 @@ impl Sema<'_> {
             self.scopes[inner.0].names.insert(name.text, Entity::Value(v));
             axis_values.push(v);
         }
-        let model = self.instance_model(instance, scope, source);
+        let model = self.instance_model(instance, scope, wanted);
+        let events = model.map(|m| self.bind_events(m, instance, scope)).unwrap_or_default();
         let args = match model {
             Some(model) => {
                 let overrides = self.overridden_params(&name.text);
@@ -278,6 +323,7 @@ impl Sema<'_> {
         let p = &mut self.program.networks[id.0 as usize].populations[at.0 as usize];
         p.axes = axes.map(|_| out_axes);
         p.args = args;
+        p.events = events;
         p.model_span = instance.span;
         match model {
             Some(model) => p.model = model,
@@ -342,7 +388,7 @@ impl Sema<'_> {
         }
     }
 
-    fn instance_model(&mut self, instance: &ast::Instance, scope: ScopeId, source: bool) -> Option<hir::ModelId> {
+    fn instance_model(&mut self, instance: &ast::Instance, scope: ScopeId, wanted: Wanted) -> Option<hir::ModelId> {
         let (head, rest) = instance.path.names.split_first()?;
         let mut entity = match self.lookup(scope, &head.text) {
             Some(e) => e,
@@ -354,7 +400,7 @@ impl Sema<'_> {
                     .collect();
                 let near =
                     did_you_mean(&head.text, models.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
-                let folder = if source { "sources" } else { "neurons" };
+                let folder = wanted.folder();
                 let standard =
                     self.loader.text(&format!("std/{folder}/{}.nsm", super::modules::snake_case(&head.text)));
                 let help =
@@ -372,19 +418,18 @@ impl Sema<'_> {
         }
         match entity {
             Entity::Model(m) => {
-                if self.program.model(m).source != source {
-                    let (is, wants) = if source { ("a neuron", "source") } else { ("a source", "neuron") };
+                let model = self.program.model(m);
+                let found = match (model.source, model.modulator) {
+                    (true, _) => Wanted::Source,
+                    (_, true) => Wanted::Modulator,
+                    _ => Wanted::Neuron,
+                };
+                if found != wanted {
+                    let (is, wants) = (found.words(), wanted.words());
                     self.diags.push(
-                        Diagnostic::error(
-                            WRONG_THING,
-                            format!("`{}` is {is}, a {wants} is expected", self.program.model(m).name),
-                        )
-                        .label(instance.path.span, is)
-                        .help(if source {
-                            "declare it with `population`"
-                        } else {
-                            "declare it with `source`"
-                        }),
+                        Diagnostic::error(WRONG_THING, format!("`{}` is {is}, {wants} is expected", model.name))
+                            .label(instance.path.span, is)
+                            .help(format!("declare it with `{}`", found.keyword())),
                     );
                     return None;
                 }
@@ -441,6 +486,9 @@ impl Sema<'_> {
                     ValueKind::Param { .. } | ValueKind::State { .. } | ValueKind::Broken
                 )
             });
+            if self.program.model(model).events.iter().any(|e| e.name == name.text) {
+                continue;
+            }
             let Some(v) = bindable else {
                 self.expr(&arg.value, cx, None);
                 if broken {
@@ -588,6 +636,7 @@ impl Sema<'_> {
                         }
                     }
                 }
+                ast::CircuitKind::Modulator { name, .. } => self.population_item(name, scope, out),
                 ast::CircuitKind::Function { text, by, shown } => {
                     self.function_tag(id, text, by, shown.as_ref(), item.span, scope)
                 }

@@ -1,5 +1,6 @@
 //! The codes of what an author can get wrong between the syntax and the run, and the diagnostics that several places raise.
 
+use crate::base::diag::did_you_mean;
 use crate::base::{Code, Diagnostic, Span};
 use crate::units::Dimension;
 
@@ -82,6 +83,15 @@ pub fn dimension_words(dim: Dimension) -> String {
         let name = dim.to_string();
         let unit = dim.typical_unit();
         if name == unit { name } else { format!("{name} ({unit})") }
+    }
+}
+
+/// What to try in the place of a binding that fits no param.
+pub fn params_help(written: &str, all: &[&str]) -> String {
+    match did_you_mean(written, all.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if all.is_empty() => "it has no params".to_string(),
+        None => format!("its params are {}", all.join(", ")),
     }
 }
 

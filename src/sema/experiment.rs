@@ -284,7 +284,11 @@ impl Sema<'_> {
             }
             ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
-            ast::StmtKind::Emit { .. } => self.diags.push(not_yet("`emit`", span)),
+            ast::StmtKind::Emit { event, after } => {
+                if let Some(kind) = self.emit(event, after.as_ref(), cx) {
+                    push(kind);
+                }
+            }
         }
     }
 
@@ -301,12 +305,43 @@ impl Sema<'_> {
         here
     }
 
+    /// What one may want to set but can't: a value of the network or the experiment, a projection's gain.
+    fn out_of_reach(&self, target: &ast::Expr, cx: Cx) -> Option<Diagnostic> {
+        let (ast::ExprKind::Name(head), member) = (match &target.kind {
+            ast::ExprKind::Field(base, name) => (&base.kind, Some(name)),
+            kind => (kind, None),
+        }) else {
+            return None;
+        };
+        let (what, help) = match (self.lookup(cx.scope, head)?, member) {
+            (Entity::Value(_), None) => (
+                format!("`{head}` is not of the cells"),
+                "a variable is assigned to without `set`; a param of the network is swept, or a param of cells set: `set E.bias = 5 mV`",
+            ),
+            (Entity::Projection(_), Some(m)) if m.text == "gain" => (
+                format!("the gain of `{head}` can't be set"),
+                "a gain that varies is a formula of time: `gain if t < 1 s then 1 else 0`",
+            ),
+            _ => return None,
+        };
+        Some(
+            Diagnostic::error(NOT_SETTABLE, what)
+                .label(target.span, "`set` writes an input or a param of cells")
+                .help(help),
+        )
+    }
+
     fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
         if let Some(kind) = self.set_sensor(set, cx) {
             kind.into_iter().for_each(push);
             return;
         }
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
+        if let Some(d) = self.out_of_reach(&set.target, cx) {
+            self.diags.push(d);
+            self.expr(&set.value, cx, None);
+            return;
+        }
         let Some(s) = self.select(&set.target, cx) else {
             self.expr(&set.value, cx, None);
             return;

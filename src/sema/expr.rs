@@ -501,6 +501,10 @@ impl Sema<'_> {
             }
             Some(Entity::Poison) => self.error_expr(span),
             Some(Entity::Unsupported(_)) => self.error_expr(span),
+            Some(Entity::Population(n, p)) if self.level(n, p).is_some() => match self.level(n, p) {
+                Some(level) => Expr { kind: ExprKind::Value(level), span, ty: Type::NUMBER },
+                None => self.error_expr(span),
+            },
             Some(other) => {
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a value", other.words()))

@@ -6,6 +6,7 @@ mod circuit;
 mod compartment;
 mod coupling;
 pub mod error;
+mod event;
 mod experiment;
 mod expr;
 mod model;
@@ -19,7 +20,6 @@ mod scope;
 mod sensor;
 mod synapses;
 
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
@@ -325,15 +325,12 @@ impl Sema<'_> {
             let found = arg.name.as_ref().and_then(|n| names.iter().find(|(m, _)| *m == n.text).map(|(_, v)| *v));
             let Some(v) = found else {
                 let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 if !self.program.network(network).broken {
                     self.diags.push(
                         Diagnostic::error(error::UNKNOWN_ARGUMENT, format!("the network has no param `{written}`"))
                             .label(arg.span, "not known")
-                            .help(help),
+                            .help(error::params_help(written, &all)),
                     );
                 }
                 self.expr(&arg.value, cx, None);

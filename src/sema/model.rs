@@ -21,6 +21,9 @@ impl Sema<'_> {
         self.program.models.push(hir::Model {
             name: m.name.text.clone(),
             source: m.kind == ast::ModelKind::Source,
+            modulator: m.kind == ast::ModelKind::Modulator,
+            level: None,
+            events: Vec::new(),
             span: m.name.span,
             names: Vec::new(),
             states: Vec::new(),
@@ -52,6 +55,7 @@ impl Sema<'_> {
         for member in &m.members {
             self.declare_member(member, scope, out.source, &mut out.names, &mut out.states);
         }
+        self.declare_level_and_events(m, scope, &mut out);
         let inside = self.declare_compartments(id, &mut out, m, scope);
         for v in out.names.iter().chain(out.compartments.iter().flat_map(|c| &c.names)).copied().collect::<Vec<_>>() {
             self.ensure(v);
@@ -139,10 +143,12 @@ impl Sema<'_> {
                     out.integrate = self.method(&out, e, cx).map(|method| Integrate { method, span: e.span });
                 }
                 ast::MemberKind::Every { .. } => self.diags.push(not_yet("`every`", member.span)),
-                ast::MemberKind::On { .. } => self.diags.push(not_yet("`on`", member.span)),
-                ast::MemberKind::Needs(_) => self.diags.push(not_yet("`needs`", member.span)),
-                ast::MemberKind::Level(_) => self.diags.push(not_yet("`level`", member.span)),
-                ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event", member.span)),
+                ast::MemberKind::On { event, formals, body } => {
+                    self.on_event(&mut out, event, formals.as_deref(), body, scope);
+                }
+                ast::MemberKind::Needs(ast::Needs::Event { .. }) | ast::MemberKind::Level(_) => {}
+                ast::MemberKind::Needs(_) => self.diags.push(not_yet("this `needs`", member.span)),
+                ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event of a model", member.span)),
                 ast::MemberKind::Param(_)
                 | ast::MemberKind::Let(_)
                 | ast::MemberKind::State(_)

@@ -30,6 +30,8 @@ pub(super) struct RulePlace {
     pub targets: Vec<hir::ModelId>,
     /// What `needs post.V: voltage` names.
     pub reads: Vec<(String, Type)>,
+    /// What `needs event reward(r: number)` names: the network's event, and what it carries.
+    pub events: Vec<(String, u32, Option<Dimension>)>,
 }
 
 impl Sema<'_> {
@@ -61,7 +63,7 @@ impl Sema<'_> {
             args: None,
             span: declared.ast.name.span,
         };
-        let place = RulePlace { weight, targets: Vec::new(), reads: Vec::new() };
+        let place = RulePlace { weight, targets: Vec::new(), reads: Vec::new(), events: Vec::new() };
         self.attached_rule(&declared, &instance, place, None);
     }
 
@@ -79,7 +81,7 @@ impl Sema<'_> {
                 Some(Entity::Rule(id)) => {
                     self.used_rules.insert(id.0);
                     let declared = self.rules[id.0].clone();
-                    let place = RulePlace { weight, targets: targets.to_vec(), reads: Vec::new() };
+                    let place = RulePlace { weight, targets: targets.to_vec(), reads: Vec::new(), events: Vec::new() };
                     out.extend(self.attached_rule(&declared, instance, place, Some(cx.scope)));
                 }
                 Some(Entity::Poison | Entity::Unsupported(_)) => {}
@@ -226,7 +228,8 @@ impl Sema<'_> {
                     out.bounds = Some((lo, hi));
                 }
                 ast::PlasticityKind::On { event, formals, body } => {
-                    if let Some(event) = self.rule_event(event, formals.as_deref(), &held, item.span) {
+                    let cx = Cx { scope: self.new_scope(Some(scope)), place: &held };
+                    if let Some(event) = self.rule_event(event, formals.as_deref(), cx) {
                         self.handler(event, body, &mut out, cx);
                     }
                 }
@@ -316,15 +319,25 @@ impl Sema<'_> {
             }
             ast::Needs::Modulator { name, value } => {
                 let arg = instance.args.iter().flatten().find(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
-                if let (Some(arg), Some(outer)) = (arg, attached)
-                    && let Some(Entity::Value(v)) = self.thing(&arg.value, outer)
-                    && self.is_level(v)
-                {
-                    self.declare(scope, name, Entity::Value(v));
+                if let (Some(arg), Some(outer)) = (arg, attached) {
+                    // What is bound stands in its place: a level, or what is made of levels.
+                    let value = self.broken_value(name);
+                    let bound = ast::Let { name: name.clone(), params: ast::LetParams::None, value: arg.value.clone() };
+                    self.pending.insert(value, (Pending::Let(bound), outer, Place::Binding));
+                    self.ensure(value);
+                    let ty = self.program.value(value).ty;
+                    if ty.kind != hir::Kind::Unknown && (ty.rank > 0 || ty.dimension() != Dimension::NUMBER) {
+                        let words = if ty.rank > 0 { "a list".to_string() } else { dimension_words(ty.dimension()) };
+                        self.diags.push(
+                            Diagnostic::error(DIMENSION_MISMATCH, format!("a modulator is a number, found {words}"))
+                                .label(arg.value.span, "bound here")
+                                .label(span, "needed here"),
+                        );
+                    }
+                    self.declare(scope, name, Entity::Value(value));
                     out.levels.push(name.text.clone());
                     return;
                 }
-                // Its level, as a param that can be set.
                 let binding = ast::Binding {
                     name: name.clone(),
                     dim: None,
@@ -346,14 +359,36 @@ impl Sema<'_> {
                 let ids = self.declare_params(&[binding], scope, &Place::Binding);
                 out.params.extend(ids);
             }
-            ast::Needs::Event { name, .. } => {
-                self.diags.push(not_yet("an event of a rule", name.span));
+            ast::Needs::Event { name, formals } => {
+                let Some(dim) = self.carried(formals.as_deref(), name.span) else { return };
+                let arg = instance.args.iter().flatten().find(|a| a.name.as_ref().is_some_and(|n| n.text == name.text));
+                let found = match (arg, attached) {
+                    (Some(arg), Some(outer)) => self.event_named(&arg.value, outer, dim, span).map(|(_, k)| k),
+                    (None, Some(_)) => {
+                        self.diags.push(
+                            Diagnostic::error(UNBOUND_PARAM, format!("the rule needs the event `{}`", name.text))
+                                .label(instance.span, "not bound here")
+                                .help(format!("bind an event of the network: {}({} = ...)", out.name, name.text)),
+                        );
+                        None
+                    }
+                    _ => None,
+                };
+                out.levels.push(name.text.clone());
+                place.events.push((name.text.clone(), found.unwrap_or(0), dim));
             }
         }
     }
 
     /// Binds the params of a use; the right sides are the projection's.
-    fn bind_rule(&mut self, instance: &ast::Instance, outer: ScopeId, rule: &ast::Name, params: &[ValueId], levels: &[String]) {
+    fn bind_rule(
+        &mut self,
+        instance: &ast::Instance,
+        outer: ScopeId,
+        rule: &ast::Name,
+        params: &[ValueId],
+        levels: &[String],
+    ) {
         let names: Vec<(String, ValueId)> = params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
         for arg in instance.args.iter().flatten() {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
@@ -361,14 +396,11 @@ impl Sema<'_> {
                 continue;
             }
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("rule `{}` has no param `{written}`", rule.text))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };
@@ -453,19 +485,14 @@ impl Sema<'_> {
         );
     }
 
-    fn rule_event(
-        &mut self,
-        event: &ast::Path,
-        formals: Option<&[ast::Formal]>,
-        place: &Place,
-        span: Span,
-    ) -> Option<Event> {
+    fn rule_event(&mut self, event: &ast::Path, formals: Option<&[ast::Formal]>, cx: Cx) -> Option<Event> {
         let names: Vec<&str> = event.names.iter().map(|n| n.text.as_str()).collect();
+        let event_span = event.span;
         match names.as_slice() {
             ["pre"] if formals.is_none() => Some(Event::Pre),
             ["post"] if formals.is_none() => Some(Event::Post),
             ["post", receptor] => {
-                let Place::Rule(place) = place else { return None };
+                let Place::Rule(place) = cx.place else { return None };
                 for m in &place.targets {
                     let model = self.program.model(*m);
                     if !model.broken && !model.receptors.iter().any(|r| r.name == *receptor) {
@@ -478,8 +505,30 @@ impl Sema<'_> {
                 }
                 Some(Event::Receptor(receptor.to_string()))
             }
+            [name] => {
+                let Place::Rule(place) = cx.place else { return None };
+                let Some((_, event, dim)) = place.events.iter().find(|(n, ..)| n == name) else {
+                    let known = place.events.iter().map(|(n, ..)| n.as_str()).chain(["pre", "post"]);
+                    let near = did_you_mean(name, known).map(|n| format!("did you mean `{n}`?"));
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_NAME, format!("the rule needs no event `{name}`"))
+                            .label(event.span, "not known")
+                            .help(near.unwrap_or_else(|| format!("declare it: `needs event {name}`"))),
+                    );
+                    return None;
+                };
+                let formal = self.event_formal(formals.unwrap_or_default(), *dim, event_span, cx.scope);
+                Some(Event::Named(*event, formal))
+            }
             _ => {
-                self.diags.push(not_yet("this event of a rule", span));
+                self.diags.push(
+                    Diagnostic::error(
+                        LOCALITY,
+                        "a rule answers to spikes of its two cells, and to events that it needs",
+                    )
+                    .label(event.span, "none of these")
+                    .help("`on pre`, `on post`, `on post.cf`, `on reward(r)`"),
+                );
                 None
             }
         }
@@ -705,7 +754,7 @@ impl Sema<'_> {
             let own = match event {
                 Event::Pre => side == Side::Pre,
                 Event::Post | Event::Receptor(_) => side == Side::Post,
-                Event::Every(_) => true,
+                Event::Every(_) | Event::Named(..) => true,
             };
             if !own {
                 let (of, other) = if side == Side::Pre { ("pre", "a presynaptic") } else { ("post", "a postsynaptic") };

@@ -208,13 +208,10 @@ impl Sema<'_> {
             let Some((_, v)) = params.iter().find(|(n, _)| n == written) else {
                 let all: Vec<&str> =
                     params.iter().map(|(n, _)| n.as_str()).chain(models.iter().map(String::as_str)).collect();
-                let near = did_you_mean(written, all.iter().copied());
-                let help = near
-                    .map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the region has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };
@@ -242,7 +239,9 @@ impl Sema<'_> {
                 ast::CircuitKind::Param(list) => {
                     out.extend(list.iter().filter(|b| model_kind(b).is_some()).map(|b| b.name.text.clone()));
                 }
-                ast::CircuitKind::Needs(ast::Needs::Modulator { name, .. }) => out.push(name.text.clone()),
+                ast::CircuitKind::Needs(ast::Needs::Modulator { name, .. } | ast::Needs::Event { name, .. }) => {
+                    out.push(name.text.clone())
+                }
                 _ => {}
             }
         }
@@ -317,7 +316,7 @@ impl Sema<'_> {
     }
 
     /// A name in a use of a region; reported where there is none.
-    fn region_member(&mut self, region: RegionId, name: &ast::Name) -> Option<Entity> {
+    pub(super) fn region_member(&mut self, region: RegionId, name: &ast::Name) -> Option<Entity> {
         let r = &self.regions[region.0];
         let names = &self.scopes[r.scope.0].names;
         if let Some(e) = names.get(&name.text) {
@@ -352,6 +351,7 @@ impl Sema<'_> {
         let id = match self.thing(base, cx.scope)? {
             Entity::Region(r) => match self.region_member(r, name) {
                 Some(Entity::Value(id)) => id,
+                Some(Entity::Population(n, p)) if self.level(n, p).is_some() => self.level(n, p)?,
                 Some(Entity::Poison | Entity::Unsupported(_)) | None => return Some(self.error_expr(span)),
                 // Cells and the like are left to who can use them.
                 Some(_) => return None,

@@ -34,8 +34,10 @@ pub enum Entity {
     Port(PortId),
     /// A plasticity rule.
     Rule(RuleId),
-    /// A modulator model.
+    /// A modulator model that is nothing but a level.
     Modulator(ModulatorId),
+    /// An event of a network, by position.
+    Event(NetworkId, u32),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -59,6 +61,7 @@ impl Entity {
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",
             Entity::Modulator(_) => "a modulator model",
+            Entity::Event(..) => "an event",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

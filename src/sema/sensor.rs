@@ -5,7 +5,6 @@ use super::error::*;
 use super::region::RegionId;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, NetworkId, Sensor, StmtKind, Type, ValueId, ValueKind};
 use crate::script::Value;
@@ -32,6 +31,14 @@ pub(super) struct Waiting {
 
 impl Sema<'_> {
     pub(super) fn declare_modulator(&mut self, m: &ast::Model, scope: ScopeId) {
+        let plain = m
+            .members
+            .iter()
+            .all(|m| matches!(m.kind, ast::MemberKind::Param(_) | ast::MemberKind::Let(_) | ast::MemberKind::Level(_)));
+        if !plain {
+            self.declare_model(m, scope);
+            return;
+        }
         let id = ModulatorId(self.modulators.len());
         self.modulators.push(DeclaredModulator { ast: Rc::new(m.clone()), file: scope });
         self.declare(scope, &m.name, Entity::Modulator(id));
@@ -100,11 +107,30 @@ impl Sema<'_> {
         }
     }
 
-    /// `modulator dopamine: Level(baseline = 0)`: a level that is set from outside.
-    pub(super) fn declare_level(&mut self, id: NetworkId, name: &ast::Name, model: &ast::Instance, scope: ScopeId) {
+    /// `modulator dopamine: Level(baseline = 0)`: a level that is set from outside, or a unit with dynamics of its own.
+    pub(super) fn declare_unit(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        model: &ast::Instance,
+        scope: ScopeId,
+        in_loop: bool,
+    ) {
+        if in_loop {
+            self.population_in_loop(name);
+            return;
+        }
         let found = self.instance_entity(&model.path, scope);
         let modulator = match found {
             Some(Entity::Modulator(m)) => m,
+            Some(Entity::Model(m)) if self.program.model(m).modulator => {
+                self.declare_population(id, name, false, scope);
+                if let Some(Entity::Population(_, p)) = self.lookup(scope, &name.text) {
+                    let value = self.new_value(name, Type::NUMBER, ValueKind::Level(p));
+                    self.program.networks[id.0 as usize].populations[p.0 as usize].level = Some(value);
+                }
+                return;
+            }
             Some(Entity::Poison | Entity::Unsupported(_)) => {
                 self.poison(scope, name);
                 return;
@@ -112,7 +138,8 @@ impl Sema<'_> {
             other => {
                 let head = &model.path.names[0].text;
                 let standard = format!("std/modulators/{}.nsm", super::modules::snake_case(head));
-                let help = self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
+                let help =
+                    self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
                 let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a modulator model is expected here")
@@ -134,11 +161,7 @@ impl Sema<'_> {
                     self.declare_let(l, inner, Place::Binding);
                 }
                 ast::MemberKind::Level(b) => level = Some(b.clone()),
-                _ => {
-                    self.diags.push(not_yet("a modulator with dynamics of its own", name.span));
-                    self.poison(scope, name);
-                    return;
-                }
+                _ => {}
             }
         }
         for arg in model.args.iter().flatten() {
@@ -146,14 +169,11 @@ impl Sema<'_> {
             let names: Vec<(String, ValueId)> =
                 params.iter().map(|v| (self.program.value(*v).name.clone(), *v)).collect();
             let Some((_, v)) = names.iter().find(|(n, _)| n == written) else {
-                let near = did_you_mean(written, names.iter().map(|(n, _)| n.as_str()));
                 let all: Vec<&str> = names.iter().map(|(n, _)| n.as_str()).collect();
-                let help =
-                    near.map_or_else(|| format!("its params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the modulator has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &all)),
                 );
                 continue;
             };
@@ -166,12 +186,19 @@ impl Sema<'_> {
     }
 
     /// `needs modulator M` of a region: what its user binds, or a level of its own.
-    pub(super) fn region_modulator(&mut self, id: NetworkId, name: &ast::Name, value: Option<&ast::Expr>, span: Span, scope: ScopeId) {
+    pub(super) fn region_modulator(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        value: Option<&ast::Expr>,
+        span: Span,
+        scope: ScopeId,
+    ) {
         let given = self.here.and_then(|r: RegionId| self.region_argument(r, &name.text));
         if let Some((e, from)) = given {
             match self.thing(&e, from) {
-                Some(Entity::Value(v)) if self.is_level(v) => {
-                    self.declare(scope, name, Entity::Value(v));
+                Some(found) if self.is_level(&found) => {
+                    self.declare(scope, name, found);
                     return;
                 }
                 Some(Entity::Poison | Entity::Unsupported(_)) => {
@@ -193,10 +220,31 @@ impl Sema<'_> {
         self.new_sensor(id, name, Dimension::NUMBER, waiting, 1.0, scope);
     }
 
-    /// One number that is set from outside.
-    pub(super) fn is_level(&self, v: ValueId) -> bool {
-        let def = self.program.value(v);
-        matches!(def.kind, ValueKind::Sensor(_)) && def.ty.rank == 0
+    /// One number that is set from outside, or the level of a modulator.
+    fn is_level(&self, found: &Entity) -> bool {
+        match found {
+            Entity::Value(v) => {
+                let def = self.program.value(*v);
+                matches!(def.kind, ValueKind::Sensor(_)) && def.ty.rank == 0
+            }
+            Entity::Population(n, p) => self.level(*n, *p).is_some(),
+            _ => false,
+        }
+    }
+
+    /// What the name of a modulator stands for.
+    pub(super) fn level(&self, network: NetworkId, population: hir::PopulationId) -> Option<ValueId> {
+        self.program.network(network).populations.get(population.0 as usize)?.level
+    }
+
+    /// A modulator is one unit.
+    pub(super) fn unit_size(&mut self, id: NetworkId, name: &ast::Name, scope: ScopeId) {
+        let Some(Entity::Population(owner, at)) = self.lookup(scope, &name.text) else { return };
+        let p = &mut self.program.networks[owner.0 as usize].populations[at.0 as usize];
+        if owner == id && p.span == name.span {
+            let one = Expr { kind: ExprKind::Const(Value::Number(1.0)), span: name.span, ty: Type::NUMBER };
+            p.axes = Some(vec![hir::Axis { name: None, labels: Vec::new(), size: one }]);
+        }
     }
 
     /// `actuator move = argmin(...)`: a question to the circuit, asked where its name stands.
@@ -225,8 +273,11 @@ impl Sema<'_> {
         let slots = self.slots(slots, cx);
         if slots.len() > ty.rank as usize {
             self.diags.push(
-                Diagnostic::error(KIND_MISMATCH, format!("{} indices into a sensor with {} axes", slots.len(), ty.rank))
-                    .label(set.target.span, "too many"),
+                Diagnostic::error(
+                    KIND_MISMATCH,
+                    format!("{} indices into a sensor with {} axes", slots.len(), ty.rank),
+                )
+                .label(set.target.span, "too many"),
             );
             return Some(None);
         }
@@ -234,7 +285,8 @@ impl Sema<'_> {
         let dim = if scale { Dimension::NUMBER } else { ty.dimension() };
         let value = self.expr(&set.value, cx, Some(dim));
         let name = self.program.value(v).name.clone();
-        let why = if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
+        let why =
+            if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
         let op = match set.op {

@@ -53,6 +53,9 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
             Event::Pre => &[Place::Pre, Place::Synapse],
             Event::Post => &[Place::Post, Place::Synapse],
             Event::Receptor(r) if (r as usize) < target.dynamics.receptors.len() => &[Place::Post, Place::Synapse],
+            Event::Named(flag, number) if (flag.max(number) as usize) < rule.reads.len() => {
+                &[Place::Pre, Place::Post, Place::Synapse]
+            }
             Event::Every(steps) if steps > 0 => &[Place::Pre, Place::Post, Place::Synapse],
             _ => return Err(format!("an event {:?} that does not exist", h.event)),
         };

@@ -10,6 +10,7 @@ struct Check<'u> {
     populations: Vec<&'u Population>,
     projections: usize,
     sensors: usize,
+    events: usize,
     variables: u32,
 }
 
@@ -18,6 +19,7 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
         populations: unit.network.populations().map(|(_, p)| p).collect(),
         projections: unit.network.projections().count(),
         sensors: unit.network.sensors.len(),
+        events: unit.network.events.len(),
         variables: unit.protocol.variables.len() as u32,
     };
     let p = &unit.protocol;
@@ -104,6 +106,12 @@ impl Check<'_> {
                     }
                     self.expr(value)?;
                     lasting.iter().try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::Emit { event, value, after, .. } => {
+                    if *event as usize >= self.events {
+                        return Err(format!("event {event} does not exist"));
+                    }
+                    value.iter().chain(after).try_for_each(|e| self.expr(e))?;
                 }
                 Stmt::SetSensor { sensor, slots, value, lasting, .. } => {
                     self.sensor(*sensor)?;

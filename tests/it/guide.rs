@@ -4,6 +4,7 @@
 //! A block of source says in its fence how it is checked:
 //! - `nsm`: a whole file that compiles without a finding;
 //! - `nsm,run`: the same, and its experiments run and hold;
+//! - `nsm,file NAME`: the same as `nsm`, and the blocks after it on its page may import it by NAME;
 //! - `nsm,wrong CODE`: a whole file that gives this code and no other;
 //! - `nsm,fragment WHERE`: parses as part of a `neuron`, `plasticity`, `network`, `experiment` or `sleep`, or as an `expr`;
 //! - `nsm,later`: a whole file that parses and is in its layout, for what this version gives no meaning yet.
@@ -11,6 +12,7 @@
 use crate::lab::{self, Files};
 use nsm::base::FileId;
 use nsm::driver::{self, Options};
+use nsm::script::{Distribution, Func, Stat};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -39,9 +41,15 @@ struct Block {
     line: usize,
     kind: String,
     text: String,
+    /// The files that stand before it on its page: name and text.
+    beside: Vec<(String, String)>,
 }
 
 impl Block {
+    fn files(&self) -> Files {
+        self.beside.iter().fold(Files::new(&self.text), |files, (name, text)| files.and(name, text))
+    }
+
     fn place(&self) -> String {
         format!("{}:{}", self.page, self.line)
     }
@@ -53,12 +61,16 @@ fn blocks() -> Vec<Block> {
     for path in pages().iter().filter(|p| !p.ends_with("errors.md")) {
         let text = std::fs::read_to_string(path).expect("page");
         let mut lines = text.lines().enumerate();
+        let mut beside: Vec<(String, String)> = Vec::new();
         while let Some((k, line)) = lines.next() {
             let Some(kind) = line.strip_prefix("```") else { continue };
             let body: Vec<&str> = lines.by_ref().map(|(_, l)| l).take_while(|l| *l != "```").collect();
             if kind == "nsm" || kind.starts_with("nsm,") {
                 let kind = kind.strip_prefix("nsm").unwrap_or(kind).trim_start_matches(',').to_string();
-                out.push(Block { page: path.display().to_string(), line: k + 1, kind, text: body.join("\n") + "\n" });
+                let text = body.join("\n") + "\n";
+                let file = kind.strip_prefix("file ").map(|name| (name.to_string(), text.clone()));
+                out.push(Block { page: path.display().to_string(), line: k + 1, kind, text, beside: beside.clone() });
+                beside.extend(file);
             }
         }
     }
@@ -93,8 +105,8 @@ fn every_block_does_what_its_fence_says() {
         let (kind, rest) = b.kind.split_once(' ').unwrap_or((&b.kind, ""));
         count += 1;
         match kind {
-            "" | "run" => {
-                let out = driver::compile(&Files::new(&b.text), "main.nsm", &Options::default());
+            "" | "run" | "file" => {
+                let out = driver::compile(&b.files(), "main.nsm", &Options::default());
                 if !out.diagnostics.is_empty() {
                     bad.push(format!("{}: {}", b.place(), lab::messages(&out)));
                 }
@@ -114,7 +126,7 @@ fn every_block_does_what_its_fence_says() {
             _ => bad.push(format!("{}: what is `{kind}`?", b.place())),
         }
         // Whole files are shown as the formatter would write them.
-        if matches!(kind, "" | "run" | "later") && syntax_errors(&b.text).is_empty() {
+        if matches!(kind, "" | "run" | "file" | "later") && syntax_errors(&b.text).is_empty() {
             let parsed = nsm::syntax::parse(FileId(0), &b.text);
             let formatted = nsm::fmt::format(&parsed.file, &b.text);
             if formatted != b.text {
@@ -130,7 +142,7 @@ fn every_block_does_what_its_fence_says() {
 fn what_the_guide_runs_runs_and_holds() {
     let mut count = 0;
     for b in blocks().iter().filter(|b| b.kind == "run") {
-        let out = driver::compile(&Files::new(&b.text), "main.nsm", &Options::default());
+        let out = driver::compile(&b.files(), "main.nsm", &Options::default());
         assert!(!out.jobs.is_empty(), "{}: {}", b.place(), lab::messages(&out));
         for job in &out.jobs {
             for point in &job.points {
@@ -156,11 +168,7 @@ fn is_detail(rule: &str, kind: &str) -> bool {
 #[test]
 fn the_reference_names_every_rule_of_the_grammar() {
     let grammar = std::fs::read_to_string("grammar/nsm.pest").expect("grammar");
-    let reference: String = pages()
-        .iter()
-        .filter(|p| p.starts_with(Path::new(BOOK).join("reference")))
-        .map(|p| std::fs::read_to_string(p).expect("page"))
-        .collect();
+    let reference = reference();
     let mut missing = Vec::new();
     for line in grammar.lines().filter(|l| !l.starts_with(['/', ' '])) {
         let Some((rule, kind)) = line.split_once('=') else { continue };
@@ -175,6 +183,34 @@ fn the_reference_names_every_rule_of_the_grammar() {
     let words = grammar.lines().filter_map(|l| l.strip_prefix("kw_")?.split_whitespace().next());
     let unnamed: Vec<&str> = words.filter(|w| !named.contains(w)).collect();
     assert!(unnamed.is_empty(), "keywords not in the reference: {unnamed:?}");
+}
+
+/// The reference as it stands in the table of contents under that word.
+fn reference() -> String {
+    let of_it = |p: &PathBuf| p.starts_with(Path::new(BOOK).join("reference"));
+    pages().iter().filter(|p| of_it(p)).map(|p| std::fs::read_to_string(p).expect("page")).collect()
+}
+
+#[test]
+fn the_reference_names_every_function_statistic_and_thing_of_the_library() {
+    let text = reference();
+    let mut names: BTreeSet<String> = Stat::ALL.iter().map(|(name, _)| name.to_string()).collect();
+    names.extend(Func::ALL.iter().map(|f| f.name().to_string()));
+    names.extend(Distribution::ALL.iter().map(|d| d.name().to_string()));
+    for (path, source) in nsm::stdlib::FILES {
+        let stem = path.rsplit('/').next().and_then(|f| f.strip_suffix(".nsm")).expect("a file").replace('_', "");
+        for line in source.lines() {
+            // What is indented belongs to another thing; models by another name than the file's are there for its test.
+            let Some((word, rest)) = line.split_once(' ') else { continue };
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if word == "let" || (word != "network" && word != "experiment" && name.to_lowercase() == stem) {
+                names.insert(name);
+            }
+        }
+    }
+    let missing: Vec<&String> =
+        names.iter().filter(|n| !text.contains(&format!("`{n}`")) && !text.contains(&format!("`{n}("))).collect();
+    assert!(missing.is_empty(), "not in the reference: {missing:?}");
 }
 
 #[test]

@@ -8,9 +8,10 @@ use crate::backend::eval;
 use crate::ir::{Derived, Dynamics, Expr, ExprId, ParamKind};
 use crate::numerics::matrix;
 use crate::script::BinaryOp;
+use serde::{Deserialize, Serialize};
 
 /// The values of one param.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ParamValues {
     One(f64),
     /// One for each neuron.

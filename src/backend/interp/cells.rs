@@ -1,5 +1,7 @@
 //! The neurons of one population and what is on its way to them.
 
+mod state;
+
 use super::rows::Rows;
 use crate::backend::build::{self, ParamValues, PopulationElements};
 use crate::backend::engine::{RunError, Setting};

@@ -3,6 +3,7 @@
 use super::cells::{Cells, Value};
 use crate::backend::build::{Elements, Gathered, SynapsePlan};
 use crate::backend::engine::RunError;
+use crate::backend::state::{CouplingState, same};
 use crate::ir::{CoupledSum, Network};
 use std::collections::VecDeque;
 
@@ -104,6 +105,22 @@ impl Couplings {
                 p.sum(populations, &|_| p.past.front());
             }
         }
+    }
+
+    /// What is kept of the past, for each projection.
+    pub fn save(&self) -> Vec<CouplingState> {
+        self.projections.iter().map(|p| CouplingState { past: p.past.iter().cloned().collect() }).collect()
+    }
+
+    pub fn load(&mut self, states: Vec<CouplingState>, populations: &[Cells]) -> Result<(), RunError> {
+        same(states.len(), self.projections.len(), "continuous projections")?;
+        for (p, state) in self.projections.iter_mut().zip(states) {
+            let size = populations[p.from].size() as usize;
+            let fits = state.past.len() <= p.longest + 1 && state.past.iter().all(|row| row.len() == size);
+            same(fits, true, "values of continuous projections")?;
+            p.past = state.past.into();
+        }
+        Ok(())
     }
 
     pub fn synapses(&self) -> u64 {

@@ -18,7 +18,8 @@ mod winners;
 
 use super::build;
 use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
-use super::plastic::Plastic;
+use super::plastic::{Plastic, merge};
+use super::state::{self, EngineState, same, unfit};
 use crate::ir::Network;
 use cells::Cells;
 use couplings::Couplings;
@@ -48,6 +49,8 @@ pub struct Interpreter {
     couplings: Couplings,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
+    /// Projections that no rule changes and whose weights may be written.
+    written: Vec<usize>,
     synaptic_events: u64,
 }
 
@@ -110,6 +113,7 @@ impl Interpreter {
             couplings,
             spikes,
             traces,
+            written: state::written(network),
             synaptic_events: 0,
         })
     }
@@ -244,6 +248,49 @@ impl Engine for Interpreter {
 
     fn set_learning(&mut self, projection: usize, on: bool) {
         self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
+    }
+
+    fn save(&mut self) -> EngineState {
+        let populations = self.populations.iter().zip(&self.senders).map(|(cells, senders)| {
+            let mut state = cells.save();
+            state.senders = senders.as_ref().map_or(vec![], Senders::senders);
+            state
+        });
+        EngineState {
+            step: self.step,
+            synaptic_events: self.synaptic_events,
+            populations: populations.collect(),
+            couplings: self.couplings.save(),
+            weights: self.written.iter().map(|p| (*p as u32, self.projections[*p].weights())).collect(),
+            plastic: self.plastic.iter().map(|l| merge(vec![l.plastic.save(self.step)])).collect(),
+            spikes: self.spikes.clone(),
+            traces: self.traces.clone(),
+        }
+    }
+
+    fn load(&mut self, mut state: EngineState) -> Result<(), RunError> {
+        state::load_logs(&mut state, &mut self.spikes, &mut self.traces)?;
+        same(state.populations.len(), self.populations.len(), "populations")?;
+        for ((cells, senders), saved) in self.populations.iter_mut().zip(&mut self.senders).zip(&state.populations) {
+            cells.load(saved)?;
+            if let Some(senders) = senders {
+                senders.load(&saved.senders);
+            }
+        }
+        self.couplings.load(state.couplings, &self.populations)?;
+        same(state.weights.iter().map(|(p, _)| *p as usize).eq(self.written.iter().copied()), true, "weights")?;
+        for (p, weights) in &state.weights {
+            let rows = &mut self.projections[*p as usize];
+            same(weights.len() as u64, rows.synapses(), "weights")?;
+            rows.set_weights(weights);
+        }
+        same(state.plastic.len(), self.plastic.len(), "rules")?;
+        for (l, saved) in self.plastic.iter_mut().zip(&state.plastic) {
+            let all = u32::try_from(l.plastic.synapses()).map_err(|_| unfit("synapses"))?;
+            l.plastic.load(state.step, saved, &(0..all).collect::<Vec<_>>())?;
+        }
+        (self.step, self.synaptic_events) = (state.step, state.synaptic_events);
+        Ok(())
     }
 
     fn synapses(&self) -> u64 {

@@ -19,6 +19,15 @@ impl Senders {
         self.sent.clear();
     }
 
+    /// (step, cell) of the spikes that hold places, in order.
+    pub fn senders(&self) -> Vec<(u64, u32)> {
+        self.sent.clone()
+    }
+
+    pub fn load(&mut self, senders: &[(u64, u32)]) {
+        self.sent = senders.to_vec();
+    }
+
     /// Leaves in `fired` those that send a spike stamped `step`.
     pub fn choose(&mut self, step: u64, fired: &mut Vec<u32>, margins: &[f64]) {
         self.sent.retain(|(at, _)| at + self.window > step);

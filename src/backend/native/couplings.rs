@@ -8,6 +8,7 @@ use super::values::Values;
 use super::worker::{Block, Worker};
 use crate::backend::build::{Elements, Gathered, GatheredClasses, SynapsePlan, Synapses};
 use crate::backend::engine::RunError;
+use crate::backend::state::{CouplingState, same};
 use crate::ir::{CoupledSum, Coupling, Delay, ExprId, Network, PopulationId, ProjectionId};
 use crate::runtime::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,6 +62,33 @@ pub struct Layout<'n> {
     parts: Vec<Part<'n>>,
 }
 
+/// What a continuous projection reads: which channel, and how many steps back at most.
+#[derive(Clone, Copy)]
+pub struct Reach {
+    channel: usize,
+    longest: u64,
+}
+
+impl Reach {
+    /// The values after `step` steps and before, newest first; nothing was written before the first step.
+    pub fn save(self, step: u64, channels: &[Channel]) -> CouplingState {
+        let channel = &channels[self.channel];
+        let row = |back: u64| channel.row(step - back).iter().map(load).collect();
+        let rows = if step == 0 { 0 } else { (self.longest + 1).min(step + 1) };
+        CouplingState { past: (0..rows).map(row).collect() }
+    }
+
+    pub fn load(self, step: u64, state: &CouplingState, channels: &[Channel]) -> Result<(), RunError> {
+        let channel = &channels[self.channel];
+        let fits = state.past.len() as u64 <= (self.longest + 1).min(step.saturating_add(1));
+        same(fits && state.past.iter().all(|row| row.len() == channel.size), true, "values of continuous projections")?;
+        for (back, row) in (0..).zip(&state.past) {
+            channel.write(step - back, 0, row);
+        }
+        Ok(())
+    }
+}
+
 /// With what the rules drew.
 pub struct Expanded<'l> {
     layout: &'l Layout<'l>,
@@ -96,6 +124,12 @@ impl<'n> Layout<'n> {
 }
 
 impl Expanded<'_> {
+    /// What each continuous projection reads, in order of their declaration.
+    pub fn reaches(&self) -> Vec<Reach> {
+        let parts = self.layout.parts.iter();
+        parts.map(|p| Reach { channel: p.channel, longest: p.delay.max().into() }).collect()
+    }
+
     pub fn channels(&self) -> Vec<Channel> {
         let make = |c: &ChannelPlan| {
             let rows = c.longest as usize + 2;

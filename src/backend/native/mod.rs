@@ -13,7 +13,8 @@ mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan};
 use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
-use crate::backend::plastic::{Plastic, positions};
+use crate::backend::plastic::{Part, Plastic, merge, positions};
+use crate::backend::state::{self, EngineState, PopulationState, same};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
 use crate::runtime::{Barrier, DelayForm, Delays, RowsBuilder, WeightForm, Weights, Winners, share};
@@ -127,6 +128,14 @@ enum Command {
         projection: usize,
         on: bool,
     },
+    Save {
+        step: u64,
+    },
+    /// For each rule, where its synapses here stand among all.
+    Load {
+        state: Arc<EngineState>,
+        own: Vec<Vec<u32>>,
+    },
     Reset {
         population: usize,
         step: u64,
@@ -152,6 +161,8 @@ enum Reply {
         weights: Vec<f64>,
     },
     Edges(Vec<(u32, u32)>),
+    Saved(Vec<PopulationState>, Vec<Part>),
+    Failed(RunError),
     Ok,
 }
 
@@ -183,6 +194,9 @@ pub struct Native {
     traces: Vec<TraceLog>,
     trace_parts: Vec<TraceParts>,
     constant_weights: Vec<Option<f64>>,
+    /// Projections that no rule changes and whose weights may be written.
+    written: Vec<usize>,
+    reaches: Vec<couplings::Reach>,
     events: u64,
     synapses: u64,
     bytes: u64,
@@ -400,6 +414,8 @@ impl Native {
                     Weight::PerSynapse { .. } => None,
                 })
                 .collect(),
+            written: state::written(network),
+            reaches: layout.reaches(),
             events: 0,
             synapses: total,
             bytes,
@@ -431,6 +447,36 @@ impl Native {
             }
         }
         (states, counter, coupled)
+    }
+
+    /// Gives all threads the values of the params that may have changed.
+    fn spread_params(&mut self, p: usize) {
+        let follow: Vec<usize> = state::moving_params(&self.dynamics[p]).collect();
+        let params = &self.params[p];
+        for k in &follow {
+            self.local.blocks[p].params[*k] = self.local.blocks[p].param_block(*k, &params[*k]);
+        }
+        let ranges = &self.ranges[p];
+        self.send(|thread| {
+            let (lo, hi) = ranges[thread];
+            let padded = ((hi - lo) as usize).next_multiple_of(translate::GRAIN);
+            let values = follow
+                .iter()
+                .map(|k| {
+                    let block = match (&params[*k], &self.local.blocks[p].params[*k]) {
+                        (v, ParamBlock::One(_)) => ParamBlock::One(v.at(0)),
+                        (v, ParamBlock::Each(_)) => {
+                            let mut part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
+                            part.resize(padded, part.last().copied().unwrap_or(0.0));
+                            ParamBlock::Each(part)
+                        }
+                    };
+                    (*k, block)
+                })
+                .collect();
+            Command::Params { population: p, values }
+        });
+        self.replies();
     }
 
     fn merge(&mut self, from: u64, done: u64, samples: &[Vec<Vec<f64>>]) {
@@ -535,6 +581,14 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     worker.learn(projection, on);
                     Reply::Ok
                 }
+                Command::Save { step } => {
+                    let (populations, rules) = worker.save(step);
+                    Reply::Saved(populations, rules)
+                }
+                Command::Load { state, own } => match worker.load(&state, &own) {
+                    Ok(()) => Reply::Ok,
+                    Err(e) => Reply::Failed(e),
+                },
                 Command::Quit => break,
             };
             if outbox.send(reply).is_err() {
@@ -611,36 +665,7 @@ impl Engine for Native {
             return Err(RunError::Build("a setting of what does not exist".to_string()));
         };
         build::apply(dynamics, self.dt, &mut self.params[p], self.sizes[p], setting)?;
-        let follow: Vec<usize> = (0..dynamics.params.len())
-            .filter(|k| {
-                dynamics.params[*k].settable || matches!(dynamics.params[*k].kind, crate::ir::ParamKind::Derived(_))
-            })
-            .collect();
-        let params = &self.params[p];
-        for k in &follow {
-            self.local.blocks[p].params[*k] = self.local.blocks[p].param_block(*k, &params[*k]);
-        }
-        let ranges = &self.ranges[p];
-        self.send(|thread| {
-            let (lo, hi) = ranges[thread];
-            let padded = ((hi - lo) as usize).next_multiple_of(translate::GRAIN);
-            let values = follow
-                .iter()
-                .map(|k| {
-                    let block = match (&params[*k], &self.local.blocks[p].params[*k]) {
-                        (v, ParamBlock::One(_)) => ParamBlock::One(v.at(0)),
-                        (v, ParamBlock::Each(_)) => {
-                            let mut part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
-                            part.resize(padded, part.last().copied().unwrap_or(0.0));
-                            ParamBlock::Each(part)
-                        }
-                    };
-                    (*k, block)
-                })
-                .collect();
-            Command::Params { population: p, values }
-        });
-        self.replies();
+        self.spread_params(p);
         Ok(())
     }
 
@@ -750,6 +775,83 @@ impl Engine for Native {
         self.send(|_| Command::Learn { projection, on });
         self.local.learn(projection, on);
         self.replies();
+    }
+
+    fn save(&mut self) -> EngineState {
+        let step = self.step;
+        self.send(|_| Command::Save { step });
+        let mut parts = vec![self.local.save(step)];
+        for reply in self.replies() {
+            if let Reply::Saved(populations, rules) = reply {
+                parts.push((populations, rules));
+            }
+        }
+        let (mut blocks, mut rules): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|(b, r)| (b.into_iter(), r.into_iter())).unzip();
+        let populations = (0..self.sizes.len()).map(|p| {
+            let mut state = worker::join(&mut blocks.iter_mut().filter_map(Iterator::next));
+            state.params =
+                state::moving_params(&self.dynamics[p]).map(|k| (k as u32, self.params[p][k].clone())).collect();
+            state.senders = self.local.senders(p);
+            state
+        });
+        let populations = populations.collect();
+        let plastic = self.local.learning.iter().map(|_| merge(rules.iter_mut().filter_map(Iterator::next).collect()));
+        let plastic = plastic.collect();
+        let written = self.written.clone();
+        EngineState {
+            step,
+            synaptic_events: self.events,
+            populations,
+            couplings: self.reaches.iter().map(|r| r.save(step, &self.shared.channels)).collect(),
+            weights: written.into_iter().map(|p| (p as u32, self.weights(p))).collect(),
+            plastic,
+            spikes: self.logs.clone(),
+            traces: self.traces.clone(),
+        }
+    }
+
+    fn load(&mut self, mut state: EngineState) -> Result<(), RunError> {
+        state::load_logs(&mut state, &mut self.logs, &mut self.traces)?;
+        same(state.populations.len(), self.sizes.len(), "populations")?;
+        for (p, saved) in state.populations.iter().enumerate() {
+            saved.check(&self.dynamics[p], self.sizes[p])?;
+            for (k, values) in &saved.params {
+                self.params[p][*k as usize].clone_from(values);
+            }
+            self.spread_params(p);
+        }
+        same(state.weights.iter().map(|(p, _)| *p as usize).eq(self.written.iter().copied()), true, "weights")?;
+        for (p, weights) in std::mem::take(&mut state.weights) {
+            same(weights.len(), self.edges(p as usize).len(), "weights")?;
+            self.set_weights(p as usize, &weights)?;
+        }
+        same(state.couplings.len(), self.reaches.len(), "continuous projections")?;
+        for (reach, saved) in self.reaches.iter().zip(&state.couplings) {
+            reach.load(state.step, saved, &self.shared.channels)?;
+        }
+        same(state.plastic.len(), self.local.learning.len(), "rules")?;
+        let rules: Vec<(usize, usize)> = self.local.learning.iter().map(|l| (l.projection, l.target)).collect();
+        let rules: Vec<(Vec<(u32, u32)>, usize)> = rules.into_iter().map(|(p, t)| (self.edges(p), t)).collect();
+        let own = |thread: usize| -> Vec<Vec<u32>> {
+            let here = |(edges, target): &(Vec<(u32, u32)>, usize)| {
+                let (lo, hi) = self.ranges[*target][thread];
+                let inside = (0..).zip(edges).filter(|(_, (_, post))| (lo..hi).contains(post));
+                inside.map(|(k, _)| k).collect()
+            };
+            rules.iter().map(here).collect()
+        };
+        let state = Arc::new(state);
+        self.send(|thread| Command::Load { state: state.clone(), own: own(thread) });
+        let own = own(0);
+        let mut result = self.local.load(&state, &own);
+        for reply in self.replies() {
+            if let Reply::Failed(e) = reply {
+                result = Err(e);
+            }
+        }
+        (self.step, self.events) = (state.step, state.synaptic_events);
+        result
     }
 
     fn synapses(&self) -> u64 {

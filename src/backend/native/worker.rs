@@ -1,5 +1,9 @@
 //! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
 
+mod state;
+
+pub use state::join;
+
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;

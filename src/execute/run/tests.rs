@@ -2,7 +2,7 @@
 //! param is 0, and never where it is something else. Its observable is the param.
 
 use super::*;
-use crate::backend::{SpikeLog, TraceLog};
+use crate::backend::{EngineState, SpikeLog, TraceLog};
 use crate::execute::needs;
 use crate::ir::protocol::{Expect, Loop, Plot, PlotItem, Protocol, Record, Variable};
 use crate::ir::{Axis, Dynamics, Network, Node, Observable, Param, ParamKind};
@@ -166,6 +166,22 @@ impl Engine for Clocks {
     }
 
     fn set_learning(&mut self, _: usize, _: bool) {}
+
+    fn save(&mut self) -> EngineState {
+        EngineState {
+            step: self.step,
+            spikes: self.spikes.clone(),
+            traces: self.traces.clone(),
+            ..EngineState::default()
+        }
+    }
+
+    fn load(&mut self, state: EngineState) -> Result<(), RunError> {
+        self.step = state.step;
+        self.spikes = state.spikes;
+        self.traces = state.traces;
+        Ok(())
+    }
 
     fn synapses(&self) -> u64 {
         0

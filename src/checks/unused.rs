@@ -381,16 +381,7 @@ fn slots(list: &[Slot], go: &mut dyn FnMut(&Expr)) {
 pub(super) fn visit_statements<'s>(list: &mut dyn Iterator<Item = &'s Stmt>, go: &mut dyn FnMut(&'s Stmt)) {
     for s in list {
         go(s);
-        match &s.kind {
-            StmtKind::For { body, .. } | StmtKind::Repeat { body, .. } | StmtKind::Update { body, .. } => {
-                visit_statements(&mut body.iter(), go)
-            }
-            StmtKind::If { then, otherwise, .. } => {
-                visit_statements(&mut then.iter(), go);
-                visit_statements(&mut otherwise.iter(), go);
-            }
-            _ => {}
-        }
+        s.kind.blocks().into_iter().for_each(|block| visit_statements(&mut block.iter(), go));
     }
 }
 
@@ -399,8 +390,18 @@ fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Simulate { time, .. } => go(time),
         StmtKind::Emit { value, after, .. } => value.iter().chain(after).for_each(go),
-        StmtKind::Set { value, lasting, .. } | StmtKind::SetSensor { value, lasting, .. } => {
-            std::iter::once(value).chain(lasting).for_each(go)
+        StmtKind::Set { value, lasting, .. }
+        | StmtKind::SetSensor { value, lasting, .. }
+        | StmtKind::SetGain { value, lasting, .. } => std::iter::once(value).chain(lasting).for_each(go),
+        StmtKind::Replay { by, lasting, .. } => [by, lasting].into_iter().for_each(go),
+        StmtKind::Sleep { cycles, phases } => {
+            go(cycles);
+            for p in phases {
+                go(&p.length);
+                p.drives.iter().for_each(|d| go(&d.value));
+                p.kicks.iter().flat_map(|k| [&k.weight, &k.rate]).for_each(&mut *go);
+                p.every.iter().for_each(|e| go(&e.period));
+            }
         }
         StmtKind::Assign { slots, value, .. } => slots.iter().chain([value]).for_each(go),
         StmtKind::Fill { axes, value, .. } => axes.iter().map(|a| &a.size).chain([value]).for_each(go),

@@ -49,6 +49,10 @@ impl Output {
         if !recording.weights.is_empty() {
             written.push(self.write(&format!("{prefix}weights.npz"), |w| write_weights_npz(w, recording))?);
         }
+        if !recording.phases.is_empty() {
+            written
+                .push(self.write(&format!("{prefix}phases.csv"), |w| w.write_all(recording.phases_csv().as_bytes()))?);
+        }
         let mut counts = [0; 5];
         for data in &outcome.plots {
             let (name, slot) = match data.kind {

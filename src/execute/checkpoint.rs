@@ -10,6 +10,7 @@ use super::flow::Variables;
 use super::position::Frame;
 use super::rows::Rows;
 use super::settings::Temporary;
+use super::sleep::Sleep;
 use super::statistics::Steps;
 use super::synapses::SynapseLog;
 use crate::backend::EngineState;
@@ -65,6 +66,7 @@ pub(super) struct WalkState {
     pub rows: Rows,
     pub sensors: Vec<Vec<f64>>,
     pub events: Events,
+    pub sleep: Sleep,
     /// Wall time spent in the engine, seconds.
     pub spent_s: f64,
 }
@@ -256,6 +258,11 @@ pub(super) fn only_simulate(statements: &[Stmt]) -> Option<&Stmt> {
         for stmt in list {
             match stmt {
                 Stmt::Simulate { .. } => out.push(stmt),
+                // Time moves in it, by a length of its own.
+                Stmt::Phase(p) => {
+                    out.extend([stmt; 2]);
+                    p.blocks().for_each(|b| find(b, out));
+                }
                 Stmt::If { then, otherwise, .. } => {
                     find(then, out);
                     find(otherwise, out);

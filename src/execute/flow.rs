@@ -121,6 +121,8 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
             | Stmt::Learning { .. }
             | Stmt::Update { .. }
             | Stmt::Downscale { .. }
+            | Stmt::Phase(_)
+            | Stmt::Replay { .. }
             | Stmt::Reset { .. } => actor.act(stmt)?,
         }
         actor.position().leave();

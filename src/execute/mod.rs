@@ -18,6 +18,9 @@
 //! - `measure` keeps the value, the seed and the row variables (sweep and loop variables) that are bound at that moment.
 //! - `update` goes through the synapses in order of their presynaptic, then postsynaptic cell. `reset state` draws states anew and
 //!   takes inputs back to 0, sensors to their first values; weights, time and variables stay.
+//! - A phase of sleep sets, switches and drives until its length has passed; `every T` has its turns at multiples of T after the
+//!   start of the phase and before its end, `replay` at the start too. A memory holds a pattern for each whole window since the
+//!   circuit woke.
 //! - What was recorded up to an error or an interruption is kept.
 
 mod cells;
@@ -34,6 +37,7 @@ mod rows;
 mod run;
 mod sensors;
 mod settings;
+mod sleep;
 mod statistics;
 mod summary;
 mod synapses;

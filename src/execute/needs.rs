@@ -35,6 +35,7 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
     };
     let protocol = &unit.protocol;
     statements(&protocol.statements, &mut |e| expression(e, &mut |q| collector.query(q)));
+    protocol.memories.iter().for_each(|m| collector.spikes(&m.of));
     if recording {
         let mut recorded = BTreeMap::new();
         for record in &protocol.records {
@@ -188,6 +189,16 @@ fn statements(list: &[Stmt], f: &mut dyn FnMut(&Expr)) {
                 e.measured.iter().for_each(&mut *f);
             }
             Stmt::Measure { value, .. } => f(value),
+            Stmt::Phase(p) => {
+                f(&p.length);
+                p.every.iter().for_each(|e| f(&e.period));
+                p.blocks().for_each(|b| statements(b, f));
+            }
+            Stmt::Replay { target, value, lasting, .. } => {
+                slots(&target.cells.slots, f);
+                f(value);
+                f(lasting);
+            }
             Stmt::Update { body, .. } => statements(body, f),
             Stmt::Downscale { by, .. } => f(by),
             Stmt::Learning { .. } | Stmt::Reset { .. } => {}

@@ -4,6 +4,7 @@
 //! led into them; from the innermost one it is a walk like any other.
 
 use super::error::Halt;
+use super::statistics::Steps;
 use crate::backend::RunError;
 use crate::ir::protocol::Stmt;
 use crate::script::Value;
@@ -21,6 +22,33 @@ pub(super) enum Frame {
     Repeat { times: u64, round: u64 },
     /// A round of one loop of a `for`. `rounds` of the innermost loop began before it.
     Loop { over: Rounds, round: u64, rounds: u64 },
+    /// A phase of sleep.
+    Phase(Asleep),
+}
+
+/// A phase that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asleep {
+    /// First step, and the step at which it ends.
+    pub span: Steps,
+    /// Steps between turns of each thing that it repeats.
+    pub periods: Vec<u64>,
+    /// Projections whose learning it switched, and whether they learned before.
+    pub learned: Vec<(u32, bool)>,
+    pub stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Stage {
+    Begin,
+    /// What is repeated, by position.
+    Turn {
+        at: u64,
+        which: usize,
+    },
+    /// Time moves up to a step.
+    Until(u64),
+    End,
 }
 
 /// What a loop runs over.
@@ -109,6 +137,11 @@ fn may_come(statements: &[Stmt], frames: &[Frame]) -> bool {
         (Some(Stmt::If { then, otherwise, .. }), [Frame::Branch(b), rest @ ..]) => {
             may_come(if *b { then } else { otherwise }, rest)
         }
+        (Some(Stmt::Phase(_)), [Frame::Phase(p), ..]) => match p.stage {
+            Stage::Begin | Stage::Turn { .. } => true,
+            Stage::Until(at) => at < p.span.end,
+            Stage::End => false,
+        },
         (Some(Stmt::Repeat { body, .. }), [Frame::Repeat { times, round }, rest @ ..]) => {
             round.saturating_add(1) < *times || may_come(body, rest)
         }
@@ -124,7 +157,7 @@ fn may_come(statements: &[Stmt], frames: &[Frame]) -> bool {
 /// Whether time may move in a statement.
 pub(super) fn simulates(stmt: &Stmt) -> bool {
     match stmt {
-        Stmt::Simulate { .. } => true,
+        Stmt::Simulate { .. } | Stmt::Phase(_) => true,
         Stmt::If { then, otherwise, .. } => then.iter().chain(otherwise).any(simulates),
         Stmt::For { body, .. } | Stmt::Repeat { body, .. } | Stmt::Update { body, .. } => body.iter().any(simulates),
         _ => false,

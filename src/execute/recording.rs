@@ -89,6 +89,7 @@ impl Parts {
         let mut out = Recording {
             dt_ms: walker.unit.network.dt_ms,
             duration_steps: walker.engine.step(),
+            phases: walker.phases(),
             ..Recording::default()
         };
         for (index, cells) in self.spikes {

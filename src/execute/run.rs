@@ -11,6 +11,7 @@ use super::recording::{self, PlotData};
 use super::rows::Rows;
 use super::sensors::Sensors;
 use super::settings::{Place, Return, Temporary};
+use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting};
@@ -138,6 +139,7 @@ pub fn go_on(
         temporary: Temporary::default(),
         sensors: Sensors::new(&unit.network),
         events: Events::default(),
+        sleep: Sleep::new(protocol),
         ledger: Ledger::default(),
         rows: Rows::new(protocol, seed),
         synapses: SynapseLog::default(),
@@ -186,10 +188,11 @@ pub(super) struct Walker<'a> {
     /// Draws so far at each place of the text.
     draws: BTreeMap<u32, u64>,
     variables: Variables,
-    windows: BTreeMap<String, Steps>,
+    pub windows: BTreeMap<String, Steps>,
     pub temporary: Temporary,
     pub sensors: Sensors,
     pub events: Events,
+    pub sleep: Sleep,
     ledger: Ledger,
     rows: Rows,
     pub synapses: SynapseLog,
@@ -224,7 +227,7 @@ impl<'a> Walker<'a> {
         cells::select(population, &cells.slots, self)
     }
 
-    fn dt(&self) -> f64 {
+    pub(super) fn dt(&self) -> f64 {
         self.unit.network.dt_ms
     }
 
@@ -260,7 +263,7 @@ impl<'a> Walker<'a> {
         advanced
     }
 
-    fn advance(&mut self, target: u64) -> Result<(), Halt> {
+    pub(super) fn advance(&mut self, target: u64) -> Result<(), Halt> {
         loop {
             let now = self.engine.step();
             for r in self.temporary.end(now) {
@@ -339,17 +342,24 @@ impl<'a> Walker<'a> {
         }
         let index = target.cells.population as usize;
         let key = Place::Param(index, target.param);
-        let before = lasting.map(|_| self.engine.param(index, target.param, &of.cells));
         let cells = (!of.whole).then(|| of.cells.clone());
-        self.engine.set(&Setting { population: index, param: target.param, cells, op, values })?;
-        match (lasting, before) {
-            (Some(steps), Some(before)) => {
-                let after = self.engine.param(index, target.param, &of.cells);
-                let end = self.engine.step().saturating_add(steps);
-                self.temporary.begin(key, &of.cells, &before, &after, end);
-            }
-            _ => self.temporary.overwrite(key, &of.cells),
-        }
+        let setting = Setting { population: index, param: target.param, cells, op, values };
+        let Some(steps) = lasting else {
+            self.engine.set(&setting)?;
+            self.temporary.overwrite(key, &of.cells);
+            return Ok(());
+        };
+        self.lasting(&setting, &of.cells, steps)
+    }
+
+    /// Writes a param of some cells until so many steps have passed.
+    pub(super) fn lasting(&mut self, setting: &Setting, cells: &[u32], steps: u64) -> Result<(), Halt> {
+        let (population, param) = (setting.population, setting.param);
+        let before = self.engine.param(population, param, cells);
+        self.engine.set(setting)?;
+        let after = self.engine.param(population, param, cells);
+        let end = self.engine.step().saturating_add(steps);
+        self.temporary.begin(Place::Param(population, param), cells, &before, &after, end);
         Ok(())
     }
 
@@ -414,7 +424,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn stream(&mut self, site: u32) -> Stream {
+    pub(super) fn stream(&mut self, site: u32) -> Stream {
         let n = self.draws.entry(site).or_default();
         let stream = Stream::new(self.key.derive(u64::from(site)), *n);
         *n += 1;
@@ -497,8 +507,12 @@ impl Actor for Walker<'_> {
                 Ok(())
             }
             Stmt::Learning { on, projections } => {
-                projections.iter().for_each(|p| self.engine.set_learning(*p as usize, *on));
+                self.learn(projections, *on);
                 Ok(())
+            }
+            Stmt::Phase(phase) => self.phase(phase),
+            Stmt::Replay { memory, target, value, lasting, site, place } => {
+                self.replay(*memory, target, value, lasting, *site, place)
             }
             Stmt::Update { projections, variables, body, place } => self.update(projections, *variables, body, place),
             Stmt::Downscale { projections, by, place } => self.downscale(projections, by, place),

@@ -427,7 +427,20 @@ pub struct Network {
     pub functions: Vec<Function>,
     pub sensors: Vec<Sensor>,
     pub events: Vec<EventPort>,
+    pub memories: Vec<Memory>,
     pub broken: bool,
+}
+
+/// `memory episodes of CA3 { window 100 ms keep 200 at least 6 }`: which cells fired together while awake.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub path: String,
+    pub span: Span,
+    pub of: Cells,
+    pub window: Expr,
+    pub keep: Expr,
+    /// Fewest cells of a pattern; 1 where not given.
+    pub least: Option<Expr>,
 }
 
 /// `event reward(r: number)` of a network.
@@ -691,6 +704,52 @@ pub enum ResetWhat {
     All,
 }
 
+/// What holds while a phase of sleep lasts, and what happens in it.
+#[derive(Clone, Debug)]
+pub struct SleepPhase {
+    pub name: String,
+    pub span: Span,
+    pub length: Expr,
+    /// Which projections learn, or don't, while it lasts.
+    pub switches: Vec<(bool, Vec<String>)>,
+    pub drives: Vec<GatedDrive>,
+    pub kicks: Vec<Kick>,
+    /// What is set while it lasts, then what is done at its start.
+    pub begin: Vec<Stmt>,
+    pub end: Vec<Stmt>,
+    pub every: Vec<Periodic>,
+}
+
+/// `every T { ... }`, counted from the start of the phase.
+#[derive(Clone, Debug)]
+pub struct Periodic {
+    pub period: Expr,
+    /// Also at the very start.
+    pub first: bool,
+    pub body: Vec<Stmt>,
+}
+
+/// `drive pfc.E.I = ...` while a phase lasts.
+#[derive(Clone, Debug)]
+pub struct GatedDrive {
+    pub target: Cells,
+    pub input: String,
+    pub value: Expr,
+    /// Its own number in the program.
+    pub gate: u32,
+}
+
+/// `kick P.exc by w at 5 Hz`: an independent Poisson train onto each cell while a phase lasts.
+#[derive(Clone, Debug)]
+pub struct Kick {
+    pub target: Cells,
+    pub receptor: u32,
+    pub weight: Expr,
+    pub rate: Expr,
+    pub gate: u32,
+    pub span: Span,
+}
+
 #[derive(Clone, Debug)]
 pub enum StmtKind {
     Simulate {
@@ -700,6 +759,27 @@ pub enum StmtKind {
     Set {
         target: Cells,
         name: String,
+        op: Option<BinaryOp>,
+        value: Expr,
+        lasting: Option<Expr>,
+    },
+    /// A cycle of phases, so many times.
+    Sleep {
+        cycles: Expr,
+        phases: Vec<SleepPhase>,
+    },
+    /// Drives the cells of a pattern that a memory holds.
+    Replay {
+        memory: u32,
+        target: Cells,
+        name: String,
+        by: Expr,
+        lasting: Expr,
+        site: u32,
+    },
+    /// `set inh.gain = 0.5`: a factor on what a projection delivers.
+    SetGain {
+        projection: String,
         op: Option<BinaryOp>,
         value: Expr,
         lasting: Option<Expr>,
@@ -771,4 +851,22 @@ pub enum StmtKind {
         name: String,
         value: Expr,
     },
+}
+
+impl StmtKind {
+    /// The statements inside this one.
+    pub fn blocks(&self) -> Vec<&[Stmt]> {
+        match self {
+            StmtKind::For { body, .. } | StmtKind::Repeat { body, .. } | StmtKind::Update { body, .. } => vec![body],
+            StmtKind::If { then, otherwise, .. } => vec![then, otherwise],
+            StmtKind::Sleep { phases, .. } => {
+                let all = phases.iter().flat_map(|p| {
+                    let ends = [p.begin.as_slice(), p.end.as_slice()];
+                    ends.into_iter().chain(p.every.iter().map(|e| e.body.as_slice()))
+                });
+                all.collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }

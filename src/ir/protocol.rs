@@ -10,6 +10,8 @@ pub struct Protocol {
     pub statements: Vec<Stmt>,
     pub records: Vec<Record>,
     pub plots: Vec<Plot>,
+    /// What is kept of the activity while awake, for sleep to replay.
+    pub memories: Vec<Memory>,
     /// After all runs.
     pub conclude: Vec<Stmt>,
     pub conclude_plots: Vec<CurvePlot>,
@@ -103,6 +105,20 @@ pub enum Stmt {
         body: Vec<Stmt>,
         place: Place,
     },
+    /// A phase of sleep: time moves in it, and what it switches is as before when it ends.
+    Phase(Phase),
+    /// Draws a pattern from a memory and adds to an input of its cells.
+    Replay {
+        /// Position in the protocol.
+        memory: u32,
+        target: SetTarget,
+        value: Expr,
+        /// ms
+        lasting: Expr,
+        /// Keys the draw.
+        site: u32,
+        place: Place,
+    },
     /// w <- (1 - by) w
     Downscale {
         projections: Vec<u32>,
@@ -123,6 +139,50 @@ pub enum Stmt {
         dimension: Dimension,
         place: Place,
     },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Of its window, and in plots.
+    pub name: String,
+    /// ms
+    pub length: Expr,
+    /// Whether rules change the weights of these projections, in order.
+    pub learning: Vec<(bool, Vec<u32>)>,
+    pub begin: Vec<Stmt>,
+    pub every: Vec<Periodic>,
+    pub end: Vec<Stmt>,
+    pub place: Place,
+}
+
+impl Phase {
+    /// The lists of statements in it.
+    pub fn blocks(&self) -> impl Iterator<Item = &Vec<Stmt>> {
+        [&self.begin, &self.end].into_iter().chain(self.every.iter().map(|e| &e.body))
+    }
+}
+
+/// What is done in a phase at multiples of a time from its start on, before its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Periodic {
+    /// ms
+    pub period: Expr,
+    /// Also at the very start.
+    pub first: bool,
+    pub body: Vec<Stmt>,
+}
+
+/// Which cells of a population fired together: one pattern for each full window, counted from when the circuit woke.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    pub path: String,
+    pub of: Cells,
+    /// Steps.
+    pub window: u64,
+    /// So many of the latest patterns.
+    pub keep: u64,
+    /// Fewest cells of a pattern.
+    pub least: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -180,10 +180,12 @@ fn set_names(body: &[hir::Stmt], of: hir::PopulationId) -> BTreeMap<String, Span
             hir::StmtKind::Set { target, name, .. } if target.population == of && target.part.is_none() => {
                 out.insert(name.clone(), s.span);
             }
-            hir::StmtKind::For { body, .. } | hir::StmtKind::Repeat { body, .. } => stack.extend(body),
-            hir::StmtKind::If { then, otherwise, .. } => stack.extend(then.iter().chain(otherwise)),
+            hir::StmtKind::Replay { target, name, .. } if target.population == of && target.part.is_none() => {
+                out.insert(name.clone(), s.span);
+            }
             _ => {}
         }
+        stack.extend(s.kind.blocks().into_iter().flatten());
     }
     out
 }

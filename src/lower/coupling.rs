@@ -7,6 +7,7 @@
 use super::dynamics::{Cx, Mode};
 use super::error::*;
 use super::network::Elaborated;
+use super::sleep::with_gain;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId, ValueId};
@@ -42,7 +43,7 @@ impl Lowering<'_> {
         let program = self.program;
         for _ in &p.from {
             for ((to, _), input) in p.to.iter().zip(&c.inputs) {
-                let Elaborated { network, placed, tables, joined, .. } = &mut *out;
+                let Elaborated { network, placed, tables, joined, switches, .. } = &mut *out;
                 let Some(target) = placed.get_mut(&to.population) else {
                     // Reported where the end itself is looked at.
                     joined.push_back([None; 4]);
@@ -61,6 +62,7 @@ impl Lowering<'_> {
                         target.body.dynamics.coupled.push(Coupled { projection: ProjectionId::end(), sum: SUMS[k] });
                     }
                 }
+                let set = switches.gain(p.name.as_deref(), to.population, &mut target.body);
                 let mut cx = Cx {
                     network,
                     mode: Mode::Dynamics(&mut target.body),
@@ -69,6 +71,7 @@ impl Lowering<'_> {
                     lets: HashMap::new(),
                 };
                 let gain = p.gain.as_ref().map(|g| self.translate(g, &mut cx)).transpose()?;
+                let gain = with_gain(gain, set, &mut cx);
                 target.body.joined.push(Joined { input: *input, leaves, gain });
                 joined.push_back(leaves);
             }

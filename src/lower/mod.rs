@@ -17,6 +17,7 @@ mod projection;
 mod protocol;
 mod scripts;
 mod sensors;
+mod sleep;
 mod space;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};

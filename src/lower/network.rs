@@ -2,6 +2,7 @@
 
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode};
 use super::error::*;
+use super::sleep::{self, Switches, only_in};
 use super::{Fail, Lowering, Origins};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Item, PopulationId, SpikeRule, StmtKind, ValueId, ValueKind};
@@ -22,6 +23,7 @@ pub(super) struct Elaborated {
     pub origins: Origins,
     /// Signs of the weights, for Dale's law.
     pub outgoing: Vec<super::dale::Outgoing>,
+    pub switches: Switches,
 }
 
 /// Where a population went.
@@ -103,7 +105,9 @@ impl Lowering<'_> {
             laid: Vec::new(),
             origins: Origins::default(),
             outgoing: Vec::new(),
+            switches: experiment.map_or_else(Switches::default, |e| Switches::of(&e.body)),
         };
+        let asleep = experiment.map_or_else(Vec::new, |e| sleep::phases(&e.body));
         let errors = self.diags.error_count();
         for p in &flat.populations {
             let set = settable.get(p).cloned().unwrap_or_default();
@@ -123,6 +127,10 @@ impl Lowering<'_> {
         }
         for (drive, loops) in &flat.drives {
             let r = self.in_loop(loops, |s| s.drive(drive, &mut out));
+            self.report(r);
+        }
+        for drive in asleep.iter().flat_map(|p| &p.drives) {
+            let r = self.gated_drive(drive, &mut out);
             self.report(r);
         }
         for p in &flat.projections {
@@ -145,6 +153,10 @@ impl Lowering<'_> {
         }
         for p in &flat.projections {
             let r = self.in_loop(&p.loops, |s| s.projection(network, p.item, &mut out));
+            self.report(r);
+        }
+        for kick in asleep.iter().flat_map(|p| &p.kicks) {
+            let r = self.kick(kick, &mut out);
             self.report(r);
         }
         if self.diags.error_count() == errors {
@@ -262,10 +274,14 @@ impl Lowering<'_> {
                     let name = self.name_on_cells(model, target, name)?;
                     out.entry(target.population).or_default().insert(name);
                 }
-                StmtKind::For { body, .. } | StmtKind::Repeat { body, .. } => stack.extend(body),
-                StmtKind::If { then, otherwise, .. } => stack.extend(then.iter().chain(otherwise)),
+                StmtKind::Replay { target, name, .. } => {
+                    let model = network.populations[target.population.0 as usize].model;
+                    let name = self.name_on_cells(model, target, name)?;
+                    out.entry(target.population).or_default().insert(name);
+                }
                 _ => {}
             }
+            stack.extend(s.kind.blocks().into_iter().flatten());
         }
         Ok(out)
     }
@@ -368,18 +384,7 @@ impl Lowering<'_> {
             lets: HashMap::new(),
         };
         let value = self.translate(drive.value, &mut cx)?;
-        let value = match subset {
-            Subset::All => value,
-            subset => {
-                let member = membership(cx.network, &subset, size);
-                let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
-                let inside = body.lifted(&cx.network.build, member, "driven");
-                let zero = body.dynamics.exprs.real(0.0);
-                let one = body.dynamics.exprs.real(1.0);
-                let inside = body.dynamics.exprs.compare(ir::Compare::Eq, inside, one);
-                body.dynamics.exprs.select(inside, value, zero)
-            }
-        };
+        let value = only_in(&mut cx, value, &subset, size, "driven");
         placed.body.drives.push((input, value));
         Ok(())
     }

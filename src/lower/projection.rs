@@ -3,7 +3,8 @@
 use super::coupling::end_names;
 use super::dynamics::{Body, Bound, Cx, EndInfo, Mode, reads_draw};
 use super::error::*;
-use super::network::{Elaborated, membership};
+use super::network::Elaborated;
+use super::sleep::{only_in, with_gain};
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::connect::{Rule, Spec};
@@ -188,21 +189,23 @@ impl Lowering<'_> {
             }
             (None, None) => Delay::Constant(1),
         };
-        let gain = match &p.gain {
-            Some(g) => {
-                let Elaborated { network, placed, tables, .. } = out;
-                let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
-                let mut cx = Cx {
-                    network,
-                    mode: Mode::Dynamics(&mut target.body),
-                    formals: HashMap::new(),
-                    tables,
-                    lets: HashMap::new(),
-                };
-                let g = self.translate(g, &mut cx)?;
-                Some(g).filter(|g| cx.arena().as_const(*g) != Some(1.0))
-            }
-            None => None,
+        let gain = {
+            let Elaborated { network, placed, tables, switches, .. } = out;
+            let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
+            let set = match p.continuous {
+                // It is in the sum that reaches the input.
+                Some(_) => None,
+                None => switches.gain(p.name.as_deref(), to.population, &mut target.body),
+            };
+            let mut cx = Cx {
+                network,
+                mode: Mode::Dynamics(&mut target.body),
+                formals: HashMap::new(),
+                tables,
+                lets: HashMap::new(),
+            };
+            let gain = p.gain.as_ref().map(|g| self.translate(g, &mut cx)).transpose()?;
+            with_gain(gain.filter(|g| cx.arena().as_const(*g) != Some(1.0)), set, &mut cx)
         };
         let projection = Projection {
             path,
@@ -462,7 +465,7 @@ impl Lowering<'_> {
             _ => return self.private_copies(network, p, from, to, receptor, &path, delay, out),
         };
         let settable = out.placed.get(&from.population).map(|s| s.body.settable.clone()).unwrap_or_default();
-        let Elaborated { network: ir, placed, tables, .. } = out;
+        let Elaborated { network: ir, placed, tables, switches, .. } = out;
         let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
         // The source's params are bound in the target's own dynamics: one train per neuron, one rate per neuron.
         let mut guest = Body::new(source.model, &model.name, source.args.clone(), settable);
@@ -490,15 +493,11 @@ impl Lowering<'_> {
             tables,
             lets: HashMap::new(),
         };
-        let weight = self.translate(weight, &mut cx)?;
-        if post != Subset::All {
-            let member = membership(cx.network, &post, target_size(&cx.network.graph, to_node));
-            let Mode::Dynamics(body) = &mut cx.mode else { return Ok(()) };
-            let inside = body.lifted(&cx.network.build, member, "reached");
-            let x = &mut body.dynamics.exprs;
-            let (zero, one) = (x.real(0.0), x.real(1.0));
-            let inside = x.compare(ir::Compare::Eq, inside, one);
-            rate = x.select(inside, rate, zero);
+        let mut weight = self.translate(weight, &mut cx)?;
+        let size = target_size(&cx.network.graph, to_node);
+        rate = only_in(&mut cx, rate, &post, size, "reached");
+        if let Some(gain) = switches.gain(p.name.as_deref(), to.population, &mut target.body) {
+            weight = target.body.dynamics.exprs.mul(gain, weight);
         }
         target.body.dynamics.poisson.push(PoissonInput { path: path.clone(), receptor, rate, weight, delay });
         let mut params = params;

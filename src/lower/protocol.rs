@@ -2,6 +2,7 @@
 
 use super::error::*;
 use super::network::Elaborated;
+use super::sleep;
 use super::{Fail, Lowering, Overrides, override_value};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
@@ -60,6 +61,11 @@ impl Lowering<'_> {
                 protocol.plots.push(p);
             }
         }
+        if sleep::replays(&e.body) {
+            let program = self.program;
+            let memories = self.memories(program.network(e.network), out);
+            protocol.memories = self.report(memories).unwrap_or_default();
+        }
         protocol.statements = self.statements(&e.body, out);
         protocol.conclude = self.statements(&e.conclude, out);
         for (curve, span) in &e.curves {
@@ -111,18 +117,11 @@ impl Lowering<'_> {
         while let Some(s) = stack.pop() {
             match &s.kind {
                 StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(self, *variable, false),
-                StmtKind::For { loops, body } => {
-                    loops.iter().for_each(|l| add(self, l.variable, true));
-                    stack.extend(body.iter().rev());
-                }
-                StmtKind::Repeat { body, .. } => stack.extend(body.iter().rev()),
-                StmtKind::Update { variables, body, .. } => {
-                    variables.iter().for_each(|v| add(self, *v, false));
-                    stack.extend(body.iter().rev());
-                }
-                StmtKind::If { then, otherwise, .. } => stack.extend(otherwise.iter().rev().chain(then.iter().rev())),
+                StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(self, l.variable, true)),
+                StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(self, *v, false)),
                 _ => {}
             }
+            stack.extend(s.kind.blocks().into_iter().rev().flat_map(|b| b.iter().rev()));
         }
         for s in &e.conclude {
             if let StmtKind::Assign { variable, .. } = &s.kind {
@@ -155,7 +154,7 @@ impl Lowering<'_> {
     }
 
     /// Statements that a run may leave out.
-    fn inner(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
+    pub(super) fn inner(&mut self, list: &[hir::Stmt], out: &mut Elaborated) -> Vec<Stmt> {
         let before = std::mem::replace(&mut self.certain, false);
         let result = self.statements(list, out);
         self.certain = before;
@@ -190,6 +189,33 @@ impl Lowering<'_> {
                     });
                 }
                 return Ok(all);
+            }
+            StmtKind::Sleep { cycles, phases } => self.sleep(cycles, phases, place, out)?,
+            StmtKind::Replay { memory, target, name, by, lasting, site } => {
+                let mut all = Vec::new();
+                for t in self.set_targets(target, name, s.span, out)? {
+                    all.push(self.replay(*memory, t, by, lasting, *site, place.clone(), out)?);
+                }
+                return Ok(all);
+            }
+            StmtKind::SetGain { projection, op, value, lasting } => {
+                let given = value;
+                let value = self.live_script(given, out)?;
+                let until = lasting.as_ref();
+                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
+                if let (Some(time), Some(l)) = (&lasting, until) {
+                    self.not_negative(time, l.span, "a setting")?;
+                }
+                let of = self.set_gain(projection, s.span, out)?.into_iter();
+                return Ok(of
+                    .map(|target| Stmt::Set {
+                        target,
+                        op: *op,
+                        value: value.clone(),
+                        lasting: lasting.clone(),
+                        place: place.clone(),
+                    })
+                    .collect());
             }
             StmtKind::Emit { event, value, after } => {
                 let value = value.as_ref().map(|v| self.live_script(v, out)).transpose()?;
@@ -493,7 +519,7 @@ impl Lowering<'_> {
     }
 
     /// Position among the network's populations, in order of declaration.
-    fn position(&self, id: PopulationId, out: &Elaborated, span: Span) -> Result<u32, Fail> {
+    pub(super) fn position(&self, id: PopulationId, out: &Elaborated, span: Span) -> Result<u32, Fail> {
         let node = out.placed.get(&id).filter(|p| !p.private).map(|p| p.node);
         node.and_then(|node| out.network.populations().position(|(n, _)| n == node)).map(|k| k as u32).ok_or_else(
             || {
@@ -503,7 +529,7 @@ impl Lowering<'_> {
         )
     }
 
-    fn cells(&mut self, c: &hir::Cells, out: &mut Elaborated) -> Result<Cells, Fail> {
+    pub(super) fn cells(&mut self, c: &hir::Cells, out: &mut Elaborated) -> Result<Cells, Fail> {
         let population = self.position(c.population, out, c.span)?;
         // What is known now is checked now; the rest when the run asks.
         if self.certain
@@ -516,7 +542,7 @@ impl Lowering<'_> {
     }
 
     /// Positions of the projections that a name stands for: one, all of its ends, or all in a region (`bg.`).
-    fn projections(&mut self, names: &[String], span: Span, out: &Elaborated) -> Result<Vec<u32>, Fail> {
+    pub(super) fn projections(&mut self, names: &[String], span: Span, out: &Elaborated) -> Result<Vec<u32>, Fail> {
         let mut found = Vec::new();
         for name in names {
             let before = found.len();
@@ -695,6 +721,8 @@ fn find_simulate<'s>(list: &'s mut [Stmt], out: &mut Vec<(&'s mut Expr, bool)>, 
     for s in list {
         match s {
             Stmt::Simulate { time, .. } => out.push((time, looped)),
+            // Its length is a time like another, but the schedule's.
+            Stmt::Phase(p) => out.push((&mut p.length, true)),
             Stmt::For { body, .. } | Stmt::Repeat { body, .. } => find_simulate(body, out, true),
             Stmt::If { then, otherwise, .. } => {
                 find_simulate(then, out, true);
@@ -711,6 +739,7 @@ fn hint(list: &[Stmt]) -> Option<f64> {
     for s in list {
         sum += match s {
             Stmt::Simulate { time, .. } => time.as_const()?.number().ok()?,
+            Stmt::Phase(p) => p.length.as_const()?.number().ok()?,
             Stmt::For { loops, body, .. } => {
                 let mut turns = 1.0;
                 for l in loops {

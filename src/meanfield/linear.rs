@@ -59,7 +59,11 @@ pub(super) fn power(m: &[f64], b: &[f64], h: &[f64]) -> f64 {
     for _ in 0..40 {
         let transposed: Vec<f64> = (0..n * n).map(|k| step[k % n * n + k / n]).collect();
         let more = product(&product(&step, &sum), &transposed);
-        sum.iter_mut().zip(&more).for_each(|(s, x)| *s += x);
+        let longer: Vec<f64> = sum.iter().zip(&more).map(|(s, x)| s + x).collect();
+        if longer == sum {
+            break;
+        }
+        sum = longer;
         step = product(&step, &step);
     }
     times(&sum, h).iter().zip(h).map(|(a, b)| a * b).sum()

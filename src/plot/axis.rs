@@ -1,5 +1,6 @@
 //! Scales, ticks at round numbers, and the axes around a panel.
 
+use crate::record::{Recording, Window};
 use crate::units::number;
 
 use super::svg::{AXIS, Anchor, GRID, Style, Svg, text_width};
@@ -81,6 +82,9 @@ pub(super) fn round_up(v: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= v * (1.0 - 1e-9)).unwrap_or(10.0 * power)
 }
 
+/// Of phases of sleep, light enough for data on top.
+const SHADES: [&str; 4] = ["#e3e9f6", "#f6ecdd", "#e4f2e6", "#f3e4f0"];
+
 /// Time as an axis shows it: in ms, or in s where that reads better.
 #[derive(Clone, Copy)]
 pub(super) struct TimeAxis {
@@ -97,6 +101,26 @@ impl TimeAxis {
 
     pub(super) fn at(self, ms: f64) -> f64 {
         self.scale.at(ms / self.unit_ms)
+    }
+
+    /// Phases of sleep behind what a panel shows, one shade for each name; with their names at the top where there is room.
+    pub(super) fn phases(self, svg: &mut Svg, panel: Panel, recording: &Recording, window: Window, named: bool) {
+        let mut names: Vec<&str> = Vec::new();
+        for phase in &recording.phases {
+            let shade = names.iter().position(|n| *n == phase.name).unwrap_or_else(|| {
+                names.push(&phase.name);
+                names.len() - 1
+            });
+            let (from, to) = (phase.from.max(window.from), phase.to.min(window.to));
+            if from >= to {
+                continue;
+            }
+            let (left, right) = (self.at(recording.time_ms(from)), self.at(recording.time_ms(to)));
+            svg.rect(left, panel.y, right - left, panel.height, SHADES[shade % SHADES.len()]);
+            if named && text_width(&phase.name, 10.5) + 4.0 <= right - left {
+                svg.text((left + right) / 2.0, panel.y - 3.0, &phase.name, Style::note(Anchor::Middle));
+            }
+        }
     }
 
     /// The axis below a panel with its title.

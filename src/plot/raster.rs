@@ -42,6 +42,8 @@ pub fn raster(recording: &Recording, selection: &[Selection], options: &Options)
     let mut svg = Svg::new(width, rates.bottom() + 46.0);
     axis::title(&mut svg, left, options.title.as_deref());
     let time = TimeAxis::new(recording.time_ms(window.from), recording.time_ms(window.to), panel);
+    time.phases(&mut svg, panel, recording, window, true);
+    time.phases(&mut svg, rates, recording, window, false);
 
     let spikes: usize = shown.iter().map(|s| s.spikes.within(s.neurons, window).count()).sum();
     for (band, s) in bands(panel, &shown).into_iter().zip(&shown) {

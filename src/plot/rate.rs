@@ -23,6 +23,7 @@ pub fn rate(recording: &Recording, selection: &[Selection], options: &Options) -
     let under_title = axis::title(&mut svg, left, options.title.as_deref());
     axis::legend(&mut svg, &names, left, under_title - 4.0, inner);
     let time = TimeAxis::new(recording.time_ms(window.from), recording.time_ms(window.to), panel);
+    time.phases(&mut svg, panel, recording, window, true);
     draw(&mut svg, panel, time, &shown, window);
     time.draw(&mut svg, panel);
     svg.finish(options.title.as_deref().unwrap_or("population rates"))

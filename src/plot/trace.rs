@@ -55,6 +55,7 @@ pub fn trace(recording: &Recording, selection: &[TraceSelection], options: &Opti
     let time = TimeAxis::new(recording.time_ms(window.from), recording.time_ms(window.to), last);
     for (k, c) in chosen.iter().enumerate() {
         last.y = top + (each + gap) * k as f64;
+        time.phases(&mut svg, last, recording, window, k == 0);
         draw(&mut svg, last, c, time, recording, (window.from, window.to), &neurons);
     }
     if chosen.is_empty() {

@@ -31,6 +31,17 @@ pub struct Recording {
     pub spikes: Vec<PopulationSpikes>,
     pub states: Vec<StateTraces>,
     pub weights: Vec<WeightTrace>,
+    /// Phases of sleep, in order of time.
+    #[serde(default)]
+    pub phases: Vec<PhaseSpan>,
+}
+
+/// A phase of sleep, as steps of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseSpan {
+    pub name: String,
+    pub from: u64,
+    pub to: u64,
 }
 
 impl Recording {
@@ -42,6 +53,12 @@ impl Recording {
     /// The whole run.
     pub fn window(&self) -> Window {
         Window { from: 0, to: self.duration_steps, dt_ms: self.dt_ms }
+    }
+
+    /// `phases.csv`: the phases of sleep, a line for each in order of time, as `phase,from_ms,to_ms`.
+    pub fn phases_csv(&self) -> String {
+        let line = |p: &PhaseSpan| format!("{},{},{}\n", p.name, self.time_ms(p.from), self.time_ms(p.to));
+        std::iter::once("phase,from_ms,to_ms\n".to_string()).chain(self.phases.iter().map(line)).collect()
     }
 
     /// The spikes of a population by its path.

@@ -71,6 +71,7 @@ impl Sema<'_> {
             functions: Vec::new(),
             sensors: Vec::new(),
             events: Vec::new(),
+            memories: Vec::new(),
             broken: false,
         });
         let inner = self.new_scope(Some(scope));
@@ -96,6 +97,7 @@ impl Sema<'_> {
         self.resolve_populations(id, &n.items, scope);
         self.resolve_items(id, &n.items, scope, &mut items);
         self.resolve_sensors(id);
+        self.resolve_memories(id);
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);
@@ -161,7 +163,7 @@ impl Sema<'_> {
                 }
                 ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
                 ast::CircuitKind::Event { name, formals } => self.declare_event(id, name, formals.as_deref(), scope),
-                ast::CircuitKind::Memory { name, .. } => self.unsupported(name, "a memory", scope),
+                ast::CircuitKind::Memory { name, .. } => self.declare_memory(id, name, item, scope),
                 ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
                 ast::CircuitKind::Port { output, name, ends, weight } => {
                     self.declare_port(*output, name, ends, weight.as_ref(), scope)
@@ -997,7 +999,7 @@ impl Sema<'_> {
         self.diags.error_count() == before
     }
 
-    fn receptor_of(&mut self, pop: &hir::Population, s: &super::query::Selected, span: Span) -> Option<u32> {
+    pub(super) fn receptor_of(&mut self, pop: &hir::Population, s: &super::query::Selected, span: Span) -> Option<u32> {
         let model = self.program.model(pop.model).clone();
         if pop.source {
             self.diags.push(

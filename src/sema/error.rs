@@ -72,6 +72,7 @@ codes! {
     NOT_SETTABLE = "E0601";
     UNKNOWN_WINDOW = "E0602";
     STATISTIC_TARGET = "E0603";
+    REPLAY = "E0620";
     NOT_YET = "E0901";
 }
 

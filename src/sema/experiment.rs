@@ -12,8 +12,8 @@ use crate::units::Dimension;
 use std::collections::BTreeMap;
 
 /// What the statements of one experiment have in common while they are resolved.
-struct Flow {
-    network: NetworkId,
+pub(super) struct Flow {
+    pub network: NetworkId,
     records: Vec<Record>,
     plots: Vec<Plot>,
     /// Loop and sweep variables by name: the columns of the rows.
@@ -145,7 +145,13 @@ impl Sema<'_> {
         }
     }
 
-    fn statements(&mut self, block: &ast::Block, scope: ScopeId, place: &Place, flow: &mut Flow) -> Vec<Stmt> {
+    pub(super) fn statements(
+        &mut self,
+        block: &ast::Block,
+        scope: ScopeId,
+        place: &Place,
+        flow: &mut Flow,
+    ) -> Vec<Stmt> {
         let cx = Cx { scope, place };
         let mut out = Vec::new();
         for s in &block.stmts {
@@ -160,12 +166,7 @@ impl Sema<'_> {
             ast::StmtKind::Simulate { time, window } => {
                 let time = self.number(time, cx, Dimension::TIME);
                 if let Some(w) = window {
-                    // One name may mark several windows: the latest holds. Its second declaration is no clash.
-                    if !flow.windows.iter().any(|(n, _)| *n == w.text) {
-                        flow.windows.push((w.text.clone(), w.span));
-                        let root = self.experiment_scope(cx.scope, flow.network);
-                        self.declare(root, w, Entity::Window);
-                    }
+                    self.declare_window(w, cx.scope, flow);
                 }
                 push(StmtKind::Simulate { time, window: window.as_ref().map(|w| w.text.clone()) });
             }
@@ -282,13 +283,26 @@ impl Sema<'_> {
                     push(kind);
                 }
             }
-            ast::StmtKind::Sleep { .. } => self.diags.push(not_yet("`sleep`", span)),
+            ast::StmtKind::Sleep { schedule, cycles } => {
+                if let Some(kind) = self.sleep(schedule, cycles, cx, flow) {
+                    push(kind);
+                }
+            }
             ast::StmtKind::Step { .. } => self.diags.push(not_yet("`step`", span)),
             ast::StmtKind::Emit { event, after } => {
                 if let Some(kind) = self.emit(event, after.as_ref(), cx) {
                     push(kind);
                 }
             }
+        }
+    }
+
+    /// One name may mark several windows: the latest holds. Its second declaration is no clash.
+    pub(super) fn declare_window(&mut self, w: &ast::Name, scope: ScopeId, flow: &mut Flow) {
+        if !flow.windows.iter().any(|(n, _)| *n == w.text) {
+            flow.windows.push((w.text.clone(), w.span));
+            let root = self.experiment_scope(scope, flow.network);
+            self.declare(root, w, Entity::Window);
         }
     }
 
@@ -305,38 +319,32 @@ impl Sema<'_> {
         here
     }
 
-    /// What one may want to set but can't: a value of the network or the experiment, a projection's gain.
+    /// What one may want to set but can't: a value of the network or of the experiment.
     fn out_of_reach(&self, target: &ast::Expr, cx: Cx) -> Option<Diagnostic> {
-        let (ast::ExprKind::Name(head), member) = (match &target.kind {
-            ast::ExprKind::Field(base, name) => (&base.kind, Some(name)),
-            kind => (kind, None),
-        }) else {
-            return None;
-        };
-        let (what, help) = match (self.lookup(cx.scope, head)?, member) {
-            (Entity::Value(_), None) => (
-                format!("`{head}` is not of the cells"),
-                "a variable is assigned to without `set`; a param of the network is swept, or a param of cells set: `set E.bias = 5 mV`",
-            ),
-            (Entity::Projection(_), Some(m)) if m.text == "gain" => (
-                format!("the gain of `{head}` can't be set"),
-                "a gain that varies is a formula of time: `gain if t < 1 s then 1 else 0`",
-            ),
-            _ => return None,
-        };
+        let ast::ExprKind::Name(name) = &target.kind else { return None };
+        let Entity::Value(_) = self.lookup(cx.scope, name)? else { return None };
+        let help = "a variable is assigned to without `set`; a param of the network is swept, or a param of cells set: `set E.bias = 5 mV`";
         Some(
-            Diagnostic::error(NOT_SETTABLE, what)
+            Diagnostic::error(NOT_SETTABLE, format!("`{name}` is not of the cells"))
                 .label(target.span, "`set` writes an input or a param of cells")
                 .help(help),
         )
     }
 
-    fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+    pub(super) fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
         if let Some(kind) = self.set_sensor(set, cx) {
             kind.into_iter().for_each(push);
             return;
         }
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
+        if let ast::ExprKind::Field(base, member) = &set.target.kind
+            && member.text == "gain"
+            && let Some(Entity::Projection(projection)) = self.thing(base, cx.scope)
+        {
+            let value = self.number(&set.value, cx, Dimension::NUMBER);
+            push(StmtKind::SetGain { projection, op: set_op(set.op), value, lasting });
+            return;
+        }
         if let Some(d) = self.out_of_reach(&set.target, cx) {
             self.diags.push(d);
             self.expr(&set.value, cx, None);
@@ -389,14 +397,7 @@ impl Sema<'_> {
         let why =
             if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
-        let op = match set.op {
-            ast::AssignOp::Add => Some(BinaryOp::Add),
-            ast::AssignOp::Subtract => Some(BinaryOp::Sub),
-            ast::AssignOp::Multiply => Some(BinaryOp::Mul),
-            ast::AssignOp::Divide => Some(BinaryOp::Div),
-            ast::AssignOp::Set => None,
-        };
-        push(StmtKind::Set { target: s.cells, name, op, value, lasting });
+        push(StmtKind::Set { target: s.cells, name, op: set_op(set.op), value, lasting });
     }
 
     fn assign(
@@ -664,5 +665,16 @@ impl Sema<'_> {
                 }
             }
         }
+    }
+}
+
+/// What a `set` does with the value that is there; `None`: replaces it.
+pub(super) fn set_op(op: ast::AssignOp) -> Option<BinaryOp> {
+    match op {
+        ast::AssignOp::Add => Some(BinaryOp::Add),
+        ast::AssignOp::Subtract => Some(BinaryOp::Sub),
+        ast::AssignOp::Multiply => Some(BinaryOp::Mul),
+        ast::AssignOp::Divide => Some(BinaryOp::Div),
+        ast::AssignOp::Set => None,
     }
 }

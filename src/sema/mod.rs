@@ -18,6 +18,7 @@ mod query;
 mod region;
 mod scope;
 mod sensor;
+mod sleep;
 mod synapses;
 
 use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
@@ -110,6 +111,11 @@ struct Sema<'a> {
     regions: Vec<region::Region>,
     ports: Vec<region::Port>,
     modulators: Vec<sensor::DeclaredModulator>,
+    schedules: Vec<sleep::DeclaredSchedule>,
+    /// Drives and kicks of phases so far.
+    gates: u32,
+    /// Memories whose cells and sizes are not known yet: network, position.
+    memories: Vec<(hir::NetworkId, ScopeId, ast::Circuit)>,
     /// Sensors whose sizes and first values are not known yet: network, position.
     sensors: Vec<(hir::NetworkId, u32, sensor::Waiting)>,
     rules: Vec<plasticity::DeclaredRule>,
@@ -165,6 +171,9 @@ pub fn analyse(
         regions: Vec::new(),
         ports: Vec::new(),
         modulators: Vec::new(),
+        schedules: Vec::new(),
+        gates: 0,
+        memories: Vec::new(),
         sensors: Vec::new(),
         rules: Vec::new(),
         used_rules: BTreeSet::new(),
@@ -228,7 +237,7 @@ impl Sema<'_> {
                     ast::ModelKind::Environment => self.unsupported(&m.name, "an environment", scope),
                 },
                 ast::ItemKind::Plasticity(p) => self.declare_rule(p, scope),
-                ast::ItemKind::Sleep(s) => self.unsupported(&s.name, "a sleep schedule", scope),
+                ast::ItemKind::Sleep(s) => self.declare_schedule(s, scope),
                 ast::ItemKind::Network(n) => self.declare_network(n, scope),
                 ast::ItemKind::Experiment(e) => self.declare(scope, &e.name, Entity::Experiment),
                 ast::ItemKind::Broken { name } => {

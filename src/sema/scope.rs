@@ -4,6 +4,7 @@ use super::error::*;
 use super::plasticity::RuleId;
 use super::region::{PortId, RegionId};
 use super::sensor::ModulatorId;
+use super::sleep::ScheduleId;
 use super::{ModuleId, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
@@ -38,6 +39,10 @@ pub enum Entity {
     Modulator(ModulatorId),
     /// An event of a network, by position.
     Event(NetworkId, u32),
+    /// A schedule of sleep.
+    Schedule(ScheduleId),
+    /// A memory of a network, by position.
+    Memory(NetworkId, u32),
     Experiment,
     /// Something that this version has no meaning for.
     Unsupported(&'static str),
@@ -62,6 +67,8 @@ impl Entity {
             Entity::Rule(_) => "a plasticity rule",
             Entity::Modulator(_) => "a modulator model",
             Entity::Event(..) => "an event",
+            Entity::Schedule(_) => "a schedule of sleep",
+            Entity::Memory(..) => "a memory",
             Entity::Experiment => "an experiment",
             Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",

@@ -289,13 +289,7 @@ impl Sema<'_> {
             if scale { "a factor is a number".to_string() } else { format!("`{name}` is {}", dimension_words(dim)) };
         self.fits(&value, dim, DIMENSION_MISMATCH, &why);
         let lasting = set.lasting.as_ref().map(|t| self.number(t, cx, Dimension::TIME));
-        let op = match set.op {
-            ast::AssignOp::Add => Some(hir::BinaryOp::Add),
-            ast::AssignOp::Subtract => Some(hir::BinaryOp::Sub),
-            ast::AssignOp::Multiply => Some(hir::BinaryOp::Mul),
-            ast::AssignOp::Divide => Some(hir::BinaryOp::Div),
-            ast::AssignOp::Set => None,
-        };
+        let op = super::experiment::set_op(set.op);
         Some(Some(StmtKind::SetSensor { sensor, slots, op, value, lasting }))
     }
 }

@@ -3,7 +3,7 @@
 use super::Invalid;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
-use crate::ir::protocol::{Record, Stmt};
+use crate::ir::protocol::{Record, SetTarget, Stmt};
 use crate::script::{Cells, Expr, Query, Slot, Window};
 
 struct Check<'u> {
@@ -11,6 +11,7 @@ struct Check<'u> {
     projections: usize,
     sensors: usize,
     events: usize,
+    memories: usize,
     variables: u32,
 }
 
@@ -20,6 +21,7 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
         projections: unit.network.projections().count(),
         sensors: unit.network.sensors.len(),
         events: unit.network.events.len(),
+        memories: unit.protocol.memories.len(),
         variables: unit.protocol.variables.len() as u32,
     };
     let p = &unit.protocol;
@@ -46,6 +48,7 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
                 }
             }
         }
+        p.memories.iter().try_for_each(|m| c.cells(&m.of))?;
         c.statements(&p.statements)?;
         c.statements(&p.conclude)
     })();
@@ -86,6 +89,15 @@ impl Check<'_> {
         }
     }
 
+    fn settable(&self, target: &SetTarget) -> Result<(), String> {
+        self.cells(&target.cells)?;
+        let p = self.populations[target.cells.population as usize];
+        match p.dynamics.params.get(target.param as usize) {
+            Some(q) if q.settable => Ok(()),
+            _ => Err(format!("param {} of {} can't be set", target.param, p.path)),
+        }
+    }
+
     fn sensor(&self, k: u32) -> Result<(), String> {
         if (k as usize) < self.sensors { Ok(()) } else { Err(format!("sensor {k} does not exist")) }
     }
@@ -99,13 +111,22 @@ impl Check<'_> {
             match s {
                 Stmt::Simulate { time, .. } => self.expr(time)?,
                 Stmt::Set { target, value, lasting, .. } => {
-                    self.cells(&target.cells)?;
-                    let p = self.populations[target.cells.population as usize];
-                    if !p.dynamics.params.get(target.param as usize).is_some_and(|q| q.settable) {
-                        return Err(format!("param {} of {} can't be set", target.param, p.path));
-                    }
+                    self.settable(target)?;
                     self.expr(value)?;
                     lasting.iter().try_for_each(|e| self.expr(e))?;
+                }
+                Stmt::Phase(phase) => {
+                    self.expr(&phase.length)?;
+                    phase.learning.iter().try_for_each(|(_, of)| self.projections(of))?;
+                    phase.every.iter().try_for_each(|e| self.expr(&e.period))?;
+                    phase.blocks().try_for_each(|b| self.statements(b))?;
+                }
+                Stmt::Replay { memory, target, value, lasting, .. } => {
+                    if *memory as usize >= self.memories {
+                        return Err(format!("memory {memory} does not exist"));
+                    }
+                    self.settable(target)?;
+                    [value, lasting].into_iter().try_for_each(|e| self.expr(e))?;
                 }
                 Stmt::Emit { event, value, after, .. } => {
                     if *event as usize >= self.events {

@@ -57,6 +57,7 @@ impl Walker<'_> {
                 rows: self.rows.clone(),
                 sensors: self.sensors.values().to_vec(),
                 events: self.events.clone(),
+                sleep: self.sleep.clone(),
                 spent_s: self.spent.as_secs_f64(),
             },
             arrays: Arrays { engine: self.engine.save(), synapses: self.synapses.clone() },
@@ -84,7 +85,8 @@ impl Walker<'_> {
         });
         let events = walk.events.fits(self.unit.network.events.len()) && self.sensors.load(walk.sensors);
         let logs = walk.rows.fits(&self.rows) && arrays.synapses.is_sound();
-        if !(times && windows && temporary && logs && events && self.variables.load(walk.variables)) {
+        let sleep = walk.sleep.fits(&self.unit.protocol, &self.populations, step);
+        if !(times && windows && temporary && logs && events && sleep && self.variables.load(walk.variables)) {
             return Err(foreign());
         }
         self.engine.load(arrays.engine)?;
@@ -97,6 +99,7 @@ impl Walker<'_> {
         self.ledger = walk.ledger;
         self.rows = walk.rows;
         self.events = walk.events;
+        self.sleep = walk.sleep;
         self.spent = Duration::try_from_secs_f64(walk.spent_s).unwrap_or_default();
         Ok(())
     }

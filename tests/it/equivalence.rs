@@ -193,6 +193,15 @@ fn regions_of_the_brain_agree() {
             simulate 40 ms
             expect sum(weight(rec)) > 0 mV
         }",
+        "use std.regions.Hippocampus
+        experiment A of Hippocampus(ec = 80, granule = 100, ca3 = 40, ca1 = 40, inh = 5) {
+            let p = sample(EC, 30)
+            set EC[p].I = drive
+            simulate 60 ms
+            set acetylcholine = 0
+            simulate 30 ms
+            expect count(EC_out) > 0
+        }",
     ];
     for text in circuits {
         assert!(agree(text) > 10, "{text}");

@@ -1,7 +1,7 @@
 //! The only place that names the order of the phases. No IO: files come through a [`Loader`], results go back as data.
 
 use crate::backend::native::{self, Native};
-use crate::backend::{Engine, RunError, TraceRequest, interp::Interpreter};
+use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
 use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Overrides};
@@ -203,6 +203,11 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
     out
 }
 
+/// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
+pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
+    lower::time_ms(text)
+}
+
 /// What mean-field theory expects of a unit. `Err` says in words why nothing.
 pub fn balance(unit: &Unit) -> Result<meanfield::Prediction, String> {
     meanfield::predict(&unit.network, unit.protocol.duration_hint_ms)
@@ -272,7 +277,7 @@ impl Prepared<'_> {
         &self,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
         threads: usize,
     ) -> Result<(Box<dyn Engine>, f64), Diagnostic> {
         let start = Instant::now();
@@ -293,7 +298,7 @@ pub fn engine(
     unit: &Unit,
     seed: u64,
     traces: Vec<TraceRequest>,
-    keep_spikes: &[bool],
+    keep_spikes: &[Keep],
     backend: Backend,
     threads: usize,
     limit: MemoryLimit,

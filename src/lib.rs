@@ -11,6 +11,7 @@
 pub mod backend;
 pub mod base;
 pub mod checks;
+pub mod chip;
 pub mod cli;
 pub mod connect;
 pub mod doc;

@@ -44,7 +44,7 @@ pub trait Engine {
     /// what lands on it as at the start.
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError>;
 
-    /// Whether the rules of a projection change its weights; traces run on.
+    /// Whether the rules of a projection change its weights from now on; traces run on.
     fn set_learning(&mut self, projection: usize, on: bool);
 
     /// Everything that the next step depends on and all that was recorded. Changes nothing: lazy synapses stay as they are.
@@ -64,6 +64,25 @@ pub trait Engine {
 
     /// Spikes x out-degree delivered so far.
     fn synaptic_events(&self) -> u64;
+
+    /// How often rules went through a synapse so far.
+    fn touches(&self) -> Touches;
+}
+
+/// How often rules of plasticity went through a synapse, which is what learning costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touches {
+    /// For a spike at either end, or for `every`.
+    pub at_events: u64,
+    /// Because a step went by: none where every rule is lazy.
+    pub in_steps: u64,
+}
+
+impl std::ops::AddAssign for Touches {
+    fn add_assign(&mut self, other: Touches) {
+        self.at_events += other.at_events;
+        self.in_steps += other.in_steps;
+    }
 }
 
 /// A write to a settable param.
@@ -98,11 +117,20 @@ pub struct TraceLog {
     pub values: Vec<f64>,
 }
 
+/// Which spikes of a population are kept one by one. Count and intervals are summed up in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    #[default]
+    None,
+    /// At least those of the last so many steps.
+    Last(u64),
+    All,
+}
+
 /// The spikes of one population, in order of (step, neuron).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpikeLog {
-    /// Keep every spike; otherwise only the running statistics.
-    pub keep: bool,
+    pub keep: Keep,
     pub steps: Vec<u64>,
     pub senders: Vec<u32>,
     pub count: u64,
@@ -120,7 +148,7 @@ struct Intervals {
 }
 
 impl SpikeLog {
-    pub fn new(size: u32, keep: bool) -> SpikeLog {
+    pub fn new(size: u32, keep: Keep) -> SpikeLog {
         SpikeLog { keep, neurons: vec![Intervals::default(); size as usize], ..SpikeLog::default() }
     }
 
@@ -145,9 +173,23 @@ impl SpikeLog {
             }
             i.last = step;
         }
-        if self.keep {
-            self.steps.extend(std::iter::repeat_n(step, neurons.len()));
-            self.senders.extend_from_slice(neurons);
+        if self.keep == Keep::None {
+            return;
+        }
+        self.steps.extend(std::iter::repeat_n(step, neurons.len()));
+        self.senders.extend_from_slice(neurons);
+        if let Keep::Last(steps) = self.keep {
+            self.forget(step, steps);
+        }
+    }
+
+    /// Drops what is older than the last `steps` steps once a window's worth of it has come together: so each spike is moved
+    /// about once. When depends on the spikes alone, not on who counts them or on where a run was cut.
+    fn forget(&mut self, now: u64, steps: u64) {
+        if self.steps.first().is_some_and(|first| now - first > steps.saturating_mul(2)) {
+            let old = self.steps.partition_point(|s| now - s > steps);
+            self.steps.drain(..old);
+            self.senders.drain(..old);
         }
     }
 

@@ -6,10 +6,11 @@
 pub mod build;
 pub mod engine;
 pub mod eval;
+mod held;
 pub mod interp;
 pub mod native;
-mod plastic;
+mod running;
 pub mod state;
 
-pub use engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
+pub use engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 pub use state::EngineState;

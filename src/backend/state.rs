@@ -6,7 +6,7 @@
 //! gives them. Time is a number of steps throughout.
 
 use super::build::ParamValues;
-use super::engine::{RunError, SpikeLog, TraceLog};
+use super::engine::{RunError, SpikeLog, Touches, TraceLog};
 use crate::ir::{Arrival, Dynamics, Network, ParamKind};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct EngineState {
     /// Steps done.
     pub step: u64,
     pub synaptic_events: u64,
+    /// Synapses that rules went through.
+    pub touches: Touches,
     pub populations: Vec<PopulationState>,
     /// Continuous projections, in order of their declaration.
     pub couplings: Vec<CouplingState>,
@@ -68,6 +70,8 @@ pub struct PlasticState {
     pub synapse: Vec<Vec<f64>>,
     /// Step at whose end each synapse was brought up to date; empty where all are in every step.
     pub touched: Vec<u64>,
+    /// What the rule's integrals added up since all synapses were up to date: `[integral][step]`, the last step's last.
+    pub integrals: Vec<Vec<f64>>,
     /// Presynaptic spikes on their way: (step at whose end they arrive, lane), ascending.
     pub due: Vec<(u64, u32)>,
     /// Postsynaptic spikes on their way back: (step, cell), ascending.

@@ -134,6 +134,15 @@ pub(super) struct RunArgs {
     /// Folder for what `record` and `plot` ask for
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// File for the state of the run, written at its end and on Ctrl-C
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Time of the circuit between checkpoints: --every "10 s"
+    #[arg(long, value_name = "TIME", requires = "checkpoint")]
+    pub every: Option<String>,
+    /// Go on from a checkpoint, to the total time of the experiment or of --for
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
     /// Print expected rates beside the measured ones (mean-field theory)
     #[arg(long)]
     pub balance: bool,

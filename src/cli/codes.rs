@@ -1,4 +1,4 @@
-//! What can go wrong between the command line and the files: codes E0801 to E0805.
+//! What can go wrong between the command line and the files: codes E0801 to E0807.
 
 use crate::base::{Code, Diagnostic, LoadError};
 use std::io;
@@ -15,8 +15,13 @@ pub(super) const USAGE: Code = Code("E0804");
 /// Something that this version does not offer.
 pub(super) const NOT_OFFERED: Code = Code("E0805");
 
+/// A checkpoint that is damaged or of another format.
+pub(super) const CHECKPOINT: Code = Code("E0806");
+/// A checkpoint of another circuit, experiment or run.
+pub(super) const OTHER_RUN: Code = Code("E0807");
+
 /// All codes of this room.
-pub const CLI_CODES: [Code; 5] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED];
+pub const CLI_CODES: [Code; 7] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN];
 
 /// A file of the command line that can't be read.
 pub(super) fn unreadable(name: &str, error: &LoadError) -> Diagnostic {

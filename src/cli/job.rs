@@ -1,11 +1,15 @@
 //! All runs of one experiment, several at once, and what they give together: the same as one after the other.
 
+use super::checkpoint::Checkpoints;
 use super::output::Output;
 use super::pool::{Pool, Task};
 use super::progress::Bar;
 use crate::base::Diagnostic;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
-use crate::execute::{self, Conclusion, Control, Ledger, Needs, Progress, Rows, RunOutcome, Setup, Summary, needs};
+use crate::execute::{
+    self, Checkpoint, Conclusion, Control, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup, Summary,
+    needs,
+};
 use crate::ir::artefact::{Job, Unit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,6 +28,7 @@ pub(super) struct Settings<'a> {
     pub quick: bool,
     /// From source text to IR.
     pub compile_s: f64,
+    pub checkpoints: Option<&'a Checkpoints>,
     pub stop: &'a AtomicBool,
     pub bar: &'a Bar,
 }
@@ -115,14 +120,39 @@ impl Series<'_> {
         };
         // Seeds wrap around: any first seed is as good as any other.
         let seed = settings.seed.wrapping_add((task.run % seeds) as u64);
+        let (origin, from, every) = self.saved(task.run, seeds, seed, unit)?;
         let needs = needs(unit, point, self.recorded);
         let Needs { spikes, traces } = needs.map_err(|e| execute::diagnostic(&e, unit.network.dt_ms))?;
         let prepared = prepared.get_or_init(|| driver::prepare(unit, settings.backend, self.allowed));
         let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;
         let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, self.threads)?;
         let control = Control { stop: task.stop, progress: task.progress, quick: settings.quick };
-        let outcome = execute::run(unit, point, seed, engine.as_mut(), &control);
+        let write = |c: &Checkpoint| {
+            if let Some(checkpoints) = settings.checkpoints {
+                checkpoints.save(task.run, c);
+            }
+        };
+        let writes = settings.checkpoints.is_some_and(Checkpoints::writes);
+        let write = writes.then_some(&write as &dyn Fn(&Checkpoint));
+        let saving = origin.map(|origin| Saving { origin, from, every, write });
+        let outcome = execute::go_on(unit, point, seed, engine.as_mut(), &control, saving);
         Ok(Done { outcome, build_s })
+    }
+}
+
+/// The origin of a run's checkpoints, what it goes on from, and the steps between checkpoints.
+type Saved = (Option<Origin>, Option<Checkpoint>, Option<u64>);
+
+impl Series<'_> {
+    /// What is known of a run's checkpoints before it is built.
+    fn saved(&self, run: usize, seeds: usize, seed: u64, unit: &Unit) -> Result<Saved, Diagnostic> {
+        let Some(checkpoints) = self.settings.checkpoints else { return Ok((None, None, None)) };
+        let Some(origin) = Origin::of(self.job, run / seeds, seed, self.recorded) else {
+            return Ok((None, None, None));
+        };
+        let from = checkpoints.load(run, &origin, unit)?;
+        let every = checkpoints.every(unit.network.dt_ms)?;
+        Ok((Some(origin), from, every))
     }
 }
 
@@ -216,6 +246,8 @@ impl Together {
             Some(Err(d)) => self.error = self.error.or(Some(d)),
             None => {}
         }
+        // That a checkpoint is missing spoils no result.
+        self.error = self.error.or_else(|| settings.checkpoints.and_then(Checkpoints::failure));
         JobResult {
             summary,
             expectations: self.expectations,

@@ -81,7 +81,11 @@ fn costs(s: &Summary) -> String {
     if s.synapses.0 > 0.0 {
         let _ = write!(out, " of {:.1} bytes", s.synapse_bytes.0 / s.synapses.0);
     }
-    let _ = writeln!(out, ", {}", plural(s.synaptic_events.0, "synaptic event"));
+    let _ = write!(out, ", {}", plural(s.synaptic_events.0, "synaptic event"));
+    let _ = match s.synapses_touched.0 + s.synapses_stepped.0 {
+        0.0 => writeln!(out),
+        touched => writeln!(out, ", {} of learning", plural(touched, "update")),
+    };
     let _ = write!(out, "  compile {}, build {}, run {}", short(s.compile_s), short(s.build_s), short(s.run_s));
     if s.duration_ms > 0.0 {
         let _ = write!(out, " = {} x real time", factor(s.run_s * 1e3 / s.duration_ms));

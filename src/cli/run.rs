@@ -1,6 +1,7 @@
 //! `nsmc run`: one experiment of a source file or an artefact.
 
 use super::args::RunArgs;
+use super::checkpoint::Checkpoints;
 use super::codes::{self, not_offered, usage};
 use super::job::{self, JobResult, Settings};
 use super::output::Output;
@@ -113,6 +114,8 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     })?;
     let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));
     let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;
+    let checkpoint = args.checkpoint.as_deref();
+    let checkpoints = Checkpoints::new(checkpoint, args.every.as_deref(), args.resume.as_deref(), runs)?;
     let json = execution.summary.is_some();
     let settings = Settings {
         seed: execution.seed,
@@ -122,6 +125,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
         limit: execution.limit(),
         quick: false,
         compile_s,
+        checkpoints: checkpoints.as_ref(),
         stop: progress::stop_flag(),
         bar: &Bar::new(terminal.watched),
     };
@@ -148,7 +152,10 @@ fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
     }
     if result.interrupted {
         let time = result.runs.last().map_or(0.0, |r| r.duration_ms());
-        let kept = if args.out.is_some() { "; what was recorded until then is written" } else { "" };
+        let mut kept = if args.out.is_some() { "; what was recorded until then is written" } else { "" }.to_string();
+        if let Some(file) = &args.checkpoint {
+            kept.push_str(&format!("; `--resume {}` goes on from there", file.display()));
+        }
         let at = crate::units::display(time, crate::units::Dimension::TIME);
         terminal::err(&format!("nsmc: stopped at t = {at} of run {}{kept}\n", result.runs.len()));
     }

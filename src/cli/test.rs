@@ -57,6 +57,7 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
                 limit: execution.limit(),
                 quick: args.quick,
                 compile_s: outcome.compile_s,
+                checkpoints: None,
                 stop,
                 bar: &bar,
             };

@@ -156,13 +156,12 @@ impl Origin {
             };
             return differ(format!("it was made {was} `--out`"), help);
         }
-        let other = |(path, h): &&(String, u64)| now.parts.iter().find(|(p, _)| p == path).is_none_or(|(_, g)| g != h);
-        let gone = self
-            .parts
-            .iter()
-            .find(other)
-            .or_else(|| now.parts.iter().find(|(path, _)| !self.parts.iter().any(|(p, _)| p == path)));
-        if let Some((path, _)) = gone {
+        // Some parts have no path, so parts are looked for as they are.
+        let unlike = |these: &[(String, u64)], those: &[(String, u64)]| {
+            these.iter().find(|part| !those.contains(part)).map(|(path, _)| path.clone())
+        };
+        let changed = unlike(&self.parts, &now.parts).or_else(|| unlike(&now.parts, &self.parts));
+        if let Some(path) = changed.filter(|path| !path.is_empty()) {
             return differ(
                 format!("`{path}` is not what it was (a size, a value, an equation or a rule)"),
                 "resume with the circuit and the `--set` that it was made with",

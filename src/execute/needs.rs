@@ -1,7 +1,7 @@
 //! What an engine has to keep while it runs, so that every question of the protocol can be answered.
 
 use super::cells::{everything, select};
-use crate::backend::{RunError, TraceRequest};
+use crate::backend::{Keep, RunError, TraceRequest};
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Point, Record, Stmt};
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// What to ask of an engine before it is built.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
-    /// For each population whether single spikes are kept.
-    pub spikes: Vec<bool>,
+    /// For each population which spikes are kept.
+    pub spikes: Vec<Keep>,
     /// One for each (population, observable, interval).
     pub traces: Vec<TraceRequest>,
 }
@@ -28,7 +28,7 @@ pub fn needs(unit: &Unit, point: &Point, recording: bool) -> Result<Needs, RunEr
         host.bind(*id, value.clone());
     }
     let mut collector = Collector {
-        needs: Needs { spikes: vec![false; populations.len()], traces: Vec::new() },
+        needs: Needs { spikes: vec![Keep::None; populations.len()], traces: Vec::new() },
         populations,
         host,
         dt: unit.network.dt_ms,
@@ -100,6 +100,7 @@ impl Collector<'_> {
             Query::Spikes {
                 stat: Stat::Rate | Stat::Count | Stat::CvIsi, of, window: Window::Whole, by: None, ..
             } if of.slots.is_empty() => {}
+            Query::Spikes { of, window: Window::Last(time), .. } => self.last_spikes(of, time),
             Query::Spikes { of, .. } => self.spikes(of),
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
             Query::Trace { window: None, .. }
@@ -112,8 +113,22 @@ impl Collector<'_> {
 
     fn spikes(&mut self, of: &Cells) {
         if let Some(keep) = self.needs.spikes.get_mut(of.population as usize) {
-            *keep = true;
+            *keep = Keep::All;
         }
+    }
+
+    /// The spikes of the last `time`; all of them where it is known only while the circuit runs.
+    fn last_spikes(&mut self, of: &Cells, time: &Expr) {
+        let steps = eval(time, &mut self.host).and_then(|v| v.number()).map(|ms| (ms / self.dt).round());
+        let steps = steps.ok().filter(|s| (0.0..=1e15).contains(s));
+        let (Some(steps), Some(keep)) = (steps, self.needs.spikes.get_mut(of.population as usize)) else {
+            return self.spikes(of);
+        };
+        *keep = match *keep {
+            Keep::None => Keep::Last(steps as u64),
+            Keep::Last(known) => Keep::Last(known.max(steps as u64)),
+            Keep::All => Keep::All,
+        };
     }
 
     fn interval(&mut self, every: Option<&Expr>) -> Result<u64, RunError> {

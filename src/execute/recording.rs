@@ -3,7 +3,7 @@
 use super::cells::Selection;
 use super::needs::interval;
 use super::run::Walker;
-use crate::backend::{RunError, TraceLog};
+use crate::backend::{Keep, RunError, TraceLog};
 use crate::ir::protocol::{Protocol, Record};
 use crate::record::{PopulationSpikes, Recording, StateTraces};
 use crate::script::{Cells, EvalError, PlotKind};
@@ -95,7 +95,7 @@ impl Parts {
         for (index, cells) in self.spikes {
             let population = walker.population(index)?;
             let log = walker.engine.spikes(index as usize);
-            if !log.keep {
+            if log.keep != Keep::All {
                 continue;
             }
             let mut chosen = vec![false; population.size as usize];

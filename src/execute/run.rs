@@ -14,7 +14,7 @@ use super::settings::{Place, Return, Temporary};
 use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
-use crate::backend::{Engine, RunError, Setting};
+use crate::backend::{Engine, RunError, Setting, Touches};
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Point, SetTarget, Stmt};
@@ -77,6 +77,7 @@ pub struct RunOutcome {
     pub synapses: u64,
     pub synapse_bytes: u64,
     pub synaptic_events: u64,
+    pub touches: Touches,
     /// Wall time in the simulation loop alone.
     pub run_s: f64,
     pub interrupted: bool,
@@ -456,6 +457,7 @@ impl<'a> Walker<'a> {
             synapses: self.engine.synapses(),
             synapse_bytes: self.engine.synapse_bytes(),
             synaptic_events: self.engine.synaptic_events(),
+            touches: self.engine.touches(),
             run_s: self.spent.as_secs_f64(),
             ..RunOutcome::default()
         }

@@ -246,6 +246,7 @@ impl Walker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Keep;
 
     fn turns(span: Steps, every: &[(u64, bool)]) -> Vec<Stage> {
         let list: Vec<Periodic> = every
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn patterns_are_of_whole_windows() {
-        let mut log = SpikeLog::new(4, true);
+        let mut log = SpikeLog::new(4, Keep::All);
         for (step, cells) in [(10, vec![3]), (11, vec![0, 1]), (14, vec![1]), (15, vec![2]), (21, vec![0])] {
             log.push(step, &cells);
         }

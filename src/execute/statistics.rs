@@ -159,9 +159,10 @@ fn flags(size: u32, cells: &[u32]) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Keep;
 
     fn log(spikes: &[(u64, u32)], size: u32) -> SpikeLog {
-        let mut log = SpikeLog::new(size, true);
+        let mut log = SpikeLog::new(size, Keep::All);
         for (step, sender) in spikes {
             log.push(*step, &[*sender]);
         }

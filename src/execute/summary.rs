@@ -40,6 +40,9 @@ pub struct Summary {
     pub neurons: u64,
     pub synapses: Mean,
     pub synaptic_events: Mean,
+    /// Times that rules of plasticity went through a synapse: for an event, and because a step went by.
+    pub synapses_touched: Mean,
+    pub synapses_stepped: Mean,
     pub synapse_bytes: Mean,
     pub compile_s: f64,
     pub build_s: f64,
@@ -163,6 +166,8 @@ pub fn summarise(setup: &Setup, runs: &[RunOutcome], expectations: &Ledger, rows
         neurons: first.iter().filter(|p| !p.source).map(|p| u64::from(p.size)).sum(),
         synapses: Mean(mean(&|r| r.synapses as f64)),
         synaptic_events: Mean(mean(&|r| r.synaptic_events as f64)),
+        synapses_touched: Mean(mean(&|r| r.touches.at_events as f64)),
+        synapses_stepped: Mean(mean(&|r| r.touches.in_steps as f64)),
         synapse_bytes: Mean(mean(&|r| r.synapse_bytes as f64)),
         compile_s: setup.compile_s,
         build_s: setup.build_s,

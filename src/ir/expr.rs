@@ -241,6 +241,8 @@ pub enum Expr {
     Read(u32),
     /// ms since the synapse was last brought up to date.
     Elapsed,
+    /// A sum over the steps since then: position in `Plasticity::integrals`.
+    Integral(u32),
     // Build only (params, initial states, weights, delays, `where`):
     Element(Side, Attribute),
     Random {

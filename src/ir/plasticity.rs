@@ -5,7 +5,7 @@
 //! `State(k)` in [`Plasticity::exprs`] is the k-th of [`Plasticity::variables`]; the first is the weight. A trace lives once per
 //! presynaptic neuron (for each delay that its synapses have) or once per postsynaptic neuron, everything else once per synapse.
 //! `Read(k)` is an expression of the postsynaptic neuron: its value after phase 3 of the last step that it went through. `Elapsed`
-//! is the time in ms since a synapse was last brought up to date.
+//! is the time in ms since a synapse was last brought up to date, `Integral(k)` the k-th of [`Plasticity::integrals`] over that time.
 //!
 //! # The order of one step
 //!
@@ -23,6 +23,9 @@
 //! 5. The cell integrates, receives and spikes (head of `ir`). Events at its receptors are those of this step's arrivals.
 //! 6. Without a dendritic delay: postsynaptic spikes of this step. Then handlers of receptors, then those of the network's events,
 //!    then those of `every`; the last two run for all synapses, and for the traces of both sides.
+//!
+//! A lazy rule with integrals brings all synapses up to date at the start of a step in which one of them that is guarded takes a value
+//! of the other sign than the last one that was not 0, and of a step before which `backend::running::HORIZON` steps are kept.
 //!
 //! Every handler reads the traces of both sides as they were before the instant; its own statements see what it wrote itself.
 
@@ -47,6 +50,8 @@ pub struct Plasticity {
     pub advance: Vec<Assign>,
     /// Synaptic variables over `Elapsed` (lazy) or over one step.
     pub drift: Vec<Assign>,
+    /// What a lazy rule's drift takes from levels.
+    pub integrals: Vec<Integral>,
     /// Synapses are brought up to date when an event touches them, not in every step.
     pub lazy: bool,
     pub handlers: Vec<Handler>,
@@ -54,6 +59,19 @@ pub struct Plasticity {
     pub dendritic: u32,
     /// Which form was proved for what, and why.
     pub notes: Vec<String>,
+}
+
+/// A sum over the n steps since a synapse was last brought up to date, j = 0 .. n - 1: the value in step j, read at its start, times
+/// exp(`decay` j dt), times exp(`own` (n - 1 - j) dt).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Integral {
+    /// Of levels alone.
+    pub value: ExprId,
+    /// Rates, ms^-1, at most 0: of what the value is multiplied with, and of what gains by it.
+    pub decay: f64,
+    pub own: f64,
+    /// The weight that gains by it has bounds: it must not turn unnoticed.
+    pub guarded: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

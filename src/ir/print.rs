@@ -161,6 +161,10 @@ fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) 
             let _ = writeln!(w, "    post#{k} is {}", expr_text(&p.dynamics, *read));
         }
     }
+    for (k, i) in rule.integrals.iter().enumerate() {
+        let guarded = if i.guarded { ", guarded" } else { "" };
+        let _ = writeln!(w, "    integral#{k} of {} (rates {}, {} per ms{guarded})", show(i.value), i.decay, i.own);
+    }
     for note in &rule.notes {
         let _ = writeln!(w, "    {note}");
     }
@@ -330,6 +334,9 @@ fn text(out: &mut String, exprs: &Exprs, id: ExprId, parent: u8, name: &dyn Fn(&
             let _ = write!(out, "post#{k}");
         }
         Expr::Elapsed => out.push_str("elapsed"),
+        Expr::Integral(k) => {
+            let _ = write!(out, "integral#{k}");
+        }
         Expr::Coupled(k) => {
             let _ = write!(out, "coupled#{k}");
         }

@@ -8,6 +8,9 @@ use crate::ir::{self, BinaryOp, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
 use crate::script::Distribution;
 
+/// Shares below this are of no consequence: one synapse in a million.
+pub(super) const NEGLIGIBLE: f64 = 1e-6;
+
 pub(super) struct Chance<'c> {
     pub network: &'c ir::Network,
     pub columns: &'c [Vec<f64>],
@@ -165,10 +168,25 @@ impl Chance<'_> {
     }
 }
 
+/// `2.3 %`, to two digits.
+pub(super) fn percent(share: f64) -> String {
+    let p = 100.0 * share;
+    let digits = if p >= 10.0 { 0 } else { 1 - p.log10().floor() as i32 };
+    format!("{p:.*} %", digits.max(0) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::{Purpose, Stream, StreamKey};
+
+    #[test]
+    fn shares_have_two_digits() {
+        assert_eq!(
+            [0.5, 0.023, 0.000_429, 0.999_1].map(percent),
+            ["50 %".to_string(), "2.3 %".to_string(), "0.043 %".to_string(), "100 %".to_string()]
+        );
+    }
 
     /// Against as many draws as make three digits certain.
     #[test]

@@ -7,7 +7,7 @@
 //! of which nothing is known are taken as right.
 
 use super::Lowering;
-use super::chance::Chance;
+use super::chance::{Chance, NEGLIGIBLE, percent};
 use super::error::*;
 use super::network::Elaborated;
 use super::projection::{Bounds, Extents};
@@ -16,9 +16,6 @@ use crate::hir::{self, PopulationId};
 use crate::ir::{self, ExprId, Projection, Weight};
 use crate::units::{self, Dimension};
 use petgraph::stable_graph::NodeIndex;
-
-/// Shares below this are of no consequence: one synapse in a million.
-const NEGLIGIBLE: f64 = 1e-6;
 
 /// The weight of one projection of a population.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,26 +156,6 @@ impl Lowering<'_> {
             Diagnostic::warning(SHORT_DELAYS, format!("{} of these delays are below dt = {step}", percent(share)))
                 .label(span, format!("raised to {step}"))
                 .help(format!("say so: `max({step}, ...)`; or lower dt")),
-        );
-    }
-}
-
-/// `2.3 %`, to two digits.
-fn percent(share: f64) -> String {
-    let p = 100.0 * share;
-    let digits = if p >= 10.0 { 0 } else { 1 - p.log10().floor() as i32 };
-    format!("{p:.*} %", digits.max(0) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn shares_have_two_digits() {
-        assert_eq!(
-            [0.5, 0.023, 0.000_429, 0.999_1].map(percent),
-            ["50 %".to_string(), "2.3 %".to_string(), "0.043 %".to_string(), "100 %".to_string()]
         );
     }
 }

@@ -380,35 +380,54 @@ impl Solver<'_> {
     /// become wrong or blow up. Where a rate of decay depends on other states, it is that of their initial values.
     fn warn_fast(&mut self, states: &[u32], lowering: &mut Lowering) {
         let initial = lowering.initial_values(self.body);
+        // Compartments share their text: it is told of once, with the fastest of them.
+        let mut fastest: BTreeMap<Span, (f64, u32)> = BTreeMap::new();
         for s in states {
-            let rhs = self.eq.rhs[*s as usize];
+            let rate = self.own_rate(*s, &initial);
+            if let (Some(a), Some(span)) = (rate, self.eq.spans[*s as usize])
+                && -a * self.dt > 1.0
+            {
+                let known = fastest.entry(span).or_insert((a, *s));
+                if a < known.0 {
+                    *known = (a, *s);
+                }
+            }
+        }
+        for (span, (a, s)) in fastest {
+            let shown = |t: f64| crate::units::display(t, crate::units::Dimension::TIME);
+            let message =
+                format!("dt = {} is longer than a time constant of `{}`", shown(self.dt), self.names[s as usize]);
+            lowering.tell(
+                Diagnostic::warning(STEP_OVER_TIME_CONSTANT, message)
+                    .label(span, format!("decays with {}", shown(-1.0 / a)))
+                    .help("choose a smaller dt: what this state does within a step is not resolved"),
+            );
+        }
+    }
+
+    /// Coefficient of a state in its own equation at the initial values, per ms. What flows to coupled compartments is left out:
+    /// it brings their voltages together, as fast as it likes, and the implicit step takes any coupling.
+    fn own_rate(&self, state: u32, initial: &HashMap<u32, f64>) -> Option<f64> {
+        let rhs = self.eq.rhs[state as usize];
+        let coefficient = |of: u32| {
             // A look only: the kernel's own arena stays as it is.
             let mut x = self.body.dynamics.exprs.clone();
-            let Some(l) = split(&mut x, rhs, &|v| v == Variable::State(*s)) else { continue };
-            let Some(c) = l.coefficients.get(&Variable::State(*s)).copied() else { continue };
+            let l = split(&mut x, rhs, &|v| v == Variable::State(of))?;
+            let c = l.coefficients.get(&Variable::State(of)).copied()?;
             let at_start = x.rewrite(c, &mut HashMap::new(), &mut |x, e| match e {
                 Expr::State(k) => initial.get(k).map(|v| x.real(*v)),
                 _ => None,
             });
-            let own = x.as_const(at_start);
-            if let (Some(a), Some(span)) = (own, self.eq.spans[*s as usize])
-                && -a * self.dt > 1.0
-            {
-                let shown = |t: f64| crate::units::display(t, crate::units::Dimension::TIME);
-                lowering.tell(
-                    Diagnostic::warning(
-                        STEP_OVER_TIME_CONSTANT,
-                        format!(
-                            "dt = {} is longer than a time constant of `{}`",
-                            shown(self.dt),
-                            self.names[*s as usize]
-                        ),
-                    )
-                    .label(span, format!("decays with {}", shown(-1.0 / a)))
-                    .help("choose a smaller dt: what this state does within a step is not resolved"),
-                );
-            }
-        }
+            x.as_const(at_start)
+        };
+        let other = |(a, b): &(u32, u32)| match state {
+            s if s == *a => Some(*b),
+            s if s == *b => Some(*a),
+            _ => None,
+        };
+        // A neighbour's coefficient is what this voltage loses to it.
+        let lost: f64 = self.axial.iter().filter_map(other).filter_map(coefficient).sum();
+        Some(coefficient(state)? + lost)
     }
 
     fn exact_stage(&mut self, closed: &[u32], reason: &str) -> Result<(), Fail> {

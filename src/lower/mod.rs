@@ -6,8 +6,10 @@ mod chance;
 mod compartments;
 mod coupling;
 mod dale;
+mod drift;
 mod dynamics;
 pub mod error;
+mod initial;
 mod integrate;
 mod linear;
 mod network;
@@ -394,6 +396,12 @@ impl<'a> Lowering<'a> {
         }
         Some(dt)
     }
+}
+
+/// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
+pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
+    let help = || "write a number and a unit, such as 10 ms".to_string();
+    override_value(text, Dimension::TIME, hir::Kind::Number)?.number().map_err(|e| (e.message, help()))
 }
 
 /// `4.5`, `0.2 mV`, `true` from the command line.

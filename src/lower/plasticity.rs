@@ -1,8 +1,9 @@
 //! Plasticity rules: handlers as assignments, traces as propagators, continuous change as exact integrals where that is proved.
 
+use super::drift::{Solved, moving, solve};
 use super::dynamics::{Cx, Mode};
 use super::error::*;
-use super::linear::{Variable, contains, split};
+use super::linear::{Variable, split};
 use super::network::Elaborated;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
@@ -33,9 +34,6 @@ pub(super) enum RuleRead {
     /// Whether an event of the network is there, or its number.
     Event(u32, bool),
 }
-
-/// Sums of `c exp(r s)` over the time `s` since the start, c at the start.
-type Terms = Vec<(ExprId, f64)>;
 
 impl Lowering<'_> {
     /// Lowers the rules of a projection that was just added.
@@ -70,6 +68,7 @@ impl Lowering<'_> {
             levels: Vec::new(),
             advance: Vec::new(),
             drift: Vec::new(),
+            integrals: Vec::new(),
             lazy: true,
             handlers: Vec::new(),
             dendritic,
@@ -331,7 +330,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Synaptic variables: their exact integral where every term is an exponential of time.
+    /// Synaptic variables: their exact integral where every term is an exponential of time, over the time since the last event where
+    /// nothing but levels has a part in it.
     fn drift(
         &mut self,
         equations: &[(u32, ExprId, Span)],
@@ -347,82 +347,43 @@ impl Lowering<'_> {
         if mine.is_empty() {
             return;
         }
-        // Rates of everything that decays on its own.
-        let mut rates: HashMap<u32, f64> = HashMap::new();
-        for (k, rhs, _) in equations {
-            let x = &mut body.exprs;
-            if let Some(l) = split(x, *rhs, &|v| v == Variable::State(*k))
-                && l.rest.is_none()
-                && let Some(c) = l.coefficients.get(&Variable::State(*k))
-                && let Some(rate) = x.as_const(*c)
-            {
-                rates.insert(*k, rate);
-            }
-        }
-        let traces: Vec<u32> =
-            (0..body.places.len() as u32).filter(|k| body.places[*k as usize] != Place::Synapse).collect();
-        let mut solved: Vec<(u32, Option<f64>, Option<Terms>)> = Vec::new();
-        let mut lazy = true;
+        let levels: Vec<bool> = body.reads.iter().map(|r| !matches!(r, RuleRead::Cell(_))).collect();
+        let bounded = bounds.0 > f64::NEG_INFINITY || bounds.1 < f64::INFINITY;
+        let moving = moving(&mut body.exprs, equations);
+        let mut solved: Vec<(u32, Option<Solved>, Result<bool, &str>)> = Vec::new();
         for (k, rhs) in &mine {
             let x = &mut body.exprs;
-            let own = split(x, *rhs, &|v| v == Variable::State(*k));
-            let rate =
-                own.as_ref().map(|l| l.coefficients.get(&Variable::State(*k)).map_or(Some(0.0), |c| x.as_const(*c)));
-            let (rate, rest) = match (own, rate) {
-                (Some(l), Some(Some(a))) => (Some(a), l.rest),
-                _ => (None, None),
+            let s = solve(x, *k, *rhs, &moving);
+            let form = match &s {
+                None => Err("forward Euler in every step, no sum of exponentials"),
+                Some(s) => s.waits(x, &body.places, &levels, *k == 0 && bounded),
             };
-            let moving = |k: u32| mine.iter().any(|(m, _)| *m == k) || equations.iter().any(|(m, ..)| *m == k);
-            let terms = match (rate, rest) {
-                (Some(_), None) => Some(Vec::new()),
-                (Some(_), Some(rest)) => expand(x, rest, &rates, &moving),
-                _ => None,
-            };
-            let name = rule.variables[*k as usize].name.clone();
-            let reads_traces = contains(x, *rhs, &|v| matches!(v, Variable::State(k) if traces.contains(&k)));
-            let reads_cell = x.any(*rhs, &mut |e| matches!(e, Expr::Read(_) | Expr::Time));
-            match &terms {
-                Some(_) if !reads_traces && !reads_cell => {
-                    rule.notes.push(format!("synapse {name}: exact, brought up to date when an event touches it"));
-                }
-                Some(_) => {
-                    lazy = false;
-                    let why = if reads_cell { "it follows the cell" } else { "it follows a trace" };
-                    rule.notes.push(format!("synapse {name}: exact over every step, {why}"));
-                }
-                None => {
-                    lazy = false;
-                    rule.notes.push(format!("synapse {name}: forward Euler in every step, no sum of exponentials"));
-                }
-            }
-            solved.push((*k, rate, terms));
+            solved.push((*k, s, form));
         }
-        rule.lazy = lazy;
-        let x = &mut body.exprs;
-        let time = if lazy { x.intern(Expr::Elapsed) } else { x.real(self.dt) };
-        let mut now = BTreeMap::new();
-        for ((k, rate, terms), (_, rhs)) in solved.into_iter().zip(&mine) {
-            let old = x.intern(Expr::State(k));
-            let value = match (rate, terms) {
-                (Some(a), Some(terms)) => {
-                    let a_expr = x.real(a);
-                    let exponent = x.mul(a_expr, time);
-                    let decay = x.unary(UnaryOp::Exp, exponent);
-                    let mut sum = x.mul(decay, old);
-                    for (c, r) in terms {
-                        // The integral of exp(a (T - u)) exp(r u) over 0 .. T.
-                        let difference = x.real(r - a);
-                        let exponent = x.mul(difference, time);
-                        let relative = x.unary(UnaryOp::Exprel, exponent);
-                        let factor = x.mul(time, decay);
-                        let factor = x.mul(factor, relative);
-                        let term = x.mul(c, factor);
-                        sum = x.add(sum, term);
-                    }
-                    sum
+        rule.lazy = solved.iter().all(|(.., form)| form.is_ok());
+        for (k, _, form) in &solved {
+            let what = match form {
+                Err(why) => (*why).to_string(),
+                Ok(_) if !rule.lazy => "exact over every step, along with the others".to_string(),
+                Ok(false) => "exact, brought up to date when an event touches it".to_string(),
+                Ok(true) => {
+                    let turns =
+                        if *k == 0 && bounded { ", and before its bounds could hold it while it turns" } else { "" };
+                    format!("exact, brought up to date by running integrals of levels when an event touches it{turns}")
                 }
-                _ => {
-                    let step = x.mul(time, *rhs);
+            };
+            rule.notes.push(format!("synapse {}: {what}", rule.variables[*k as usize].name));
+        }
+        let x = &mut body.exprs;
+        let mut now = BTreeMap::new();
+        for ((k, s, _), (_, rhs)) in solved.into_iter().zip(&mine) {
+            let old = x.intern(Expr::State(k));
+            let value = match s {
+                Some(s) if rule.lazy => s.over_time(x, old, self.dt, k == 0 && bounded, &mut rule.integrals),
+                Some(s) => s.over_step(x, old, self.dt),
+                None => {
+                    let dt = x.real(self.dt);
+                    let step = x.mul(dt, *rhs);
                     x.add(old, step)
                 }
             };
@@ -460,42 +421,4 @@ fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, (low, high): (f64, f6
     }
     now.insert(0, w);
     w
-}
-
-/// An expression as a sum of exponentials of the time since the start: products of things that decay decay with the sum of their
-/// rates. `None` where it is no such sum.
-fn expand(x: &mut Exprs, e: ExprId, rates: &HashMap<u32, f64>, moving: &dyn Fn(u32) -> bool) -> Option<Terms> {
-    if !x.any(e, &mut |e| matches!(e, Expr::State(k) if moving(*k))) {
-        return Some(vec![(e, 0.0)]);
-    }
-    match x.get(e).clone() {
-        Expr::State(k) => Some(vec![(e, *rates.get(&k)?)]),
-        Expr::Unary(UnaryOp::Neg, a) => {
-            let a = expand(x, a, rates, moving)?;
-            Some(a.into_iter().map(|(c, r)| (x.unary(UnaryOp::Neg, c), r)).collect())
-        }
-        Expr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), a, b) => {
-            let mut a = expand(x, a, rates, moving)?;
-            let b = expand(x, b, rates, moving)?;
-            for (c, r) in b {
-                a.push((if op == BinaryOp::Sub { x.unary(UnaryOp::Neg, c) } else { c }, r));
-            }
-            Some(a)
-        }
-        Expr::Binary(BinaryOp::Mul, a, b) => {
-            let (a, b) = (expand(x, a, rates, moving)?, expand(x, b, rates, moving)?);
-            let mut out = Vec::new();
-            for (c, r) in &a {
-                for (d, s) in &b {
-                    out.push((x.mul(*c, *d), r + s));
-                }
-            }
-            (out.len() <= 16).then_some(out)
-        }
-        Expr::Binary(BinaryOp::Div, a, b) if !x.any(b, &mut |e| matches!(e, Expr::State(k) if moving(*k))) => {
-            let a = expand(x, a, rates, moving)?;
-            Some(a.into_iter().map(|(c, r)| (x.div(c, b), r)).collect())
-        }
-        _ => None,
-    }
 }

@@ -223,6 +223,7 @@ impl Lowering<'_> {
             symmetric: connect.symmetric,
         };
         self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
+        self.initial_weights(p, &projection, (&sizes.0, &sizes.1), out)?;
         let id = out.network.graph.add_edge(from_node, to_node, projection);
         self.rules(p, id, to.population, out)
     }

@@ -55,7 +55,9 @@ impl Switches {
 
     /// The factor that an experiment sets, on what a projection brings to a population.
     pub fn gain(&mut self, projection: Option<&str>, population: PopulationId, body: &mut Body) -> Option<ExprId> {
-        let (name, known) = self.gains.get_key_value(projection?)?;
+        // Projections of a matrix are scaled by its name.
+        let name = projection?.split(':').next()?;
+        let (name, known) = self.gains.get_key_value(name)?;
         let param = match known.iter().find(|(p, _)| *p == population) {
             Some((_, param)) => *param,
             None => {

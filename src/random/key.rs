@@ -38,6 +38,8 @@ pub enum Purpose {
     Environment = 11,
     /// Choice among stored patterns for replay.
     Replay = 12,
+    /// Order and moves of placing a network on a chip.
+    Mapping = 13,
 }
 
 /// The key of one family of random numbers.

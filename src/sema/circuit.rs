@@ -98,6 +98,7 @@ impl Sema<'_> {
         self.resolve_items(id, &n.items, scope, &mut items);
         self.resolve_sensors(id);
         self.resolve_memories(id);
+        self.check_matrices(id, &items);
         let network = &mut self.program.networks[id.0 as usize];
         network.items = items;
         network.broken = self.diags.error_count() > errors || any_broken(&n.items);
@@ -164,7 +165,10 @@ impl Sema<'_> {
                 ast::CircuitKind::Actuator { name, value } => self.declare_actuator(id, name, value, scope),
                 ast::CircuitKind::Event { name, formals } => self.declare_event(id, name, formals.as_deref(), scope),
                 ast::CircuitKind::Memory { name, .. } => self.declare_memory(id, name, item, scope),
-                ast::CircuitKind::Matrix(m) => self.unsupported(&m.name, "a matrix", scope),
+                ast::CircuitKind::Matrix(m) => {
+                    let path = self.path_of(&m.name.text);
+                    self.declare(scope, &m.name, Entity::Projection(path));
+                }
                 ast::CircuitKind::Port { output, name, ends, weight } => {
                     self.declare_port(*output, name, ends, weight.as_ref(), scope)
                 }
@@ -611,6 +615,7 @@ impl Sema<'_> {
                         out.push(Item::Projection(p));
                     }
                 }
+                ast::CircuitKind::Matrix(m) => self.matrix(id, m, scope, out),
                 ast::CircuitKind::Drive { target, value } => self.drive(target, value, item.span, cx, out),
                 ast::CircuitKind::For { loops, items } => {
                     let inner = self.new_scope(Some(scope));
@@ -745,7 +750,7 @@ impl Sema<'_> {
         inner
     }
 
-    fn projection(&mut self, p: &ast::Projection, span: Span, cx: Cx) -> Option<hir::Projection> {
+    pub(super) fn projection(&mut self, p: &ast::Projection, span: Span, cx: Cx) -> Option<hir::Projection> {
         let mut from = Vec::new();
         let mut private = None;
         let mut ok = true;

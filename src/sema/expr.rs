@@ -768,11 +768,18 @@ impl Sema<'_> {
                 return match found {
                     Some(ty) => Expr { kind: ExprKind::Attribute(Side::Post, name.text.clone()), span, ty },
                     None => {
-                        self.diags.push(
+                        let d = if head == "post" {
                             Diagnostic::error(LOCALITY, "a rule says what it reads of its cell")
                                 .label(span, "not declared")
-                                .help(format!("write `needs {head}.{}: voltage` in the rule", name.text)),
-                        );
+                                .help(format!("write `needs post.{}: voltage` in the rule", name.text))
+                        } else {
+                            Diagnostic::error(LOCALITY, "a rule reads no state of its presynaptic cell")
+                                .label(span, "not at the synapse")
+                                .help(
+                                    "what the sender did is in the traces of its spikes: `pre trace x: x' = -x / tau`",
+                                )
+                        };
+                        self.diags.push(d);
                         self.error_expr(span)
                     }
                 };

@@ -9,6 +9,7 @@ pub mod error;
 mod event;
 mod experiment;
 mod expr;
+mod matrix;
 mod model;
 mod modules;
 mod pair_input;
@@ -112,6 +113,8 @@ struct Sema<'a> {
     ports: Vec<region::Port>,
     modulators: Vec<sensor::DeclaredModulator>,
     schedules: Vec<sleep::DeclaredSchedule>,
+    /// Regions of matrices, by network.
+    matrices: Vec<(hir::NetworkId, Vec<matrix::Member>)>,
     /// Drives and kicks of phases so far.
     gates: u32,
     /// Memories whose cells and sizes are not known yet: network, position.
@@ -172,6 +175,7 @@ pub fn analyse(
         ports: Vec::new(),
         modulators: Vec::new(),
         schedules: Vec::new(),
+        matrices: Vec::new(),
         gates: 0,
         memories: Vec::new(),
         sensors: Vec::new(),

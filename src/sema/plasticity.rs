@@ -156,11 +156,18 @@ impl Sema<'_> {
         let held = Place::Rule(place);
         let mut equations: Vec<(ValueId, ast::Equation)> = Vec::new();
         for item in &rule.items {
+            if let ast::PlasticityKind::Param(list) = &item.kind {
+                let ids = self.declare_params(list, scope, &held);
+                out.params.extend(ids);
+            }
+        }
+        // Before anything reads a param: a trace may start at one.
+        if let Some(outer) = outer {
+            let levels = out.levels.clone();
+            self.bind_rule(instance, outer, &rule.name, &out.params, &levels);
+        }
+        for item in &rule.items {
             match &item.kind {
-                ast::PlasticityKind::Param(list) => {
-                    let ids = self.declare_params(list, scope, &held);
-                    out.params.extend(ids);
-                }
                 ast::PlasticityKind::Let(l) => {
                     self.declare_let(l, scope, held.clone());
                 }
@@ -206,10 +213,6 @@ impl Sema<'_> {
                 }
                 _ => {}
             }
-        }
-        if let Some(outer) = outer {
-            let levels = out.levels.clone();
-            self.bind_rule(instance, outer, &rule.name, &out.params, &levels);
         }
         let cx = Cx { scope, place: &held };
         for item in &rule.items {

@@ -128,8 +128,8 @@ impl Sema<'_> {
                 ast::CircuitKind::Param(list) => {
                     for b in list {
                         names.push(b.name.text.clone());
-                        let given = use_.args.iter().flatten();
-                        let given = given.filter(|a| a.name.as_ref().is_some_and(|n| n.text == b.name.text)).last();
+                        let mut given = use_.args.iter().flatten();
+                        let given = given.rfind(|a| a.name.as_ref().is_some_and(|n| n.text == b.name.text));
                         let (value, from, place) = match (given, &b.value) {
                             (Some(arg), _) => (arg.value.clone(), cx.scope, cx.place.clone()),
                             (None, Some(value)) => (value.clone(), scope, Place::Binding),

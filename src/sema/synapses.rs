@@ -112,6 +112,23 @@ impl Sema<'_> {
         for e in of {
             let path = match self.thing(e, cx.scope) {
                 Some(Entity::Region(r)) => Some(self.regions[r.0].prefix.clone()),
+                Some(Entity::Projection(_)) if kind == ResetWhat::State => {
+                    let help = "`reset state of` the population that it lands on takes its traces and spikes on their way, too";
+                    self.diags.push(
+                        Diagnostic::error(WRONG_THING, "the state of a projection is reset with its target")
+                            .label(e.span, "this is a projection")
+                            .help(help),
+                    );
+                    None
+                }
+                Some(Entity::Population(..)) if kind == ResetWhat::Weights => {
+                    self.diags.push(
+                        Diagnostic::error(WRONG_THING, "a population has no weights")
+                            .label(e.span, "this is a population")
+                            .help("name projections, `reset weights of rec`, or a region"),
+                    );
+                    None
+                }
                 Some(Entity::Projection(path)) => Some(path),
                 Some(Entity::Population(n, p)) => Some(self.program.network(n).populations[p.0 as usize].name.clone()),
                 Some(Entity::Poison | Entity::Unsupported(_)) => None,

@@ -66,6 +66,7 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
             | Expr::Held
             | Expr::Read(_)
             | Expr::Elapsed
+            | Expr::Integral(_)
             | Expr::Coupled(_)
             | Expr::Before(_) => true,
             Expr::Table { table, indices } => match network.tables.get(*table as usize) {
@@ -193,7 +194,8 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
             | Expr::Table { .. }
             | Expr::Column(_)
             | Expr::Read(_)
-            | Expr::Elapsed => true,
+            | Expr::Elapsed
+            | Expr::Integral(_) => true,
             Expr::Coupled(k) => *k as usize >= d.coupled.len(),
             _ => false,
         };

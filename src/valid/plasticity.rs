@@ -18,6 +18,7 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
         let ok = match e {
             Expr::State(k) => (*k as usize) < n,
             Expr::Read(k) => (*k as usize) < rule.reads.len(),
+            Expr::Integral(k) => (*k as usize) < rule.integrals.len(),
             Expr::Const(_)
             | Expr::Unary(..)
             | Expr::Binary(..)
@@ -37,6 +38,20 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     }
     if rule.levels.iter().any(|k| *k as usize >= rule.reads.len()) {
         return Err("names a level that it does not read".to_string());
+    }
+    for i in &rule.integrals {
+        let own = |e: &Expr| match e {
+            Expr::Read(k) => rule.levels.contains(k),
+            Expr::State(_) | Expr::Time | Expr::Uniform | Expr::Elapsed | Expr::Integral(_) => false,
+            _ => true,
+        };
+        let known = (i.value.0 as usize) < rule.exprs.len();
+        if !rule.lazy || !known || rule.exprs.any(i.value, &mut |e| !own(e)) {
+            return Err("integrates what is not the same for all synapses".to_string());
+        }
+        if !(i.decay <= 0.0 && i.own <= 0.0 && i.decay.is_finite() && i.own.is_finite()) {
+            return Err("integrates what grows".to_string());
+        }
     }
     if projection.delay.max() < rule.dendritic {
         return Err("its dendritic delay is longer than the whole".to_string());

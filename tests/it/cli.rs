@@ -145,6 +145,8 @@ fn the_summary_is_one_json_object() {
         "neurons",
         "synapses",
         "synaptic_events",
+        "synapses_touched",
+        "synapses_stepped",
         "synapse_bytes",
         "compile_s",
         "build_s",

@@ -27,6 +27,8 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0803", "the command line"),
     ("E0804", "the command line"),
     ("E0805", "the command line"),
+    ("E0806", "the command line"),
+    ("E0807", "the command line"),
 ];
 
 /// Pages whose code their text can't show in a block of source, and why.

@@ -20,6 +20,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
+    ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {
@@ -32,7 +33,14 @@ fn nsm_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn circuits() -> Vec<PathBuf> {
-    let folders = ["examples", "stdlib/neurons", "stdlib/physics", "tests/corpus/ok/circuits"];
+    let folders = [
+        "examples",
+        "examples/learning",
+        "stdlib/modulators",
+        "stdlib/neurons",
+        "stdlib/physics",
+        "tests/corpus/ok/circuits",
+    ];
     let mut files = folders.map(nsm_files).concat();
     // Some modules of the library are shown by a circuit of the corpus.
     files.retain(|f| std::fs::read_to_string(f).expect("readable").contains("\nnetwork "));
@@ -45,7 +53,7 @@ fn compile(path: &Path, options: &Options) -> Outcome {
 }
 
 /// The experiments of a file, each 50 ms long where it has one `simulate`, and with the sizes of [`SMALL`].
-fn short(path: &Path) -> Vec<Job> {
+pub fn short(path: &Path) -> Vec<Job> {
     let known = SMALL.iter().find(|(file, _)| Path::new(file) == path);
     let set = known.map_or(Vec::new(), |(_, set)| set.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect());
     let full = Options { set, ..Options::default() };
@@ -103,9 +111,9 @@ fn difference(network: &Network, a: &mut Ran, b: &mut Ran) -> Option<String> {
             return Some(format!("the weights of projection {projection}"));
         }
     }
-    let figures = |e: &mut dyn Engine| (e.traces().len(), e.synapses(), e.synaptic_events());
+    let figures = |e: &mut dyn Engine| (e.traces().len(), e.synapses(), e.synaptic_events(), e.touches());
     if figures(ea) != figures(eb) {
-        return Some(format!("traces, synapses, events: {:?} and {:?}", figures(ea), figures(eb)));
+        return Some(format!("traces, synapses, events, touches: {:?} and {:?}", figures(ea), figures(eb)));
     }
     // Printed, because a measured NaN is not equal to itself.
     let judged = |r: &Ran| format!("{:?} {:?} {:?}", r.outcome.expectations, r.outcome.rows, r.outcome.error);

@@ -2,7 +2,7 @@
 //!
 //! Every function panics where a circuit doesn't compile or a run fails: for a test that is a failure.
 
-use nsm::backend::{Engine, TraceLog};
+use nsm::backend::{Engine, Keep, TraceLog};
 use nsm::base::{Diagnostic, LoadError, Loader};
 use nsm::driver::{self, Backend, MemoryLimit, Options, Outcome};
 use nsm::execute::{self, Control, Needs, RunOutcome};
@@ -121,7 +121,7 @@ impl Lab {
 /// Runs the protocol of a unit; every spike is kept and everything that is to be recorded is recorded.
 pub fn run<'u>(unit: &'u Unit, point: &Point, seed: u64, place: Place, quick: bool) -> Result<Ran<'u>, String> {
     let Needs { mut spikes, traces } = execute::needs(unit, point, true).map_err(|e| format!("{e:?}"))?;
-    spikes.fill(true);
+    spikes.fill(Keep::All);
     let made = driver::engine(unit, seed, traces, &spikes, place.backend, place.threads, MemoryLimit::Default);
     let (mut engine, _) = made.map_err(|d| d.message)?;
     let stop = AtomicBool::new(false);

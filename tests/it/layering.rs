@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
+    ("chip", &["base", "numerics", "random"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",

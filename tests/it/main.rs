@@ -5,6 +5,8 @@
 
 mod balance;
 mod behaviour;
+mod checkpoint;
+mod chip;
 mod cli;
 mod codes;
 mod common;

@@ -11,6 +11,7 @@ mod ends;
 mod filter;
 mod formula;
 mod gathered;
+mod lanes;
 mod mirror;
 mod params;
 mod synapses;
@@ -18,6 +19,7 @@ mod tables;
 
 pub use elements::{Elements, PopulationElements, elements};
 pub use gathered::{Gathered, GatheredClasses, GatheredRows};
+pub use lanes::{Lanes, positions};
 pub use params::{ParamValues, apply, derive};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
 

@@ -377,6 +377,11 @@ impl Cells {
         l.plastic.set_weights(step, values, &mut |r, n| self.one(&codes[r], n, step));
     }
 
+    pub fn freeze(&self, step: u64, l: &mut super::Learning, frozen: bool) {
+        let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
+        l.plastic.freeze(step, frozen, &mut |r, n| self.one(&codes[r], n, step));
+    }
+
     pub fn clear(&self, step: u64, l: &mut super::Learning) {
         let codes: Vec<Value> = l.plastic.reads().to_vec().iter().map(|r| self.prepare(*r)).collect();
         l.plastic.clear(step, &mut |r, n| self.one(&codes[r], n, step));

@@ -11,18 +11,20 @@
 
 mod cells;
 mod couplings;
+mod plastic;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod winners;
 
 use super::build;
-use super::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
-use super::plastic::{Plastic, merge};
+use super::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+use super::held::merge;
 use super::state::{self, EngineState, same, unfit};
 use crate::ir::Network;
 use cells::Cells;
 use couplings::Couplings;
+use plastic::Plastic;
 use rows::Rows;
 use std::sync::atomic::{AtomicBool, Ordering};
 use winners::Senders;
@@ -52,12 +54,13 @@ pub struct Interpreter {
     /// Projections that no rule changes and whose weights may be written.
     written: Vec<usize>,
     synaptic_events: u64,
+    touches: Touches,
 }
 
 impl Interpreter {
     /// Builds all elements and synapses of `network` under `seed`.
     ///
-    /// `keep_spikes` says for each population whether every spike is kept; populations beyond its end keep none.
+    /// `keep_spikes` says for each population which spikes are kept; populations beyond its end keep none.
     ///
     /// # Errors
     /// [`RunError::Build`] with what could not be built.
@@ -65,7 +68,7 @@ impl Interpreter {
         network: &Network,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
     ) -> Result<Interpreter, RunError> {
         let elements = build::elements(network, seed)?;
         let projections: Vec<Rows> =
@@ -97,7 +100,7 @@ impl Interpreter {
         let spikes = populations
             .iter()
             .enumerate()
-            .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or(false)))
+            .map(|(k, cells)| SpikeLog::new(cells.size(), keep_spikes.get(k).copied().unwrap_or_default()))
             .collect();
         let senders = network
             .populations()
@@ -115,6 +118,7 @@ impl Interpreter {
             traces,
             written: state::written(network),
             synaptic_events: 0,
+            touches: Touches::default(),
         })
     }
 
@@ -142,6 +146,7 @@ impl Interpreter {
         for (l, arrived) in self.plastic.iter_mut().zip(&arrived) {
             self.populations[l.to].learned(k, l, &fired[l.to], arrived);
             l.plastic.sent(self.step, &fired[l.from]);
+            self.touches += l.plastic.take_touches();
         }
         for (at, rows) in self.projections.iter().enumerate() {
             if self.plastic.iter().any(|l| l.projection == at) {
@@ -247,7 +252,10 @@ impl Engine for Interpreter {
     }
 
     fn set_learning(&mut self, projection: usize, on: bool) {
-        self.plastic.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
+        let step = self.step;
+        for l in self.plastic.iter_mut().filter(|l| l.projection == projection) {
+            self.populations[l.to].freeze(step, l, !on);
+        }
     }
 
     fn save(&mut self) -> EngineState {
@@ -259,6 +267,7 @@ impl Engine for Interpreter {
         EngineState {
             step: self.step,
             synaptic_events: self.synaptic_events,
+            touches: self.touches,
             populations: populations.collect(),
             couplings: self.couplings.save(),
             weights: self.written.iter().map(|p| (*p as u32, self.projections[*p].weights())).collect(),
@@ -289,7 +298,7 @@ impl Engine for Interpreter {
             let all = u32::try_from(l.plastic.synapses()).map_err(|_| unfit("synapses"))?;
             l.plastic.load(state.step, saved, &(0..all).collect::<Vec<_>>())?;
         }
-        (self.step, self.synaptic_events) = (state.step, state.synaptic_events);
+        (self.step, self.synaptic_events, self.touches) = (state.step, state.synaptic_events, state.touches);
         Ok(())
     }
 
@@ -303,5 +312,9 @@ impl Engine for Interpreter {
 
     fn synaptic_events(&self) -> u64 {
         self.synaptic_events
+    }
+
+    fn touches(&self) -> Touches {
+        self.touches
     }
 }

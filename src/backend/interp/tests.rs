@@ -1,7 +1,7 @@
 //! Small networks by hand, whose course follows from the order of one step.
 
 use super::*;
-use crate::backend::engine::Setting;
+use crate::backend::engine::{Keep, Setting};
 use crate::connect::{Rule, Spec};
 use crate::ir::*;
 use crate::random::{self, Purpose, StreamKey};
@@ -15,7 +15,7 @@ fn go(engine: &mut Interpreter, steps: u64) -> Result<u64, RunError> {
 }
 
 fn start(network: &Network) -> Interpreter {
-    let keep = vec![true; network.populations().count()];
+    let keep = vec![Keep::All; network.populations().count()];
     Interpreter::new(network, 7, vec![], &keep).unwrap()
 }
 

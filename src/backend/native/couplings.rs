@@ -240,7 +240,7 @@ impl Couplings {
         for source in self.sources.iter_mut().filter(|s| s.population == population) {
             let block = &blocks[population];
             let channel = &channels[source.channel];
-            source.values.compute(block, k as f64 * dt, &mut |first, values| {
+            source.values.compute(block, block.n, k as f64 * dt, &mut |first, values| {
                 for row in 0..channel.rows as u64 {
                     channel.write(row, block.lo as usize + first, values);
                 }
@@ -253,7 +253,7 @@ impl Couplings {
             for source in self.sources.iter_mut().filter(|s| s.rank == round) {
                 let block = &blocks[source.population];
                 let channel = &channels[source.channel];
-                source.values.compute(block, t, &mut |first, values| {
+                source.values.compute(block, block.n, t, &mut |first, values| {
                     channel.write(row, block.lo as usize + first, values);
                 });
             }

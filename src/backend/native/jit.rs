@@ -1,12 +1,14 @@
 //! Owns compiled code: Cranelift's module, ISA settings, and the pointers into it.
 
 use super::plan::Plan;
+use super::rules::{Draft, Rule};
 use super::translate;
 use crate::ir::Network;
+use cranelift_codegen::Context;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::Module;
+use cranelift_module::{FuncId, Module};
 use std::sync::{Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
@@ -45,12 +47,15 @@ fn module() -> Result<JITModule, String> {
     Ok(JITModule::new(builder))
 }
 
-/// Compiles the segments of each plan; plans that are equal share their code.
-pub fn compile(plans: &[Plan]) -> Result<(Code, Vec<Vec<Kernel>>), String> {
+/// What was compiled: the code, the kernels of each plan, the rules with theirs.
+pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
+
+/// Compiles the segments of each plan and the loops of each rule; plans that are equal share their code.
+pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>) -> Result<Compiled, String> {
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
-    let mut ids: Vec<Vec<cranelift_module::FuncId>> = Vec::new();
+    let mut ids: Vec<Vec<FuncId>> = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
         if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
             ids.push(ids[same].clone());
@@ -67,22 +72,27 @@ pub fn compile(plans: &[Plan]) -> Result<(Code, Vec<Vec<Kernel>>), String> {
         }
         ids.push(segments);
     }
+    let mut loops = Vec::new();
+    for draft in &mut drafts {
+        loops.push(draft.define(&mut builder_context, config, &mut |_, fill| {
+            let mut context = module.make_context();
+            fill(&mut context.func);
+            let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
+            module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            module.clear_context(&mut context);
+            Ok(id)
+        })?);
+    }
     module.finalize_definitions().map_err(|e| e.to_string())?;
-    let kernels = ids
-        .iter()
-        .map(|segments| {
-            segments
-                .iter()
-                .map(|id| {
-                    let code = module.get_finalized_function(*id);
-                    // SAFETY: the function was defined with exactly this signature in `translate::segment`, for this ISA's
-                    // default calling convention, and finalised above.
-                    unsafe { std::mem::transmute::<*const u8, Kernel>(code) }
-                })
-                .collect()
-        })
-        .collect();
-    Ok((Code { module: Mutex::new(Some(module)) }, kernels))
+    let kernel = |id: &FuncId| {
+        let code = module.get_finalized_function(*id);
+        // SAFETY: the function was defined with exactly this signature in `translate::segment` or `rules::translate::segment`, for
+        // this ISA's default calling convention, and finalised above.
+        unsafe { std::mem::transmute::<*const u8, Kernel>(code) }
+    };
+    let kernels = ids.iter().map(|segments| segments.iter().map(kernel).collect()).collect();
+    let rules = drafts.into_iter().zip(&loops).map(|(d, ids)| d.finish(&mut ids.iter().map(kernel))).collect();
+    Ok((Code { module: Mutex::new(Some(module)) }, kernels, rules))
 }
 
 /// Whether two plans compile to the same code: all but the names of their projections.
@@ -102,8 +112,8 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
 }
 
 /// The kernels as Cranelift IR before (`asm` false) or as machine code after optimisation.
-pub fn text(network: &Network, plans: &[Plan], asm: bool) -> Result<String, String> {
-    let module = module()?;
+pub fn text(network: &Network, plans: &[Plan], drafts: Vec<Draft>, asm: bool) -> Result<String, String> {
+    let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
     let mut out = String::new();
@@ -115,17 +125,30 @@ pub fn text(network: &Network, plans: &[Plan], asm: bool) -> Result<String, Stri
             for call in &plan.segments[k].calls {
                 out.push_str(&format!("; before it {call:?}\n"));
             }
-            if asm {
-                context.set_disasm(true);
-                let code =
-                    context.compile(module.isa(), &mut Default::default()).map_err(|e| format!("{:?}", e.inner))?;
-                out.push_str(code.vcode.as_deref().unwrap_or(""));
-            } else {
-                out.push_str(&context.func.display().to_string());
-            }
-            out.push('\n');
-            module.clear_context(&mut context);
+            print(&mut module, &mut context, asm, &mut out)?;
         }
     }
+    for mut draft in drafts {
+        let rule = draft.name().to_string();
+        draft.define(&mut builder_context, config, &mut |name, fill| {
+            let mut context = module.make_context();
+            fill(&mut context.func);
+            out.push_str(&format!("; {rule}: {name}\n"));
+            print(&mut module, &mut context, asm, &mut out)
+        })?;
+    }
     Ok(out)
+}
+
+fn print(module: &mut JITModule, context: &mut Context, asm: bool, out: &mut String) -> Result<(), String> {
+    if asm {
+        context.set_disasm(true);
+        let code = context.compile(module.isa(), &mut Default::default()).map_err(|e| format!("{:?}", e.inner))?;
+        out.push_str(code.vcode.as_deref().unwrap_or(""));
+    } else {
+        out.push_str(&context.func.display().to_string());
+    }
+    out.push('\n');
+    module.clear_context(context);
+    Ok(())
 }

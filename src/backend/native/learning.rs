@@ -1,10 +1,10 @@
 //! Projections that learn, in one thread's share of a network.
 
 use super::plan::Plan;
+use super::rules::{Rings, Synapses};
+use super::values::Values;
 use super::worker::{Block, Shared, Worker};
-use crate::backend::eval;
-use crate::backend::plastic::Plastic;
-use crate::ir::{Arrival, ExprId, Population};
+use crate::ir::{Arrival, Population};
 use crate::runtime::{RingData, Weights};
 
 /// A projection whose synapses change, with the part of its targets that is here.
@@ -14,17 +14,15 @@ pub struct Learning {
     pub source: usize,
     pub target: usize,
     ring: usize,
-    pub plastic: Plastic,
-    /// What is read of the targets, with the order that computes it.
-    reads: Vec<(ExprId, Vec<ExprId>)>,
+    pub synapses: Synapses,
+    /// What is read of the targets; whether one stands for all.
+    reads: Vec<(Values, bool)>,
     /// Receptors whose arrivals are events, with the rings that hold them.
     receptors: Vec<(u32, Vec<usize>)>,
     /// Arrivals of the step at hand.
     arrived: Vec<(u32, Vec<u32>)>,
     /// Which targets fire is decided when all threads have met.
     pub decided: bool,
-    /// Room for what is sent on.
-    sent: Vec<(u32, u32, f64)>,
 }
 
 impl Learning {
@@ -32,14 +30,14 @@ impl Learning {
         projection: usize,
         (source, target): (usize, usize),
         ring: usize,
-        plastic: Plastic,
+        synapses: Synapses,
         plan: &Plan,
         population: &Population,
         decided: bool,
     ) -> Learning {
         let d = &population.dynamics;
-        let reads = plastic.reads().iter().map(|r| (*r, eval::order(&d.exprs, &[*r]))).collect();
-        let receptors = plastic
+        let reads = synapses.read_exprs().map(|(r, level)| (Values::new(&d.exprs, r), level)).collect();
+        let receptors = synapses
             .receptors()
             .into_iter()
             .map(|r| {
@@ -53,36 +51,13 @@ impl Learning {
                 (r, arrivals.iter().filter_map(taken).collect())
             })
             .collect();
-        Learning {
-            projection,
-            source,
-            target,
-            ring,
-            plastic,
-            reads,
-            receptors,
-            arrived: Vec::new(),
-            decided,
-            sent: Vec::new(),
-        }
+        Learning { projection, source, target, ring, synapses, reads, receptors, arrived: Vec::new(), decided }
     }
 
     /// Before a block's step: what reaches the synapses, and what they send on.
-    pub fn begin(&mut self, step: u64, dt: f64, block: &mut Block, values: &mut Vec<f64>) -> u64 {
-        let (plastic, reads, sent) = (&mut self.plastic, &self.reads, &mut self.sent);
-        let t = step as f64 * dt;
-        let events = plastic.begin(
-            step,
-            &mut |r, n| block.observe(n as usize, reads[r].0, &reads[r].1, t, values),
-            &mut |target, delay, amount| sent.push((target, delay, amount)),
-        );
-        let ring = block.ring(self.ring);
-        for (target, delay, amount) in sent.drain(..) {
-            let at = ring.row(step + u64::from(delay)) + target as usize;
-            if let RingData::Sum(sums) = &mut ring.data {
-                sums[at] += amount;
-            }
-        }
+    pub fn begin(&mut self, step: u64, dt: f64, block: &mut Block) -> u64 {
+        read(&mut self.reads, block, step as f64 * dt, &mut self.synapses.reads);
+        let events = self.synapses.begin(step, &mut Rings(block.ring(self.ring)));
         self.arrived.clear();
         for (receptor, rings) in &self.receptors {
             let mut targets = Vec::new();
@@ -104,33 +79,33 @@ impl Learning {
     }
 
     /// After a block's step, with those of its neurons that fired (by index in the population).
-    pub fn end(&mut self, step: u64, dt: f64, block: &Block, fired: &[u32], values: &mut Vec<f64>) {
-        let (lo, n) = self.plastic.range();
+    pub fn end(&mut self, step: u64, dt: f64, block: &Block, fired: &[u32]) {
+        let (lo, n) = self.synapses.range();
         let offsets: Vec<u32> = fired.iter().filter(|f| (lo..lo + n).contains(*f)).map(|f| f - lo).collect();
-        let (plastic, reads) = (&mut self.plastic, &self.reads);
-        let t = (step + 1) as f64 * dt;
-        plastic.end(step, &offsets, &self.arrived, &mut |r, n| {
-            block.observe(n as usize, reads[r].0, &reads[r].1, t, values)
-        });
+        let (reads, t) = (&mut self.reads, (step + 1) as f64 * dt);
+        self.synapses.end(step, &offsets, &self.arrived, &mut |out| read(reads, block, t, out));
+    }
+}
+
+/// What is read of a block's neurons at time `t`: `[read][neuron]`.
+fn read(reads: &mut [(Values, bool)], block: &Block, t: f64, out: &mut [Vec<f64>]) {
+    for ((values, level), row) in reads.iter_mut().zip(out) {
+        let n = if *level { block.n.min(1) } else { block.n };
+        values.compute(block, n, t, &mut |start, part| row[start..start + part.len()].copy_from_slice(part));
     }
 }
 
 impl Worker {
-    /// Up-to-date weights of a projection that learns, (pre, post, weight) by both.
-    pub fn learned_weights(&mut self, projection: usize, step: u64) -> Option<Vec<(u32, u32, f64)>> {
+    /// Up-to-date weights of a projection that learns, in order of (presynaptic neuron, target), and the lengths of its rows.
+    pub fn learned_weights(&mut self, projection: usize, step: u64) -> Option<(Vec<usize>, Vec<f64>)> {
         let l = self.learning.iter_mut().find(|l| l.projection == projection)?;
-        let (block, reads) = (&self.blocks[l.target], &l.reads);
-        let mut values = Vec::new();
-        Some(
-            l.plastic
-                .weights(step, &mut |r, n| block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut values)),
-        )
+        Some((l.synapses.lengths(), l.synapses.weights(step)))
     }
 
     /// (pre, post) of the synapses here, in order of both.
-    pub fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
-        if let Some(all) = self.learned_weights(projection, 0) {
-            return all.into_iter().map(|(pre, post, _)| (pre, post)).collect();
+    pub fn edges(&self, projection: usize) -> Vec<(u32, u32)> {
+        if let Some(l) = self.learning.iter().find(|l| l.projection == projection) {
+            return l.synapses.edges();
         }
         let i = &self.incoming[projection];
         let lo = self.blocks[i.target].lo;
@@ -140,11 +115,7 @@ impl Worker {
 
     pub fn set_weights(&mut self, projection: usize, step: u64, values: &[f64]) {
         if let Some(l) = self.learning.iter_mut().find(|l| l.projection == projection) {
-            let (block, reads) = (&self.blocks[l.target], &l.reads);
-            let mut scratch = Vec::new();
-            l.plastic.set_weights(step, values, &mut |r, n| {
-                block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut scratch)
-            });
+            l.synapses.set_weights(step, values);
             return;
         }
         match &mut self.incoming[projection].rows.weights {
@@ -159,15 +130,10 @@ impl Worker {
         self.blocks[population].reset(initial);
         self.couplings.restart(population, step, shared.dt, &self.blocks, &shared.channels);
         self.clear_winners(population);
-        for l in self.learning.iter_mut().filter(|l| l.target == population) {
-            let (block, reads) = (&self.blocks[l.target], &l.reads);
-            let mut scratch = Vec::new();
-            l.plastic
-                .clear(step, &mut |r, n| block.observe(n as usize, reads[r].0, &reads[r].1, f64::NAN, &mut scratch));
-        }
+        self.learning.iter_mut().filter(|l| l.target == population).for_each(|l| l.synapses.clear(step));
     }
 
-    pub fn learn(&mut self, projection: usize, on: bool) {
-        self.learning.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.plastic.freeze(!on));
+    pub fn learn(&mut self, projection: usize, step: u64, on: bool) {
+        self.learning.iter_mut().filter(|l| l.projection == projection).for_each(|l| l.synapses.freeze(step, !on));
     }
 }

@@ -7,13 +7,14 @@ mod couplings;
 mod jit;
 mod learning;
 mod plan;
+mod rules;
 mod translate;
 mod values;
 mod worker;
 
-use crate::backend::build::{self, ParamValues, SynapsePlan};
-use crate::backend::engine::{Engine, RunError, Setting, SpikeLog, TraceLog, TraceRequest};
-use crate::backend::plastic::{Part, Plastic, merge, positions};
+use crate::backend::build::{self, ParamValues, SynapsePlan, positions};
+use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+use crate::backend::held::{Part, merge};
 use crate::backend::state::{self, EngineState, PopulationState, same};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
@@ -21,6 +22,7 @@ use crate::runtime::{Barrier, DelayForm, Delays, RowsBuilder, WeightForm, Weight
 use crate::valid::Validated;
 use learning::Learning;
 use plan::{Plan, RingKind};
+use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -44,6 +46,12 @@ pub struct Kernels {
     plans: Vec<Plan>,
     /// Of the populations with adaptive steps: statements, plan and kernels of what precedes them and of a trial.
     adaptive: Vec<Option<[Inner; 2]>>,
+    /// In the order of `Network::plasticity`.
+    rules: Vec<Arc<Rule>>,
+}
+
+fn drafts(network: &Network) -> Vec<Draft> {
+    network.plasticity.iter().map(|rule| Draft::new(rule, network.dt_ms)).collect()
 }
 
 fn plans(network: &Network) -> Vec<Plan> {
@@ -80,23 +88,24 @@ pub fn compile(network: Validated) -> Result<Kernels, String> {
         network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, network.network().dt_ms)).collect();
     let mut all = plans.clone();
     all.extend(adaptive.iter().flatten().flatten().map(|(_, plan)| plan.clone()));
-    let (code, mut kernels) = jit::compile(&all)?;
+    let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()))?;
     let mut inner = kernels.split_off(plans.len()).into_iter();
     let adaptive = adaptive
         .into_iter()
         .map(|two| two.map(|two| two.map(|(d, plan)| (d, plan, inner.next().unwrap_or_default()))))
         .collect();
-    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive })
+    let rules = rules.into_iter().map(Arc::new).collect();
+    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive, rules })
 }
 
 /// Cranelift IR of all kernels.
 pub fn clif(network: Validated) -> Result<String, String> {
-    jit::text(network.network(), &plans(network.network()), false)
+    jit::text(network.network(), &plans(network.network()), drafts(network.network()), false)
 }
 
 /// Machine code of all kernels.
 pub fn disassembly(network: Validated) -> Result<String, String> {
-    jit::text(network.network(), &plans(network.network()), true)
+    jit::text(network.network(), &plans(network.network()), drafts(network.network()), true)
 }
 
 enum Command {
@@ -126,6 +135,7 @@ enum Command {
     },
     Learn {
         projection: usize,
+        step: u64,
         on: bool,
     },
     Save {
@@ -148,6 +158,7 @@ enum Reply {
     Done {
         steps: u64,
         events: u64,
+        touches: Touches,
         samples: Vec<Vec<f64>>,
     },
     States {
@@ -198,6 +209,7 @@ pub struct Native {
     written: Vec<usize>,
     reaches: Vec<couplings::Reach>,
     events: u64,
+    touches: Touches,
     synapses: u64,
     bytes: u64,
     // Last, so that the threads are joined before their code is freed; see `Drop`.
@@ -210,7 +222,7 @@ impl Native {
         kernels: &Kernels,
         seed: u64,
         traces: Vec<TraceRequest>,
-        keep_spikes: &[bool],
+        keep_spikes: &[Keep],
         threads: usize,
     ) -> Result<Native, RunError> {
         let network = network.network();
@@ -261,7 +273,7 @@ impl Native {
                 let (source, from) = plans[j].source();
                 let (target, _) = plans[j].target();
                 let (lo, n) = (blocks[target].lo, blocks[target].n);
-                let learns = network.plasticity.iter().find(|r| r.projection == *e);
+                let learns = network.plasticity.iter().position(|r| r.projection == *e).map(|k| &kernels.rules[k]);
                 let part = f64::from(n) / f64::from(populations[target].size.max(1));
                 let weights = match p.weight {
                     Weight::Constant(_) if network.mutable.contains(e) => WeightForm::Double,
@@ -281,12 +293,12 @@ impl Native {
                 let expected = if learns.is_some() { 0 } else { (estimates[j].synapses * part) as usize };
                 let mut builder = RowsBuilder::new(from.size, n, expected, weights, delays);
                 if let Some(rule) = learns {
-                    let plastic = Plastic::new(network, &elements, rule, seed, lo..lo + n)?;
+                    let synapses = Synapses::new(network, &elements, rule, seed, lo..lo + n)?;
                     let end = network.graph.edge_endpoints(*e).map(|x| x.1);
                     let decided = network.winners.iter().any(|w| Some(w.population) == end);
                     let plan = &kernels.plans[target];
                     let ends = (source, target);
-                    learning.push(Learning::new(j, ends, ring, plastic, plan, populations[target], decided));
+                    learning.push(Learning::new(j, ends, ring, synapses, plan, populations[target], decided));
                 } else {
                     let posts = positions(&p.post, populations[target].size, lo, lo + n);
                     let constant = match p.weight {
@@ -343,7 +355,7 @@ impl Native {
 
         let all = || workers.iter().flat_map(|w| &w.incoming);
         let learning = || workers.iter().flat_map(|w| &w.learning);
-        let axonal = learning().filter_map(|l| l.plastic.shortest());
+        let axonal = learning().filter_map(|l| l.synapses.shortest());
         let window = all()
             .filter(|i| !i.rows.is_empty())
             .filter_map(|i| shortest(&i.rows.delays))
@@ -354,10 +366,10 @@ impl Native {
         // Who won is known when the threads have met: rules that wait for it need that after every step.
         let window = if learning().any(|l| l.decided) { 1 } else { window };
         let total = all().map(|i| i.rows.len()).sum::<u64>()
-            + learning().map(|l| l.plastic.synapses()).sum::<u64>()
+            + learning().map(|l| l.synapses.synapses()).sum::<u64>()
             + couplings::synapses(&workers);
         let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>()
-            + learning().map(|l| l.plastic.bytes()).sum::<u64>()
+            + learning().map(|l| l.synapses.bytes()).sum::<u64>()
             + couplings::bytes(&workers);
         let mut trace_parts = Vec::new();
         for request in &traces {
@@ -399,7 +411,7 @@ impl Native {
             logs: populations
                 .iter()
                 .enumerate()
-                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(true)))
+                .map(|(k, p)| SpikeLog::new(p.size, keep_spikes.get(k).copied().unwrap_or(Keep::All)))
                 .collect(),
             traces: traces
                 .into_iter()
@@ -417,6 +429,7 @@ impl Native {
             written: state::written(network),
             reaches: layout.reaches(),
             events: 0,
+            touches: Touches::default(),
             synapses: total,
             bytes,
             code: Some(kernels.code.clone()),
@@ -529,10 +542,7 @@ fn shortest(d: &Delays) -> Option<u32> {
 
 fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<f64>) {
     if let Some(all) = w.learned_weights(projection, step) {
-        let rows = w.incoming[projection].rows.starts.len() - 1;
-        let mut lengths = vec![0; rows];
-        all.iter().for_each(|(pre, ..)| lengths[*pre as usize] += 1);
-        return (lengths, all.into_iter().map(|(.., v)| v).collect());
+        return all;
     }
     let rows = &w.incoming[projection].rows;
     let lengths = rows.starts.windows(2).map(|s| (s[1] - s[0]) as usize).collect();
@@ -552,7 +562,8 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
             let reply = match command {
                 Command::Advance { from, steps } => {
                     let done = worker.advance(&shared, from, steps, None, &mut |_, _, _| {});
-                    Reply::Done { steps: done, events: worker.take_events(), samples: worker.take_samples() }
+                    let (events, touches) = (worker.take_events(), worker.take_touches());
+                    Reply::Done { steps: done, events, touches, samples: worker.take_samples() }
                 }
                 Command::Params { population, values } => {
                     for (k, v) in values {
@@ -577,8 +588,8 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     worker.reset(&shared, population, step, &initial);
                     Reply::Ok
                 }
-                Command::Learn { projection, on } => {
-                    worker.learn(projection, on);
+                Command::Learn { projection, step, on } => {
+                    worker.learn(projection, step, on);
                     Reply::Ok
                 }
                 Command::Save { step } => {
@@ -630,11 +641,13 @@ impl Engine for Native {
             }
         });
         self.events += self.local.take_events();
+        self.touches += self.local.take_touches();
         let mut samples = vec![self.local.take_samples()];
         for reply in self.replies() {
-            if let Reply::Done { samples: s, steps, events } = reply {
+            if let Reply::Done { samples: s, steps, events, touches } = reply {
                 debug_assert_eq!(steps, done);
                 self.events += events;
+                self.touches += touches;
                 samples.push(s);
             }
         }
@@ -772,8 +785,9 @@ impl Engine for Native {
     }
 
     fn set_learning(&mut self, projection: usize, on: bool) {
-        self.send(|_| Command::Learn { projection, on });
-        self.local.learn(projection, on);
+        let step = self.step;
+        self.send(|_| Command::Learn { projection, step, on });
+        self.local.learn(projection, step, on);
         self.replies();
     }
 
@@ -802,6 +816,7 @@ impl Engine for Native {
         EngineState {
             step,
             synaptic_events: self.events,
+            touches: self.touches,
             populations,
             couplings: self.reaches.iter().map(|r| r.save(step, &self.shared.channels)).collect(),
             weights: written.into_iter().map(|p| (p as u32, self.weights(p))).collect(),
@@ -850,7 +865,7 @@ impl Engine for Native {
                 result = Err(e);
             }
         }
-        (self.step, self.events) = (state.step, state.synaptic_events);
+        (self.step, self.events, self.touches) = (state.step, state.synaptic_events, state.touches);
         result
     }
 
@@ -864,5 +879,9 @@ impl Engine for Native {
 
     fn synaptic_events(&self) -> u64 {
         self.events
+    }
+
+    fn touches(&self) -> Touches {
+        self.touches
     }
 }

@@ -223,7 +223,8 @@ impl Builder<'_> {
             | Expr::Table { .. }
             | Expr::Column(_)
             | Expr::Read(_)
-            | Expr::Elapsed => self.real(f64::NAN),
+            | Expr::Elapsed
+            | Expr::Integral(_) => self.real(f64::NAN),
         };
         memo.insert(e, id);
         id

@@ -55,10 +55,10 @@ impl Values {
         Values { ops, scratch }
     }
 
-    /// Gives the values chunk by chunk: offset of the first neuron in the block, one value for each. `t` is the time of the
-    /// start of the step, ms.
-    pub fn compute(&mut self, block: &Block, t: f64, sink: &mut dyn FnMut(usize, &[f64])) {
-        let n = block.n as usize;
+    /// Gives the values of the first `n` neurons chunk by chunk: offset of the first neuron in the block, one value for each. `t`
+    /// is the time of the start of the step, ms.
+    pub fn compute(&mut self, block: &Block, n: u32, t: f64, sink: &mut dyn FnMut(usize, &[f64])) {
+        let n = n.min(block.n) as usize;
         if let [Op::State(k)] = self.ops.as_slice() {
             sink(0, &block.states[*k][..n]);
             return;

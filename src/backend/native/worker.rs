@@ -10,6 +10,7 @@ use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan, RingKind};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
+use crate::backend::engine::Touches;
 use crate::backend::eval::evaluate;
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
@@ -151,10 +152,10 @@ pub struct Worker {
 
 /// The table that kernels read; refilled before every call.
 #[derive(Default)]
-struct Pointers(Vec<*mut u8>);
+pub struct Pointers(pub Vec<*mut u8>);
 
-// SAFETY: the pointers are written and read within one call of `Block::advance` by the thread that owns the worker; between calls
-// they are never read.
+// SAFETY: the pointers are written and read within one call of `Block::advance` or of `rules` by the thread that owns the worker;
+// between calls they are never read.
 unsafe impl Send for Pointers {}
 
 /// The spikes of all threads in a window.
@@ -477,21 +478,7 @@ impl Block {
         let first = self.lo + start as u32;
         let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
         match call {
-            Call::Unary { op, row } => {
-                let x = &mut scratch[range(*row)];
-                match op {
-                    UnaryOp::Exp => numerics::exp_batch(x),
-                    UnaryOp::Expm1 => numerics::expm1_batch(x),
-                    UnaryOp::Exprel => numerics::exprel_batch(x),
-                    UnaryOp::Ln => numerics::ln_batch(x),
-                    UnaryOp::Ln1p => numerics::ln1p_batch(x),
-                    UnaryOp::Sin => numerics::sin_batch(x),
-                    UnaryOp::Cos => numerics::cos_batch(x),
-                    UnaryOp::Tan => numerics::tan_batch(x),
-                    UnaryOp::Tanh => numerics::tanh_batch(x),
-                    other => x.iter_mut().for_each(|v| *v = other.compute(*v)),
-                }
-            }
+            Call::Unary { op, row } => compute_unary(*op, &mut scratch[range(*row)]),
             Call::Pow { row, exponent } => {
                 let exponents = scratch[range(*exponent)].to_vec();
                 numerics::pow_batch(&mut scratch[range(*row)], &exponents);
@@ -586,6 +573,22 @@ impl Block {
     }
 }
 
+/// An operation on a row, in place.
+pub fn compute_unary(op: UnaryOp, x: &mut [f64]) {
+    match op {
+        UnaryOp::Exp => numerics::exp_batch(x),
+        UnaryOp::Expm1 => numerics::expm1_batch(x),
+        UnaryOp::Exprel => numerics::exprel_batch(x),
+        UnaryOp::Ln => numerics::ln_batch(x),
+        UnaryOp::Ln1p => numerics::ln1p_batch(x),
+        UnaryOp::Sin => numerics::sin_batch(x),
+        UnaryOp::Cos => numerics::cos_batch(x),
+        UnaryOp::Tan => numerics::tan_batch(x),
+        UnaryOp::Tanh => numerics::tanh_batch(x),
+        other => x.iter_mut().for_each(|v| *v = other.compute(*v)),
+    }
+}
+
 impl Worker {
     pub fn new(
         id: usize,
@@ -640,6 +643,13 @@ impl Worker {
         std::mem::take(&mut self.events)
     }
 
+    /// Synapses touched by rules here since the last call.
+    pub fn take_touches(&mut self) -> Touches {
+        let mut all = Touches::default();
+        self.learning.iter_mut().for_each(|l| all += l.synapses.take_touches());
+        all
+    }
+
     /// What was sampled since the last call, for each trace: rows of its cells here.
     pub fn take_samples(&mut self) -> Vec<Vec<f64>> {
         self.traces.iter_mut().map(|t| std::mem::take(&mut t.samples)).collect()
@@ -692,10 +702,10 @@ impl Worker {
                 for k in 0..window {
                     if l.decided {
                         let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
-                        l.end(first + k, shared.dt, &self.blocks[l.target], &fired, &mut self.values);
+                        l.end(first + k, shared.dt, &self.blocks[l.target], &fired);
                     }
                     for senders in spikes.of(k as usize, l.source) {
-                        l.plastic.sent(first + k + 1, senders);
+                        l.synapses.sent(first + k + 1, senders);
                     }
                 }
             }
@@ -744,12 +754,12 @@ impl Worker {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
-                self.events += l.begin(step, shared.dt, block, &mut self.values);
+                self.events += l.begin(step, shared.dt, block);
             }
             let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
             for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
-                l.end(step, shared.dt, block, &batch.ids[before..], &mut self.values);
+                l.end(step, shared.dt, block, &batch.ids[before..]);
             }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);

@@ -2,7 +2,7 @@
 //! param is 0, and never where it is something else. Its observable is the param.
 
 use super::*;
-use crate::backend::{EngineState, SpikeLog, TraceLog};
+use crate::backend::{EngineState, Keep, SpikeLog, TraceLog};
 use crate::execute::needs;
 use crate::ir::protocol::{Expect, Loop, Plot, PlotItem, Protocol, Record, Variable};
 use crate::ir::{Axis, Dynamics, Network, Node, Observable, Param, ParamKind};
@@ -193,6 +193,10 @@ impl Engine for Clocks {
 
     fn synaptic_events(&self) -> u64 {
         0
+    }
+
+    fn touches(&self) -> crate::backend::Touches {
+        crate::backend::Touches::default()
     }
 }
 
@@ -422,7 +426,7 @@ fn records_and_plots_hold_what_was_named() {
     let error = needs(&unit(twice), &point(), true).unwrap_err();
     assert!(matches!(error, RunError::Script { ref message, .. } if message.contains("`A.V`")));
     // Nothing is to be written: nothing is kept.
-    assert_eq!(needs(&unit(protocol), &point(), false).unwrap().spikes, [false, false]);
+    assert_eq!(needs(&unit(protocol), &point(), false).unwrap().spikes, [Keep::None; 2]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Block, Worker};
 use crate::backend::engine::RunError;
-use crate::backend::plastic::Part;
+use crate::backend::held::Part;
 use crate::backend::state::{EngineState, InFlight, PopulationState, unfit};
 use crate::runtime::{Ring, RingData};
 
@@ -102,7 +102,7 @@ fn fill(ring: &mut Ring, saved: &InFlight, step: u64, range: std::ops::Range<usi
 impl Worker {
     /// Cells of each population and synapses of each rule that are here.
     pub fn save(&self, step: u64) -> (Vec<PopulationState>, Vec<Part>) {
-        let learning = self.learning.iter().map(|l| l.plastic.save(step));
+        let learning = self.learning.iter().map(|l| l.synapses.save(step));
         (self.blocks.iter().map(|b| b.save(step)).collect(), learning.collect())
     }
 
@@ -122,7 +122,7 @@ impl Worker {
             }
         }
         for ((l, saved), own) in self.learning.iter_mut().zip(&state.plastic).zip(own) {
-            l.plastic.load(state.step, saved, own)?;
+            l.synapses.load(state.step, saved, own)?;
         }
         Ok(())
     }

@@ -1,18 +1,15 @@
 //! Synapses that change: one projection's rows over a range of targets, its traces, and what events do to them, in the order that
 //! `ir::plasticity` states.
-//!
-//! A presynaptic neuron whose synapses have several delays stands here once for each of them, as a *lane*: a spike reaches all
-//! synapses of a lane at one moment, so a lane has one set of presynaptic traces.
+//! The interpreter's form, expression by expression: what `native::rules` compiles is held against it.
 
-mod state;
-
-pub use state::{Part, merge};
-
-use super::build::{Elements, SynapsePlan};
-use super::engine::RunError;
-use super::eval;
+use crate::backend::build::{Elements, Lanes};
+use crate::backend::engine::{RunError, Touches};
+use crate::backend::eval;
+use crate::backend::held::{Held, Part, Reach};
+use crate::backend::running::Running;
+use crate::backend::state::{PlasticState, same};
 use crate::ir::plasticity::{Event, Place, Plasticity};
-use crate::ir::{Assign, Delay, Expr, ExprId, Network, Subset, Weight};
+use crate::ir::{Assign, Expr, ExprId, Network};
 use crate::random::{self, Purpose, StreamKey};
 use std::ops::Range;
 
@@ -28,15 +25,9 @@ pub struct Plastic {
     /// First target of the range, and their number.
     lo: u32,
     n: u32,
-    /// Lanes of presynaptic neuron i are `sources[i] .. sources[i + 1]`.
-    sources: Vec<u32>,
-    /// Axonal delay of each lane, steps.
-    delays: Vec<u32>,
-    /// Synapses of lane v are `starts[v] .. starts[v + 1]`, ascending in the target.
-    starts: Vec<u32>,
-    /// Target of each synapse, counted in the range; its lane.
-    targets: Vec<u32>,
-    lanes: Vec<u32>,
+    lanes: Lanes,
+    /// Lane of each synapse.
+    lane_of: Vec<u32>,
     /// Synapses of target j, in order of lanes: `incoming[into[j] .. into[j + 1]]`.
     into: Vec<u32>,
     incoming: Vec<u32>,
@@ -46,6 +37,9 @@ pub struct Plastic {
     synapse: Vec<Vec<f64>>,
     /// Step at whose end each synapse was brought up to date; empty unless the rule is lazy.
     touched: Vec<u64>,
+    /// Integrals of levels, and what computes their values.
+    running: Running,
+    levels: Vec<Code>,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -59,6 +53,7 @@ pub struct Plastic {
     frozen: bool,
     /// Of draws at events.
     key: StreamKey,
+    touches: Touches,
     scratch: Vec<f64>,
 }
 
@@ -91,6 +86,10 @@ struct At {
     /// Steps done, for draws.
     now: u64,
     elapsed: f64,
+    /// Step at whose end the synapse was last brought up to date.
+    since: u64,
+    /// Whose it is: a synapse's, or a trace's.
+    place: Place,
 }
 
 impl Plastic {
@@ -105,55 +104,9 @@ impl Plastic {
         seed: u64,
         range: Range<u32>,
     ) -> Result<Plastic, RunError> {
-        let projection = &network.graph[rule.projection];
-        let plan = SynapsePlan::new(network, elements, rule.projection, seed)?;
-        let (_, source) = plan.source();
-        let (_, target) = plan.target();
-        let constant_weight = if let Weight::Constant(w) = projection.weight { w } else { f64::NAN };
-        let constant_delay = if let Delay::Constant(d) = projection.delay { d.max(1) } else { 1 };
-        let posts = positions(&projection.post, target.size, range.start, range.end);
-        // (source, axonal delay, target, weight)
-        let mut all: Vec<(u32, u32, u32, f64)> = Vec::new();
-        plan.expand()?.incoming(posts, &mut |post, sources, weights, delays| {
-            for (k, pre) in sources.iter().enumerate() {
-                let weight = weights.get(k).copied().unwrap_or(constant_weight);
-                let delay = delays.get(k).copied().unwrap_or(constant_delay);
-                all.push((*pre, delay.saturating_sub(rule.dendritic), post - range.start, weight));
-            }
-        })?;
-        // Stable: synapses between the same two neurons stay in the order in which they were built.
-        all.sort_by_key(|(pre, delay, post, _)| (*pre, *delay, *post));
+        let lanes = Lanes::new(network, elements, rule, seed, range.clone())?;
         let n = range.end - range.start;
-        let mut sources = Vec::with_capacity(source.size as usize + 1);
-        let (mut delays, mut starts) = (Vec::new(), Vec::new());
-        let mut lanes = Vec::with_capacity(all.len());
-        let mut at = 0;
-        for pre in 0..source.size {
-            sources.push(delays.len() as u32);
-            while at < all.len() && all[at].0 == pre {
-                let delay = all[at].1;
-                delays.push(delay);
-                starts.push(at as u32);
-                while at < all.len() && all[at].0 == pre && all[at].1 == delay {
-                    lanes.push(delays.len() as u32 - 1);
-                    at += 1;
-                }
-            }
-        }
-        sources.push(delays.len() as u32);
-        starts.push(all.len() as u32);
-        let targets: Vec<u32> = all.iter().map(|s| s.2).collect();
-        let mut into = vec![0_u32; n as usize + 1];
-        targets.iter().for_each(|t| into[*t as usize + 1] += 1);
-        for k in 0..n as usize {
-            into[k + 1] += into[k];
-        }
-        let mut next = into.clone();
-        let mut incoming = vec![0_u32; targets.len()];
-        for (synapse, t) in targets.iter().enumerate() {
-            incoming[next[*t as usize] as usize] = synapse as u32;
-            next[*t as usize] += 1;
-        }
+        let (into, incoming) = lanes.by_target(n);
         let mut counts = [0_usize; 3];
         let slots: Vec<(Place, usize)> = rule
             .variables
@@ -167,9 +120,9 @@ impl Plastic {
         let filled = |place: Place, len: usize| -> Vec<Vec<f64>> {
             rule.variables.iter().filter(|v| v.place == place).map(|v| vec![v.initial; len]).collect()
         };
-        let mut synapse = filled(Place::Synapse, all.len());
+        let mut synapse = filled(Place::Synapse, lanes.targets.len());
         if let Some(weights) = synapse.first_mut() {
-            weights.iter_mut().zip(&all).for_each(|(w, s)| *w = s.3);
+            weights.copy_from_slice(&lanes.weights);
         }
         let code = |e: ExprId| Code { root: e, order: eval::order(&rule.exprs, &[e]) };
         let assigns = |list: &[Assign], of: &dyn Fn(Place) -> bool| -> Vec<(u32, Code)> {
@@ -185,9 +138,9 @@ impl Plastic {
                 deliver: h.deliver.map(code),
             })
             .collect();
-        let longest = delays.iter().copied().max().unwrap_or(0) as usize;
+        let longest = lanes.delays.iter().copied().max().unwrap_or(0) as usize;
         let touches = rule.lazy && !rule.drift.is_empty();
-        let late = delays.contains(&0);
+        let late = lanes.delays.contains(&0);
         Ok(Plastic {
             dt: network.dt_ms,
             advance: assigns(&rule.advance, &|_| true),
@@ -196,36 +149,26 @@ impl Plastic {
             slots,
             lo: range.start,
             n,
-            pre: filled(Place::Pre, delays.len()),
+            pre: filled(Place::Pre, lanes.delays.len()),
             post: filled(Place::Post, n as usize),
-            touched: vec![0; if touches { all.len() } else { 0 }],
+            running: Running::new(&rule.integrals, network.dt_ms),
+            levels: rule.integrals.iter().map(|i| code(i.value)).collect(),
+            touched: vec![0; if touches { lanes.targets.len() } else { 0 }],
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (rule.dendritic as usize + 1).next_power_of_two()],
-            sources,
-            delays,
-            starts,
-            targets,
+            lane_of: lanes.of_synapses(),
             lanes,
             into,
             incoming,
             synapse,
             pending: Vec::new(),
             late,
-            key: StreamKey::new(seed, &projection.path, Purpose::Spike),
+            key: StreamKey::new(seed, &network.graph[rule.projection].path, Purpose::Spike),
             frozen: false,
+            touches: Touches::default(),
             scratch: Vec::new(),
             rule: rule.clone(),
         })
-    }
-
-    /// First target of the range and their number.
-    pub fn range(&self) -> (u32, u32) {
-        (self.lo, self.n)
-    }
-
-    /// Shortest axonal delay, steps; `None` without synapses.
-    pub fn shortest(&self) -> Option<u32> {
-        self.delays.iter().copied().min()
     }
 
     pub fn reads(&self) -> &[ExprId] {
@@ -233,25 +176,97 @@ impl Plastic {
     }
 
     pub fn synapses(&self) -> u64 {
-        self.targets.len() as u64
+        self.lanes.targets.len() as u64
     }
 
-    /// Bytes of synapses: targets, lanes, their order by target, and their variables.
-    pub fn bytes(&self) -> u64 {
-        let each = 12 + 8 * self.synapse.len() + if self.touched.is_empty() { 0 } else { 8 };
-        self.synapses() * each as u64
+    /// Synapses touched since the last call.
+    pub fn take_touches(&mut self) -> Touches {
+        std::mem::take(&mut self.touches)
     }
 
-    pub fn freeze(&mut self, frozen: bool) {
-        self.frozen = frozen;
+    fn reach(&self) -> Reach<'_> {
+        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.slots }
+    }
+
+    /// What is here at the end of `step` steps; nothing is brought up to date.
+    pub fn save(&self, step: u64) -> Part {
+        let held = Held {
+            pre: self.pre.clone(),
+            post: self.post.clone(),
+            synapse: self.synapse.clone(),
+            touched: self.touched.clone(),
+            integrals: self.running.values(),
+            due: self.due.clone(),
+            back: self.back.clone(),
+            pending: self.pending.clone(),
+            frozen: self.frozen,
+        };
+        held.save(&self.reach(), step)
+    }
+
+    /// Takes over this range's part of a state at the end of `step` steps. `own` are the positions of its synapses among all, in
+    /// order of presynaptic, then postsynaptic cell.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where the state is another network's.
+    pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
+        let (due, back) = (self.due.len(), self.back.len());
+        let lazy = !self.touched.is_empty();
+        let held = Held::load(&self.reach(), (due, back), lazy, step, state, own)?;
+        same(self.running.resume(step, &held.integrals), true, "integrals of a rule")?;
+        Held {
+            pre: self.pre,
+            post: self.post,
+            synapse: self.synapse,
+            touched: self.touched,
+            integrals: _,
+            due: self.due,
+            back: self.back,
+            pending: self.pending,
+            frozen: self.frozen,
+        } = held;
+        Ok(())
+    }
+
+    /// Lets weights stand still after `step` steps, or move again; traces run on.
+    pub fn freeze(&mut self, step: u64, frozen: bool, reads: &mut Reads) {
+        if self.frozen != frozen {
+            // What has passed by now passed under the old state.
+            self.touch_all(step, reads);
+            self.frozen = frozen;
+        }
+    }
+
+    fn touch_all(&mut self, step: u64, reads: &mut Reads) {
+        for synapse in 0..self.lanes.targets.len() as u32 {
+            self.touch(synapse, step, reads);
+        }
+        self.running.restart(step);
+    }
+
+    /// What integrals take from the step that begins; all synapses are brought up to date where they must not wait any longer.
+    /// `None` where there is none.
+    fn integrated(&mut self, step: u64, reads: &mut Reads) -> Option<Vec<f64>> {
+        if self.running.is_empty() {
+            return None;
+        }
+        let at = At { lane: 0, target: 0, synapse: 0, now: step, elapsed: 0.0, since: step, place: Place::Synapse };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let values: Vec<f64> = self.levels.iter().map(|code| self.evaluate(code, at, reads, &mut scratch)).collect();
+        self.scratch = scratch;
+        if self.running.ends(&values) {
+            self.touch_all(step, reads);
+            self.touches.in_steps += self.synapses();
+        }
+        Some(values)
     }
 
     /// Takes note of presynaptic spikes stamped `stamp`.
     pub fn sent(&mut self, stamp: u64, senders: &[u32]) {
         let mask = self.due.len() as u64 - 1;
         for s in senders {
-            for lane in self.sources[*s as usize]..self.sources[*s as usize + 1] {
-                let at = (stamp + u64::from(self.delays[lane as usize])) & mask;
+            for lane in self.lanes.sources[*s as usize]..self.lanes.sources[*s as usize + 1] {
+                let at = (stamp + u64::from(self.lanes.delays[lane as usize])) & mask;
                 self.due[at as usize].push(lane);
             }
         }
@@ -260,18 +275,23 @@ impl Plastic {
     /// Phases 1 to 4 of the step from `step` dt to `(step + 1)` dt. Gives the number of spikes that reached a synapse.
     pub fn begin(&mut self, step: u64, reads: &mut Reads, arrivals: &mut Arrivals) -> u64 {
         let mut events = 0;
+        let levels = self.integrated(step, reads);
         if self.late {
             // A spike that is sent on takes the dendritic delay from then, and one step of it is over.
             events += self
                 .events(step, reads, &mut |target, delay, amount| arrivals(target, delay.saturating_sub(1), amount));
         }
+        self.running.push(levels.as_deref());
         for (place, slot, element, value) in std::mem::take(&mut self.pending) {
             let list = if place == Place::Pre { &mut self.pre } else { &mut self.post };
             list[slot][element as usize] = value;
         }
         if !self.rule.lazy {
-            for synapse in 0..self.targets.len() as u32 {
-                self.catch_up(synapse, step, self.dt, reads);
+            for synapse in 0..self.lanes.targets.len() as u32 {
+                self.catch_up(synapse, step, self.dt, step, reads);
+            }
+            if !self.drift.is_empty() {
+                self.touches.in_steps += self.synapses();
             }
         }
         self.advance_traces(step, reads);
@@ -335,15 +355,24 @@ impl Plastic {
 
     /// A handler for all synapses, and for the traces of both sides.
     fn everywhere(&mut self, h: usize, now: u64, reads: &mut Reads) {
-        for synapse in 0..self.targets.len() as u32 {
+        for synapse in 0..self.lanes.targets.len() as u32 {
             self.touch(synapse, now, reads);
             self.write(h, synapse, now, reads);
         }
-        for lane in 0..self.delays.len() as u32 {
-            self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0 }, Place::Pre, reads);
+        self.touches.at_events += self.synapses();
+        for lane in 0..self.lanes.delays.len() as u32 {
+            self.write_traces(
+                h,
+                At { lane, target: 0, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Pre },
+                reads,
+            );
         }
         for target in 0..self.n {
-            self.write_traces(h, At { lane: 0, target, synapse: 0, now, elapsed: 0.0 }, Place::Post, reads);
+            self.write_traces(
+                h,
+                At { lane: 0, target, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Post },
+                reads,
+            );
         }
     }
 
@@ -355,31 +384,21 @@ impl Plastic {
 
     /// Weights up to date at the end of `step` steps: (presynaptic neuron, target in the population, weight), in order of both.
     pub fn weights(&mut self, step: u64, reads: &mut Reads) -> Vec<(u32, u32, f64)> {
-        for synapse in 0..self.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
-        let mut out = Vec::with_capacity(self.targets.len());
-        for pre in 0..self.sources.len() as u32 - 1 {
-            let (a, b) = (self.sources[pre as usize], self.sources[pre as usize + 1]);
-            let row = self.starts[a as usize]..self.starts[b as usize];
-            let from = out.len();
-            out.extend(row.map(|k| (pre, self.lo + self.targets[k as usize], self.synapse[0][k as usize])));
-            out[from..].sort_by_key(|(_, post, _)| *post);
+        self.touch_all(step, reads);
+        let mut out = Vec::with_capacity(self.lanes.targets.len());
+        for pre in 0..self.lanes.sources.len() - 1 {
+            let one = |k: u32| (pre as u32, self.lo + self.lanes.targets[k as usize], self.synapse[0][k as usize]);
+            out.extend(self.lanes.row(pre).into_iter().map(one));
         }
         out
     }
 
     /// Writes weights in the order that [`Plastic::weights`] gives.
     pub fn set_weights(&mut self, step: u64, values: &[f64], reads: &mut Reads) {
-        for synapse in 0..self.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
+        self.touch_all(step, reads);
         let mut values = values.iter();
-        for pre in 0..self.sources.len() - 1 {
-            let row = self.starts[self.sources[pre] as usize]..self.starts[self.sources[pre + 1] as usize];
-            let mut order: Vec<u32> = row.collect();
-            order.sort_by_key(|k| self.targets[*k as usize]);
-            for k in order {
+        for pre in 0..self.lanes.sources.len() - 1 {
+            for k in self.lanes.row(pre) {
                 if let Some(v) = values.next() {
                     self.synapse[0][k as usize] = *v;
                 }
@@ -389,9 +408,7 @@ impl Plastic {
 
     /// Traces and synaptic states as at the start, spikes on their way dropped; weights stay.
     pub fn clear(&mut self, step: u64, reads: &mut Reads) {
-        for synapse in 0..self.targets.len() as u32 {
-            self.touch(synapse, step, reads);
-        }
+        self.touch_all(step, reads);
         for (k, v) in self.rule.variables.iter().enumerate().skip(1) {
             let (place, slot) = self.slots[k];
             let list = match place {
@@ -406,14 +423,15 @@ impl Plastic {
     }
 
     fn arrive(&mut self, lane: u32, now: u64, reads: &mut Reads, arrivals: &mut Arrivals) -> u64 {
-        let row = self.starts[lane as usize]..self.starts[lane as usize + 1];
+        let row = self.lanes.starts[lane as usize]..self.lanes.starts[lane as usize + 1];
         let events = u64::from(row.end - row.start);
         let found = (0..self.handlers.len()).find(|h| self.handlers[*h].event == Event::Pre);
         let Some(h) = found else { return events };
+        self.touches.at_events += events;
         for synapse in row {
             self.touch(synapse, now, reads);
-            let target = self.targets[synapse as usize];
-            let at = At { lane, target, synapse, now, elapsed: 0.0 };
+            let target = self.lanes.targets[synapse as usize];
+            let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
             let amount = match &self.handlers[h].deliver {
                 Some(code) => {
                     let mut scratch = std::mem::take(&mut self.scratch);
@@ -426,7 +444,11 @@ impl Plastic {
             self.write(h, synapse, now, reads);
             arrivals(target, self.rule.dendritic, amount);
         }
-        self.write_traces(h, At { lane, target: 0, synapse: 0, now, elapsed: 0.0 }, Place::Pre, reads);
+        self.write_traces(
+            h,
+            At { lane, target: 0, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Pre },
+            reads,
+        );
         events
     }
 
@@ -438,18 +460,23 @@ impl Plastic {
             if changes {
                 for k in self.into[*target as usize]..self.into[*target as usize + 1] {
                     let synapse = self.incoming[k as usize];
+                    self.touches.at_events += 1;
                     self.touch(synapse, now, reads);
                     self.write(h, synapse, now, reads);
                 }
             }
-            self.write_traces(h, At { lane: 0, target: *target, synapse: 0, now, elapsed: 0.0 }, Place::Post, reads);
+            self.write_traces(
+                h,
+                At { lane: 0, target: *target, synapse: 0, now, elapsed: 0.0, since: now, place: Place::Post },
+                reads,
+            );
         }
     }
 
     /// The assignments of a handler to one synapse, all at once.
     fn write(&mut self, h: usize, synapse: u32, now: u64, reads: &mut Reads) {
-        let (lane, target) = (self.lanes[synapse as usize], self.targets[synapse as usize]);
-        let at = At { lane, target, synapse, now, elapsed: 0.0 };
+        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
+        let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> = self.handlers[h]
             .synapse
@@ -471,7 +498,8 @@ impl Plastic {
     }
 
     /// What a handler does to the traces of one neuron; takes effect with the next step.
-    fn write_traces(&mut self, h: usize, at: At, place: Place, reads: &mut Reads) {
+    fn write_traces(&mut self, h: usize, at: At, reads: &mut Reads) {
+        let place = at.place;
         let mut scratch = std::mem::take(&mut self.scratch);
         let element = if place == Place::Pre { at.lane } else { at.target };
         let mut written = Vec::new();
@@ -488,19 +516,20 @@ impl Plastic {
     /// Brings a synapse up to date at the end of `step` steps.
     fn touch(&mut self, synapse: u32, step: u64, reads: &mut Reads) {
         let Some(last) = self.touched.get_mut(synapse as usize) else { return };
-        let steps = step.saturating_sub(*last);
+        let since = std::mem::replace(last, step);
+        let steps = step.saturating_sub(since);
         if steps > 0 {
-            *last = step;
-            self.catch_up(synapse, step, steps as f64 * self.dt, reads);
+            self.running.prepare();
+            self.catch_up(synapse, step, steps as f64 * self.dt, since, reads);
         }
     }
 
-    fn catch_up(&mut self, synapse: u32, now: u64, elapsed: f64, reads: &mut Reads) {
+    fn catch_up(&mut self, synapse: u32, now: u64, elapsed: f64, since: u64, reads: &mut Reads) {
         if self.drift.is_empty() {
             return;
         }
-        let (lane, target) = (self.lanes[synapse as usize], self.targets[synapse as usize]);
-        let at = At { lane, target, synapse, now, elapsed };
+        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
+        let at = At { lane, target, synapse, now, elapsed, since, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> =
             self.drift.iter().map(|(k, code)| (*k, self.evaluate(code, at, reads, &mut scratch))).collect();
@@ -511,9 +540,9 @@ impl Plastic {
     fn advance_traces(&mut self, now: u64, reads: &mut Reads) {
         let mut scratch = std::mem::take(&mut self.scratch);
         for place in [Place::Pre, Place::Post] {
-            let count = if place == Place::Pre { self.delays.len() as u32 } else { self.n };
+            let count = if place == Place::Pre { self.lanes.delays.len() as u32 } else { self.n };
             for element in 0..count {
-                let at = At { lane: element, target: element, synapse: 0, now, elapsed: self.dt };
+                let at = At { lane: element, target: element, synapse: 0, now, elapsed: self.dt, since: now, place };
                 let values: Vec<(usize, f64)> = self
                     .advance
                     .iter()
@@ -534,31 +563,25 @@ impl Plastic {
                 (Place::Post, slot) => self.post[slot][at.target as usize],
                 (Place::Synapse, slot) => self.synapse[slot][at.synapse as usize],
             },
-            Expr::Read(k) => reads(*k as usize, at.target),
+            // Of what is the same for all targets the first one tells.
+            Expr::Read(k) => reads(*k as usize, if self.rule.levels.contains(k) { 0 } else { at.target }),
             Expr::Time => at.now as f64 * self.dt,
-            Expr::Uniform => {
-                let source = self.sources.partition_point(|first| *first <= at.lane) as u64 - 1;
-                random::uniform(self.key.derive(source), at.now, self.lo + at.target, 0)
-            }
+            Expr::Uniform => self.draw(at),
             Expr::Elapsed => at.elapsed,
+            Expr::Integral(k) => self.running.since(*k as usize, at.since),
             // `valid` refuses other leaves in a rule.
             _ => f64::NAN,
         });
         scratch[code.root.0 as usize]
     }
-}
 
-/// Positions of the post subset whose cells lie in `lo .. hi`.
-pub fn positions(post: &Subset, size: u32, lo: u32, hi: u32) -> Range<u32> {
-    match post {
-        Subset::All => lo.min(size)..hi.min(size),
-        Subset::Range(a, b) => {
-            let (from, to) = (lo.clamp(*a, *b), hi.clamp(*a, *b));
-            from - a..to.max(from) - a
-        }
-        Subset::Cells(c) => {
-            let at = |limit: u32| c.partition_point(|x| *x < limit) as u32;
-            at(lo)..at(hi)
+    fn draw(&self, at: At) -> f64 {
+        let source = || self.lanes.sources.partition_point(|first| *first <= at.lane) as u64 - 1;
+        match at.place {
+            Place::Synapse => random::uniform(self.key.derive(source()), at.now, self.lo + at.target, 0),
+            // A trace's draw must not depend on whose synapses lie in the range.
+            Place::Pre => random::uniform(self.key.derive(source()), at.now, self.lanes.delays[at.lane as usize], 1),
+            Place::Post => random::uniform(self.key, at.now, self.lo + at.target, 1),
         }
     }
 }

@@ -1,0 +1,467 @@
+//! What a rule does to one synapse, or to the traces of one neuron, as a dataflow graph cut into loops.
+//!
+//! As for cells, nothing is folded or reassociated, so the graph computes the interpreter's bits, and it is cut at elementary
+//! functions and random draws, which `numerics` and `random` compute. What depends on the time since a synapse was last touched and
+//! on nothing else is a function of a whole number of steps: it stands in a table, filled by the evaluator that the interpreter uses
+//! too.
+
+use crate::ir::plasticity::{Handler, Place, Plasticity};
+use crate::ir::{Assign, BinaryOp, Compare, Expr, ExprId, Real, UnaryOp};
+use std::collections::{BTreeMap, HashMap};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(pub u32);
+
+/// What a program runs over, and so where its operands lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The synapses of one lane, side by side: the presynaptic traces are one for all.
+    Row,
+    /// The synapses onto one target, by their index: the postsynaptic traces are one for all.
+    Column,
+    /// Neurons of one side: its traces, side by side.
+    Traces(Place),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    Const(Real),
+    /// A variable of the synapse, or in [`Mode::Traces`] of the neuron.
+    Own(u32),
+    /// A trace of the neuron whose synapses they all are.
+    Near(u32),
+    /// A trace of the neuron at the other end.
+    Far(u32),
+    /// What is read of the postsynaptic neuron.
+    Read(u32),
+    /// What is read and is the same for all of them.
+    Level(u32),
+    /// End of the step, ms.
+    Time,
+    Uniform,
+    /// A function of the steps since the synapse was last touched.
+    Table(u32),
+    /// An integral over the steps since then.
+    Integral(u32),
+    /// 1 where no step has passed since.
+    Still,
+    /// 1 while weights stand still.
+    Frozen,
+    Unary(UnaryOp, Id),
+    Binary(BinaryOp, Id, Id),
+    Compare(Compare, Id, Id),
+    Select(Id, Id, Id),
+}
+
+impl Node {
+    pub fn children(&self) -> impl Iterator<Item = Id> + use<> {
+        let list = match *self {
+            Node::Unary(_, a) => [Some(a), None, None],
+            Node::Binary(_, a, b) | Node::Compare(_, a, b) => [Some(a), Some(b), None],
+            Node::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+            _ => [None; 3],
+        };
+        list.into_iter().flatten()
+    }
+
+    /// Computed over arrays by a call rather than by instructions.
+    fn by_call(&self) -> bool {
+        match self {
+            Node::Unary(op, _) => op.transcendental(),
+            Node::Binary(BinaryOp::Pow, ..) | Node::Uniform => true,
+            _ => false,
+        }
+    }
+}
+
+/// A call over a chunk between two segments. Rows are scratch rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Call {
+    Unary {
+        op: UnaryOp,
+        row: u32,
+    },
+    /// base in `row`, exponent in `exponent`; the result replaces the base.
+    Pow {
+        row: u32,
+        exponent: u32,
+    },
+    Uniform {
+        row: u32,
+    },
+}
+
+impl Call {
+    pub fn row(&self) -> u32 {
+        match *self {
+            Call::Unary { row, .. } | Call::Pow { row, .. } | Call::Uniform { row } => row,
+        }
+    }
+}
+
+/// One loop.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// Calls made before it.
+    pub calls: Vec<Call>,
+    /// Values it stores: (scratch row, node).
+    pub stores: Vec<(u32, Id)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub mode: Mode,
+    pub nodes: Vec<Node>,
+    /// New values: (position among the variables of the place, node).
+    pub writes: Vec<(u32, Id)>,
+    /// Written to rows of scratch instead of in place.
+    pub aside: bool,
+    /// What is sent on.
+    pub deliver: Option<Id>,
+    pub segments: Vec<Segment>,
+    /// Nodes that are one for all, in order, and the scalar slots of those that others need.
+    pub uniform: Vec<Id>,
+    pub scalars: HashMap<Id, u32>,
+    /// Scratch row that holds a node after its segment or call.
+    pub rows: BTreeMap<Id, u32>,
+    pub scratch_rows: u32,
+    pub varying: Vec<bool>,
+}
+
+/// What the programs of a rule have in common.
+pub struct Layout {
+    /// Place of each variable and its position among the variables there.
+    pub slots: Vec<(Place, usize)>,
+    /// Variables of pre, post and synapse.
+    pub counts: [usize; 3],
+    /// Whether a synapse remembers when it was last touched.
+    pub remembers: bool,
+    /// Functions of the time since then.
+    pub tables: Vec<ExprId>,
+    /// Of each integral, whether what was gained decays on.
+    pub integrals: Vec<bool>,
+}
+
+impl Layout {
+    pub fn new(rule: &Plasticity) -> Layout {
+        let mut counts = [0; 3];
+        let slots = rule
+            .variables
+            .iter()
+            .map(|v| {
+                counts[v.place as usize] += 1;
+                (v.place, counts[v.place as usize] - 1)
+            })
+            .collect();
+        let integrals = rule.integrals.iter().map(|i| i.own != 0.0).collect();
+        Layout { slots, counts, remembers: rule.lazy && !rule.drift.is_empty(), tables: Vec::new(), integrals }
+    }
+
+    /// 8-byte words of a synapse: its variables, then the step at which it was last touched.
+    pub fn words(&self) -> usize {
+        self.counts[Place::Synapse as usize] + usize::from(self.remembers)
+    }
+}
+
+/// What an expression depends on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Constant,
+    /// The time since the synapse was last touched.
+    Elapsed,
+    Else,
+}
+
+struct Builder<'r> {
+    rule: &'r Plasticity,
+    layout: &'r mut Layout,
+    mode: Mode,
+    dt: f64,
+    kinds: Vec<Kind>,
+    nodes: Vec<Node>,
+    index: HashMap<Node, Id>,
+}
+
+impl Builder<'_> {
+    fn new<'r>(rule: &'r Plasticity, layout: &'r mut Layout, mode: Mode, dt: f64) -> Builder<'r> {
+        let mut kinds: Vec<Kind> = Vec::with_capacity(rule.exprs.len());
+        for (_, e) in rule.exprs.iter() {
+            let mut kind = match e {
+                Expr::Const(_) | Expr::Unary(..) | Expr::Binary(..) | Expr::Compare(..) | Expr::Select(..) => {
+                    Kind::Constant
+                }
+                Expr::Elapsed => Kind::Elapsed,
+                _ => Kind::Else,
+            };
+            e.children(&mut |c| kind = kind.max(kinds[c.0 as usize]));
+            kinds.push(kind);
+        }
+        Builder { rule, layout, mode, dt, kinds, nodes: Vec::new(), index: HashMap::new() }
+    }
+
+    fn node(&mut self, n: Node) -> Id {
+        if let Some(id) = self.index.get(&n) {
+            return *id;
+        }
+        let id = Id(self.nodes.len() as u32);
+        self.nodes.push(n);
+        self.index.insert(n, id);
+        id
+    }
+
+    fn select(&mut self, c: Node, a: Id, b: Id) -> Id {
+        let c = self.node(c);
+        if a == b { a } else { self.node(Node::Select(c, a, b)) }
+    }
+
+    /// The nodes that `root` needs, children first, down to what stands in tables.
+    fn order(&self, root: ExprId) -> Vec<ExprId> {
+        let mut needed = vec![false; root.0 as usize + 1];
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.0 as usize], true) && !self.tabled(id) {
+                self.rule.exprs.get(id).children(&mut |c| stack.push(c));
+            }
+        }
+        needed.iter().zip(0..).filter(|(n, _)| **n).map(|(_, k)| ExprId(k)).collect()
+    }
+
+    fn tabled(&self, id: ExprId) -> bool {
+        self.layout.remembers && self.kinds[id.0 as usize] == Kind::Elapsed
+    }
+
+    /// `synapse` holds what stands for the synapse's variables.
+    fn compose(&mut self, root: ExprId, synapse: &[Id]) -> Id {
+        let mut done: HashMap<ExprId, Id> = HashMap::new();
+        for e in self.order(root) {
+            let id = if self.tabled(e) {
+                let known = self.layout.tables.iter().position(|t| *t == e);
+                let at = known.unwrap_or_else(|| {
+                    self.layout.tables.push(e);
+                    self.layout.tables.len() - 1
+                });
+                self.node(Node::Table(at as u32))
+            } else {
+                let node = match *self.rule.exprs.get(e) {
+                    Expr::Const(r) => Node::Const(r),
+                    Expr::State(k) => match (self.mode, self.layout.slots[k as usize]) {
+                        (Mode::Row | Mode::Column, (Place::Synapse, slot)) => {
+                            done.insert(e, synapse[slot]);
+                            continue;
+                        }
+                        (Mode::Row, (Place::Pre, slot)) | (Mode::Column, (Place::Post, slot)) => {
+                            Node::Near(slot as u32)
+                        }
+                        (Mode::Row | Mode::Column, (_, slot)) => Node::Far(slot as u32),
+                        (Mode::Traces(side), (place, slot)) if side == place => Node::Own(slot as u32),
+                        // `valid` keeps traces apart from what isn't theirs.
+                        _ => Node::Const(Real(f64::NAN)),
+                    },
+                    Expr::Read(k) if self.rule.levels.contains(&k) => Node::Level(k),
+                    // `valid` lets no presynaptic trace read the other neuron.
+                    Expr::Read(_) if self.mode == Mode::Traces(Place::Pre) => Node::Const(Real(f64::NAN)),
+                    Expr::Read(k) => Node::Read(k),
+                    Expr::Time => Node::Time,
+                    Expr::Uniform => Node::Uniform,
+                    Expr::Elapsed => Node::Const(Real(self.dt)),
+                    Expr::Integral(k) if self.layout.remembers => Node::Integral(k),
+                    Expr::Unary(op, a) => Node::Unary(op, done[&a]),
+                    Expr::Binary(op, a, b) => Node::Binary(op, done[&a], done[&b]),
+                    Expr::Compare(op, a, b) => Node::Compare(op, done[&a], done[&b]),
+                    Expr::Select(c, a, b) => Node::Select(done[&c], done[&a], done[&b]),
+                    // `valid` refuses other leaves in a rule.
+                    _ => Node::Const(Real(f64::NAN)),
+                };
+                self.node(node)
+            };
+            done.insert(e, id);
+        }
+        done[&root]
+    }
+
+    fn old(&mut self) -> Vec<Id> {
+        (0..self.layout.counts[Place::Synapse as usize] as u32).map(|k| self.node(Node::Own(k))).collect()
+    }
+
+    /// The synapse's variables with these assignments, all at once; a frozen weight stays.
+    fn assigned(&mut self, list: &[Assign], from: &[Id]) -> Vec<Id> {
+        let mut out = from.to_vec();
+        for a in list.iter().filter(|a| self.rule.place(a.state) == Place::Synapse) {
+            let (_, slot) = self.layout.slots[a.state as usize];
+            let value = self.compose(a.value, from);
+            out[slot] = if a.state == 0 { self.select(Node::Frozen, from[slot], value) } else { value };
+        }
+        out
+    }
+
+    /// The synapse's variables brought up to date where the rule is lazy.
+    fn touched(&mut self) -> Vec<Id> {
+        let old = self.old();
+        if !self.layout.remembers {
+            return old;
+        }
+        let moved = self.assigned(&self.rule.drift, &old);
+        old.iter().zip(moved).map(|(old, new)| self.select(Node::Still, *old, new)).collect()
+    }
+
+    fn finish(self, values: Vec<Id>, deliver: Option<Id>, aside: bool) -> Program {
+        let own = |k: usize, id: Id| self.nodes[id.0 as usize] == Node::Own(k as u32);
+        let writes: Vec<(u32, Id)> = values
+            .into_iter()
+            .enumerate()
+            .filter(|(k, id)| aside || !own(*k, *id))
+            .map(|(k, v)| (k as u32, v))
+            .collect();
+        cut(self.mode, self.nodes, writes, deliver, aside)
+    }
+}
+
+/// A handler's part for synapses.
+pub fn handler(rule: &Plasticity, layout: &mut Layout, mode: Mode, h: &Handler, dt: f64) -> Program {
+    let mut b = Builder::new(rule, layout, mode, dt);
+    let now = b.touched();
+    let deliver = h.deliver.map(|d| b.compose(d, &now));
+    let values = b.assigned(&h.assigns, &now);
+    b.finish(values, deliver, false)
+}
+
+/// What synapses do between events: over the time since they were touched, or over one step.
+pub fn drift(rule: &Plasticity, layout: &mut Layout, dt: f64) -> Program {
+    let mut b = Builder::new(rule, layout, Mode::Row, dt);
+    let values = if b.layout.remembers {
+        b.touched()
+    } else {
+        let old = b.old();
+        b.assigned(&rule.drift, &old)
+    };
+    b.finish(values, None, false)
+}
+
+/// Assignments to the traces of one side; `aside`: every one of them goes to the scratch row of its position in the list.
+pub fn traces(rule: &Plasticity, layout: &mut Layout, side: Place, list: &[Assign], aside: bool, dt: f64) -> Program {
+    let mut b = Builder::new(rule, layout, Mode::Traces(side), dt);
+    let mine: Vec<Assign> = list.iter().filter(|a| rule.place(a.state) == side).copied().collect();
+    let values: Vec<(u32, Id)> =
+        mine.iter().map(|a| (b.layout.slots[a.state as usize].1 as u32, b.compose(a.value, &[]))).collect();
+    cut(b.mode, b.nodes, values, None, aside)
+}
+
+fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>, aside: bool) -> Program {
+    let n = nodes.len();
+    let outputs: Vec<Id> = writes.iter().map(|(_, id)| *id).chain(deliver).collect();
+    let mut needed = vec![false; n];
+    let mut stack = outputs.clone();
+    while let Some(id) = stack.pop() {
+        if !std::mem::replace(&mut needed[id.0 as usize], true) {
+            stack.extend(nodes[id.0 as usize].children());
+        }
+    }
+    let mut varying = vec![false; n];
+    let mut level = vec![0_usize; n];
+    for k in 0..n {
+        varying[k] = match nodes[k] {
+            Node::Own(_) | Node::Far(_) | Node::Uniform | Node::Table(_) | Node::Integral(_) | Node::Still => true,
+            Node::Read(_) => mode != Mode::Column,
+            node => node.children().any(|c| varying[c.0 as usize]),
+        };
+        if varying[k] {
+            let inside = nodes[k].children().filter(|c| varying[c.0 as usize]).map(|c| level[c.0 as usize]).max();
+            level[k] = inside.map_or(0, |l| l + usize::from(nodes[k].by_call()));
+        }
+    }
+    let last = (0..n).filter(|k| needed[*k]).map(|k| level[k]).max().unwrap_or(0);
+    let mut last_use = vec![0_usize; n];
+    for k in (0..n).filter(|k| needed[*k] && varying[*k]) {
+        let used_at = level[k].saturating_sub(usize::from(nodes[k].by_call()));
+        nodes[k].children().for_each(|c| last_use[c.0 as usize] = last_use[c.0 as usize].max(used_at));
+    }
+    outputs.iter().for_each(|id| last_use[id.0 as usize] = last);
+    let mut p = Program {
+        mode,
+        nodes,
+        writes,
+        aside,
+        deliver,
+        segments: vec![Segment::default(); last + 1],
+        uniform: Vec::new(),
+        scalars: HashMap::new(),
+        rows: BTreeMap::new(),
+        // Where values go aside, they take the first rows.
+        scratch_rows: 0,
+        varying,
+    };
+    if aside {
+        p.scratch_rows = p.writes.len() as u32;
+    }
+    for k in (0..n).filter(|k| needed[*k]) {
+        let (id, at) = (Id(k as u32), level[k]);
+        if !p.varying[k] {
+            if !matches!(p.nodes[k], Node::Const(_)) {
+                p.uniform.push(id);
+                let slot = p.scalars.len() as u32;
+                p.scalars.insert(id, slot);
+            }
+            continue;
+        }
+        if p.nodes[k].by_call() {
+            let row = p.row(id);
+            let call = match p.nodes[k] {
+                Node::Unary(op, a) => {
+                    p.segments[at - 1].stores.push((row, a));
+                    Call::Unary { op, row }
+                }
+                Node::Binary(_, a, b) => {
+                    let exponent = p.fresh();
+                    p.segments[at - 1].stores.extend([(row, a), (exponent, b)]);
+                    Call::Pow { row, exponent }
+                }
+                _ => Call::Uniform { row },
+            };
+            p.segments[at].calls.push(call);
+        } else if last_use[k] > at && p.nodes[k].children().next().is_some() {
+            let row = p.row(id);
+            p.segments[at].stores.push((row, id));
+        }
+    }
+    p
+}
+
+impl Program {
+    fn fresh(&mut self) -> u32 {
+        self.scratch_rows += 1;
+        self.scratch_rows - 1
+    }
+
+    fn row(&mut self, id: Id) -> u32 {
+        let row = self.fresh();
+        self.rows.insert(id, row);
+        row
+    }
+
+    /// Rows that are filled when segment `k` begins.
+    pub fn ready(&self, k: usize) -> HashMap<Id, u32> {
+        let filled = |id: &Id, row: &u32| {
+            self.segments[..=k].iter().any(|s| s.calls.iter().any(|c| c.row() == *row))
+                || self.segments[..k].iter().any(|s| s.stores.contains(&(*row, *id)))
+        };
+        self.rows.iter().filter(|(id, row)| filled(id, row)).map(|(id, row)| (*id, *row)).collect()
+    }
+
+    /// Whether a node is a truth value rather than a number.
+    pub fn is_bool(&self, id: Id) -> bool {
+        self.varying[id.0 as usize]
+            && match self.nodes[id.0 as usize] {
+                Node::Compare(..)
+                | Node::Still
+                | Node::Unary(UnaryOp::Not, _)
+                | Node::Binary(BinaryOp::And | BinaryOp::Or, ..) => true,
+                Node::Select(_, a, b) => self.is_bool(a) && self.is_bool(b),
+                _ => false,
+            }
+    }
+
+    /// Whether it does anything at all.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.deliver.is_none()
+    }
+}

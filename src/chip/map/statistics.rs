@@ -1,0 +1,143 @@
+//! What a mapping amounts to, in the units of reports.
+
+use super::hypergraph::{Hypergraph, NONE, ONE};
+use super::ledger::Ledger;
+use super::place::{Placement, Traffic};
+use super::resource::{Limits, Resource, Usage};
+
+/// A mapping in figures. Packets and operations are expected numbers per step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Cores.
+    pub cores: u32,
+    /// Chips.
+    pub chips: u32,
+    /// One for each spike, list and core that the list reaches.
+    pub packets: f64,
+    /// Of these, from the host and to other cores than their own.
+    pub leaving: f64,
+    /// Packets times tiles they cross; those that the host reads included.
+    pub hops: f64,
+    /// Tiles of the longest way.
+    pub longest: u32,
+    /// pJ of sending and travelling.
+    pub energy_pj: f64,
+    /// Packets over the busiest link.
+    pub busiest_link: f64,
+    /// Synaptic operations.
+    pub synaptic: f64,
+    /// ns of the core that takes longest, by the times of the target.
+    pub slowest_ns: f64,
+    /// ns of the mean core.
+    pub mean_ns: f64,
+    /// All cores together.
+    pub total: Usage,
+    /// The largest of each resource in one core.
+    pub largest: Usage,
+}
+
+/// The least number of cores that any mapping needs, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Cores.
+    pub cores: u64,
+    /// What binds in the domain with most cores; `None` without neurons.
+    pub resource: Option<Resource>,
+}
+
+impl Bound {
+    /// From sums over each domain that no mapping can be below: lists are whole, so they have fewest words and axons.
+    pub(super) fn new(h: &Hypergraph, limits: &Limits) -> Bound {
+        let domains = h.domain.iter().max().map_or(0, |d| *d as usize + 1);
+        let mut sums = vec![Usage::default(); domains];
+        for unit in 0..h.units() {
+            let sum = &mut sums[h.domain[unit as usize] as usize];
+            sum.add(&h.fixed[unit as usize]);
+            sum[Resource::AxonsOut] += h.owned.row(unit).iter().filter(|n| !h.pins.row(**n).is_empty()).count() as u64;
+        }
+        let mut pins: Vec<(u32, u64)> = Vec::new();
+        for net in 0..h.nets() {
+            pins.clear();
+            pins.extend(h.reached(net).map(|(u, many)| (h.domain[u as usize], many)));
+            pins.sort_unstable();
+            for run in pins.chunk_by(|a, b| a.0 == b.0) {
+                let synapses = run.iter().map(|p| p.1).sum();
+                let sum = &mut sums[run[0].0 as usize];
+                sum[Resource::Synapses] += synapses;
+                sum[Resource::SynapseWords] += h.words(net, synapses);
+                sum[Resource::AxonsIn] += 1;
+                sum[Resource::TraceBytes] += h.net_format(net).trace_bytes;
+            }
+        }
+        let mut bound = Bound { cores: 0, resource: None };
+        let mut most = 0;
+        for sum in &sums {
+            let (cores, resource) = packing(sum, limits);
+            bound.cores += cores;
+            if cores > most {
+                (most, bound.resource) = (cores, Some(resource));
+            }
+        }
+        bound
+    }
+}
+
+/// Cores that a sum fills, and of which resource.
+pub(super) fn packing(sum: &Usage, limits: &Limits) -> (u64, Resource) {
+    let sum = limits.with_memory(sum);
+    let cores = |r: Resource| limits.of(r).map_or(0, |l| sum[r].div_ceil(l));
+    let additive = Resource::ALL.into_iter().filter(|r| {
+        // Programs, profiles, formats and rules are there once per core and need not add up.
+        !matches!(r, Resource::ProgramWords | Resource::Profiles | Resource::Formats | Resource::Rules)
+    });
+    let binding = additive.max_by_key(|r| (cores(*r), std::cmp::Reverse(*r))).unwrap_or(Resource::Compartments);
+    (cores(binding), binding)
+}
+
+/// Sums up a placed partition.
+pub(super) fn summarise(ledger: &Ledger<'_>, traffic: &Traffic, placement: &Placement<'_>, packet_pj: f64) -> Summary {
+    let h = ledger.h;
+    let (mut hops, mut longest) = (0, 0);
+    for (from, flows) in traffic.out.iter().enumerate() {
+        for (to, w) in flows {
+            let way = placement.mesh.hops(placement.tile_of(from as u32), placement.tile_of(*to));
+            hops += w * u64::from(way);
+            longest = longest.max(way);
+        }
+    }
+    let synaptic: u64 =
+        (0..h.units()).flat_map(|u| h.inputs.row(u)).map(|(n, m)| h.weight[*n as usize] * u64::from(*m)).sum();
+    let (mut total, mut largest) = (Usage::default(), Usage::default());
+    for usage in &ledger.usage {
+        let usage = ledger.limits.with_memory(usage);
+        total.add(&usage);
+        Resource::ALL.into_iter().for_each(|r| largest[r] = largest[r].max(usage[r]));
+    }
+    // Tenths of a nanosecond.
+    let ns = |load: u64| load as f64 / ONE / 10.0;
+    let loads: Vec<u64> = (0..ledger.cores()).map(|c| ledger.load(c)).collect();
+    Summary {
+        cores: ledger.cores(),
+        chips: placement.mesh.chips,
+        packets: ledger.packets as f64 / ONE,
+        leaving: (ledger.packets - ledger.inside) as f64 / ONE,
+        hops: hops as f64 / ONE,
+        longest,
+        energy_pj: (ledger.packets as f64 * packet_pj + placement.energy()) / ONE,
+        busiest_link: placement.links().into_iter().max().unwrap_or(0) as f64 / ONE,
+        synaptic: synaptic as f64 / ONE,
+        slowest_ns: ns(loads.iter().copied().max().unwrap_or(0)),
+        mean_ns: ns(loads.iter().sum::<u64>() / loads.len().max(1) as u64),
+        total,
+        largest,
+    }
+}
+
+/// The expected spikes per step of each core that the host reads.
+pub(super) fn observed(ledger: &Ledger<'_>, neurons: impl Iterator<Item = (u32, u64)>) -> Vec<u64> {
+    let mut sums = vec![0; ledger.cores() as usize];
+    for (unit, w) in neurons.filter(|(unit, _)| *unit != NONE) {
+        sums[ledger.core_of[unit as usize] as usize] += w;
+    }
+    sums
+}

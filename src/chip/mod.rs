@@ -1,0 +1,24 @@
+//! Neuromorphic chips: what of a circuit fits on one, its numbers as integers, the package that such a chip would load, and an
+//! emulator that runs a package and nothing else.
+//!
+//! | room | takes | gives |
+//! |---|---|---|
+//! | [`target`] | a `.ron` file | the figures of a chip, each with its mark and source |
+//! | [`map`] | resources and connections of neurons | neurons to cores, cores to places on the mesh; checks of each |
+//! | [`fixed`] | – | a network of integers: programs, states, quantised synapses |
+//! | [`microcode`] | text | programs of neuron cores |
+//! | [`emit`] | a fixed network, neurons by core | a package |
+//! | [`package`] | – | tables of every core, packed synapses, as one file with checksums |
+//! | [`emulator`] | the bytes of a package | spikes, states, counts |
+//!
+//! The instruction set is nsmc's own over the operations that are public. The emulator is exact to it, and bit for bit equal to the
+//! fixed-point models of Lava where those define something; nothing here claims to be what the silicon computes.
+
+pub mod emit;
+pub mod emulator;
+pub mod fixed;
+pub mod limits;
+pub mod map;
+pub mod microcode;
+pub mod package;
+pub mod target;

@@ -602,7 +602,14 @@ pub(super) fn draw(distribution: Distribution, args: &[f64], stream: &mut Stream
 
 pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> Result<Value, EvalError> {
     let count = |k: usize| args.get(k).ok_or_else(|| EvalError::new("a draw lacks an argument"))?.count();
-    let n = count(0)?;
+    // `sample(mask, k)` chooses among the cells of the mask.
+    let among: Option<Vec<usize>> = match (kind, args.first()) {
+        (ListDraw::Sample, Some(Value::Mask(flags))) => {
+            Some(flags.iter().enumerate().filter(|(_, set)| **set).map(|(cell, _)| cell).collect())
+        }
+        _ => None,
+    };
+    let n = among.as_ref().map_or_else(|| count(0), |cells| Ok(cells.len() as u64))?;
     if n > LIST_LIMIT {
         return Err(EvalError::new(format!("a draw from {n} elements; at most {LIST_LIMIT}")));
     }
@@ -622,9 +629,11 @@ pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> 
             let mut chosen = Vec::new();
             // Both are at most u32::MAX.
             stream.sample_sorted(n as u32, k as u32, &mut chosen);
-            let mut flags = vec![false; n as usize];
-            for cell in chosen {
-                flags[cell as usize] = true;
+            let size = if let Some(Value::Mask(flags)) = args.first() { flags.len() } else { n as usize };
+            let mut flags = vec![false; size];
+            for k in chosen {
+                let cell = among.as_ref().map_or(k as usize, |cells| cells[k as usize]);
+                flags[cell] = true;
             }
             Ok(Value::Mask(flags))
         }

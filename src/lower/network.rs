@@ -187,14 +187,7 @@ impl Lowering<'_> {
             if let Some(Node::Population(p)) = out.network.graph.node_weight_mut(placed.node) {
                 p.dynamics = placed.body.dynamics.clone();
                 out.network.inputs.extend(placed.body.input_params.iter().map(|k| (placed.node, *k)));
-                for (event, (flag, number)) in &placed.body.events {
-                    let reader = ir::EventReader { population: placed.node, flag: *flag, number: *number };
-                    out.network.events[*event as usize].readers.push(reader);
-                }
-                for s in &placed.body.sensed {
-                    let reader = ir::Reader { population: placed.node, param: s.param, index: s.index };
-                    out.network.sensors[s.sensor as usize].readers.push(reader);
-                }
+                out.network.follow(placed.node, &placed.body.sensed, &placed.body.events);
             }
         }
     }

@@ -486,6 +486,10 @@ impl Lowering<'_> {
             })
             .collect();
         std::mem::swap(&mut guest.dynamics, &mut target.body.dynamics);
+        // What follows a sensor, an event or a level does so among the target's own params.
+        target.body.sensed.append(&mut guest.sensed);
+        target.body.events.append(&mut guest.events);
+        target.body.levels.append(&mut guest.levels);
         let mut rate = bound?;
         let mut cx = Cx {
             network: ir,
@@ -592,6 +596,16 @@ impl Lowering<'_> {
             Some(v) => Weight::Constant(v),
             None => Weight::PerSynapse { value, single: reads_draw(weight, self.program) },
         };
+        if let Some((modulator, _)) = body.levels.first() {
+            let name = &network.populations[modulator.0 as usize].name;
+            return Err(Diagnostic::error(
+                EVALUATION,
+                format!("`{}` can't follow the level of `{name}` without a size", source.name),
+            )
+            .label(source.span, "a source without a size whose trains have states")
+            .help("give the source a size and connect it one_to_one"));
+        }
+        let (sensed, events) = (std::mem::take(&mut body.sensed), std::mem::take(&mut body.events));
         let node = out.network.graph.add_node(Node::Population(Population {
             path: format!("{}@{path}", source.name),
             source: true,
@@ -599,6 +613,7 @@ impl Lowering<'_> {
             axes: vec![ir::Axis { name: None, labels: Vec::new(), sizes: vec![n] }],
             dynamics: body.dynamics,
         }));
+        out.network.follow(node, &sensed, &events);
         let edge = Projection {
             path: path.to_string(),
             receptor,

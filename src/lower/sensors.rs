@@ -24,6 +24,19 @@ pub(super) struct Sensed {
     pub index: Option<u32>,
 }
 
+impl ir::Network {
+    /// Lets params of a population follow sensors and events.
+    pub(super) fn follow(&mut self, population: ir::PopulationId, sensed: &[Sensed], events: &[(u32, (u32, u32))]) {
+        for (event, (flag, number)) in events {
+            let reader = ir::EventReader { population, flag: *flag, number: *number };
+            self.events[*event as usize].readers.push(reader);
+        }
+        for s in sensed {
+            self.sensors[s.sensor as usize].readers.push(ir::Reader { population, param: s.param, index: s.index });
+        }
+    }
+}
+
 impl Body {
     /// The params that hold an event's flag and number.
     pub(super) fn event(&mut self, event: u32, network: &ir::Network) -> (u32, u32) {

@@ -178,7 +178,7 @@ pub enum ListDraw {
     Choose,
     /// `permutation(n)`
     Permutation,
-    /// `sample(n, k)` of a population of n cells: a mask
+    /// `sample(n, k)` of a population of n cells, or `sample(mask, k)` of some of them: a mask
     Sample,
 }
 

@@ -169,6 +169,53 @@ fn agree(text: &str) -> u64 {
 
 /// Sizes around those of a block and of a thread's share, delays beyond a byte, rows without synapses, several receptors,
 /// values per cell, noise, and settings while it runs.
+/// The regions of the library, small, each driven so that it does what it is for.
+#[test]
+fn regions_of_the_brain_agree() {
+    let circuits = [
+        "use std.regions.BasalGanglia
+        experiment A of BasalGanglia(channels = 3, msn = 7, cells = 5) {
+            for k in 0 .. 3 { set salience[k] = 4 mV + k * 2 mV }
+            simulate 100 ms
+            expect count(GPi) > 0
+        }",
+        "use std.regions.Pfc
+        experiment A of Pfc(items = 2, per_item = 23, inh = 11, J = 6 mV) {
+            set E[0].I = 12 mV lasting 50 ms
+            simulate 100 ms
+            expect count(E) > 0
+        }",
+        "use std.regions.PfcRing
+        experiment A of PfcRing(cells = 61, inh = 11, J = 4 mV) {
+            set E[.. 9].I = 12 mV lasting 50 ms
+            simulate 100 ms
+            expect count(E) > 0
+        }",
+        "use std.regions.Ca3
+        experiment A of Ca3(pyramidal = 37, inh = 5) {
+            let p = sample(CA3, 10)
+            set acetylcholine = 1
+            set CA3[p].I = 40 mV
+            simulate 40 ms
+            set acetylcholine = 0
+            simulate 40 ms
+            expect sum(weight(rec)) > 0 mV
+        }",
+        "use std.regions.Hippocampus
+        experiment A of Hippocampus(ec = 80, granule = 100, ca3 = 40, ca1 = 40, inh = 5) {
+            let p = sample(EC, 30)
+            set EC[p].I = drive
+            simulate 60 ms
+            set acetylcholine = 0
+            simulate 30 ms
+            expect count(EC_out) > 0
+        }",
+    ];
+    for text in circuits {
+        assert!(agree(text) > 10, "{text}");
+    }
+}
+
 #[test]
 fn awkward_sizes_and_delays_agree() {
     for n in [1, 2, 7, 8, 9, 63, 64, 65, 130] {

@@ -1,4 +1,4 @@
-//! What can go wrong between the command line and the files: codes E0801 to E0805.
+//! What can go wrong between the command line and the files: codes E0801 to E0805, and E0706.
 
 use crate::base::{Code, Diagnostic, LoadError};
 use std::io;
@@ -15,8 +15,11 @@ pub(super) const USAGE: Code = Code("E0804");
 /// Something that this version does not offer.
 pub(super) const NOT_OFFERED: Code = Code("E0805");
 
+/// A number on a chip left its range.
+pub(super) const CHIP: Code = Code("E0706");
+
 /// All codes of this room.
-pub const CLI_CODES: [Code; 5] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED];
+pub const CLI_CODES: [Code; 6] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHIP];
 
 /// A file of the command line that can't be read.
 pub(super) fn unreadable(name: &str, error: &LoadError) -> Diagnostic {

@@ -9,6 +9,7 @@ mod artefact;
 mod balance;
 mod budget;
 mod check;
+mod chip;
 mod codes;
 mod compile;
 mod completions;

@@ -27,8 +27,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
-    ("chip", &["base", "random"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
+    ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "script", "valid"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",
@@ -36,6 +36,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "backend",
             "base",
             "checks",
+            "chip",
             "execute",
             "hir",
             "ir",
@@ -48,7 +49,13 @@ const TABLE: &[(&str, &[&str])] = &[
             "valid",
         ],
     ),
-    ("cli", &["base", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax", "units"]),
+    (
+        "cli",
+        &[
+            "base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax",
+            "units",
+        ],
+    ),
 ];
 
 fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {

@@ -30,6 +30,10 @@ pub fn pack(format: SynapseFormat, index_bits: u32, synapses: &[Stored], out: &m
     let mut at = out.len() as u64 * 64;
     out.resize(out.len() + words(format, index_bits, synapses.len()) as usize, 0);
     let mut put = |value: u64, bits: u32| {
+        // A field without bits may stand at the end of the last word.
+        if bits == 0 {
+            return;
+        }
         let value = value & mask(bits);
         let (word, shift) = ((at / 64) as usize, (at % 64) as u32);
         out[word] |= value << shift;

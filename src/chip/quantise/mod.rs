@@ -187,8 +187,7 @@ fn examine(
         lowered.push(dynamics::lower(p, built, network.dt_ms, &bounds(network, id, p)).map_or_else(
             |refusals| {
                 let place = Place::Population(p.path.clone());
-                let of = |what| Finding { kind: Kind::Dynamics, place: place.clone(), what };
-                findings.extend(refusals.into_iter().map(of));
+                findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
                 None
             },
             Some,

@@ -6,7 +6,7 @@ use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Overrides};
 use crate::syntax::ast;
-use crate::{checks, hir, meanfield, passes, sema, stdlib, valid};
+use crate::{checks, chip, hir, meanfield, passes, sema, stdlib, valid};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -40,6 +40,14 @@ pub enum MemoryLimit {
     Bytes(u64),
 }
 
+/// What a circuit is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Target {
+    #[default]
+    Native,
+    Loihi2,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub set: Vec<(String, String)>,
@@ -51,6 +59,8 @@ pub struct Options {
     pub alone: bool,
     pub quick: bool,
     pub precision: Precision,
+    /// What the chip can't do is an error where the target is one.
+    pub target: Target,
 }
 
 /// What came of a compilation.
@@ -200,6 +210,9 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
             continue;
         }
         checks::laid_out(&job, &origins, diags);
+        if options.target == Target::Loihi2 {
+            chip::legalise::judge(&job, &origins, diags);
+        }
         out.push(job);
     }
     out
@@ -208,6 +221,15 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
 /// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
 pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
     lower::time_ms(text)
+}
+
+/// The package that a unit becomes on a chip, and what quantising it cost.
+pub fn package(
+    unit: &Unit,
+    seed: u64,
+    limits: &chip::limits::Limits,
+) -> Result<(chip::package::Package, chip::quantise::Report), Vec<Diagnostic>> {
+    chip::legalise::package(unit, seed, limits)
 }
 
 /// What mean-field theory expects of a unit. `Err` says in words why nothing.

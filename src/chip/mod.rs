@@ -5,20 +5,26 @@
 //! |---|---|---|
 //! | [`target`] | a `.ron` file | the figures of a chip, each with its mark and source |
 //! | [`map`] | resources and connections of neurons | neurons to cores, cores to places on the mesh; checks of each |
+//! | [`legalise`] | jobs | diagnostics; a circuit all the way to its package |
+//! | [`quantise`] | a validated network | the same in integers, and what that costs; or what the chip can't do |
 //! | [`fixed`] | – | a network of integers: programs, states, quantised synapses |
 //! | [`microcode`] | text | programs of neuron cores |
 //! | [`emit`] | a fixed network, neurons by core | a package |
 //! | [`package`] | – | tables of every core, packed synapses, as one file with checksums |
 //! | [`emulator`] | the bytes of a package | spikes, states, counts |
+//! | [`energy`] | counts | joules, by a named profile |
 //!
 //! The instruction set is nsmc's own over the operations that are public. The emulator is exact to it, and bit for bit equal to the
 //! fixed-point models of Lava where those define something; nothing here claims to be what the silicon computes.
 
 pub mod emit;
 pub mod emulator;
+pub mod energy;
 pub mod fixed;
+pub mod legalise;
 pub mod limits;
 pub mod map;
 pub mod microcode;
 pub mod package;
+pub mod quantise;
 pub mod target;

@@ -1,7 +1,7 @@
 //! Commands and their flags.
 
 use super::terminal::Color;
-use crate::driver::{Backend, MemoryLimit, Precision};
+use crate::driver::{Backend, MemoryLimit, Precision, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -95,6 +95,9 @@ pub(super) struct CheckArgs {
     pub file: String,
     #[command(flatten)]
     pub circuit: CircuitArgs,
+    /// What the circuit is for: what a chip can't do is an error
+    #[arg(long, value_enum, default_value = "native")]
+    pub target: TargetArg,
     /// Print the expected input and rate of each population (mean-field theory)
     #[arg(long)]
     pub balance: bool,
@@ -113,9 +116,15 @@ pub(super) struct CompileArgs {
     pub circuit: CircuitArgs,
     #[arg(long, value_enum, default_value = "native")]
     pub target: TargetArg,
-    /// Where to write; the file's name with .nsmart if not given
+    /// Where to write; the file's name with .nsmart (.nsmpkg for a chip) if not given
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
+    /// What fitting and quantising on a chip came to
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub report: Option<ReportFormat>,
+    /// Seed of what is drawn when a package is built, and of draws on the chip
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
     /// Print a stage instead of writing an artefact
     #[arg(long, value_enum)]
     pub emit: Option<Emit>,
@@ -125,7 +134,7 @@ pub(super) struct CompileArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// A .nsm file, an artefact, or - for standard input
+    /// A .nsm file, an artefact, a chip's package, or - for standard input
     pub file: String,
     #[command(flatten)]
     pub circuit: CircuitArgs,
@@ -146,6 +155,9 @@ pub(super) struct RunArgs {
     /// Print expected rates beside the measured ones (mean-field theory)
     #[arg(long)]
     pub balance: bool,
+    /// Let a package wrap and saturate as lava-nc 0.10.0 does, instead of stopping
+    #[arg(long)]
+    pub lava: bool,
     #[arg(long, value_enum, default_value = "human")]
     pub message_format: MessageFormat,
 }
@@ -274,6 +286,21 @@ impl BackendArg {
 pub(super) enum TargetArg {
     Native,
     Loihi2,
+}
+
+impl TargetArg {
+    pub fn target(self) -> Target {
+        match self {
+            TargetArg::Native => Target::Native,
+            TargetArg::Loihi2 => Target::Loihi2,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

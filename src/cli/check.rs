@@ -5,7 +5,7 @@ use super::terminal::{self, Terminal};
 use super::{Status, balance, budget, source};
 
 pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Status {
-    let outcome = match source::compile(&args.file, &args.circuit, false) {
+    let outcome = match source::compile_for(&args.file, &args.circuit, false, args.target.target()) {
         Ok(outcome) => outcome,
         Err(d) => return source::fail_in(&d, args.message_format, terminal),
     };

@@ -1,9 +1,9 @@
 //! `nsmc compile`: an artefact, or one stage of the compilation as text.
 
 use super::args::{CompileArgs, Emit, TargetArg};
-use super::codes::{self, not_offered, usage};
+use super::codes::{self, usage};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, dot, files, source};
+use super::{Status, artefact, chip, dot, files, source};
 use crate::base::Diagnostic;
 use crate::driver::{self, EmitKind, Outcome};
 use crate::ir;
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_in(d, args.message_format, terminal);
-    if args.target == TargetArg::Loihi2 {
-        return fail(&not_offered("the target `loihi2`", "the target `native` runs on this machine"));
+    if args.target == TargetArg::Native && args.report.is_some() {
+        return fail(&usage("`--report` says how a circuit fits on a chip").help("add `--target loihi2`"));
     }
-    let outcome = match source::compile(&args.file, &args.circuit, false) {
+    let outcome = match source::compile_for(&args.file, &args.circuit, false, args.target.target()) {
         Ok(outcome) => outcome,
         Err(d) => return fail(&d),
     };
@@ -23,6 +23,9 @@ pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     // A tree exists for wrong files too, and is the more useful there.
     if status != Status::Fine && args.emit != Some(Emit::Ast) {
         return status;
+    }
+    if args.target == TargetArg::Loihi2 && matches!(args.emit, None | Some(Emit::Asm)) {
+        return status.max(chip::compile(args, &outcome, terminal));
     }
     let result = match args.emit {
         Some(stage) => emit(stage, &outcome).and_then(|text| write_text(&text, args.output.as_deref())),
@@ -67,7 +70,7 @@ fn emit(stage: Emit, outcome: &Outcome) -> Result<String, Diagnostic> {
     Ok(out)
 }
 
-fn write_text(text: &str, output: Option<&Path>) -> Result<(), Diagnostic> {
+pub(super) fn write_text(text: &str, output: Option<&Path>) -> Result<(), Diagnostic> {
     match output {
         Some(path) if path != Path::new("-") => save(path, text.as_bytes()),
         _ => {
@@ -99,6 +102,6 @@ fn write_artefact(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) ->
     Ok(())
 }
 
-fn save(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
     files::write_atomic(path, |w| w.write_all(bytes)).map_err(|e| codes::unwritable(path, &e))
 }

@@ -10,6 +10,7 @@ mod balance;
 mod budget;
 mod check;
 mod checkpoint;
+mod chip;
 mod codes;
 mod compile;
 mod completions;

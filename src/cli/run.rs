@@ -7,7 +7,7 @@ use super::job::{self, JobResult, Settings};
 use super::output::Output;
 use super::progress::{self, Bar};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, balance, report, source};
+use super::{Status, artefact, balance, chip, report, source};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, LoadError};
 use crate::driver;
@@ -18,7 +18,10 @@ use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
-    let loaded = if is_artefact(&args.file) { load(args) } else { compile(args, terminal) };
+    if begins(&args.file, chip::is_package) {
+        return chip::run(args, terminal);
+    }
+    let loaded = if begins(&args.file, artefact::is_artefact) { load(args) } else { compile(args, terminal) };
     let done = match loaded {
         Ok((jobs, compile_s)) => choose(&jobs, args).and_then(|job| execute(job, args, compile_s, terminal)),
         Err(Stop::Shown(status)) => return status,
@@ -49,12 +52,12 @@ fn compile(args: &RunArgs, terminal: &Terminal) -> Result<(Vec<Job>, f64), Stop>
 }
 
 /// Looks at the first bytes; what can't be read is reported by whoever reads it.
-fn is_artefact(file: &str) -> bool {
+fn begins(file: &str, with: fn(&[u8]) -> bool) -> bool {
     if file == "-" || !Path::new(file).is_file() {
         return false;
     }
     let mut start = [0; 8];
-    File::open(file).and_then(|mut f| f.read_exact(&mut start)).is_ok() && artefact::is_artefact(&start)
+    File::open(file).and_then(|mut f| f.read_exact(&mut start)).is_ok() && with(&start)
 }
 
 fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
@@ -108,8 +111,8 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     let execution = &args.execution;
     let backend = execution.backend.backend().ok_or_else(|| {
         not_offered(
-            "the back end `loihi2`",
-            "`--backend native` runs on this machine, `--backend interp` is the reference",
+            "the back end `loihi2` for circuits that are no package",
+            "it runs what `nsmc compile --target loihi2` writes; `--backend native` runs on this machine, `--backend interp` is the reference",
         )
     })?;
     let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));

@@ -5,19 +5,29 @@ use super::codes::{self, not_offered};
 use super::terminal::{self, Terminal};
 use super::{Status, loader::FileLoader, messages, render};
 use crate::base::{Diagnostic, LoadError, Severity, SourceMap};
-use crate::driver::{self, Options, Outcome};
+use crate::driver::{self, Options, Outcome, Target};
 use std::fs;
 use std::path::Path;
 
 /// Compiles `file`. `Err` where it can't be read or a flag asks for what isn't there; diagnostics of the circuit are in the
 /// outcome and have not been shown.
 pub(super) fn compile(file: &str, circuit: &CircuitArgs, quick: bool) -> Result<Outcome, Diagnostic> {
+    compile_for(file, circuit, quick, Target::Native)
+}
+
+/// As [`compile`], with what the target can't do among the diagnostics.
+pub(super) fn compile_for(
+    file: &str,
+    circuit: &CircuitArgs,
+    quick: bool,
+    target: Target,
+) -> Result<Outcome, Diagnostic> {
     // Asked before the file is opened: a flag is wrong whatever the file says.
     circuit.precision.precision().ok_or_else(|| {
         not_offered("single precision", "leave `--precision` out: f64 is fast, and its results are the same everywhere")
     })?;
     let (loader, name) = FileLoader::open(file).map_err(|e| codes::unreadable(file, &e))?;
-    Ok(driver::compile(&loader, &name, &options(circuit, quick)))
+    Ok(driver::compile(&loader, &name, &Options { target, ..options(circuit, quick) }))
 }
 
 pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
@@ -29,6 +39,7 @@ pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
         alone: false,
         quick,
         precision: circuit.precision.precision().unwrap_or_default(),
+        target: Target::Native,
     }
 }
 

@@ -24,6 +24,7 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0705", "a run"),
     ("E0706", "a run"),
     ("E0708", "a program that embeds a circuit"),
+    ("E0709", "a run on a chip"),
     ("E0801", "the command line"),
     ("E0802", "the command line"),
     ("E0803", "the command line"),
@@ -31,6 +32,9 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0805", "the command line"),
     ("E0806", "the command line"),
     ("E0807", "the command line"),
+    ("E1106", "found when a package is made"),
+    ("E1107", "told at the place of a statement, in words"),
+    ("E1108", "found when a package is made"),
 ];
 
 /// Pages whose code their text can't show in a block of source, and why.
@@ -73,6 +77,7 @@ fn all_codes() -> BTreeSet<&'static str> {
     all.extend(RUN_CODES);
     all.extend(CLI_CODES);
     all.extend([nsm::simulation::CALL]);
+    all.extend(nsm::chip::legalise::CODES);
     let set: BTreeSet<&str> = all.iter().map(|c| c.0).collect();
     assert_eq!(set.len(), all.len(), "a code is given twice");
     set
@@ -147,7 +152,7 @@ fn blocks(part: &str) -> Vec<(&str, String)> {
 
 /// The codes that the first `nsm` block of a part gives; its other blocks are files, each named in its first line: `// a.nsm`
 /// or `# a.csv`.
-fn codes_of(part: &str) -> Option<Vec<&'static str>> {
+fn codes_of(code: &str, part: &str) -> Option<Vec<&'static str>> {
     let blocks = blocks(part);
     let main = blocks.iter().find(|(kind, _)| *kind == "nsm")?;
     let mut files = BTreeMap::new();
@@ -158,7 +163,8 @@ fn codes_of(part: &str) -> Option<Vec<&'static str>> {
         }
     }
     files.insert("page.nsm".to_string(), main.1.clone());
-    let out = driver::compile(&Page(files), "page.nsm", &Options::default());
+    let options = Options { target: errors::target(code), ..Options::default() };
+    let out = driver::compile(&Page(files), "page.nsm", &options);
     Some(out.diagnostics.iter().map(|d| d.code.0).collect())
 }
 
@@ -173,7 +179,7 @@ fn pages_show_what_they_say() {
             }
             continue;
         };
-        let (wrong, right) = (codes_of(wrong), codes_of(right));
+        let (wrong, right) = (codes_of(code, wrong), codes_of(code, right));
         if without.contains(code) {
             continue;
         }

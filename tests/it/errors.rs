@@ -6,7 +6,7 @@
 
 use nsm::base::{Diagnostic, Severity, SourceMap};
 use nsm::cli::FileLoader;
-use nsm::driver::{self, Options, Outcome};
+use nsm::driver::{self, Options, Outcome, Target};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub const ROOT: &str = "tests/corpus/err";
 /// Every file of the corpus that is compiled itself, wrong ones and fixed ones, in order.
 pub fn files() -> Vec<PathBuf> {
     let mut out = Vec::new();
-    for room in ["syntax", "sema", "lower", "checks"] {
+    for room in ["syntax", "sema", "lower", "checks", "chip"] {
         let folder = fs::read_dir(Path::new(ROOT).join(room)).unwrap();
         out.extend(folder.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "nsm")));
     }
@@ -35,7 +35,12 @@ pub fn name(path: &Path) -> (String, bool) {
 
 fn compile(path: &Path) -> Outcome {
     let (loader, name) = FileLoader::open(path.to_str().unwrap()).unwrap();
-    driver::compile(&loader, &name, &Options::default())
+    driver::compile(&loader, &name, &Options { target: target(&self::name(path).0), ..Options::default() })
+}
+
+/// What a finding of a code is made for: chips have their own.
+pub fn target(code: &str) -> Target {
+    if code.starts_with("E11") { Target::Loihi2 } else { Target::Native }
 }
 
 /// File, line and code.

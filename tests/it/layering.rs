@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
-    ("chip", &["base", "numerics", "random"]),
+    ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "script", "valid"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",
@@ -36,6 +36,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "backend",
             "base",
             "checks",
+            "chip",
             "execute",
             "hir",
             "ir",
@@ -49,7 +50,13 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulation", &["backend", "base", "cli", "driver", "execute", "ir", "units"]),
-    ("cli", &["base", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax", "units"]),
+    (
+        "cli",
+        &[
+            "base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "script", "syntax",
+            "units",
+        ],
+    ),
 ];
 
 fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {

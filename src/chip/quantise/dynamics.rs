@@ -1,0 +1,424 @@
+//! One model as a program, its states as integers.
+//!
+//! The order is that of a step in the IR: equations, arrivals, the spike with its resets. What a state's integer stands for is an
+//! offset (its mean at the start) and a scale.
+
+use super::code::{Code, UNIFORM_BITS};
+use super::forms::{Reader, Refusal};
+use super::scale::{floor_log2, scales};
+use super::values::{Form, Leaf, Polynomial, Test, Values};
+use crate::backend::build::PopulationElements;
+use crate::chip::fixed::Words;
+use crate::ir::{Arrival, Assign, Population, Spike};
+use std::collections::BTreeSet;
+
+/// A model that a core can run.
+pub(super) struct Lowered {
+    /// Assembly.
+    pub text: String,
+    pub params: Vec<i32>,
+    pub states: Vec<Words>,
+    /// By receptor: its accumulator, and integers per unit of what arrives.
+    pub receptors: Vec<Option<(u32, f64)>>,
+    /// By state of the model: integers per unit.
+    pub scales: Vec<f64>,
+    pub offsets: Vec<f64>,
+    /// Largest relative error of a coefficient.
+    pub error: f64,
+}
+
+/// Uniform numbers that are added up for a normal one, and bits of each.
+const NORMAL_TERMS: i32 = 6;
+const NORMAL_BITS: i32 = 20;
+/// Comparisons that a Poisson count is drawn with at most.
+const MOST_COUNTS: usize = 40;
+/// Probability of more spikes in a step than are told apart.
+const TAIL: f64 = 6e-8;
+/// Most refractory steps, by its word's bits.
+const REFRACTORY_BITS: u32 = 16;
+
+/// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
+///
+/// # Errors
+/// What the core can't compute, in words.
+pub(super) fn lower(
+    population: &Population,
+    elements: &PopulationElements,
+    dt_ms: f64,
+    bounds: &[Option<f64>],
+) -> Result<Lowered, Vec<Refusal>> {
+    let d = &population.dynamics;
+    let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
+    let mut model = Model { population, reader: Reader::new(d, &elements.params, &offsets), dt_ms, refusals: vec![] };
+    if d.adaptive.is_some() {
+        model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
+    }
+    let body = model.body();
+    match body {
+        Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds),
+        _ => Err(model.refusals),
+    }
+}
+
+/// What a model does in a step, as forms.
+struct Body {
+    /// Stages of the integration, then the body of each receptor: (state, new value).
+    stages: Vec<Vec<(u32, Form)>>,
+    receptors: Vec<ReceptorBody>,
+    test: Option<Test>,
+    reset: Vec<(u32, Form)>,
+    /// Steps, and the states that are held.
+    refractory: Option<(Values, BTreeSet<u32>)>,
+}
+
+struct ReceptorBody {
+    /// Whether synapses end here.
+    synapses: bool,
+    /// Mean count per step and weight of each Poisson input.
+    poisson: Vec<(Values, Values)>,
+    assigns: Vec<(u32, Form)>,
+}
+
+struct Model<'p> {
+    population: &'p Population,
+    reader: Reader<'p>,
+    dt_ms: f64,
+    refusals: Vec<Refusal>,
+}
+
+impl Model<'_> {
+    fn take<T>(&mut self, what: &str, r: Result<T, Refusal>) -> Option<T> {
+        r.map_err(|why| self.refusals.push(format!("{what}: {why}"))).ok()
+    }
+
+    fn assigns(&mut self, list: &[Assign]) -> Vec<(u32, Form)> {
+        let mut out = Vec::new();
+        for a in list {
+            let name = format!("`{}`", self.population.dynamics.states[a.state as usize].name);
+            let form = self.reader.form(a.value);
+            out.extend(self.take(&name, form).map(|f| (a.state, f)));
+        }
+        out
+    }
+
+    fn body(&mut self) -> Option<Body> {
+        let d = &self.population.dynamics;
+        let stages = d.integrate.iter().map(|s| self.assigns(&s.assigns)).collect();
+        let mut receptors = Vec::new();
+        for r in &d.receptors {
+            let synapses = r.arrivals.iter().any(|a| !matches!(a, Arrival::Poisson(_)));
+            let mut poisson = Vec::new();
+            for a in &r.arrivals {
+                let Arrival::Poisson(k) = a else { continue };
+                let input = &d.poisson[*k as usize];
+                let rate = self.reader.constant(input.rate, "a rate");
+                let rate = self.take(&input.path, rate);
+                let weight = self.reader.constant(input.weight, "a weight");
+                let weight = self.take(&input.path, weight);
+                poisson.extend(rate.map(|r| r.map(|r| r * self.dt_ms)).zip(weight));
+            }
+            self.reader.arrives = !r.arrivals.is_empty();
+            let assigns = self.assigns(&r.body);
+            self.reader.arrives = false;
+            receptors.push(ReceptorBody { synapses, poisson, assigns });
+        }
+        let test = match &d.spike {
+            Spike::When(c) => {
+                let test = self.reader.test(*c);
+                match self.take("the condition of a spike", test)? {
+                    Ok(test) => Some(test),
+                    // A spike in every step would need a test too.
+                    Err(true) => Some(Test::Compare(crate::ir::Compare::Ge, Polynomial::default())),
+                    Err(false) => None,
+                }
+            }
+            Spike::Never | Spike::Schedule(_) => None,
+        };
+        let reset = self.assigns(&d.reset);
+        let refractory = match &d.refractory {
+            None => None,
+            Some(r) => {
+                let steps = self.reader.constant(r.steps, "a refractory time");
+                let steps = self.take("the refractory time", steps)?;
+                if steps.largest() >= f64::from(1 << (REFRACTORY_BITS - 1)) {
+                    self.refusals.push(format!("a refractory time of {} steps", steps.largest()));
+                }
+                (steps.largest() > 0.0).then(|| (steps, r.held.iter().copied().collect()))
+            }
+        };
+        Some(Body { stages, receptors, test, reset, refractory })
+    }
+}
+
+/// Words that the code itself uses.
+fn reserved(name: &str) -> bool {
+    let (head, tail) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
+    let numbered = ["k", "p", "t", "noise"].contains(&head) && tail.chars().all(|c| c.is_ascii_digit());
+    numbered || ["arrived", "uniform", "refractory", "resting", "fires", "draw", "count"].contains(&name)
+}
+
+fn word_names(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for name in names {
+        let mut word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        if reserved(&word) || word.starts_with(|c: char| c.is_ascii_digit()) {
+            word = format!("s_{word}");
+        }
+        while out.contains(&word) {
+            word.push('_');
+        }
+        out.push(word);
+    }
+    out
+}
+
+fn write(
+    population: &Population,
+    elements: &PopulationElements,
+    offsets: &[f64],
+    body: Body,
+    bounds: &[Option<f64>],
+) -> Result<Lowered, Vec<Refusal>> {
+    let d = &population.dynamics;
+    let from_offset = |k: usize, v: f64| v - offsets[k];
+    let largest = |(k, v): (usize, &Vec<f64>)| v.iter().fold(0.0, |m: f64, x| m.max(from_offset(k, *x).abs()));
+    let initial: Vec<f64> = elements.initial.iter().enumerate().map(largest).collect();
+    let updates: Vec<(u32, Form)> = body.stages.iter().flatten().chain(&body.reset).cloned().collect();
+    let scales = scales(&updates, body.test.as_ref(), &initial);
+    let names = word_names(d.states.iter().map(|s| s.name.clone()));
+    let mut w = Writer { code: Code::new(names.clone(), scales.clone()), names, offsets, scales };
+    let accumulators = word_names(d.receptors.iter().map(|r| format!("at_{}", r.name)));
+    let receptors = w.body(&body, &accumulators, bounds).map_err(|why| vec![why])?;
+    let Writer { code, names, scales, .. } = w;
+    let mut states: Vec<(String, u32)> = names.into_iter().map(|n| (n, 24)).collect();
+    let mut words = Vec::new();
+    for (k, values) in elements.initial.iter().enumerate() {
+        let whole = values.iter().map(|v| (from_offset(k, *v) * scales[k]).round() as i32).collect();
+        words.push(shared(whole));
+    }
+    if body.refractory.is_some() {
+        states.push(("refractory".to_string(), REFRACTORY_BITS));
+        words.push(Words::One(0));
+    }
+    words.extend(code.words.iter().map(|w| Words::Each(w.values.clone())));
+    let used: Vec<String> =
+        receptors.iter().zip(&accumulators).filter(|(r, _)| r.is_some()).map(|p| p.1.clone()).collect();
+    let name: String = population.dynamics.model.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("m{name}") };
+    let text = code.text(&name, &states, &used);
+    let offsets = offsets.to_vec();
+    Ok(Lowered { text, params: code.params, states: words, receptors, scales, offsets, error: code.error })
+}
+
+fn shared(values: Vec<i32>) -> Words {
+    match values.first() {
+        Some(first) if values.iter().all(|v| v == first) => Words::One(*first),
+        None => Words::One(0),
+        Some(_) => Words::Each(values),
+    }
+}
+
+struct Writer<'p> {
+    code: Code,
+    names: Vec<String>,
+    offsets: &'p [f64],
+    scales: Vec<f64>,
+}
+
+/// By receptor: its accumulator and the scale of what arrives.
+type Receptors = Vec<Option<(u32, f64)>>;
+
+impl Writer<'_> {
+    fn body(&mut self, body: &Body, accumulators: &[String], bounds: &[Option<f64>]) -> Result<Receptors, Refusal> {
+        self.draws(body);
+        let held = body.refractory.as_ref().map(|r| &r.1);
+        let is_held = |state: u32| held.is_some_and(|h| h.contains(&state));
+        for stage in &body.stages {
+            let mut values = Vec::new();
+            for (state, form) in stage {
+                values.push((*state, self.value(*state, form)?));
+            }
+            for (state, value) in values {
+                self.store(state, &value, is_held(state));
+            }
+            self.code.end_statement();
+        }
+        let mut receptors = Vec::new();
+        let mut used = 0;
+        for ((r, name), bound) in body.receptors.iter().zip(accumulators).zip(bounds) {
+            let scale = bounded(self.arrival_scale(r), *bound);
+            if r.synapses || !r.poisson.is_empty() {
+                self.arrive(r, scale, name)?;
+            }
+            for (state, form) in &r.assigns {
+                let value = self.value(*state, form)?;
+                self.store(*state, &value, is_held(*state));
+                self.code.end_statement();
+            }
+            receptors.push(r.synapses.then(|| {
+                used += 1;
+                (used - 1, scale)
+            }));
+        }
+        self.spike(body)?;
+        let names = self.names.clone();
+        names.iter().for_each(|n| self.code.line(format!("X.CLIP24 {n}")));
+        Ok(receptors)
+    }
+
+    /// The new value of a state, from its offset.
+    fn value(&mut self, state: u32, form: &Form) -> Result<String, Refusal> {
+        let k = state as usize;
+        let offset = Form::Polynomial(Polynomial::constant(Values::one(-self.offsets[k])));
+        let from = form.combine(&offset, &|a, b| Some(a.plus(b))).ok_or("too many factors")?;
+        // What is left of an offset that cancels is rounding.
+        self.code.form(&from, self.scales[k])
+    }
+
+    fn store(&mut self, state: u32, value: &str, held: bool) {
+        let name = self.names[state as usize].clone();
+        if name == value {
+            return;
+        }
+        if held {
+            self.code.line("LT 0, refractory");
+            self.code.line(format!("SEL {name}, {name}, {value}"));
+        } else {
+            self.code.line(format!("MOV {name}, {value}"));
+        }
+    }
+
+    /// Random numbers that the equations and the condition read.
+    fn draws(&mut self, body: &Body) {
+        let mut leaves = BTreeSet::new();
+        let mut note = |p: &Polynomial| leaves.extend(p.0.keys().flatten().copied());
+        body.stages.iter().flatten().for_each(|(_, f)| f.each(&mut note));
+        body.test.iter().for_each(|t| t.each(&mut note));
+        for leaf in leaves {
+            match leaf {
+                Leaf::Noise(k) => {
+                    let (name, draw) = (self.code.local(&format!("noise{k}")), self.code.local("draw"));
+                    // The sum of n uniform numbers on 0 .. 2^b: variance n 4^b / 12.
+                    self.code.line(format!("MOV {name}, {}", -(NORMAL_TERMS << (NORMAL_BITS - 1))));
+                    for _ in 0..NORMAL_TERMS {
+                        self.code.line(format!("X.RAND {draw}, {NORMAL_BITS}"));
+                        self.code.line(format!("ADD {name}, {name}, {draw}"));
+                    }
+                    let sd = (f64::from(NORMAL_TERMS) / 12.0).sqrt() * 2_f64.powi(NORMAL_BITS);
+                    self.code.input(leaf, sd);
+                }
+                Leaf::Uniform => {
+                    let name = self.code.local("uniform");
+                    self.code.line(format!("X.RAND {name}, {UNIFORM_BITS}"));
+                    self.code.input(leaf, 2_f64.powi(UNIFORM_BITS));
+                }
+                Leaf::State(_) | Leaf::Arrival => {}
+            }
+        }
+    }
+
+    /// In which one unit of what arrives moves the state that it moves without a product.
+    fn arrival_scale(&self, r: &ReceptorBody) -> f64 {
+        let mut scale = None;
+        for (state, form) in &r.assigns {
+            form.each(&mut |p| {
+                let by = p.coefficient(&[Leaf::Arrival]).largest();
+                if scale.is_none() && by > 0.0 {
+                    scale = Some(self.scales[*state as usize] * by);
+                }
+            });
+        }
+        let first = r.assigns.first().map(|a| self.scales[a.0 as usize]);
+        scale.or(first).unwrap_or(1.0)
+    }
+
+    /// What arrives at a receptor: its accumulator and its Poisson inputs.
+    fn arrive(&mut self, r: &ReceptorBody, scale: f64, accumulator: &str) -> Result<(), Refusal> {
+        let arrived = self.code.local("arrived");
+        self.code.input(Leaf::Arrival, scale);
+        if r.synapses {
+            self.code.line(format!("RDC {arrived}, {accumulator}"));
+        } else {
+            self.code.line(format!("MOV {arrived}, 0"));
+        }
+        for (mean, weight) in &r.poisson {
+            let (draw, count) = (self.code.local("draw"), self.code.local("count"));
+            self.code.line(format!("X.RAND {draw}, {UNIFORM_BITS}"));
+            self.code.line(format!("MOV {count}, 0"));
+            for limit in poisson_limits(mean)? {
+                let limit = self.code.constant(&limit, 2_f64.powi(UNIFORM_BITS))?;
+                self.code.line(format!("GE {draw}, {limit}"));
+                self.code.line("SKP_B 1");
+                self.code.line(format!("ADD {count}, {count}, 1"));
+            }
+            let weight = self.code.constant(weight, scale)?;
+            self.code.line(format!("MUL_SHR {count}, {count}, {weight}, 0"));
+            self.code.line(format!("ADD {arrived}, {arrived}, {count}"));
+        }
+        Ok(())
+    }
+
+    fn spike(&mut self, body: &Body) -> Result<(), Refusal> {
+        if body.refractory.is_some() {
+            let resting = self.code.local("resting");
+            self.code.line("LT 0, refractory");
+            self.code.line(format!("SEL {resting}, 1, 0"));
+            self.code.line("SKP_B 1");
+            self.code.line("ADD refractory, refractory, -1");
+        }
+        let Some(test) = &body.test else { return Ok(()) };
+        self.code.test(test)?;
+        if body.refractory.is_some() {
+            let fires = self.code.local("fires");
+            self.code.line(format!("SEL {fires}, 1, 0"));
+            self.code.line(format!("LT resting, {fires}"));
+        }
+        self.code.end_statement();
+        let at = self.code.lines.len();
+        self.code.line("SPIKE 1");
+        for (state, form) in &body.reset {
+            let value = self.value(*state, form)?;
+            self.store(*state, &value, false);
+            self.code.end_statement();
+        }
+        if let Some((steps, _)) = &body.refractory {
+            let steps = self.code.constant(steps, 1.0)?;
+            self.code.line(format!("MOV refractory, {steps}"));
+        }
+        let inside = self.code.lines.len() - at;
+        let word = if inside <= 7 { "SKP_B" } else { "JMP_B" };
+        if inside > 255 {
+            return Err("a reset of more than 255 operations".to_string());
+        }
+        self.code.lines.insert(at, format!("{word} {inside}"));
+        Ok(())
+    }
+}
+
+/// A scale at least as fine in which the bound of a weight is the largest mantissa times a power of two.
+fn bounded(scale: f64, bound: Option<f64>) -> f64 {
+    let Some(bound) = bound else { return scale };
+    let full = super::learning::FULL / bound;
+    full * 2_f64.powi(floor_log2(scale / full) + 1)
+}
+
+/// The limits of a uniform number above which there are more than 0, 1, 2 ... spikes in a step.
+fn poisson_limits(mean: &Values) -> Result<Vec<Values>, Refusal> {
+    if mean.0.iter().any(|m| !m.is_finite() || *m < 0.0) {
+        return Err("a Poisson input whose rate is no rate".to_string());
+    }
+    let mut term = mean.map(|m| crate::numerics::exp(-m));
+    let mut sum = term.clone();
+    let mut out = vec![sum.clone()];
+    let mut k = 0.0;
+    while sum.0.iter().any(|s| 1.0 - s > TAIL) {
+        k += 1.0;
+        term = term.zip(mean, |t, m| t * m / k);
+        sum = sum.zip(&term, |s, t| s + t);
+        out.push(sum.clone());
+        if out.len() > MOST_COUNTS {
+            return Err(format!("{} spikes of a Poisson input in one step: shorten the step", mean.largest()));
+        }
+    }
+    Ok(out)
+}

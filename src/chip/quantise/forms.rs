@@ -1,0 +1,209 @@
+//! From expressions of the IR to forms. What a neuron core can't compute is refused by name.
+
+use super::values::{Form, Leaf, Polynomial, Test, Values};
+use crate::backend::build::ParamValues;
+use crate::backend::eval;
+use crate::ir::{BinaryOp, Compare, Dynamics, Expr, ExprId, Exprs, Real, UnaryOp};
+use std::collections::BTreeMap;
+
+/// Reads the expressions of one population.
+pub(super) struct Reader<'p> {
+    exprs: &'p Exprs,
+    params: &'p [ParamValues],
+    /// By state: what its integer is measured from.
+    offsets: &'p [f64],
+    /// Whether anything arrives at the receptor at hand.
+    pub arrives: bool,
+    /// What a rule takes for the time since its last event, ms.
+    elapsed: Option<f64>,
+}
+
+/// What an expression is that no core computes, in words.
+pub(super) type Refusal = String;
+
+#[derive(Clone)]
+enum Node {
+    Form(Form),
+    Test(Test),
+    /// A condition that is the same for all neurons.
+    Known(bool),
+}
+
+impl<'p> Reader<'p> {
+    pub(super) fn new(dynamics: &'p Dynamics, params: &'p [ParamValues], offsets: &'p [f64]) -> Reader<'p> {
+        Reader { exprs: &dynamics.exprs, params, offsets, arrives: false, elapsed: None }
+    }
+
+    /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`.
+    pub(super) fn of_rule(exprs: &'p Exprs, dt_ms: f64) -> Reader<'p> {
+        Reader { exprs, params: &[], offsets: &[], arrives: false, elapsed: Some(dt_ms) }
+    }
+
+    pub(super) fn form(&self, id: ExprId) -> Result<Form, Refusal> {
+        match self.node(id)? {
+            Node::Form(form) => Ok(form),
+            Node::Test(t) => Ok(Form::Select(Box::new(t), Box::new(Form::one(1.0)), Box::new(Form::one(0.0)))),
+            Node::Known(k) => Ok(Form::one(f64::from(u8::from(k)))),
+        }
+    }
+
+    /// A value that no state enters.
+    pub(super) fn constant(&self, id: ExprId, what: &str) -> Result<Values, Refusal> {
+        self.form(id)?.as_constant().ok_or_else(|| format!("{what} that changes while the circuit runs"))
+    }
+
+    /// A condition; `Err` with the value inside where it is known.
+    pub(super) fn test(&self, id: ExprId) -> Result<Result<Test, bool>, Refusal> {
+        Ok(match self.node(id)? {
+            Node::Test(t) => Ok(t),
+            Node::Known(k) => Err(k),
+            Node::Form(f) => match f.as_constant() {
+                Some(v) if v.0.len() == 1 => Err(v.at(0) != 0.0),
+                _ => return Err("a condition that is a number".to_string()),
+            },
+        })
+    }
+
+    fn node(&self, id: ExprId) -> Result<Node, Refusal> {
+        let mut done: BTreeMap<ExprId, Node> = BTreeMap::new();
+        for at in eval::order(self.exprs, &[id]) {
+            let node = self.read(self.exprs.get(at), &done)?;
+            done.insert(at, node);
+        }
+        done.remove(&id).ok_or_else(|| "nothing".to_string())
+    }
+
+    fn read(&self, e: &Expr, done: &BTreeMap<ExprId, Node>) -> Result<Node, Refusal> {
+        let leaf = |l: Leaf| Ok(Node::Form(Form::Polynomial(Polynomial::leaf(l))));
+        let form = |id: &ExprId| match done.get(id) {
+            Some(Node::Form(f)) => Ok(f.clone()),
+            Some(Node::Known(k)) => Ok(Form::one(f64::from(u8::from(*k)))),
+            Some(Node::Test(t)) => {
+                Ok(Form::Select(Box::new(t.clone()), Box::new(Form::one(1.0)), Box::new(Form::one(0.0))))
+            }
+            None => Err("an expression that is not there".to_string()),
+        };
+        match e {
+            Expr::Const(Real(v)) => Ok(Node::Form(Form::one(*v))),
+            Expr::Param(k) => {
+                let values = self.params.get(*k as usize).ok_or("a param that is not there")?;
+                let values = match values {
+                    ParamValues::One(v) => Values::one(*v),
+                    ParamValues::Each(v) => Values(v.clone()),
+                };
+                Ok(Node::Form(Form::Polynomial(Polynomial::constant(values))))
+            }
+            Expr::State(k) => {
+                let offset = self.offsets.get(*k as usize).copied().unwrap_or(0.0);
+                let constant = Polynomial::constant(Values::one(offset));
+                Ok(Node::Form(Form::Polynomial(Polynomial::leaf(Leaf::State(*k)).plus(&constant))))
+            }
+            Expr::Arrival if self.arrives => leaf(Leaf::Arrival),
+            Expr::Arrival => Ok(Node::Form(Form::one(0.0))),
+            Expr::Noise(k) => leaf(Leaf::Noise(*k)),
+            Expr::Uniform => leaf(Leaf::Uniform),
+            Expr::Unary(op, a) => unary(*op, done.get(a).cloned(), &form(a)?),
+            Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => both(*op, done.get(a), done.get(b)),
+            Expr::Binary(op, a, b) => binary(*op, &form(a)?, &form(b)?).map(Node::Form),
+            Expr::Compare(op, a, b) => compare(*op, &form(a)?, &form(b)?),
+            Expr::Select(c, a, b) => match done.get(c) {
+                Some(Node::Test(t)) => {
+                    Ok(Node::Form(Form::Select(Box::new(t.clone()), Box::new(form(a)?), Box::new(form(b)?))))
+                }
+                Some(Node::Known(k)) => Ok(Node::Form(form(if *k { a } else { b })?)),
+                _ => Err("a choice by something that is no condition".to_string()),
+            },
+            Expr::Elapsed if self.elapsed.is_some() => Ok(Node::Form(Form::one(self.elapsed.unwrap_or_default()))),
+            Expr::Time => Err("the time".to_string()),
+            Expr::Held => Err("whether the neuron is refractory, within an equation".to_string()),
+            Expr::Before(_) => Err("a value from before the step".to_string()),
+            Expr::Coupled(_) => Err("values of other neurons at every step".to_string()),
+            _ => Err("something that only the building of a network knows".to_string()),
+        }
+    }
+}
+
+fn unary(op: UnaryOp, node: Option<Node>, a: &Form) -> Result<Node, Refusal> {
+    match (op, node) {
+        (UnaryOp::Not, Some(Node::Test(t))) => return Ok(Node::Test(Test::Not(Box::new(t)))),
+        (UnaryOp::Not, Some(Node::Known(k))) => return Ok(Node::Known(!k)),
+        _ => {}
+    }
+    if let Some(v) = a.as_constant() {
+        return Ok(Node::Form(Form::Polynomial(Polynomial::constant(v.map(|x| op.compute(x))))));
+    }
+    let minus = binary(BinaryOp::Sub, &Form::one(0.0), a)?;
+    match op {
+        UnaryOp::Neg => Ok(Node::Form(minus)),
+        UnaryOp::Abs => Ok(Node::Form(larger(a, &minus, true)?)),
+        _ => Err(format!("{} of a state", op.name())),
+    }
+}
+
+fn both(op: BinaryOp, a: Option<&Node>, b: Option<&Node>) -> Result<Node, Refusal> {
+    let and = op == BinaryOp::And;
+    match (a, b) {
+        (Some(Node::Known(k)), Some(other)) | (Some(other), Some(Node::Known(k))) => {
+            Ok(if *k == and { other.clone() } else { Node::Known(!and) })
+        }
+        (Some(Node::Test(a)), Some(Node::Test(b))) => {
+            let (a, b) = (Box::new(a.clone()), Box::new(b.clone()));
+            Ok(Node::Test(if and { Test::And(a, b) } else { Test::Or(a, b) }))
+        }
+        _ => Err("a condition over numbers".to_string()),
+    }
+}
+
+fn binary(op: BinaryOp, a: &Form, b: &Form) -> Result<Form, Refusal> {
+    let product = || "a product of more than three states".to_string();
+    let minus = Values::one(-1.0);
+    match op {
+        BinaryOp::Add => a.combine(b, &|a, b| Some(a.plus(b))).ok_or_else(product),
+        BinaryOp::Sub => a.combine(b, &|a, b| Some(a.plus(&b.scaled(&minus)))).ok_or_else(product),
+        BinaryOp::Mul => a.combine(b, &|a, b| a.times(b)).ok_or_else(product),
+        BinaryOp::Div => {
+            let by = b.as_constant().ok_or("a division by a state")?;
+            // Term by term, as coefficients are products and quotients of params.
+            let inverse = Form::Polynomial(Polynomial::constant(by.map(|v| 1.0 / v)));
+            binary(BinaryOp::Mul, a, &inverse)
+        }
+        BinaryOp::Min => larger(a, b, false),
+        BinaryOp::Max => larger(a, b, true),
+        BinaryOp::Pow => match (a.as_constant(), b.as_constant()) {
+            (Some(a), Some(b)) => {
+                Ok(Form::Polynomial(Polynomial::constant(a.zip(&b, |a, b| BinaryOp::Pow.compute(a, b)))))
+            }
+            _ => Err("a power of a state".to_string()),
+        },
+        BinaryOp::And | BinaryOp::Or => Err("a condition over numbers".to_string()),
+    }
+}
+
+/// The larger or the smaller of two.
+fn larger(a: &Form, b: &Form, larger: bool) -> Result<Form, Refusal> {
+    let op = if larger { Compare::Gt } else { Compare::Lt };
+    if let (Some(x), Some(y)) = (a.as_constant(), b.as_constant()) {
+        let pick = |x: f64, y: f64| if op.compute(x, y) { x } else { y };
+        return Ok(Form::Polynomial(Polynomial::constant(x.zip(&y, pick))));
+    }
+    match compare(op, a, b)? {
+        Node::Test(t) => Ok(Form::Select(Box::new(t), Box::new(a.clone()), Box::new(b.clone()))),
+        Node::Known(k) => Ok(if k { a.clone() } else { b.clone() }),
+        Node::Form(_) => Err("a condition that is a number".to_string()),
+    }
+}
+
+fn compare(op: Compare, a: &Form, b: &Form) -> Result<Node, Refusal> {
+    match binary(BinaryOp::Sub, a, b)? {
+        Form::Polynomial(p) => {
+            if let Some(v) = p.as_constant() {
+                let first = op.compute(v.at(0), 0.0);
+                if v.0.iter().all(|x| op.compute(*x, 0.0) == first) {
+                    return Ok(Node::Known(first));
+                }
+            }
+            Ok(Node::Test(Test::Compare(op, p)))
+        }
+        Form::Select(..) => Err("a comparison of values that conditions choose".to_string()),
+    }
+}

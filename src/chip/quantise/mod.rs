@@ -1,0 +1,313 @@
+//! From a validated network to one of integers. Floats end here.
+//!
+//! States: [`scale`]; equations: [`forms`] and [`code`]; synapses: one exponent for each projection, chosen so that the largest
+//! weight just fits, and mantissas rounded to the nearest. What each of them costs stands in the [`Report`].
+
+mod code;
+mod dynamics;
+mod forms;
+mod learning;
+mod scale;
+mod values;
+mod weights;
+
+use super::fixed::{FixedBody, FixedNetwork, FixedPopulation, FixedProjection, HostSpike};
+use super::microcode::{Program, assemble};
+use crate::backend::build::{Elements, SynapsePlan, apply, elements};
+use crate::backend::{RunError, Setting};
+use crate::ir::{Network, Population, PopulationId, ProjectionId, Spike};
+use crate::valid::Validated;
+use dynamics::Lowered;
+pub use learning::TermReport;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something of a circuit that the chip doesn't do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub kind: Kind,
+    pub place: Place,
+    pub what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An equation, a condition or a reset.
+    Dynamics,
+    Delay,
+    /// A connection that is no spike.
+    Continuous,
+    Plasticity,
+    Winners,
+    /// Weights or elements that can't be built or stored.
+    Weights,
+}
+
+/// Where it stands, by path.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    Population(String),
+    Projection(String),
+}
+
+/// What quantising cost.
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+pub struct Report {
+    pub populations: Vec<PopulationReport>,
+    pub projections: Vec<ProjectionReport>,
+    pub terms: Vec<TermReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PopulationReport {
+    pub path: String,
+    pub program: String,
+    /// Operations of the program.
+    pub operations: usize,
+    pub state_bytes: u32,
+    /// Largest relative error of a coefficient.
+    pub coefficient_error: f64,
+    /// State, its offset and what one integer is worth, in internal units.
+    pub states: Vec<(String, f64, f64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProjectionReport {
+    pub path: String,
+    pub synapses: u64,
+    /// Bits of the mantissa and the shared exponent.
+    pub bits: u32,
+    pub exponent: i32,
+    /// One unit of the mantissa, in internal units.
+    pub unit: f64,
+    /// Root mean square and mean of the error over the root mean square of the weights; the largest error over the largest weight.
+    pub rms_error: f64,
+    pub mean_error: f64,
+    pub largest_error: f64,
+    /// Weights that are 0 now and were not.
+    pub lost: u64,
+}
+
+/// Largest delay of the IR that a synapse can have: the one step that every spike takes, and 63 of its own.
+pub const MAX_DELAY: u32 = 64;
+
+/// A network as integers, and what that cost. `steps` is how long schedules of sources are kept.
+///
+/// # Errors
+/// Everything that the chip doesn't do.
+pub fn quantise(
+    network: Validated<'_>,
+    seed: u64,
+    steps: u64,
+    settings: &[Setting],
+) -> Result<(FixedNetwork, Report), Vec<Finding>> {
+    let network = network.network();
+    let (elements, lowered, mut findings) = examine(network, seed, settings);
+    let Some(elements) = elements.filter(|_| findings.is_empty()) else { return Err(findings) };
+    let mut out = FixedNetwork {
+        name: network.name.clone(),
+        step_ns: (network.dt_ms * 1e6).round() as u64,
+        seed,
+        steps,
+        ..FixedNetwork::default()
+    };
+    let mut report = Report::default();
+    let mut base = 0;
+    for ((_, p), lowered) in network.populations().zip(&lowered) {
+        match lowered {
+            Some(l) => population(p, l, &mut out, &mut report, &mut findings),
+            None => {
+                schedule(p, base, steps, &mut out.events);
+                let path = p.path.clone();
+                out.populations.push(FixedPopulation { path, size: p.size, body: None, graded: false });
+            }
+        }
+        base += p.size;
+    }
+    out.events.sort();
+    let position: BTreeMap<_, _> = network.populations().zip(0_u32..).map(|((id, _), k)| (id, k)).collect();
+    for (id, from, to, p) in network.projections() {
+        let receptor = lowered[position[&to] as usize].as_ref().and_then(|l| l.receptors[p.receptor as usize]);
+        let Some(receptor) = receptor else { continue };
+        let rule = network.plasticity.iter().find(|r| r.projection == id);
+        let learned = rule.and_then(|r| Some((r, learning::recognise(r, network.dt_ms).ok()?)));
+        let most = learned.as_ref().map_or(0.0, |(_, r)| r.most);
+        let fail = |kind, what| Finding { kind, place: Place::Projection(p.path.clone()), what };
+        let (mut format, synapses, costs) = match projection(network, &elements, id, seed, receptor, most) {
+            Ok(made) => made,
+            Err(what) => {
+                findings.push(fail(Kind::Weights, what));
+                continue;
+            }
+        };
+        if let Some((rule, recognised)) = learned {
+            match learning::quantise(&rule.name, &recognised, costs.unit, seed) {
+                Ok((rule, terms)) => {
+                    format.rule = Some(out.rules.len() as u32);
+                    out.rules.push(rule);
+                    report.terms.extend(terms);
+                }
+                Err(what) => findings.push(fail(Kind::Plasticity, what)),
+            }
+        }
+        report.projections.push(costs);
+        let (source, target) = (position[&from], position[&to]);
+        out.projections.push(FixedProjection { path: p.path.clone(), source, target, format, synapses });
+    }
+    if findings.is_empty() { Ok((out, report)) } else { Err(findings) }
+}
+
+/// Everything that the chip doesn't do of a network, without building its synapses.
+pub fn legalise(network: Validated<'_>, seed: u64, settings: &[Setting]) -> Vec<Finding> {
+    examine(network.network(), seed, settings).2
+}
+
+/// Elements, and each population's program where it has one.
+fn examine(
+    network: &Network,
+    seed: u64,
+    settings: &[Setting],
+) -> (Option<Elements>, Vec<Option<Lowered>>, Vec<Finding>) {
+    let mut findings = structure(network);
+    let elements = match elements(network, seed).and_then(|e| set(network, e, settings)) {
+        Ok(elements) => elements,
+        Err(e) => {
+            let place = Place::Population(network.name.clone());
+            findings.push(Finding { kind: Kind::Weights, place, what: format!("{e:?}") });
+            return (None, vec![], findings);
+        }
+    };
+    let mut lowered = Vec::new();
+    for ((id, p), built) in network.populations().zip(&elements.populations) {
+        // What continuous projections bring was told at each of them.
+        if matches!(p.dynamics.spike, Spike::Schedule(_)) || !p.dynamics.coupled.is_empty() {
+            lowered.push(None);
+            continue;
+        }
+        lowered.push(dynamics::lower(p, built, network.dt_ms, &bounds(network, id, p)).map_or_else(
+            |refusals| {
+                let place = Place::Population(p.path.clone());
+                findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
+                None
+            },
+            Some,
+        ));
+    }
+    (Some(elements), lowered, findings)
+}
+
+/// Params as the experiment sets them before it begins.
+fn set(network: &Network, mut elements: Elements, settings: &[Setting]) -> Result<Elements, RunError> {
+    for setting in settings {
+        let population = network.populations().nth(setting.population);
+        if let (Some((_, p)), Some(built)) = (population, elements.populations.get_mut(setting.population)) {
+            apply(&p.dynamics, network.dt_ms, &mut built.params, p.size, setting)?;
+        }
+    }
+    Ok(elements)
+}
+
+/// By receptor: the upper bound of weights onto it that learn.
+fn bounds(network: &Network, target: PopulationId, p: &Population) -> Vec<Option<f64>> {
+    let mut out = vec![None; p.dynamics.receptors.len()];
+    for rule in &network.plasticity {
+        let ends = network.graph.edge_endpoints(rule.projection);
+        let (Some((_, to)), Some(p)) = (ends, network.graph.edge_weight(rule.projection)) else { continue };
+        if let (true, Ok(rule)) = (to == target, learning::recognise(rule, network.dt_ms))
+            && let Some(bound) = out.get_mut(p.receptor as usize)
+        {
+            *bound = Some(bound.map_or(rule.most, |b: f64| b.max(rule.most)));
+        }
+    }
+    out
+}
+
+/// What the shape of the network alone rules out.
+fn structure(network: &Network) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let projection = |kind, path: &str, what: String| Finding { kind, place: Place::Projection(path.into()), what };
+    for (_, _, _, p) in network.projections() {
+        if p.delay.max() > MAX_DELAY {
+            let ms = f64::from(p.delay.max()) * network.dt_ms;
+            let most = f64::from(MAX_DELAY) * network.dt_ms;
+            let what =
+                format!("a delay of {} steps ({ms} ms); a synapse has at most {MAX_DELAY} ({most} ms)", p.delay.max());
+            out.push(projection(Kind::Delay, &p.path, what));
+        }
+    }
+    for (_, _, _, p, _) in network.couplings() {
+        out.push(projection(Kind::Continuous, &p.path, "a value at every step".to_string()));
+    }
+    for w in &network.winners {
+        if let Some(p) = network.population(w.population) {
+            let what = format!("at most {} of {} active: no core sees all cells of a population", w.most, p.size);
+            out.push(Finding { kind: Kind::Winners, place: Place::Population(p.path.clone()), what });
+        }
+    }
+    for rule in &network.plasticity {
+        if let (Err(what), Some(p)) =
+            (learning::recognise(rule, network.dt_ms), network.graph.edge_weight(rule.projection))
+        {
+            out.push(projection(Kind::Plasticity, &p.path, format!("{}: {what}", rule.name)));
+        }
+    }
+    out
+}
+
+fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut Report, findings: &mut Vec<Finding>) {
+    let program: Program = match assemble(&l.text) {
+        Ok(program) => program,
+        Err(e) => {
+            let place = Place::Population(p.path.clone());
+            findings.push(Finding { kind: Kind::Dynamics, place, what: format!("its program is too large: {e}") });
+            return;
+        }
+    };
+    report.populations.push(PopulationReport {
+        path: p.path.clone(),
+        program: program.name.clone(),
+        operations: program.ops.len(),
+        state_bytes: program.state_bytes(),
+        coefficient_error: l.error,
+        states: p
+            .dynamics
+            .states
+            .iter()
+            .zip(&l.offsets)
+            .zip(&l.scales)
+            .map(|((s, o), k)| (s.name.clone(), *o, 1.0 / k))
+            .collect(),
+    });
+    // Populations of one model share its program.
+    let at = out.programs.iter().position(|q| *q == program).unwrap_or_else(|| {
+        out.programs.push(program);
+        out.programs.len() - 1
+    });
+    let body = FixedBody { program: at as u32, params: l.params.clone(), states: l.states.clone() };
+    out.populations.push(FixedPopulation { path: p.path.clone(), size: p.size, body: Some(body), graded: false });
+}
+
+/// The spikes of a scheduled source within `steps` steps. One at step s of the IR is sent at the end of it.
+fn schedule(p: &Population, base: u32, steps: u64, out: &mut Vec<HostSpike>) {
+    let Spike::Schedule(rows) = &p.dynamics.spike else { return };
+    for (row, k) in rows.iter().zip(0_u32..) {
+        let kept = row.iter().filter(|s| **s <= steps);
+        out.extend(kept.map(|s| HostSpike { step: *s, neuron: base + k, payload: 1 }));
+    }
+}
+
+type Stored = (super::fixed::SynapseFormat, Vec<super::fixed::FixedSynapse>, ProjectionReport);
+
+fn projection(
+    network: &Network,
+    elements: &Elements,
+    id: ProjectionId,
+    seed: u64,
+    (accumulator, scale): (u32, f64),
+    most: f64,
+) -> Result<Stored, String> {
+    let words = |e: RunError| format!("{e:?}");
+    let plan = SynapsePlan::new(network, elements, id, seed).map_err(words)?;
+    let list = weights::collect(network, elements, id, &plan).map_err(words)?;
+    weights::quantise(&network.graph[id], &list, accumulator, scale, most)
+}

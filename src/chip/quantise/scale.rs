@@ -1,0 +1,61 @@
+//! What one of a state's integers is worth. The distance from where a state starts to the threshold is 2^18: fine enough that the
+//! truncation of every product stays far below what noise does, with 2^5 such distances of room on either side in 24 bits. A state
+//! that drives another one is scaled by the steady response of the other to it, so that both use their bits alike.
+
+use super::values::{Form, Leaf, Polynomial, Test};
+
+/// Bits of the distance to threshold.
+const DISTANCE_BITS: i32 = 18;
+
+/// Integers per unit, by state.
+///
+/// `updates` are the assignments of a step (state, new value), `test` is the condition of a spike, `initial` the largest magnitude
+/// of each state at the start, from its offset.
+pub(super) fn scales(updates: &[(u32, Form)], test: Option<&Test>, initial: &[f64]) -> Vec<f64> {
+    let distance = 2_f64.powi(DISTANCE_BITS);
+    let mut out: Vec<Option<f64>> = vec![None; initial.len()];
+    if let Some(test) = test {
+        test.each(&mut |p| thresholds(p, distance, &mut out));
+    }
+    // Every round scales what drives a state that is scaled.
+    for _ in 0..initial.len() {
+        for (state, form) in updates {
+            let Some(own) = out[*state as usize] else { continue };
+            form.each(&mut |p| {
+                let kept = p.coefficient(&[Leaf::State(*state)]).at(0);
+                let gain = (1.0 - kept).abs().clamp(2_f64.powi(-10), 1.0);
+                for (monomial, by) in &p.0 {
+                    for leaf in monomial {
+                        let Leaf::State(k) = leaf else { continue };
+                        let there = &mut out[*k as usize];
+                        if there.is_none() {
+                            let linear = monomial.len() == 1;
+                            let room = distance / initial[*k as usize].max(1.0);
+                            *there = Some(if linear { own * by.largest() / gain } else { room });
+                        }
+                    }
+                }
+            });
+        }
+    }
+    let spare = |k: usize| distance / initial[k].max(1.0);
+    let all = out.iter().enumerate();
+    all.map(|(k, s)| s.filter(|s| s.is_finite() && *s > 0.0).unwrap_or_else(|| spare(k))).collect()
+}
+
+fn thresholds(p: &Polynomial, distance: f64, out: &mut [Option<f64>]) {
+    let away = p.coefficient(&[]).largest();
+    for (monomial, by) in &p.0 {
+        if let [Leaf::State(k)] = monomial.as_slice()
+            && out[*k as usize].is_none()
+        {
+            let away = if away > 0.0 { away } else { by.largest() };
+            out[*k as usize] = Some(distance * by.largest() / away);
+        }
+    }
+}
+
+/// The exponent of the largest power of two that is no more than `v`; exact on every machine. Takes a positive, normal number.
+pub(super) fn floor_log2(v: f64) -> i32 {
+    ((v.to_bits() >> 52) & 0x7ff) as i32 - 1023
+}

@@ -1,0 +1,184 @@
+//! What an expression of a model is, as far as a neuron core can compute it: polynomials in states and inputs, chosen between by
+//! conditions. Coefficients are numbers already, one for the population or one for each neuron.
+
+use crate::ir::Compare;
+use std::collections::BTreeMap;
+
+/// One number for all neurons, or one for each.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Values(pub Vec<f64>);
+
+impl Values {
+    pub(super) fn one(v: f64) -> Values {
+        Values(vec![v])
+    }
+
+    pub(super) fn at(&self, k: usize) -> f64 {
+        self.0.get(k).or(self.0.first()).copied().unwrap_or(f64::NAN)
+    }
+
+    pub(super) fn map(&self, f: impl Fn(f64) -> f64) -> Values {
+        Values(self.0.iter().map(|v| f(*v)).collect())
+    }
+
+    pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64) -> Values {
+        let n = self.0.len().max(other.0.len());
+        Values((0..n).map(|k| f(self.at(k), other.at(k))).collect())
+    }
+
+    /// The largest magnitude.
+    pub(super) fn largest(&self) -> f64 {
+        self.0.iter().fold(0.0, |m, v| if v.abs() > m { v.abs() } else { m })
+    }
+
+    pub(super) fn finite(&self) -> bool {
+        self.0.iter().all(|v| v.is_finite())
+    }
+}
+
+/// What a polynomial is one in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leaf {
+    /// Measured from its offset.
+    State(u32),
+    Arrival,
+    Noise(u32),
+    Uniform,
+}
+
+/// Coefficients by monomial; the empty one is the constant.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub(super) struct Polynomial(pub BTreeMap<Vec<Leaf>, Values>);
+
+/// Factors of a monomial: more are no more than a chip would be asked for.
+const DEGREE: usize = 3;
+
+impl Polynomial {
+    pub(super) fn constant(v: Values) -> Polynomial {
+        Polynomial(BTreeMap::from([(vec![], v)]))
+    }
+
+    pub(super) fn leaf(leaf: Leaf) -> Polynomial {
+        Polynomial(BTreeMap::from([(vec![leaf], Values::one(1.0))]))
+    }
+
+    /// Where it reads nothing.
+    pub(super) fn as_constant(&self) -> Option<Values> {
+        match self.0.iter().next() {
+            None => Some(Values::one(0.0)),
+            Some((m, v)) if m.is_empty() && self.0.len() == 1 => Some(v.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn coefficient(&self, monomial: &[Leaf]) -> Values {
+        self.0.get(monomial).cloned().unwrap_or(Values::one(0.0))
+    }
+
+    pub(super) fn plus(&self, other: &Polynomial) -> Polynomial {
+        let mut out = self.clone();
+        for (m, v) in &other.0 {
+            let sum = out.coefficient(m).zip(v, |a, b| a + b);
+            out.0.insert(m.clone(), sum);
+        }
+        out.tidy()
+    }
+
+    pub(super) fn scaled(&self, by: &Values) -> Polynomial {
+        Polynomial(self.0.iter().map(|(m, v)| (m.clone(), v.zip(by, |a, b| a * b))).collect()).tidy()
+    }
+
+    /// `None` where a monomial gets too many factors.
+    pub(super) fn times(&self, other: &Polynomial) -> Option<Polynomial> {
+        let mut out = Polynomial::default();
+        for (m, v) in &self.0 {
+            for (n, w) in &other.0 {
+                let mut both: Vec<Leaf> = m.iter().chain(n).copied().collect();
+                both.sort_unstable();
+                if both.len() > DEGREE {
+                    return None;
+                }
+                let sum = out.coefficient(&both).zip(&v.zip(w, |a, b| a * b), |a, b| a + b);
+                out.0.insert(both, sum);
+            }
+        }
+        Some(out.tidy())
+    }
+
+    fn tidy(mut self) -> Polynomial {
+        self.0.retain(|_, v| v.0.iter().any(|x| *x != 0.0));
+        self
+    }
+}
+
+/// A polynomial, or one of two by a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Form {
+    Polynomial(Polynomial),
+    Select(Box<Test>, Box<Form>, Box<Form>),
+}
+
+/// Something that holds or doesn't.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Test {
+    /// A polynomial against 0.
+    Compare(Compare, Polynomial),
+    And(Box<Test>, Box<Test>),
+    Or(Box<Test>, Box<Test>),
+    Not(Box<Test>),
+}
+
+impl Form {
+    pub(super) fn one(v: f64) -> Form {
+        Form::Polynomial(Polynomial::constant(Values::one(v)))
+    }
+
+    pub(super) fn as_constant(&self) -> Option<Values> {
+        match self {
+            Form::Polynomial(p) => p.as_constant(),
+            Form::Select(..) => None,
+        }
+    }
+
+    /// Every polynomial that may be its value.
+    pub(super) fn each<'f>(&'f self, f: &mut dyn FnMut(&'f Polynomial)) {
+        match self {
+            Form::Polynomial(p) => f(p),
+            Form::Select(test, a, b) => {
+                test.each(f);
+                a.each(f);
+                b.each(f);
+            }
+        }
+    }
+
+    /// Combines two, whatever conditions they depend on.
+    pub(super) fn combine(
+        &self,
+        other: &Form,
+        f: &dyn Fn(&Polynomial, &Polynomial) -> Option<Polynomial>,
+    ) -> Option<Form> {
+        Some(match (self, other) {
+            (Form::Polynomial(a), Form::Polynomial(b)) => Form::Polynomial(f(a, b)?),
+            (Form::Select(test, a, b), c) => {
+                Form::Select(test.clone(), Box::new(a.combine(c, f)?), Box::new(b.combine(c, f)?))
+            }
+            (c, Form::Select(test, a, b)) => {
+                Form::Select(test.clone(), Box::new(c.combine(a, f)?), Box::new(c.combine(b, f)?))
+            }
+        })
+    }
+}
+
+impl Test {
+    pub(super) fn each<'f>(&'f self, f: &mut dyn FnMut(&'f Polynomial)) {
+        match self {
+            Test::Compare(_, p) => f(p),
+            Test::And(a, b) | Test::Or(a, b) => {
+                a.each(f);
+                b.each(f);
+            }
+            Test::Not(a) => a.each(f),
+        }
+    }
+}

@@ -447,7 +447,8 @@ fn one_more_than_the_chip_has_is_refused_by_name() {
     assert_eq!(breaches(&package, &programs), []);
     let core = &package.cores[0];
     let axons_out: u32 = core.axons_out.iter().map(|a| a.len() as u32).sum();
-    let cases: [(&str, fn(&mut Limits) -> &mut u32, u32); 5] = [
+    type Limit = fn(&mut Limits) -> &mut u32;
+    let cases: [(&str, Limit, u32); 5] = [
         ("neurons", |l| &mut l.neurons, core.compartments.len() as u32),
         ("words of synapses", |l| &mut l.synapse_words, core.words.len() as u32),
         ("axons in", |l| &mut l.axons_in, core.axons_in.len() as u32),

@@ -182,11 +182,7 @@ impl Lowering<'_> {
                 let given = value;
                 let value = self.live_script(given, out)?;
                 self.fits_cells(&value, target, given.span, out)?;
-                let until = lasting.as_ref();
-                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
-                if let (Some(time), Some(l)) = (&lasting, until) {
-                    self.not_negative(time, l.span, "a setting")?;
-                }
+                let lasting = self.duration(lasting.as_ref(), "a setting", out)?;
                 let mut all = Vec::new();
                 for target in self.set_targets(target, name, s.span, out)? {
                     all.push(Stmt::Set {
@@ -210,11 +206,7 @@ impl Lowering<'_> {
             StmtKind::SetGain { projection, op, value, lasting } => {
                 let given = value;
                 let value = self.live_script(given, out)?;
-                let until = lasting.as_ref();
-                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
-                if let (Some(time), Some(l)) = (&lasting, until) {
-                    self.not_negative(time, l.span, "a setting")?;
-                }
+                let lasting = self.duration(lasting.as_ref(), "a setting", out)?;
                 let of = self.set_gain(projection, s.span, out)?.into_iter();
                 return Ok(of
                     .map(|target| Stmt::Set {
@@ -228,18 +220,11 @@ impl Lowering<'_> {
             }
             StmtKind::Emit { event, value, after } => {
                 let value = value.as_ref().map(|v| self.live_script(v, out)).transpose()?;
-                let later = after.as_ref().map(|t| self.live_script(t, out)).transpose()?;
-                if let (Some(time), Some(t)) = (&later, after) {
-                    self.not_negative(time, t.span, "a wait")?;
-                }
+                let later = self.duration(after.as_ref(), "a wait", out)?;
                 Stmt::Emit { event: *event, value, after: later, place }
             }
             StmtKind::SetSensor { sensor, slots, op, value, lasting } => {
-                let until = lasting.as_ref();
-                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
-                if let (Some(time), Some(l)) = (&lasting, until) {
-                    self.not_negative(time, l.span, "a setting")?;
-                }
+                let lasting = self.duration(lasting.as_ref(), "a setting", out)?;
                 let slots = slots
                     .iter()
                     .map(|slot| match slot {
@@ -353,11 +338,7 @@ impl Lowering<'_> {
                 Stmt::Reset { populations, projections, sensors, place }
             }
             StmtKind::Step { environment, args, lasting } => {
-                let until = lasting.as_ref();
-                let lasting = until.map(|l| self.live_script(l, out)).transpose()?;
-                if let (Some(time), Some(l)) = (&lasting, until) {
-                    self.not_negative(time, l.span, "a step of an environment")?;
-                }
+                let lasting = self.duration(lasting.as_ref(), "a step of an environment", out)?;
                 let given = args
                     .iter()
                     .map(|(name, value)| Ok((name.clone(), self.live_script(value, out)?)))
@@ -372,6 +353,14 @@ impl Lowering<'_> {
                 place,
             },
         }])
+    }
+
+    /// A time that a statement may give.
+    fn duration(&mut self, e: Option<&hir::Expr>, what: &str, out: &mut Elaborated) -> Result<Option<Expr>, Fail> {
+        let Some(e) = e else { return Ok(None) };
+        let time = self.live_script(e, out)?;
+        self.not_negative(&time, e.span, what)?;
+        Ok(Some(time))
     }
 
     fn expect(

@@ -4,7 +4,7 @@ use super::dynamics::{Body, Cx, Mode};
 use super::error::*;
 use super::network::{Elaborated, membership};
 use super::{Fail, Lowering};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId, StmtKind};
 use crate::ir::protocol::{Memory, Periodic, Phase, SetTarget, Stmt};
 use crate::ir::{self, ExprId, ParamKind, PoissonInput, Subset};
@@ -180,7 +180,7 @@ impl Lowering<'_> {
         }
         let mut begin = Vec::new();
         for d in &p.drives {
-            begin.extend(self.gate(d.gate, Expr::number(1.0), &length, &place, out)?);
+            begin.extend(self.gate(d.gate, Expr::number(1.0), &length, p.span, out)?);
         }
         for k in &p.kicks {
             let rate = self.live_script(&k.rate, out)?;
@@ -191,7 +191,7 @@ impl Lowering<'_> {
                 return Err(Diagnostic::error(NEGATIVE, format!("a rate of {found}"))
                     .label(k.rate.span, "a rate of spikes is not negative"));
             }
-            begin.extend(self.gate(k.gate, rate, &length, &place, out)?);
+            begin.extend(self.gate(k.gate, rate, &length, p.span, out)?);
         }
         begin.append(&mut self.inner(&p.begin, out));
         let mut every = Vec::new();
@@ -216,21 +216,16 @@ impl Lowering<'_> {
         gate: u32,
         value: Expr,
         length: &Expr,
-        place: &str,
+        phase: Span,
         out: &Elaborated,
     ) -> Result<Option<Stmt>, Fail> {
-        let Some((population, param)) = out.switches.gates.get(&gate).copied() else { return Ok(None) };
-        let target = self.switch(population, param, "what a phase drives", out)?;
-        Ok(Some(Stmt::Set { target, op: None, value, lasting: Some(length.clone()), place: place.to_string() }))
+        let Some(opened) = out.switches.gates.get(&gate).copied() else { return Ok(None) };
+        let target = self.switch(opened, "what a phase drives", phase, out)?;
+        Ok(Some(Stmt::Set { target, op: None, value, lasting: Some(length.clone()), place: self.place(phase) }))
     }
 
     /// `set P.gain = x`: one statement for each population that it reaches.
-    pub(super) fn set_gain(
-        &mut self,
-        projection: &str,
-        span: crate::base::Span,
-        out: &Elaborated,
-    ) -> Result<Vec<SetTarget>, Fail> {
+    pub(super) fn set_gain(&mut self, projection: &str, span: Span, out: &Elaborated) -> Result<Vec<SetTarget>, Fail> {
         let reached = out.switches.gains.get(projection).cloned().unwrap_or_default();
         if reached.is_empty() {
             return Err(Diagnostic::error(
@@ -239,11 +234,16 @@ impl Lowering<'_> {
             )
             .label(span, "left out by an `if`"));
         }
-        reached.iter().map(|(p, param)| self.switch(*p, *param, &format!("{projection}.gain"), out)).collect()
+        reached.into_iter().map(|r| self.switch(r, &format!("{projection}.gain"), span, out)).collect()
     }
 
-    fn switch(&self, population: PopulationId, param: u32, text: &str, out: &Elaborated) -> Result<SetTarget, Fail> {
-        let span = self.program.value(hir::ValueId(0)).span;
+    fn switch(
+        &self,
+        (population, param): (PopulationId, u32),
+        text: &str,
+        span: Span,
+        out: &Elaborated,
+    ) -> Result<SetTarget, Fail> {
         let population = self.position(population, out, span)?;
         Ok(SetTarget { cells: Cells { population, slots: Vec::new() }, param, text: text.to_string() })
     }

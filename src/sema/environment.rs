@@ -206,7 +206,7 @@ impl Sema<'_> {
                     Some(n) => Some(format!("did you mean `{n}`?")),
                     None => known.then(|| format!("import it: `use std.environments.{last}`")),
                 };
-                let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                let what = Entity::seen(other.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a model of an environment is expected here")
                         .label(model.path.span, what)
@@ -334,7 +334,7 @@ impl Sema<'_> {
                     let help = near.unwrap_or_else(|| {
                         format!("declare one in the experiment: `environment {}: GridWorld(size = 5)`", head.text)
                     });
-                    let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                    let what = Entity::seen(other.as_ref());
                     self.diags.push(
                         Diagnostic::error(WRONG_THING, "`step` advances an environment of the experiment")
                             .label(of.path.span, what)

@@ -196,7 +196,7 @@ impl Sema<'_> {
             }
             Some(Entity::Poison | Entity::Unsupported(_)) => None,
             other => {
-                let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                let what = Entity::seen(other.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "an event is expected here")
                         .label(e.span, what)
@@ -246,7 +246,7 @@ impl Sema<'_> {
         }
         let Some(Entity::Event(network, k)) = found else {
             if !matches!(found, Some(Entity::Poison | Entity::Unsupported(_))) {
-                let what = found.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                let what = Entity::seen(found.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "an event is expected here")
                         .label(event.path.span, what)

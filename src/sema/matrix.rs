@@ -116,7 +116,7 @@ impl Sema<'_> {
                     if matches!(other, Some(Entity::Poison | Entity::Unsupported(_))) {
                         continue;
                     }
-                    let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                    let what = Entity::seen(other.as_ref());
                     self.diags.push(
                         Diagnostic::error(MATRIX, "a matrix is of regions")
                             .label(p.span, what)

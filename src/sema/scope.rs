@@ -55,6 +55,11 @@ pub enum Entity {
 }
 
 impl Entity {
+    /// How a message says what stands where something else is expected.
+    pub fn seen(found: Option<&Entity>) -> String {
+        found.map_or("not found".to_string(), |e| format!("this is {}", e.words()))
+    }
+
     pub fn words(&self) -> &'static str {
         match self {
             Entity::Value(_) => "a value",

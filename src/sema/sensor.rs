@@ -140,7 +140,7 @@ impl Sema<'_> {
                 let standard = format!("std/modulators/{}.nsm", super::modules::snake_case(head));
                 let help =
                     self.loader.text(&standard).is_ok().then(|| format!("import it: `use std.modulators.{head}`"));
-                let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                let what = Entity::seen(other.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a modulator model is expected here")
                         .label(model.path.span, what)

@@ -80,7 +80,7 @@ impl Sema<'_> {
         }
         let Some(Entity::Schedule(id)) = found else {
             if !matches!(found, Some(Entity::Poison | Entity::Unsupported(_))) {
-                let what = found.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                let what = Entity::seen(found.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a schedule of sleep is expected here")
                         .label(schedule.path.span, what)
@@ -275,7 +275,7 @@ impl Sema<'_> {
                     Some(Entity::Memory(_, k)) => Some(k),
                     Some(Entity::Poison | Entity::Unsupported(_)) => None,
                     other => {
-                        let what = other.map_or("not found".to_string(), |e| format!("this is {}", e.words()));
+                        let what = Entity::seen(other.as_ref());
                         self.diags.push(
                             Diagnostic::error(WRONG_THING, "a memory is expected here")
                                 .label(from.span, what)

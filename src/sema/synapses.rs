@@ -28,7 +28,7 @@ impl Sema<'_> {
                     || "give the projection a name: `projection rec: E -> E.exc { ... }`".to_string(),
                     |n| format!("did you mean `{n}`?"),
                 );
-                let what = found.map_or("not found".to_string(), |f| format!("this is {}", f.words()));
+                let what = Entity::seen(found.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a named projection is expected here")
                         .label(e.span, what)
@@ -136,7 +136,7 @@ impl Sema<'_> {
                 Some(Entity::Population(n, p)) => Some(self.program.network(n).populations[p.0 as usize].name.clone()),
                 Some(Entity::Poison | Entity::Unsupported(_)) => None,
                 found => {
-                    let what = found.map_or("not found".to_string(), |f| format!("this is {}", f.words()));
+                    let what = Entity::seen(found.as_ref());
                     self.diags.push(
                         Diagnostic::error(WRONG_THING, "a population, projection or region is reset")
                             .label(e.span, what),

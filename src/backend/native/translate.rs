@@ -376,15 +376,7 @@ impl Translator<'_, '_> {
             }
             Node::Compare(op, a, b) => {
                 let (a, b) = (self.number(a), self.number(b));
-                let cc = match op {
-                    Compare::Eq => FloatCC::Equal,
-                    Compare::Ne => FloatCC::NotEqual,
-                    Compare::Lt => FloatCC::LessThan,
-                    Compare::Le => FloatCC::LessThanOrEqual,
-                    Compare::Gt => FloatCC::GreaterThan,
-                    Compare::Ge => FloatCC::GreaterThanOrEqual,
-                };
-                self.b.ins().fcmp(cc, a, b)
+                self.b.ins().fcmp(condition(op), a, b)
             }
             Node::Select(c, a, b) => {
                 let c = self.truth(c);
@@ -445,5 +437,17 @@ pub fn ring_bytes(kind: RingKind) -> u32 {
         RingKind::Count16 => 2,
         RingKind::Count32 => 4,
         RingKind::Sum => 8,
+    }
+}
+
+/// The machine's comparison for the language's; all but `!=` are false of what is no number.
+pub(super) fn condition(op: Compare) -> FloatCC {
+    match op {
+        Compare::Eq => FloatCC::Equal,
+        Compare::Ne => FloatCC::NotEqual,
+        Compare::Lt => FloatCC::LessThan,
+        Compare::Le => FloatCC::LessThanOrEqual,
+        Compare::Gt => FloatCC::GreaterThan,
+        Compare::Ge => FloatCC::GreaterThanOrEqual,
     }
 }

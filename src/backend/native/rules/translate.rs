@@ -3,10 +3,11 @@
 //! Kernel signature: `fn(pointers: *const *mut u8, scalars: *const f64, n: u64)`, n at least 1. The table of pointers is laid out by
 //! [`Slots`]. Items are handled one by one: rows are short, and what they read of the other side is scattered.
 
+use super::super::translate::condition;
 use super::program::{Id, Layout, Mode, Node, Program};
 use crate::backend::running::SPAN;
 use crate::ir::plasticity::Place;
-use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
+use crate::ir::{BinaryOp, Real, UnaryOp};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
@@ -379,15 +380,7 @@ impl Translator<'_, '_> {
             Node::Binary(op, a, b) => self.binary(op, a, b),
             Node::Compare(op, a, b) => {
                 let (a, b) = (self.number(a), self.number(b));
-                let cc = match op {
-                    Compare::Eq => FloatCC::Equal,
-                    Compare::Ne => FloatCC::NotEqual,
-                    Compare::Lt => FloatCC::LessThan,
-                    Compare::Le => FloatCC::LessThanOrEqual,
-                    Compare::Gt => FloatCC::GreaterThan,
-                    Compare::Ge => FloatCC::GreaterThanOrEqual,
-                };
-                self.b.ins().fcmp(cc, a, b)
+                self.b.ins().fcmp(condition(op), a, b)
             }
             Node::Select(c, a, b) => {
                 let c = self.truth(c);

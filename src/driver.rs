@@ -4,10 +4,11 @@ use crate::backend::native::{self, Native};
 use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
 use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
 use crate::ir::artefact::{Job, Unit};
-use crate::lower::{self, Overrides};
+use crate::lower::{self, Origins, Overrides};
 use crate::syntax::ast;
 use crate::{checks, chip, hir, meanfield, passes, sema, stdlib, valid};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::meanfield::{Expected, Prediction, Treatment};
@@ -41,11 +42,12 @@ pub enum MemoryLimit {
 }
 
 /// What a circuit is compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub enum Target {
     #[default]
     Native,
-    Loihi2,
+    /// One with these figures.
+    Chip(Arc<chip::target::Target>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,6 +72,8 @@ pub struct Outcome {
     pub diagnostics: Diagnostics,
     /// One per experiment, in the order of the file; empty where there are errors.
     pub jobs: Vec<Job>,
+    /// Of each job, where what its units are made of was written.
+    pub origins: Vec<Vec<Origins>>,
     pub ast: Option<ast::File>,
     /// What every name of the program is.
     pub program: hir::Program,
@@ -142,12 +146,14 @@ pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let loader = WithStd(loader);
     let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
     if let Some(analysis) = analysis {
-        out.jobs = jobs(&analysis, options, &mut out.sources, &mut out.diagnostics);
+        let jobs = jobs(&analysis, options, &mut out.sources, &mut out.diagnostics);
+        (out.jobs, out.origins) = jobs.into_iter().unzip();
         out.ast = Some(Rc::unwrap_or_clone(analysis.ast));
         out.program = analysis.program;
     }
     if out.diagnostics.has_errors() {
         out.jobs.clear();
+        out.origins.clear();
     }
     out.compile_s = start.elapsed().as_secs_f64();
     out
@@ -161,7 +167,8 @@ pub fn describe(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
     if let Some(analysis) = analysis {
         if !out.diagnostics.has_errors() {
-            out.jobs = jobs(&analysis, options, &mut out.sources, &mut Diagnostics::default());
+            let jobs = jobs(&analysis, options, &mut out.sources, &mut Diagnostics::default());
+            (out.jobs, out.origins) = jobs.into_iter().unzip();
         }
         out.ast = Some(Rc::unwrap_or_clone(analysis.ast));
         out.program = analysis.program;
@@ -169,7 +176,12 @@ pub fn describe(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     out
 }
 
-fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, diags: &mut Diagnostics) -> Vec<Job> {
+fn jobs(
+    analysis: &sema::Analysis,
+    options: &Options,
+    sources: &mut SourceMap,
+    diags: &mut Diagnostics,
+) -> Vec<(Job, Vec<Origins>)> {
     // Lowering what is broken would only repeat what was said.
     if diags.has_errors() {
         return Vec::new();
@@ -210,10 +222,10 @@ fn jobs(analysis: &sema::Analysis, options: &Options, sources: &mut SourceMap, d
             continue;
         }
         checks::laid_out(&job, &origins, diags);
-        if options.target == Target::Loihi2 {
-            chip::legalise::judge(&job, &origins, diags);
+        if let Target::Chip(target) = &options.target {
+            chip::legalise::judge(&job, &origins, target, diags);
         }
-        out.push(job);
+        out.push((job, origins));
     }
     out
 }
@@ -223,13 +235,14 @@ pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
     lower::time_ms(text)
 }
 
-/// The package that a unit becomes on a chip, and what quantising it cost.
+/// The package that a unit becomes on a chip, and how it came about.
 pub fn package(
     unit: &Unit,
-    seed: u64,
-    limits: &chip::limits::Limits,
-) -> Result<(chip::package::Package, chip::quantise::Report), Vec<Diagnostic>> {
-    chip::legalise::package(unit, seed, limits)
+    origins: &Origins,
+    target: &chip::target::Target,
+    options: chip::build::Options,
+) -> Result<chip::build::Built, Vec<Diagnostic>> {
+    chip::build::build(unit, origins, target, options)
 }
 
 /// What mean-field theory expects of a unit. `Err` says in words why nothing.

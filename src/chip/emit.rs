@@ -2,17 +2,16 @@
 
 use super::fixed::{FixedNetwork, FixedPopulation};
 use super::limits::Limits;
-use super::package::synapses::{self, MAX_SYNAPSES, Stored, pack};
+use super::package::synapses::{MAX_SYNAPSES, Stored, pack};
 use super::package::{
     AxonIn, AxonOut, Compartment, Core, Host, Manifest, Package, PopulationRecord, Profile, ProjectionRecord,
 };
-use std::collections::HashMap;
 
 /// Which core each neuron is on, by its number in the network; [`HOST`] for those that the host drives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     pub core: Vec<u32>,
-    /// Of each core: chip, column, row.
+    /// Of each core: chip, and column and row of its tile on the mesh of all chips.
     pub sites: Vec<(u32, u32, u32)>,
 }
 
@@ -31,7 +30,7 @@ pub fn emit(network: &FixedNetwork, assignment: &Assignment, limits: &Limits) ->
         populations.push(PopulationRecord { path: p.path.clone(), size: p.size, profile, graded: p.graded });
     }
     let mut cores = vec![Core::default(); assignment.sites.len()];
-    let index = place(network, &populations, assignment, &mut cores);
+    let index = place(network, &populations, assignment, limits, &mut cores);
     let mut host = Host { axons_out: vec![], events: network.events.clone(), writes: network.writes.clone() };
     let driven = network.populations.iter().filter(|p| p.body.is_none()).map(|p| p.size as usize).sum();
     host.axons_out = vec![vec![]; driven];
@@ -70,6 +69,7 @@ fn place(
     network: &FixedNetwork,
     records: &[PopulationRecord],
     assignment: &Assignment,
+    limits: &Limits,
     cores: &mut [Core],
 ) -> Vec<u32> {
     let mut index = vec![0; assignment.core.len()];
@@ -93,7 +93,7 @@ fn place(
         }
     }
     for core in cores {
-        core.index_bits = (core.compartments.len().max(2) - 1).ilog2() + 1;
+        core.index_bits = limits.index_bits(core.compartments.len());
     }
     index
 }
@@ -128,95 +128,3 @@ fn connect(network: &FixedNetwork, assignment: &Assignment, index: &[u32], cores
         }
     }
 }
-
-/// Neurons core after core, in order, each as full as the limits allow; cores in order of the mesh.
-///
-/// What leaves a core depends on where its targets are, so the table of axons out is left to the check of the package.
-///
-/// # Errors
-/// In words, where one neuron alone is more than a core holds.
-pub fn sequential(network: &FixedNetwork, limits: &Limits) -> Result<Assignment, String> {
-    let inputs = inputs(network);
-    let mut core = Vec::with_capacity(inputs.len());
-    let (mut now, mut filling) = (0_u32, Filling::default());
-    for p in &network.populations {
-        for k in 0..p.size {
-            let neuron = core.len();
-            let Some(body) = &p.body else {
-                core.push(HOST);
-                continue;
-            };
-            let state = u64::from(network.programs[body.program as usize].state_bytes());
-            filling.add(network, state, &inputs[neuron]);
-            if filling.exceeds(limits).is_some() && filling.neurons > 1 {
-                now += 1;
-                filling = Filling::default();
-                filling.add(network, state, &inputs[neuron]);
-            }
-            if let Some(what) = filling.exceeds(limits) {
-                return Err(format!("neuron {k} of `{}` alone needs more {what} than a core has", p.path));
-            }
-            core.push(now);
-        }
-    }
-    let sites = if core.iter().all(|c| *c == HOST) { 0 } else { now + 1 };
-    Ok(Assignment { core, sites: (0..sites).map(|c| limits.site(c)).collect() })
-}
-
-/// (projection, source, synapses) by target neuron.
-type Inputs = Vec<Vec<(u32, u32, u32)>>;
-
-fn inputs(network: &FixedNetwork) -> Inputs {
-    let bases = bases(&network.populations);
-    let total: u32 = network.populations.iter().map(|p| p.size).sum();
-    let mut out: Inputs = vec![vec![]; total as usize];
-    for (k, p) in network.projections.iter().enumerate() {
-        for s in &p.synapses {
-            let list = &mut out[(bases[p.target as usize] + s.post) as usize];
-            match list.last_mut() {
-                Some(last) if (last.0, last.1) == (k as u32, s.pre) => last.2 += 1,
-                _ => list.push((k as u32, s.pre, 1)),
-            }
-        }
-    }
-    out
-}
-
-/// What is on a core so far.
-#[derive(Default)]
-struct Filling {
-    neurons: u64,
-    state: u64,
-    words: u64,
-    /// Synapses by (projection, source): one axon each.
-    axons: HashMap<(u32, u32), u32>,
-}
-
-impl Filling {
-    fn add(&mut self, network: &FixedNetwork, state: u64, inputs: &[(u32, u32, u32)]) {
-        self.neurons += 1;
-        self.state += state;
-        for (projection, source, n) in inputs {
-            let format = network.projections[*projection as usize].format;
-            let size = |n: u32| if n == 0 { 0 } else { synapses::words(format, INDEX_BITS, n as usize) };
-            let count = self.axons.entry((*projection, *source)).or_default();
-            self.words += size(*count + n) - size(*count);
-            *count += n;
-        }
-    }
-
-    fn exceeds(&self, l: &Limits) -> Option<&'static str> {
-        let axons = self.axons.len() as u64;
-        let bytes = self.state + 8 * self.words + super::limits::AXON_BYTES * axons;
-        let all = [
-            ("neurons", self.neurons, u64::from(l.neurons)),
-            ("words of synapses", self.words, u64::from(l.synapse_words)),
-            ("axons in", axons, u64::from(l.axons_in)),
-            ("bytes of memory", bytes, l.memory_bytes),
-        ];
-        all.into_iter().find(|(_, found, limit)| found > limit).map(|(what, ..)| what)
-    }
-}
-
-/// Bits that the number of a compartment takes at most, while it isn't known how many share the core.
-const INDEX_BITS: u32 = 13;

@@ -178,6 +178,13 @@ pub struct LearningRule {
     pub tag: Vec<Product>,
 }
 
+impl LearningRule {
+    /// Bytes that a core keeps for each axon that learns: x1, x2 and the step of the spike.
+    pub const SOURCE_BYTES: u64 = 3;
+    /// Bytes that it keeps for each target of a projection that learns: y1, y2, y3 and the step of the spike.
+    pub const TARGET_BYTES: u64 = 4;
+}
+
 /// A trace of 7 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

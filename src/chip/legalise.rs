@@ -1,8 +1,7 @@
 //! What of a circuit a chip can't do, said where it was written, and what to use instead.
 
-use super::limits::Limits;
 use super::quantise::{self, Finding, Kind, Place};
-use super::{emit, package::Package};
+use super::target::Target;
 use crate::backend::Setting;
 use crate::base::{Code, Diagnostic, Diagnostics};
 use crate::ir::artefact::{Job, Unit};
@@ -19,15 +18,17 @@ pub const WINNERS: Code = Code("E1105");
 pub const WEIGHTS: Code = Code("E1106");
 pub const PROTOCOL: Code = Code("E1107");
 pub const CAPACITY: Code = Code("E1108");
+/// A stage of the way to a package did not do what it says: a bug.
+pub const MAPPING: Code = Code("E1109");
 
 /// All codes of this room.
-pub const CODES: [Code; 8] = [DYNAMICS, DELAY, CONTINUOUS, PLASTICITY, WINNERS, WEIGHTS, PROTOCOL, CAPACITY];
+pub const CODES: [Code; 9] = [DYNAMICS, DELAY, CONTINUOUS, PLASTICITY, WINNERS, WEIGHTS, PROTOCOL, CAPACITY, MAPPING];
 
 /// Seed of the elements that are looked at where nothing is emitted.
 const SEED: u64 = 1;
 
 /// Reports everything in a job that the chip doesn't do; `origins` by unit.
-pub fn judge(job: &Job, origins: &[Origins], diags: &mut Diagnostics) {
+pub fn judge(job: &Job, origins: &[Origins], target: &Target, diags: &mut Diagnostics) {
     for (unit, origins) in job.units.iter().zip(origins) {
         let settings = match settings(unit) {
             Ok(settings) => settings,
@@ -38,12 +39,13 @@ pub fn judge(job: &Job, origins: &[Origins], diags: &mut Diagnostics) {
         };
         // A network that is not valid was reported by whoever made it.
         if let Ok(network) = valid::validate(&unit.network) {
-            quantise::legalise(network, SEED, &settings).iter().for_each(|f| diags.push(diagnostic(f, origins)));
+            let findings = quantise::legalise(network, SEED, &settings, &target.numbers);
+            findings.iter().for_each(|f| diags.push(diagnostic(f, origins)));
         }
     }
 }
 
-fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
+pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
     let (span, name) = match &finding.place {
         Place::Population(path) => (origins.populations.get(path), path),
         Place::Projection(path) => (origins.projections.get(path), path),
@@ -135,34 +137,4 @@ fn refuse(place: &str) -> Diagnostic {
     Diagnostic::error(PROTOCOL, "a package holds a circuit, and this statement changes it while it runs")
         .note(place.to_string())
         .help("set whole params to constants before the first `simulate`")
-}
-
-/// A circuit as a package, and what quantising it cost.
-///
-/// # Errors
-/// What the chip doesn't do or doesn't hold.
-pub fn package(unit: &Unit, seed: u64, limits: &Limits) -> Result<(Package, quantise::Report), Vec<Diagnostic>> {
-    let settings = settings(unit).map_err(|d| vec![d])?;
-    let Some(ms) = unit.protocol.duration_hint_ms else {
-        let d = Diagnostic::error(PROTOCOL, "how long the experiment lasts is known only while it runs");
-        return Err(vec![d.help("`simulate` constant times")]);
-    };
-    let steps = (ms / unit.network.dt_ms).round() as u64;
-    let network = valid::validate(&unit.network)
-        .map_err(|e| vec![Diagnostic::error(WEIGHTS, format!("the network is not valid: {e}"))])?;
-    let none = Origins::default();
-    let (fixed, report) = quantise::quantise(network, seed, steps, &settings)
-        .map_err(|findings| findings.iter().map(|f| diagnostic(f, &none)).collect::<Vec<_>>())?;
-    let full = |what: String| {
-        Diagnostic::error(CAPACITY, format!("the circuit does not fit on `{}`", limits.name))
-            .note(what)
-            .help("fewer synapses onto each cell, or fewer cells")
-    };
-    let assignment = emit::sequential(&fixed, limits).map_err(|what| vec![full(what)])?;
-    let package = emit::emit(&fixed, &assignment, limits);
-    let over = super::package::breaches(&package, &fixed.programs);
-    match over.first() {
-        Some(first) => Err(vec![full(first.to_string())]),
-        None => Ok((package, report)),
-    }
 }

@@ -1,63 +1,129 @@
-//! What a chip holds. A package carries the limits that it was made for, so that whoever loads it can check them.
+//! What a chip holds, as a package carries it along, so that whoever loads the package can check it. The figures are those of
+//! a [`Target`]; none stands here.
 
+use super::target::{SynapseMemory, Target};
 use serde::{Deserialize, Serialize};
 
-/// Capacities, per core where not said otherwise.
+/// Capacities, per core where not said otherwise. `None`: there is no such limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub name: String,
-    /// Cores of a chip, and of a row of its mesh.
+    /// Of the figures.
+    pub version: String,
+    /// Cores of a chip.
     pub cores: u32,
-    pub columns: u32,
-    pub neurons: u32,
-    /// Words of 64 bits for synapses.
-    pub synapse_words: u32,
-    /// Bytes that states, synapses and tables share.
-    pub memory_bytes: u64,
-    pub axons_in: u32,
-    pub axons_out: u32,
+    /// Tiles of a chip from west to east and from north to south, and cores of a tile.
+    pub width: u32,
+    pub height: u32,
+    pub cores_per_tile: u32,
+    pub neurons: u64,
     /// Bytes of one neuron's state.
-    pub state_bytes: u32,
-    pub accumulators: u32,
-    /// Operations of one program.
-    pub operations: u32,
+    pub state_bytes: u64,
+    pub synapse_words: Option<u64>,
+    pub synapses: Option<u64>,
+    pub axons_in: Option<u64>,
+    pub axons_out: Option<u64>,
+    /// Operations of all programs, and of one.
+    pub program_words: Option<u64>,
+    pub operations: u64,
+    pub accumulators: Option<u64>,
+    pub profiles: Option<u64>,
+    pub formats: Option<u64>,
+    pub rules: Option<u64>,
+    /// Bytes that states, traces, synapses and tables share, and what an entry of the tables takes of them.
+    pub memory_bytes: Option<u64>,
+    pub axon_bytes: u64,
+    pub program_word_bytes: u64,
+    pub memory: SynapseMemory,
     /// Largest delay of a synapse, steps.
     pub delay: u32,
     pub weight_bits: u32,
     pub payload_bits: u32,
 }
 
-/// Bytes of an entry of an axon table.
-pub const AXON_BYTES: u64 = 8;
-
 impl Limits {
-    /// Loihi 2 as far as it is public. 120 usable cores (Lava's `NUM_VIRTUAL_CORES_L3`), 2^20 / 128 neurons, 12,000 units of
-    /// synapse memory (the budget in Intel's published compile logs; that a unit is 64 bits is inferred), 192 KiB in all and 4096
-    /// bytes of state (technology brief, recalled), delays of 6 bits, weights of 8 bits, payloads of 24 bits (Lava). Sizes of
-    /// programs and axon tables and the number of accumulators are not public: the ones here are assumed.
-    pub fn loihi2() -> Limits {
+    /// Those of a target.
+    pub fn new(target: &Target) -> Limits {
+        let Target { chip, core, numbers, .. } = target;
         Limits {
-            name: "loihi2".to_string(),
-            cores: 120,
-            columns: 12,
-            neurons: 8192,
-            synapse_words: 12_000,
-            memory_bytes: 192 << 10,
-            axons_in: 16_384,
-            axons_out: 16_384,
-            state_bytes: 4096,
-            accumulators: 8,
-            operations: 256,
-            delay: 63,
-            weight_bits: 8,
-            payload_bits: 24,
+            name: target.name.clone(),
+            version: target.version.clone(),
+            cores: chip.cores,
+            width: chip.width,
+            height: chip.height,
+            cores_per_tile: chip.cores_per_tile,
+            neurons: core.compartments,
+            state_bytes: core.neuron_bytes,
+            synapse_words: core.synapse_words,
+            synapses: core.synapses,
+            axons_in: core.axons_in,
+            axons_out: core.axons_out,
+            program_words: core.program_words,
+            operations: core.program_ops,
+            accumulators: core.accumulators,
+            profiles: core.profiles,
+            formats: core.formats,
+            rules: core.rules,
+            memory_bytes: core.memory_bytes,
+            axon_bytes: core.axon_bytes,
+            program_word_bytes: core.program_word_bytes,
+            memory: target.synapse,
+            delay: numbers.delay_steps,
+            weight_bits: numbers.weight_bits,
+            payload_bits: numbers.payload_bits,
         }
     }
 
-    /// Where a core lies: chip, column, row.
-    pub fn site(&self, core: u32) -> (u32, u32, u32) {
-        let (chip, k) = (core / self.cores.max(1), core % self.cores.max(1));
-        (chip, k % self.columns.max(1), k / self.columns.max(1))
+    /// The same without any limit to what a core holds: for a run that asks what a circuit does, not where it fits.
+    pub fn unbounded(mut self) -> Limits {
+        self.neurons = u64::MAX;
+        self.state_bytes = u64::MAX;
+        self.operations = u64::MAX;
+        for limit in [
+            &mut self.synapse_words,
+            &mut self.synapses,
+            &mut self.axons_in,
+            &mut self.axons_out,
+            &mut self.program_words,
+            &mut self.accumulators,
+            &mut self.profiles,
+            &mut self.formats,
+            &mut self.rules,
+            &mut self.memory_bytes,
+        ] {
+            *limit = None;
+        }
+        self
+    }
+
+    /// Where cores lie that have these numbers on these of `chips` chips: chip, and column and row of the tile on the mesh of all
+    /// chips, which stand in a grid that is as square as it can be.
+    pub fn sites(&self, cores: &[(u32, u32)], chips: u32) -> Vec<(u32, u32, u32)> {
+        let columns = (1..=chips).find(|c| c * c >= chips).unwrap_or(1);
+        let site = |(chip, core): &(u32, u32)| {
+            let tile = core / self.cores_per_tile.max(1);
+            let (x, y) = (tile / self.height.max(1), tile % self.height.max(1));
+            (*chip, chip % columns * self.width + x, chip / columns * self.height + y)
+        };
+        cores.iter().map(site).collect()
+    }
+
+    /// Sites of so many cores, in order of their numbers, chip after chip.
+    pub fn in_order(&self, cores: u32) -> Vec<(u32, u32, u32)> {
+        let size = self.cores.max(1);
+        let slots: Vec<_> = (0..cores).map(|k| (k / size, k % size)).collect();
+        self.sites(&slots, cores.div_ceil(size))
+    }
+
+    /// Borders between chips that a packet crosses on its way from one tile to another.
+    pub fn borders(&self, from: (u32, u32), to: (u32, u32)) -> u32 {
+        let (width, height) = (self.width.max(1), self.height.max(1));
+        (from.0 / width).abs_diff(to.0 / width) + (from.1 / height).abs_diff(to.1 / height)
+    }
+
+    /// Bits that name one of `compartments` on a core.
+    pub fn index_bits(&self, compartments: usize) -> u32 {
+        ((compartments.max(2) - 1).ilog2() + 1).max(self.memory.index_bits)
     }
 }

@@ -3,7 +3,7 @@
 //! The figures stand in `targets/*.ron`. A user's file gives all figures, or takes a built-in target as `base` and replaces
 //! some. Nothing else in the compiler knows a number of a chip.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use thiserror::Error;
@@ -72,6 +72,8 @@ pub struct Core {
     pub program_words: Option<u64>,
     /// Operations of one program.
     pub program_ops: u64,
+    /// Dendritic accumulators of a neuron.
+    pub accumulators: Option<u64>,
     /// Sets of constants that neurons share.
     pub profiles: Option<u64>,
     /// Layouts of synapse lists.
@@ -87,13 +89,14 @@ pub struct Core {
 }
 
 /// How a list of synapses lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SynapseMemory {
     /// Bits of a word.
     pub word_bits: u32,
     /// Bits before each list, or each part of one.
     pub header_bits: u32,
-    /// Bits that name the target within the core.
+    /// Bits that name the target within the core, at the least: a core with more compartments takes as many as it needs.
     pub index_bits: u32,
     /// Synapses after which a list starts anew in the next word; `None`: it never does.
     pub part: Option<u32>,
@@ -245,6 +248,7 @@ const KEYS: &[Key] = &[
     limit("core.axons_out"),
     limit("core.program_words"),
     whole("core.program_ops", 1.0, 65536.0),
+    limit("core.accumulators"),
     limit("core.profiles"),
     limit("core.formats"),
     limit("core.rules"),
@@ -253,12 +257,13 @@ const KEYS: &[Key] = &[
     whole("core.program_word_bytes", 0.0, 4096.0),
     whole("synapse.word_bits", 8.0, 4096.0),
     whole("synapse.header_bits", 0.0, 4096.0),
-    whole("synapse.index_bits", 0.0, 32.0),
+    whole("synapse.index_bits", 0.0, 20.0),
     limit("synapse.part"),
-    whole("number.weight_bits", 1.0, 31.0),
+    // A package keeps 8 bits of a mantissa and 6 of a delay.
+    whole("number.weight_bits", 1.0, 8.0),
     whole("number.weight_exponent_min", -31.0, 0.0),
     whole("number.weight_exponent_max", 0.0, 31.0),
-    whole("number.delay_steps", 0.0, 65535.0),
+    whole("number.delay_steps", 0.0, 63.0),
     whole("number.payload_bits", 0.0, 32.0),
     whole("number.state_bits", 8.0, 32.0),
     whole("number.bias_bits", 1.0, 32.0),
@@ -422,6 +427,7 @@ fn build(file: &File, figures: BTreeMap<String, Figure>) -> Target {
             axons_out: count("core.axons_out"),
             program_words: count("core.program_words"),
             program_ops: u64_of("core.program_ops"),
+            accumulators: count("core.accumulators"),
             profiles: count("core.profiles"),
             formats: count("core.formats"),
             rules: count("core.rules"),

@@ -1,7 +1,7 @@
 //! Commands and their flags.
 
 use super::terminal::Color;
-use crate::driver::{Backend, MemoryLimit, Precision, Target};
+use crate::driver::{Backend, MemoryLimit, Precision};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -70,6 +70,14 @@ pub(super) struct CircuitArgs {
     pub precision: PrecisionArg,
 }
 
+/// Which chip it is.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ChipArgs {
+    /// The chip of --target loihi2: loihi2, loihi1, nsm_paper or a file with figures of your own; loihi2 if not given
+    #[arg(long, value_name = "NAME|FILE.ron")]
+    pub chip: Option<String>,
+}
+
 /// What changes how a run is executed, and nothing of its result.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ExecutionArgs {
@@ -98,6 +106,8 @@ pub(super) struct CheckArgs {
     /// What the circuit is for: what a chip can't do is an error
     #[arg(long, value_enum, default_value = "native")]
     pub target: TargetArg,
+    #[command(flatten)]
+    pub chip: ChipArgs,
     /// Print the expected input and rate of each population (mean-field theory)
     #[arg(long)]
     pub balance: bool,
@@ -116,13 +126,18 @@ pub(super) struct CompileArgs {
     pub circuit: CircuitArgs,
     #[arg(long, value_enum, default_value = "native")]
     pub target: TargetArg,
+    #[command(flatten)]
+    pub chip: ChipArgs,
+    /// Regions share no core of the chip
+    #[arg(long)]
+    pub apart: bool,
     /// Where to write; the file's name with .nsmart (.nsmpkg for a chip) if not given
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
     /// What fitting and quantising on a chip came to
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub report: Option<ReportFormat>,
-    /// Seed of what is drawn when a package is built, and of draws on the chip
+    /// Seed of what is drawn when a package is built, of the search for a mapping and of draws on the chip
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Print a stage instead of writing an artefact
@@ -286,15 +301,6 @@ impl BackendArg {
 pub(super) enum TargetArg {
     Native,
     Loihi2,
-}
-
-impl TargetArg {
-    pub fn target(self) -> Target {
-        match self {
-            TargetArg::Native => Target::Native,
-            TargetArg::Loihi2 => Target::Loihi2,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

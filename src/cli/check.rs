@@ -2,10 +2,14 @@
 
 use super::args::{CheckArgs, MessageFormat};
 use super::terminal::{self, Terminal};
-use super::{Status, balance, budget, source};
+use super::{Status, balance, budget, source, target};
 
 pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Status {
-    let outcome = match source::compile_for(&args.file, &args.circuit, false, args.target.target()) {
+    let target = match target::target(args.target, &args.chip, args.message_format, terminal) {
+        Ok(target) => target,
+        Err(status) => return status,
+    };
+    let outcome = match source::compile_for(&args.file, &args.circuit, false, target) {
         Ok(outcome) => outcome,
         Err(d) => return source::fail_in(&d, args.message_format, terminal),
     };

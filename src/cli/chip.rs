@@ -6,11 +6,12 @@ use super::compile::{save, write_text};
 use super::terminal::{self, Terminal};
 use super::{Status, files, source};
 use crate::base::{Diagnostic, LoadError};
+use crate::chip::build::{Built, Options};
 use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
-use crate::chip::limits::Limits;
 use crate::chip::package::{FORMAT, Package};
 use crate::chip::quantise::Report;
+use crate::chip::target::Target;
 use crate::driver::{self, Outcome};
 use serde_json::json;
 use std::fmt::Write;
@@ -21,14 +22,15 @@ pub(super) fn is_package(bytes: &[u8]) -> bool {
 }
 
 /// Writes the package of the one circuit that is meant, or lists its programs.
-pub(super) fn compile(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) -> Status {
-    let fail = |d: &Diagnostic| source::fail_in(d, args.message_format, terminal);
-    let units: Vec<_> = outcome.jobs.iter().flat_map(|j| &j.units).collect();
-    let [unit] = units.as_slice() else {
+pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, terminal: &Terminal) -> Status {
+    let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
+    let units: Vec<_> = outcome.jobs.iter().flat_map(|j| &j.units).zip(outcome.origins.iter().flatten()).collect();
+    let [(unit, origins)] = units.as_slice() else {
         let d = usage(format!("a package holds one circuit, and `{}` has {}", args.file, units.len()));
         return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
     };
-    let (package, report) = match driver::package(unit, args.seed, &Limits::loihi2()) {
+    let options = Options { seed: args.seed, apart: args.apart };
+    let Built { package, quantising: report, .. } = match driver::package(unit, origins, target, options) {
         Ok(made) => made,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };

@@ -3,9 +3,9 @@
 use super::args::{CompileArgs, Emit, TargetArg};
 use super::codes::{self, usage};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, chip, dot, files, source};
+use super::{Status, artefact, chip, dot, files, source, target};
 use crate::base::Diagnostic;
-use crate::driver::{self, EmitKind, Outcome};
+use crate::driver::{self, EmitKind, Outcome, Target};
 use crate::ir;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,14 @@ pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     if args.target == TargetArg::Native && args.report.is_some() {
         return fail(&usage("`--report` says how a circuit fits on a chip").help("add `--target loihi2`"));
     }
-    let outcome = match source::compile_for(&args.file, &args.circuit, false, args.target.target()) {
+    if args.target == TargetArg::Native && args.apart {
+        return fail(&usage("`--apart` says how a circuit is laid out on a chip").help("add `--target loihi2`"));
+    }
+    let target = match target::target(args.target, &args.chip, args.message_format, terminal) {
+        Ok(target) => target,
+        Err(status) => return status,
+    };
+    let outcome = match source::compile_for(&args.file, &args.circuit, false, target.clone()) {
         Ok(outcome) => outcome,
         Err(d) => return fail(&d),
     };
@@ -24,8 +31,8 @@ pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     if status != Status::Fine && args.emit != Some(Emit::Ast) {
         return status;
     }
-    if args.target == TargetArg::Loihi2 && matches!(args.emit, None | Some(Emit::Asm)) {
-        return status.max(chip::compile(args, &outcome, terminal));
+    if let (Target::Chip(target), None | Some(Emit::Asm)) = (&target, args.emit) {
+        return status.max(chip::compile(args, target, &outcome, terminal));
     }
     let result = match args.emit {
         Some(stage) => emit(stage, &outcome).and_then(|text| write_text(&text, args.output.as_deref())),

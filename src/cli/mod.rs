@@ -33,6 +33,7 @@ mod render;
 mod report;
 mod run;
 mod source;
+mod target;
 mod terminal;
 mod test;
 

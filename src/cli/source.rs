@@ -69,13 +69,21 @@ pub(super) fn tell(text: &str, format: MessageFormat) {
 
 /// As [`fail`], in either format.
 pub(super) fn fail_in(diagnostic: &Diagnostic, format: MessageFormat, terminal: &Terminal) -> Status {
+    fail_with(diagnostic, &SourceMap::default(), format, terminal)
+}
+
+/// Shows one diagnostic of these sources.
+pub(super) fn fail_with(
+    diagnostic: &Diagnostic,
+    sources: &SourceMap,
+    format: MessageFormat,
+    terminal: &Terminal,
+) -> Status {
     match format {
-        MessageFormat::Human => fail(diagnostic, terminal),
-        MessageFormat::Json => {
-            terminal::out(&messages::json(diagnostic, &SourceMap::default()));
-            status_of(diagnostic)
-        }
+        MessageFormat::Human => render::show([diagnostic], sources, terminal),
+        MessageFormat::Json => terminal::out(&messages::json(diagnostic, sources)),
     }
+    status_of(diagnostic)
 }
 
 /// Codes of flags that the circuit refuses: `--set`, `--for`, `--experiment`.

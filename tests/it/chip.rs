@@ -2,18 +2,23 @@
 //!
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
-use nsm::chip::emit::{Assignment, HOST, emit, sequential};
-use nsm::chip::emulator::{Emulator, Mode};
+use nsm::chip::assign;
+use nsm::chip::build::{self, Built};
+use nsm::chip::emit::{Assignment, HOST, emit};
+use nsm::chip::emulator::{Counters, Emulator, Mode};
 use nsm::chip::fixed::{
     Factor, FixedBody, FixedNetwork, FixedPopulation, FixedProjection, FixedSynapse, Gate, HostSpike, LearningRule,
     Product, Sign, SynapseFormat, Trace, TraceWrite, Variable, Words,
 };
 use nsm::chip::limits::Limits;
+use nsm::chip::map;
 use nsm::chip::microcode::assemble;
-use nsm::chip::package::{Package, breaches};
+use nsm::chip::package::{Package, breaches, demands};
+use nsm::chip::target::Target as Chip;
 use nsm::driver::{self, Options, Target};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const LIF: &str = include_str!("../../src/chip/microcode/lif.asm");
 const RELAY: &str = ".program relay\n.acc a\n.local x\nRDC x, a\nLT 0, x\nSKP_B 1\nSPIKE 1\n";
@@ -115,8 +120,17 @@ fn lif_network(case: &Value) -> FixedNetwork {
     }
 }
 
+fn chip(name: &str) -> Chip {
+    Chip::built_in(name).unwrap()
+}
+
+/// What circuits of the tests are compiled for.
+pub fn loihi2() -> Target {
+    Target::Chip(Arc::new(chip("loihi2")))
+}
+
 fn load(network: &FixedNetwork, assignment: &Assignment) -> Emulator {
-    let bytes = emit(network, assignment, &Limits::loihi2()).write().unwrap();
+    let bytes = emit(network, assignment, &Limits::new(&chip("loihi2"))).write().unwrap();
     Emulator::load(&bytes, Mode::Lava010).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -130,7 +144,7 @@ fn dealt(network: &FixedNetwork, n: u32) -> Assignment {
             next += u32::from(p.body.is_some());
         }
     }
-    Assignment { core, sites: (0..n).map(|c| Limits::loihi2().site(c)).collect() }
+    Assignment { core, sites: Limits::new(&chip("loihi2")).in_order(n) }
 }
 
 #[test]
@@ -139,7 +153,7 @@ fn golden_lava_lif() {
     let (mut wrong, mut compared) = (0, 0);
     for case in &cases {
         let network = lif_network(case);
-        for assignment in [sequential(&network, &Limits::loihi2()).unwrap(), dealt(&network, 3)] {
+        for assignment in [dealt(&network, 1), dealt(&network, 3)] {
             let mut chip = load(&network, &assignment);
             for (u, v) in matrix(&case["u"]).iter().zip(matrix(&case["v"])) {
                 chip.run(1).unwrap();
@@ -305,7 +319,7 @@ fn golden_lava_learning() {
     let mut wrong = Vec::new();
     for case in &cases {
         let network = learning_network(case);
-        for assignment in [sequential(&network, &Limits::loihi2()).unwrap(), dealt(&network, 3)] {
+        for assignment in [dealt(&network, 1), dealt(&network, 3)] {
             let mut chip = load(&network, &assignment);
             for (t, expected) in case["steps"].as_array().expect("steps").iter().enumerate() {
                 chip.run(1).unwrap();
@@ -338,14 +352,18 @@ const BURSTING: &str = "tests/corpus/ok/circuits/chip_izhikevich.nsm";
 
 fn unit(file: &str) -> nsm::ir::artefact::Unit {
     let (loader, name) = nsm::cli::FileLoader::open(file).unwrap();
-    let options = Options { target: Target::Loihi2, ..Options::default() };
+    let options = Options { target: loihi2(), ..Options::default() };
     let out = driver::compile(&loader, &name, &options);
     assert!(!out.diagnostics.has_errors(), "{file}: {:?}", out.diagnostics);
     out.jobs[0].units[0].clone()
 }
 
+fn built(file: &str, chip: &Chip, options: build::Options) -> Built {
+    build::build(&unit(file), &Default::default(), chip, options).unwrap_or_else(|e| panic!("{file}: {e:?}"))
+}
+
 fn package(file: &str) -> Package {
-    driver::package(&unit(file), 1, &Limits::loihi2()).unwrap_or_else(|e| panic!("{file}: {e:?}")).0
+    built(file, &chip("loihi2"), build::Options { seed: 1, apart: false }).package
 }
 
 /// Mean rates of the populations, Hz.
@@ -425,11 +443,43 @@ fn a_package_is_the_same_for_the_same_circuit_and_refused_when_a_byte_changes() 
     }
 }
 
+/// A chip with cores of so many compartments, so that small circuits take several.
+fn narrow(compartments: u64) -> Chip {
+    let mut chip = chip("loihi2");
+    chip.core.compartments = compartments;
+    chip
+}
+
+fn quantised(file: &str) -> FixedNetwork {
+    let unit = unit(file);
+    let network = nsm::valid::validate(&unit.network).unwrap();
+    let steps = 300;
+    let numbers = chip("loihi2").numbers;
+    nsm::chip::quantise::quantise(network, 1, steps, &[], &numbers).unwrap_or_else(|f| panic!("{f:?}")).0
+}
+
+/// Neurons in the order of `of`, so many to a core.
+fn filled(network: &FixedNetwork, each: u32, of: impl Fn(u32) -> u64) -> Assignment {
+    let mut out = dealt(network, 1);
+    let mut order: Vec<u32> = (0..out.core.len() as u32).filter(|n| out.core[*n as usize] != HOST).collect();
+    order.sort_by_key(|n| (of(*n), *n));
+    order.iter().enumerate().for_each(|(k, n)| out.core[*n as usize] = k as u32 / each);
+    out.sites = Limits::new(&chip("loihi2")).in_order((order.len() as u32).div_ceil(each));
+    out
+}
+
 #[test]
 fn where_neurons_are_changes_no_spike() {
-    let unit = unit(WAVE);
-    let network = nsm::valid::validate(&unit.network).unwrap();
-    let (fixed, _) = nsm::chip::quantise::quantise(network, 1, 300, &[]).unwrap_or_else(|f| panic!("{f:?}"));
+    let fixed = quantised(WAVE);
+    let target = assign::numbered(&fixed, &narrow(16));
+    let trial = assign::trial(&fixed, &target).unwrap();
+    let problem = assign::problem(&fixed, &target, &trial, false);
+    let mapped = |seed| {
+        let mapping = map::map(&problem, &target, &map::Options { seed, chips: None }).unwrap();
+        map::check(&problem, &target, &mapping).unwrap();
+        assert!(mapping.summary.cores > 3, "{:?}", mapping.summary);
+        assign::assignment(&mapping, &Limits::new(&target))
+    };
     let spikes = |assignment: &Assignment| {
         let mut chip = load(&fixed, assignment);
         chip.run(300).unwrap();
@@ -437,7 +487,73 @@ fn where_neurons_are_changes_no_spike() {
     };
     let one = spikes(&dealt(&fixed, 1));
     assert!(!one.is_empty());
-    assert!(one == spikes(&dealt(&fixed, 7)) && one == spikes(&sequential(&fixed, &Limits::loihi2()).unwrap()));
+    let random = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let others = [dealt(&fixed, 7), filled(&fixed, 16, |_| 0), filled(&fixed, 16, random), mapped(1), mapped(2)];
+    for (k, assignment) in others.iter().enumerate() {
+        assert!(one == spikes(assignment), "placement {k}");
+    }
+    assert_eq!(mapped(1), mapped(1));
+    assert_ne!(mapped(1), mapped(2));
+}
+
+/// The mapper's figures are of a trial; over the steps of the trial itself they are what the emulator counts.
+#[test]
+fn what_a_mapping_promises_is_what_the_emulator_counts() {
+    for (file, each) in [(WAVE, 16), (ADAPTING, 8)] {
+        let chip = narrow(each);
+        let made = built(file, &chip, build::Options { seed: 3, apart: false });
+        let mut emulator = Emulator::load(&made.package.write().unwrap(), Mode::Strict).unwrap();
+        emulator.run(made.trial.steps).unwrap();
+        let (cores, host) = (Counters::sum(emulator.counters()), emulator.host_counters());
+        let steps = made.trial.steps as f64;
+        let sent = (cores.packets_out + host.packets_out) as f64;
+        // Rates of cells that are silent count 2^-20 of a spike per step, for each axon.
+        let silent = 1e-6 * made.package.cores.iter().map(|c| c.axons_in.len() as f64).sum::<f64>();
+        let promised = made.mapping.summary.packets;
+        assert!((promised - sent / steps).abs() <= silent, "{file}: {promised} packets, {}", sent / steps);
+        assert_eq!((cores.spikes, cores.synaptic_operations), {
+            let trial = made.trial.counters;
+            (trial.spikes, trial.synaptic_operations)
+        });
+        // Host packets enter at the port, and their way is not counted by the emulator.
+        if host.packets_out == 0 {
+            let hops = (cores.hops_x + cores.hops_y) as f64 / steps;
+            assert!((made.mapping.summary.hops - hops).abs() <= 16.0 * silent, "{file}: {hops} hops");
+        }
+    }
+}
+
+/// No worse than what simple mappings send, and what each core takes is within what the mapper charged for it.
+#[test]
+fn a_mapping_is_no_worse_than_its_baselines_and_stays_within_its_own_charges() {
+    for file in [WAVE, ADAPTING, BURSTING] {
+        let made = built(file, &narrow(16), build::Options { seed: 1, apart: false });
+        let programs: Vec<_> = made.package.manifest.programs.iter().map(|p| assemble(p).unwrap()).collect();
+        for b in made.mapping.baselines.iter().filter_map(|b| b.summary.as_ref()) {
+            assert!(made.mapping.summary.packets <= b.packets, "{file}: {b:?}");
+        }
+        for (core, usage) in made.package.cores.iter().zip(&made.mapping.usage) {
+            let charged = |r| usage[r];
+            for (name, found, _) in demands(&made.package, &programs, core) {
+                use map::Resource as R;
+                let (charge, exact) = match name {
+                    "neurons" => (charged(R::Compartments), true),
+                    "synapses" => (charged(R::Synapses), true),
+                    "axons in" => (charged(R::AxonsIn), true),
+                    "axons out" => (charged(R::AxonsOut), true),
+                    "words of programs" => (charged(R::ProgramWords), true),
+                    "profiles" => (charged(R::Profiles), true),
+                    "synapse formats" => (charged(R::Formats), true),
+                    "learning rules" => (charged(R::Rules), true),
+                    // A core with few compartments numbers them with fewer bits.
+                    "words of synapses" => (charged(R::SynapseWords), false),
+                    "bytes of memory" => (charged(R::MemoryBytes), false),
+                    other => panic!("{other}"),
+                };
+                assert!(if exact { found == charge } else { found <= charge }, "{file}, {name}: {found}, {charge}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -446,25 +562,34 @@ fn one_more_than_the_chip_has_is_refused_by_name() {
     let programs: Vec<_> = package.manifest.programs.iter().map(|p| assemble(p).unwrap()).collect();
     assert_eq!(breaches(&package, &programs), []);
     let core = &package.cores[0];
-    let axons_out: u32 = core.axons_out.iter().map(|a| a.len() as u32).sum();
-    type Limit = fn(&mut Limits) -> &mut u32;
-    let cases: [(&str, Limit, u32); 5] = [
-        ("neurons", |l| &mut l.neurons, core.compartments.len() as u32),
-        ("words of synapses", |l| &mut l.synapse_words, core.words.len() as u32),
-        ("axons in", |l| &mut l.axons_in, core.axons_in.len() as u32),
-        ("axons out", |l| &mut l.axons_out, axons_out),
-        ("operations", |l| &mut l.operations, programs.iter().map(|p| p.ops.len() as u32).max().unwrap()),
-    ];
-    for (name, field, used) in cases {
+    type Limit = fn(&mut Limits, u64);
+    let mut cases: Vec<(&str, u64)> = demands(&package, &programs, core).map(|(name, used, _)| (name, used)).to_vec();
+    // A rule is learned by none of these cells.
+    cases.retain(|(_, used)| *used > 0);
+    cases.push(("operations", programs.iter().map(|p| p.ops.len() as u64).max().unwrap()));
+    let field = |name: &str| -> Limit {
+        match name {
+            "neurons" => |l, v| l.neurons = v,
+            "words of synapses" => |l, v| l.synapse_words = Some(v),
+            "synapses" => |l, v| l.synapses = Some(v),
+            "axons in" => |l, v| l.axons_in = Some(v),
+            "axons out" => |l, v| l.axons_out = Some(v),
+            "words of programs" => |l, v| l.program_words = Some(v),
+            "profiles" => |l, v| l.profiles = Some(v),
+            "synapse formats" => |l, v| l.formats = Some(v),
+            "bytes of memory" => |l, v| l.memory_bytes = Some(v),
+            "operations" => |l, v| l.operations = v,
+            other => panic!("{other}"),
+        }
+    };
+    assert!(cases.len() >= 9, "{cases:?}");
+    for (name, used) in cases {
         let mut tight = package.clone();
-        *field(&mut tight.manifest.target) = used;
+        field(name)(&mut tight.manifest.target, used);
         assert_eq!(breaches(&tight, &programs), [], "{name}");
-        *field(&mut tight.manifest.target) = used - 1;
+        field(name)(&mut tight.manifest.target, used - 1);
         let found = breaches(&tight, &programs);
-        assert!(
-            found.iter().all(|b| b.resource == name && b.found == u64::from(used)) && !found.is_empty(),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|b| b.resource == name && b.found == used) && !found.is_empty(), "{found:?}");
         assert!(Emulator::load(&tight.write().unwrap(), Mode::Strict).is_err(), "{name}");
     }
 }

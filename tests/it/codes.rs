@@ -32,9 +32,11 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0805", "the command line"),
     ("E0806", "the command line"),
     ("E0807", "the command line"),
+    ("E0808", "the command line"),
     ("E1106", "found when a package is made"),
     ("E1107", "told at the place of a statement, in words"),
     ("E1108", "found when a package is made"),
+    ("E1109", "a bug of the mapper"),
 ];
 
 /// Pages whose code their text can't show in a block of source, and why.

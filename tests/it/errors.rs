@@ -40,7 +40,7 @@ fn compile(path: &Path) -> Outcome {
 
 /// What a finding of a code is made for: chips have their own.
 pub fn target(code: &str) -> Target {
-    if code.starts_with("E11") { Target::Loihi2 } else { Target::Native }
+    if code.starts_with("E11") { crate::chip::loihi2() } else { Target::Native }
 }
 
 /// File, line and code.

@@ -21,6 +21,7 @@ pub use load::LoadError;
 
 use self::core::CoreState;
 use super::fixed::{HostSpike, TraceWrite};
+use super::limits::Limits;
 use super::microcode::Program;
 use super::package::{AxonOut, Manifest};
 use std::fmt;
@@ -232,13 +233,13 @@ impl Emulator {
     fn route(&mut self, t: u64) {
         let first = self.spikes.len();
         let mut packets: Vec<(AxonOut, i32)> = Vec::new();
-        let sites = &self.manifest.sites;
+        let (sites, limits) = (&self.manifest.sites, &self.manifest.target);
         for (k, core) in self.cores.iter_mut().enumerate() {
             for (compartment, payload) in &core.outbox {
                 let neuron = core.neurons[*compartment as usize];
                 self.spikes.push(Spike { step: t, neuron, payload: *payload });
                 for a in &core.axons_out[*compartment as usize] {
-                    core.counters.travel(Some(sites[k]), sites[a.core as usize]);
+                    core.counters.travel(sites[k], sites[a.core as usize], limits);
                     packets.push((*a, *payload));
                 }
             }
@@ -250,7 +251,8 @@ impl Emulator {
             self.spikes.push(Spike { step: t, neuron: e.neuron, payload: e.payload });
             host.counters.spikes += 1;
             for a in &host.axons_out[k as usize] {
-                host.counters.travel(None, sites[a.core as usize]);
+                // Its way to the core is not counted.
+                host.counters.packets_out += 1;
                 packets.push((*a, e.payload));
             }
         }
@@ -270,13 +272,12 @@ impl Emulator {
 }
 
 impl Counters {
-    /// A packet from one site (`None`: the host, whose way is not counted) to another.
-    fn travel(&mut self, from: Option<(u32, u32, u32)>, to: (u32, u32, u32)) {
+    /// A packet from one site to another.
+    fn travel(&mut self, from: (u32, u32, u32), to: (u32, u32, u32), limits: &Limits) {
         self.packets_out += 1;
-        let Some(from) = from else { return };
         self.hops_x += u64::from(from.1.abs_diff(to.1));
         self.hops_y += u64::from(from.2.abs_diff(to.2));
-        self.hops_chip += u64::from(from.0.abs_diff(to.0));
+        self.hops_chip += u64::from(limits.borders((from.1, from.2), (to.1, to.2)));
     }
 }
 

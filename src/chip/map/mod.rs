@@ -134,6 +134,17 @@ pub enum MapError {
     },
 }
 
+impl MapError {
+    /// The neuron that it is about.
+    #[must_use]
+    pub fn neuron(&self) -> Option<usize> {
+        match self {
+            MapError::NeuronState { neuron, .. } | MapError::TooLarge { neuron, .. } => Some(*neuron),
+            _ => None,
+        }
+    }
+}
+
 /// Maps a network onto a chip.
 ///
 /// # Errors
@@ -160,8 +171,15 @@ pub fn map(problem: &Problem, target: &Target, options: &Options) -> Result<Mapp
             best = Some(ledger);
         }
     }
+    let simplest = best.clone();
     let ledger = optimise(&ground, best, &bound)?;
-    finish(problem, target, options, &ground, ledger, bound, baselines)
+    let finish = |ledger| finish(problem, target, options, &ground, ledger, bound, baselines.clone());
+    let mapping = finish(ledger)?;
+    // Fewer packets may have to go longer ways.
+    match simplest {
+        Some(ledger) if simple(problem, target, &ledger).energy_pj < mapping.summary.energy_pj => finish(ledger),
+        _ => Ok(mapping),
+    }
 }
 
 fn groups_are_whole(problem: &Problem) -> Result<(), MapError> {

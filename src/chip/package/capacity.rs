@@ -1,8 +1,9 @@
 //! What a package asks of a chip, against what the chip has.
 
-use super::{Package, Profile};
-use crate::chip::limits::AXON_BYTES;
+use super::{Core, Package, Profile, synapses};
+use crate::chip::fixed::LearningRule;
 use crate::chip::microcode::Program;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A capacity that is exceeded.
@@ -26,37 +27,81 @@ impl fmt::Display for Breach {
 pub fn breaches(package: &Package, programs: &[Program]) -> Vec<Breach> {
     let l = &package.manifest.target;
     let mut out = Vec::new();
-    let mut demand = |resource: &'static str, of: &dyn Fn() -> String, found: u64, limit: u64| {
-        if found > limit {
+    let mut demand = |resource: &'static str, of: &dyn Fn() -> String, found: u64, limit: Option<u64>| {
+        if let Some(limit) = limit.filter(|limit| found > *limit) {
             out.push(Breach { resource, of: of(), found, limit });
         }
     };
     for p in programs {
         let of = || format!("program {}", p.name);
-        demand("operations", &of, p.ops.len() as u64, u64::from(l.operations));
-        demand("bytes of state", &of, u64::from(p.state_bytes()), u64::from(l.state_bytes));
-        demand("accumulators", &of, p.accumulators.len() as u64, u64::from(l.accumulators));
+        demand("operations", &of, p.ops.len() as u64, Some(l.operations));
+        demand("bytes of state", &of, u64::from(p.state_bytes()), Some(l.state_bytes));
+        demand("accumulators", &of, p.accumulators.len() as u64, l.accumulators);
     }
     for p in &package.manifest.projections {
         let of = || format!("projection {}", p.path);
-        demand("bits of weight", &of, u64::from(p.format.bits), u64::from(l.weight_bits));
+        demand("bits of weight", &of, u64::from(p.format.bits), Some(u64::from(l.weight_bits)));
+        // Delays of a projection share a width; the longest that one of them has was judged before.
         let longest = (1_u64 << p.format.delay_bits.min(32)) - 1;
-        demand("steps of delay", &of, longest, u64::from(l.delay));
+        let limit = (u64::from(l.delay) + 1).next_power_of_two() - 1;
+        demand("steps of delay", &of, longest, Some(limit));
     }
     for (k, core) in package.cores.iter().enumerate() {
         let of = || format!("core {k}");
-        let state = |p: &Profile| programs.get(p.program as usize).map_or(0, |p| u64::from(p.state_bytes()));
-        let states = core.compartments.iter().filter_map(|c| package.manifest.profiles.get(c.profile as usize));
-        let states: u64 = states.map(state).sum();
-        let axons_out: u64 = core.axons_out.iter().map(|a| a.len() as u64).sum();
-        let axons_in = core.axons_in.len() as u64;
-        let words = core.words.len() as u64;
-        demand("neurons", &of, core.compartments.len() as u64, u64::from(l.neurons));
-        demand("words of synapses", &of, words, u64::from(l.synapse_words));
-        demand("axons in", &of, axons_in, u64::from(l.axons_in));
-        demand("axons out", &of, axons_out, u64::from(l.axons_out));
-        let bytes = states + 8 * words + AXON_BYTES * (axons_in + axons_out);
-        demand("bytes of memory", &of, bytes, l.memory_bytes);
+        for (resource, found, limit) in demands(package, programs, core) {
+            demand(resource, &of, found, limit);
+        }
     }
     out
+}
+
+/// What a core takes of each resource, and its limit.
+pub fn demands(package: &Package, programs: &[Program], core: &Core) -> [(&'static str, u64, Option<u64>); 10] {
+    let (m, l) = (&package.manifest, &package.manifest.target);
+    let profiles: BTreeSet<u32> = core.compartments.iter().map(|c| c.profile).collect();
+    let profile = |k: u32| m.profiles.get(k as usize);
+    let program = |p: &Profile| programs.get(p.program as usize);
+    let used: BTreeSet<u32> = profiles.iter().filter_map(|k| Some(profile(*k)?.program)).collect();
+    let program_words: u64 = used.iter().filter_map(|k| programs.get(*k as usize)).map(|p| p.ops.len() as u64).sum();
+    let states = core.compartments.iter().filter_map(|c| program(profile(c.profile)?));
+    let mut bytes: u64 = states.map(|p| u64::from(p.state_bytes())).sum();
+    let (mut words, mut synapses) = (0, 0);
+    let (mut formats, mut rules) = (Vec::new(), BTreeSet::new());
+    // Compartments whose post traces some projection keeps, once for each projection.
+    let learns = m.projections.iter().filter(|p| p.format.rule.is_some());
+    for p in learns {
+        let target = m.populations.get(p.target as usize).and_then(|p| p.profile);
+        let kept = core.compartments.iter().filter(|c| Some(c.profile) == target).count() as u64;
+        bytes += kept * LearningRule::TARGET_BYTES;
+    }
+    for a in &core.axons_in {
+        let Some(p) = m.projections.get(a.format as usize) else { continue };
+        let n = synapses::count(&core.words, a.word);
+        synapses += n;
+        words += l.memory.words(n, synapses::width(p.format, core.index_bits));
+        if !formats.contains(&p.format) {
+            formats.push(p.format);
+        }
+        if let Some(rule) = p.format.rule {
+            rules.insert(rule);
+            bytes += LearningRule::SOURCE_BYTES;
+        }
+    }
+    let axons_out: u64 = core.axons_out.iter().map(|a| a.len() as u64).sum();
+    let axons_in = core.axons_in.len() as u64;
+    bytes += u64::from(l.memory.word_bits).div_ceil(8) * words
+        + l.axon_bytes * (axons_in + axons_out)
+        + l.program_word_bytes * program_words;
+    [
+        ("neurons", core.compartments.len() as u64, Some(l.neurons)),
+        ("words of synapses", words, l.synapse_words),
+        ("synapses", synapses, l.synapses),
+        ("axons in", axons_in, l.axons_in),
+        ("axons out", axons_out, l.axons_out),
+        ("words of programs", program_words, l.program_words),
+        ("profiles", profiles.len() as u64, l.profiles),
+        ("synapse formats", formats.len() as u64, l.formats),
+        ("learning rules", rules.len() as u64, l.rules),
+        ("bytes of memory", bytes, l.memory_bytes),
+    ]
 }

@@ -23,7 +23,7 @@ mod capacity;
 pub mod synapses;
 
 pub use bytes::FORMAT;
-pub use capacity::{Breach, breaches};
+pub use capacity::{Breach, breaches, demands};
 
 use super::fixed::{HostSpike, LearningRule, SynapseFormat, TraceWrite};
 use super::limits::Limits;
@@ -54,7 +54,7 @@ pub struct Manifest {
     pub populations: Vec<PopulationRecord>,
     pub projections: Vec<ProjectionRecord>,
     pub rules: Vec<LearningRule>,
-    /// Of each core: chip, column, row.
+    /// Of each core: chip, and column and row of its tile on the mesh of all chips.
     pub sites: Vec<(u32, u32, u32)>,
 }
 

@@ -16,12 +16,12 @@ pub const MAX_SYNAPSES: usize = 0xffff;
 const HEADER_BITS: u32 = 32;
 
 /// Bits of a synapse.
-fn width(format: SynapseFormat, index_bits: u32) -> u32 {
+pub fn width(format: SynapseFormat, index_bits: u32) -> u32 {
     index_bits + format.bits + format.delay_bits
 }
 
-/// Words that an axon with `n` synapses takes.
-pub fn words(format: SynapseFormat, index_bits: u32, n: usize) -> u64 {
+/// Words that an axon with `n` synapses takes in a package.
+fn words(format: SynapseFormat, index_bits: u32, n: usize) -> u64 {
     (n as u64 * u64::from(width(format, index_bits)) + u64::from(HEADER_BITS)).div_ceil(64)
 }
 
@@ -50,6 +50,11 @@ pub fn pack(format: SynapseFormat, index_bits: u32, synapses: &[Stored], out: &m
         put(mantissa as u64, format.bits);
         put(u64::from(s.delay), format.delay_bits);
     }
+}
+
+/// Synapses of the axon at `word`, as its header says.
+pub fn count(memory: &[u64], word: u32) -> u64 {
+    get(memory, u64::from(word) * 64, HEADER_BITS).unwrap_or(0)
 }
 
 /// Reads the axon at `word`. `None` where it leaves the memory or its header is damaged.

@@ -13,6 +13,7 @@ mod weights;
 
 use super::fixed::{FixedBody, FixedNetwork, FixedPopulation, FixedProjection, HostSpike};
 use super::microcode::{Program, assemble};
+use super::target::Numbers;
 use crate::backend::build::{Elements, SynapsePlan, apply, elements};
 use crate::backend::{RunError, Setting};
 use crate::ir::{Network, Population, PopulationId, ProjectionId, Spike};
@@ -88,9 +89,6 @@ pub struct ProjectionReport {
     pub lost: u64,
 }
 
-/// Largest delay of the IR that a synapse can have: the one step that every spike takes, and 63 of its own.
-pub const MAX_DELAY: u32 = 64;
-
 /// A network as integers, and what that cost. `steps` is how long schedules of sources are kept.
 ///
 /// # Errors
@@ -100,9 +98,10 @@ pub fn quantise(
     seed: u64,
     steps: u64,
     settings: &[Setting],
+    numbers: &Numbers,
 ) -> Result<(FixedNetwork, Report), Vec<Finding>> {
     let network = network.network();
-    let (elements, lowered, mut findings) = examine(network, seed, settings);
+    let (elements, lowered, mut findings) = examine(network, seed, settings, numbers);
     let Some(elements) = elements.filter(|_| findings.is_empty()) else { return Err(findings) };
     let mut out = FixedNetwork {
         name: network.name.clone(),
@@ -133,7 +132,7 @@ pub fn quantise(
         let learned = rule.and_then(|r| Some((r, learning::recognise(r, network.dt_ms).ok()?)));
         let most = learned.as_ref().map_or(0.0, |(_, r)| r.most);
         let fail = |kind, what| Finding { kind, place: Place::Projection(p.path.clone()), what };
-        let (mut format, synapses, costs) = match projection(network, &elements, id, seed, receptor, most) {
+        let (mut format, synapses, costs) = match projection(network, &elements, id, seed, receptor, most, numbers) {
             Ok(made) => made,
             Err(what) => {
                 findings.push(fail(Kind::Weights, what));
@@ -158,8 +157,8 @@ pub fn quantise(
 }
 
 /// Everything that the chip doesn't do of a network, without building its synapses.
-pub fn legalise(network: Validated<'_>, seed: u64, settings: &[Setting]) -> Vec<Finding> {
-    examine(network.network(), seed, settings).2
+pub fn legalise(network: Validated<'_>, seed: u64, settings: &[Setting], numbers: &Numbers) -> Vec<Finding> {
+    examine(network.network(), seed, settings, numbers).2
 }
 
 /// Elements, and each population's program where it has one.
@@ -167,8 +166,9 @@ fn examine(
     network: &Network,
     seed: u64,
     settings: &[Setting],
+    numbers: &Numbers,
 ) -> (Option<Elements>, Vec<Option<Lowered>>, Vec<Finding>) {
-    let mut findings = structure(network);
+    let mut findings = structure(network, numbers);
     let elements = match elements(network, seed).and_then(|e| set(network, e, settings)) {
         Ok(elements) => elements,
         Err(e) => {
@@ -223,15 +223,17 @@ fn bounds(network: &Network, target: PopulationId, p: &Population) -> Vec<Option
 }
 
 /// What the shape of the network alone rules out.
-fn structure(network: &Network) -> Vec<Finding> {
+fn structure(network: &Network, numbers: &Numbers) -> Vec<Finding> {
     let mut out = Vec::new();
+    // The one step that every spike takes, and those of the synapse.
+    let longest = numbers.delay_steps + 1;
     let projection = |kind, path: &str, what: String| Finding { kind, place: Place::Projection(path.into()), what };
     for (_, _, _, p) in network.projections() {
-        if p.delay.max() > MAX_DELAY {
+        if p.delay.max() > longest {
             let ms = f64::from(p.delay.max()) * network.dt_ms;
-            let most = f64::from(MAX_DELAY) * network.dt_ms;
+            let most = f64::from(longest) * network.dt_ms;
             let what =
-                format!("a delay of {} steps ({ms} ms); a synapse has at most {MAX_DELAY} ({most} ms)", p.delay.max());
+                format!("a delay of {} steps ({ms} ms); a synapse has at most {longest} ({most} ms)", p.delay.max());
             out.push(projection(Kind::Delay, &p.path, what));
         }
     }
@@ -305,9 +307,10 @@ fn projection(
     seed: u64,
     (accumulator, scale): (u32, f64),
     most: f64,
+    numbers: &Numbers,
 ) -> Result<Stored, String> {
     let words = |e: RunError| format!("{e:?}");
     let plan = SynapsePlan::new(network, elements, id, seed).map_err(words)?;
     let list = weights::collect(network, elements, id, &plan).map_err(words)?;
-    weights::quantise(&network.graph[id], &list, accumulator, scale, most)
+    weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)
 }

@@ -55,17 +55,17 @@ pub(super) fn collect(
     Ok(out)
 }
 
-/// Bits of a mantissa.
-const BITS: u32 = 8;
 /// Exponents of a package.
 const EXPONENTS: std::ops::RangeInclusive<i32> = 0..=24;
 
 type Quantised = (SynapseFormat, Vec<FixedSynapse>, ProjectionReport);
 
-/// Rounds to mantissas in units of 2^exponent integers, `scale` integers being one unit of weight; weights may come to be `most`.
+/// Rounds to mantissas of `bits` bits in units of 2^exponent integers, `scale` integers being one unit of weight; weights may come
+/// to be `most`.
 pub(super) fn quantise(
     p: &Projection,
     list: &[Real],
+    bits: u32,
     accumulator: u32,
     scale: f64,
     most: f64,
@@ -83,17 +83,17 @@ pub(super) fn quantise(
         _ => Sign::Excitatory,
     };
     let largest = high.max(-low) * scale;
-    // A mixed mantissa of 8 bits is even, and the largest is 254.
-    let full = if sign == Sign::Mixed { 254.0 } else { 255.0 };
-    let fits = |e: &i32| (largest / 2_f64.powi(*e)).round() <= full;
-    let exponent = EXPONENTS
-        .into_iter()
-        .find(fits)
-        .ok_or_else(|| format!("weights up to {} that no exponent makes 8 bits of", high.max(-low)))?;
     let longest = list.iter().map(|s| s.delay.saturating_sub(1)).max().unwrap_or(0);
     let delay_bits = u32::BITS - longest.leading_zeros();
-    let format = SynapseFormat { bits: BITS, sign, exponent, delay_bits, accumulator, rule: None };
-    let unit = 2_f64.powi(exponent) / scale;
+    let mut format = SynapseFormat { bits, sign, exponent: 0, delay_bits, accumulator, rule: None };
+    // 255 at 8 bits; 254 with mixed signs, where mantissas are even.
+    let full = f64::from((255 >> format.truncated()) << format.truncated());
+    let fits = |e: &i32| (largest / 2_f64.powi(*e)).round() <= full;
+    format.exponent = EXPONENTS
+        .into_iter()
+        .find(fits)
+        .ok_or_else(|| format!("weights up to {} that no exponent makes {bits} bits of", high.max(-low)))?;
+    let unit = 2_f64.powi(format.exponent) / scale;
     let step = f64::from(1_u32 << format.truncated());
     let mut out = Vec::with_capacity(list.len());
     let (mut squares, mut errors, mut sum, mut worst, mut lost) = (0.0, 0.0, 0.0, 0.0_f64, 0);
@@ -112,8 +112,8 @@ pub(super) fn quantise(
     let report = ProjectionReport {
         path: p.path.clone(),
         synapses: list.len() as u64,
-        bits: BITS,
-        exponent,
+        bits,
+        exponent: format.exponent,
         unit,
         rms_error: (errors / n).sqrt() / rms,
         mean_error: sum / n / rms,

@@ -4,13 +4,13 @@ use super::build::Built;
 use super::energy::{self, Estimate};
 use super::map::{Order, Summary};
 use super::microcode::{Program, assemble};
-use super::package::{Package, demands, synapses};
+use super::package::{Core, Package, demands, synapses};
 use super::target::{Mark, Target};
 use super::{limits::Limits, quantise};
 use crate::base::{SourceMap, Span};
 use crate::lower::Origins;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,6 +20,8 @@ pub struct Report {
     pub fit: Fit,
     /// What the chip runs out of first.
     pub binding: Option<Binding>,
+    /// Outermost regions, where there are some.
+    pub regions: Vec<Placed>,
     pub populations: Vec<Placed>,
     pub traffic: Traffic,
     pub energy: Vec<Estimate>,
@@ -183,7 +185,8 @@ impl Report {
                     .collect(),
             },
             binding: binding(&built.package, &programs, &fit, origins, &place),
-            populations: placed(&built.package),
+            regions: regions(&built.package),
+            populations: placed(&built.package, |p| Some(p)),
             traffic: Traffic {
                 trial_steps: built.trial.steps,
                 trial_fault: built.trial.fault.as_ref().map(ToString::to_string),
@@ -321,11 +324,26 @@ fn users(package: &Package, programs: &[Program], resource: &str) -> Vec<User> {
     }
 }
 
-fn placed(package: &Package) -> Vec<Placed> {
-    let m = &package.manifest;
-    let holds = |profile: Option<u32>| {
-        let here = |c: &&super::package::Core| c.compartments.iter().any(|c| Some(c.profile) == profile);
-        package.cores.iter().filter(here).count()
+/// Cells and cores of what `name` puts together, by the path of a population, in order.
+fn placed(package: &Package, name: impl Fn(&str) -> Option<&str>) -> Vec<Placed> {
+    let mut out: Vec<(Placed, BTreeSet<u32>)> = vec![];
+    for p in &package.manifest.populations {
+        let Some(path) = name(&p.path) else { continue };
+        let at = out.iter().position(|(q, _)| q.path == path).unwrap_or_else(|| {
+            out.push((Placed { path: path.to_string(), size: 0, cores: 0 }, BTreeSet::new()));
+            out.len() - 1
+        });
+        out[at].0.size += p.size;
+        out[at].1.extend(p.profile);
+    }
+    let count = |(mut placed, profiles): (Placed, BTreeSet<u32>)| {
+        let here = |c: &&Core| c.compartments.iter().any(|c| profiles.contains(&c.profile));
+        placed.cores = package.cores.iter().filter(here).count();
+        placed
     };
-    m.populations.iter().map(|p| Placed { path: p.path.clone(), size: p.size, cores: holds(p.profile) }).collect()
+    out.into_iter().map(count).collect()
+}
+
+fn regions(package: &Package) -> Vec<Placed> {
+    placed(package, |path| path.split_once('.').map(|(region, _)| region))
 }

@@ -134,7 +134,7 @@ pub(super) struct CompileArgs {
     /// Where to write; the file's name with .nsmart (.nsmpkg for a chip) if not given
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
-    /// What fitting and quantising on a chip came to
+    /// How the circuit lies on the chip: what it takes, sends and costs, and what quantising did to it
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub report: Option<ReportFormat>,
     /// Seed of what is drawn when a package is built, of the search for a mapping and of draws on the chip
@@ -307,6 +307,8 @@ pub(super) enum TargetArg {
 pub(super) enum ReportFormat {
     Text,
     Json,
+    /// A page beside the package
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,16 +1,18 @@
 //! `nsmc compile --target loihi2` and `nsmc run PACKAGE --backend loihi2`.
 
+mod report;
+
 use super::args::{BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
 use super::codes::{self, usage};
 use super::compile::{save, write_text};
 use super::terminal::{self, Terminal};
 use super::{Status, files, source};
 use crate::base::{Diagnostic, LoadError};
-use crate::chip::build::{Built, Options};
+use crate::chip::build::Options;
 use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
-use crate::chip::package::{FORMAT, Package};
-use crate::chip::quantise::Report;
+use crate::chip::package::FORMAT;
+use crate::chip::report::Report;
 use crate::chip::target::Target;
 use crate::driver::{self, Outcome};
 use serde_json::json;
@@ -30,10 +32,11 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
     };
     let options = Options { seed: args.seed, apart: args.apart };
-    let Built { package, quantising: report, .. } = match driver::package(unit, origins, target, options) {
+    let built = match driver::package(unit, origins, target, options) {
         Ok(made) => made,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };
+    let package = &built.package;
     if args.emit == Some(Emit::Asm) {
         let text = package.manifest.programs.join("\n");
         return write_text(&text, args.output.as_deref()).map_or_else(|d| fail(&d), |()| Status::Fine);
@@ -52,12 +55,21 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
     if let Err(d) = save(&path, &bytes) {
         return fail(&d);
     }
-    match args.report {
-        Some(ReportFormat::Text) => source::tell(&text(&package, &report), args.message_format),
-        Some(ReportFormat::Json) => {
-            terminal::out(&format!("{}\n", json!({ "fit": fit(&package), "quantising": report })));
+    if let Some(format) = args.report {
+        let report = Report::new(&built, target, origins, &outcome.sources);
+        match format {
+            ReportFormat::Text => source::tell(&report::text(&report), args.message_format),
+            ReportFormat::Json => terminal::out(&format!("{}\n", json!(report))),
+            ReportFormat::Html => {
+                let page = path.with_extension("html");
+                if let Err(d) = save(&page, report::page(&report).as_bytes()) {
+                    return fail(&d);
+                }
+                if !terminal.quiet {
+                    terminal::err(&format!("{}: the report\n", page.display()));
+                }
+            }
         }
-        None => {}
     }
     if !terminal.quiet {
         let cores = package.cores.len();
@@ -69,56 +81,6 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         ));
     }
     Status::Fine
-}
-
-/// Use over limit of every resource, the fullest core of each.
-fn fit(package: &Package) -> serde_json::Value {
-    let l = &package.manifest.target;
-    let most = |f: &dyn Fn(&crate::chip::package::Core) -> usize| package.cores.iter().map(f).max().unwrap_or(0);
-    let out = |c: &crate::chip::package::Core| c.axons_out.iter().map(Vec::len).sum();
-    json!({
-        "target": l.name,
-        "cores": package.cores.len(),
-        "neurons": { "most": most(&|c| c.compartments.len()), "limit": l.neurons },
-        "words of synapses": { "most": most(&|c| c.words.len()), "limit": l.synapse_words },
-        "axons in": { "most": most(&|c| c.axons_in.len()), "limit": l.axons_in },
-        "axons out": { "most": most(&out), "limit": l.axons_out },
-    })
-}
-
-fn text(package: &Package, report: &Report) -> String {
-    let fit = fit(package);
-    // Writing to a string can't fail.
-    let mut out =
-        format!("{} on {}: {} cores\n\n", package.manifest.network, package.manifest.target.name, package.cores.len());
-    for name in ["neurons", "words of synapses", "axons in", "axons out"] {
-        let (most, limit) = (fit[name]["most"].as_u64().unwrap_or(0), fit[name]["limit"].as_u64().unwrap_or(1));
-        let part = most as f64 / limit.max(1) as f64 * 100.0;
-        let _ = writeln!(out, "  {name:<18} {most:>8} of {limit:>8} on the fullest core, {part:.1} %");
-    }
-    let _ = writeln!(out, "\n  population      program          operations  bytes  largest error of a coefficient");
-    for p in &report.populations {
-        let _ = writeln!(
-            out,
-            "  {:<15} {:<16} {:>10} {:>6}  {:.2e}",
-            p.path, p.program, p.operations, p.state_bytes, p.coefficient_error
-        );
-    }
-    let _ = writeln!(out, "\n  projection            synapses  exponent  rms error  mean error  largest  became 0");
-    for p in &report.projections {
-        let _ = writeln!(
-            out,
-            "  {:<20} {:>9} {:>9}  {:>8.3} %  {:>8.3} %  {:>5.2} %  {:>8}",
-            p.path,
-            p.synapses,
-            p.exponent,
-            100.0 * p.rms_error,
-            100.0 * p.mean_error,
-            100.0 * p.largest_error,
-            p.lost
-        );
-    }
-    out
 }
 
 /// Runs a package to the end that it says.

@@ -14,9 +14,11 @@ use crate::base::{FileId, SourceMap, Span};
 use crate::hir;
 use crate::syntax::ast;
 use crate::units::Dimension;
-use html::{escape, markdown};
+use html::markdown;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+pub use html::{STYLE, escape};
 
 /// What a page is made of.
 pub struct Source<'a> {

@@ -8,6 +8,7 @@
 
 mod axis;
 mod curve;
+mod heat;
 mod isi;
 mod raster;
 mod rate;
@@ -18,6 +19,7 @@ mod weights;
 use crate::record::{Neurons, PopulationSpikes, Recording, Window};
 
 pub use curve::{Curve, Point, Series, curve};
+pub use heat::{Square, heat};
 pub use isi::isi;
 pub use raster::raster;
 pub use rate::rate;

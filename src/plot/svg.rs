@@ -57,6 +57,14 @@ impl Svg {
         self.push(format_args!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{fill}\"/>"));
     }
 
+    /// A square that a pointer resting on it explains.
+    pub(super) fn rect_that_says(&mut self, x: f64, y: f64, side: f64, fill: &str, says: &str) {
+        let (x, y, s, says) = (px(x), px(y), px(side), escape(says));
+        self.push(format_args!(
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{s}\" height=\"{s}\" fill=\"{fill}\"><title>{says}</title></rect>"
+        ));
+    }
+
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: &str, width: f64) {
         let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(px);
         self.push(format_args!(

@@ -2,6 +2,8 @@
 //!
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
+mod program;
+
 use nsm::chip::assign;
 use nsm::chip::build::{self, Built};
 use nsm::chip::emit::{Assignment, HOST, emit};

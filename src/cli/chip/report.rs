@@ -1,0 +1,246 @@
+//! What `--report` prints: how a circuit lies on a chip, as text or as one HTML page.
+
+use crate::chip::report::{Figures, Placed, Report};
+use crate::doc::{STYLE, escape};
+use crate::plot::{self, Options, Square};
+use std::fmt::Write;
+
+/// Cores that the text lists; the page has all.
+const LISTED: usize = 16;
+
+// Writing to a string can't fail, here and below.
+pub(super) fn text(r: &Report) -> String {
+    let mut out = String::new();
+    let fit = &r.fit;
+    let _ = writeln!(out, "{} on {}: {} ({})\n", r.network, r.chip.name, cores(r), r.chip.about);
+    let _ = writeln!(out, "  resource                total       most      limit  of the mean core");
+    for s in &fit.resources {
+        let limit = s.limit.map_or_else(|| "-".to_string(), |l| l.to_string());
+        let part = s.mean_part.map_or_else(String::new, |p| format!("{:.1} %", 100.0 * p));
+        let _ = writeln!(out, "  {:<18} {:>10} {:>10} {limit:>10}  {part:>16}", s.resource, s.total, s.most);
+    }
+    out.push_str(&bound(r));
+    if let Some(b) = &r.binding {
+        let _ = writeln!(out, "\n  what binds: {}, {:.1} % of the mean core, taken by", b.resource, 100.0 * b.part);
+        for u in &b.users {
+            let _ = writeln!(out, "    {:<24} {:>10}  {}", u.path, u.amount, u.place.as_deref().unwrap_or(""));
+        }
+    }
+    for (what, list) in [("region", &r.regions), ("population", &r.populations)] {
+        if !list.is_empty() {
+            let _ = writeln!(out, "\n  {what:<22}   cells  cores");
+        }
+        for p in list {
+            let _ = writeln!(out, "  {:<22} {:>7} {:>6}", p.path, p.size, held(p));
+        }
+    }
+    let _ = writeln!(out, "\n  core  chip  column  row  fullest resource             cells");
+    for c in fit.per_core.iter().take(LISTED) {
+        let cells: Vec<String> = c.populations.iter().map(|(p, n)| format!("{n} {p}")).collect();
+        let fullest = format!("{} {:.1} %", c.fullest.unwrap_or("-"), 100.0 * c.part);
+        let (chip, x, y) = c.site;
+        let _ = writeln!(out, "  {:>4} {chip:>5} {x:>7} {y:>4}  {fullest:<28} {}", c.core, cells.join(", "));
+    }
+    if fit.per_core.len() > LISTED {
+        let _ = writeln!(out, "  ... and {} more (`--report json`)", fit.per_core.len() - LISTED);
+    }
+    let _ = writeln!(out, "\n  {}", rates(r));
+    let _ =
+        writeln!(out, "  mapping        cores    packets  leaving     hops  busiest link  network pJ  slowest core ns");
+    for (name, f) in mappings(r) {
+        let Some(f) = f else {
+            let _ = writeln!(out, "  {name:<13} does not fit");
+            continue;
+        };
+        let _ = writeln!(
+            out,
+            "  {name:<13} {:>6} {:>10.2} {:>8.2} {:>8.2} {:>13.2} {:>11.1} {:>16.1}",
+            f.cores, f.packets, f.leaving, f.hops, f.busiest_link, f.network_pj, f.slowest_ns
+        );
+    }
+    let _ = writeln!(out, "\n  energy of a step, estimated");
+    for e in &r.energy {
+        let _ = writeln!(out, "  {:<14} {:<24} {}", e.name, joules(e.low_j, e.high_j), e.counts);
+        let _ = writeln!(out, "                 assumes {}", e.assumes);
+    }
+    quantising(r, &mut out);
+    out
+}
+
+/// Cores that hold some of it.
+fn held(p: &Placed) -> String {
+    if p.cores == 0 { "host".to_string() } else { p.cores.to_string() }
+}
+
+fn cores(r: &Report) -> String {
+    let count = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!("{} on {}", count(r.fit.cores as u64, "core"), count(u64::from(r.fit.chips), "chip"))
+}
+
+fn bound(r: &Report) -> String {
+    let what = r.fit.bound_resource.map_or_else(String::new, |b| format!(" ({b})"));
+    format!("\n  no mapping needs fewer than {}{what}; what this one stores fills {}\n", r.fit.bound, r.fit.packed)
+}
+
+fn rates(r: &Report) -> String {
+    let t = &r.traffic;
+    let ended = t.trial_fault.as_ref().map_or_else(String::new, |f| format!(", then it stopped: {f}"));
+    format!("per step, at the rates of a trial of {} steps{ended}", t.trial_steps)
+}
+
+fn mappings(r: &Report) -> impl Iterator<Item = (&str, Option<Figures>)> {
+    std::iter::once(("this one", Some(r.traffic.mapping))).chain(r.traffic.baselines.iter().map(|(n, f)| (*n, *f)))
+}
+
+fn joules(low: f64, high: f64) -> String {
+    if low == high { format!("{low:.2e} J") } else { format!("{low:.1e} .. {high:.1e} J") }
+}
+
+fn quantising(r: &Report, out: &mut String) {
+    let _ = writeln!(out, "\n  population      program          operations  bytes  largest error of a coefficient");
+    for p in &r.quantising.populations {
+        let _ = writeln!(
+            out,
+            "  {:<15} {:<16} {:>10} {:>6}  {:.2e}",
+            p.path, p.program, p.operations, p.state_bytes, p.coefficient_error
+        );
+    }
+    let _ = writeln!(out, "\n  projection            synapses  exponent  rms error  mean error  largest  became 0");
+    for p in &r.quantising.projections {
+        let _ = writeln!(
+            out,
+            "  {:<20} {:>9} {:>9}  {:>8.3} %  {:>8.3} %  {:>5.2} %  {:>8}",
+            p.path,
+            p.synapses,
+            p.exponent,
+            100.0 * p.rms_error,
+            100.0 * p.mean_error,
+            100.0 * p.largest_error,
+            p.lost
+        );
+    }
+}
+
+/// Everything on one page that needs no other file.
+pub(super) fn page(r: &Report) -> String {
+    let title = format!("{} on {}", r.network, r.chip.name);
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <header><h1>{0}</h1></header>\n<main>\n",
+        escape(&title)
+    );
+    let _ = writeln!(out, "<p>{}; {}.</p>", escape(&cores(r)), escape(&r.chip.about));
+    let _ = writeln!(out, "<p>{}.</p>", escape(bound(r).trim()));
+    let _ = writeln!(out, "<figure>{}</figure>", heat(r));
+    fit_tables(r, &mut out);
+    let of = |f: Option<Figures>, get: fn(&Figures) -> String| f.as_ref().map_or_else(|| "does not fit".into(), get);
+    let rows = mappings(r).map(|(name, f)| {
+        vec![
+            name.to_string(),
+            of(f, |f| f.cores.to_string()),
+            of(f, |f| format!("{:.2}", f.packets)),
+            of(f, |f| format!("{:.2}", f.leaving)),
+            of(f, |f| format!("{:.2}", f.hops)),
+            of(f, |f| format!("{:.2}", f.busiest_link)),
+            of(f, |f| format!("{:.1}", f.network_pj)),
+            of(f, |f| format!("{:.1}", f.slowest_ns)),
+        ]
+    });
+    let head = ["mapping", "cores", "packets", "leaving", "hops", "busiest link", "network pJ", "slowest core ns"];
+    table(&mut out, &format!("Traffic, {}", rates(r)), &head, rows);
+    let rows =
+        r.energy.iter().map(|e| vec![e.name.into(), joules(e.low_j, e.high_j), e.counts.clone(), e.assumes.into()]);
+    table(&mut out, "Energy of a step, estimated", &["estimate", "energy", "counts", "assumes"], rows);
+    let rows = r.quantising.projections.iter().map(|p| {
+        vec![
+            p.path.clone(),
+            p.synapses.to_string(),
+            format!("{} bits, 2^{}", p.bits, p.exponent),
+            format!("{:.3} %", 100.0 * p.rms_error),
+            format!("{:.3} %", 100.0 * p.mean_error),
+            format!("{:.2} %", 100.0 * p.largest_error),
+            p.lost.to_string(),
+        ]
+    });
+    let head = ["projection", "synapses", "weights", "rms error", "mean error", "largest error", "became 0"];
+    table(&mut out, "Quantised weights", &head, rows);
+    let rows = r.quantising.populations.iter().map(|p| {
+        let (operations, bytes) = (p.operations.to_string(), p.state_bytes.to_string());
+        vec![p.path.clone(), p.program.clone(), operations, bytes, format!("{:.2e}", p.coefficient_error)]
+    });
+    let head = ["population", "program", "operations", "bytes", "largest error of a coefficient"];
+    table(&mut out, "Programs", &head, rows);
+    let assumed: Vec<String> = r.chip.assumed.iter().map(|k| format!("<code>{}</code>", escape(k))).collect();
+    if !assumed.is_empty() {
+        let _ = writeln!(out, "<p>Limits that are not public, and assumed: {}.</p>", assumed.join(", "));
+    }
+    out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+fn fit_tables(r: &Report, out: &mut String) {
+    let rows = r.fit.resources.iter().map(|s| {
+        let limit = s.limit.map_or_else(|| "none".to_string(), |l| l.to_string());
+        let part = s.mean_part.map_or_else(String::new, |p| format!("{:.1} %", 100.0 * p));
+        vec![s.resource.to_string(), s.total.to_string(), s.most.to_string(), limit, part]
+    });
+    table(out, "Fit", &["resource", "total", "most in a core", "limit of a core", "of the mean core"], rows);
+    if let Some(b) = &r.binding {
+        let rows =
+            b.users.iter().map(|u| vec![u.path.clone(), u.amount.to_string(), u.place.clone().unwrap_or_default()]);
+        let title = format!("What binds: {}, {:.1} % of the mean core", b.resource, 100.0 * b.part);
+        table(out, &title, &["taken by", "amount", "written at"], rows);
+    }
+    for (title, what, list) in [("Regions", "region", &r.regions), ("Populations", "population", &r.populations)] {
+        if !list.is_empty() {
+            let rows = list.iter().map(|p| vec![p.path.clone(), p.size.to_string(), held(p)]);
+            table(out, title, &[what, "cells", "cores"], rows);
+        }
+    }
+    let mut head = vec!["core", "chip", "column", "row", "cells", "fullest"];
+    head.extend(r.fit.resources.iter().map(|s| s.resource));
+    let rows = r.fit.per_core.iter().map(|c| {
+        let cells: Vec<String> = c.populations.iter().map(|(p, n)| format!("{n} {p}")).collect();
+        let fullest = format!("{} {:.1} %", c.fullest.unwrap_or("-"), 100.0 * c.part);
+        let (chip, x, y) = c.site;
+        let mut row =
+            vec![c.core.to_string(), chip.to_string(), x.to_string(), y.to_string(), cells.join(", "), fullest];
+        row.extend(c.used.iter().map(u64::to_string));
+        row
+    });
+    table(out, "Cores", &head, rows);
+}
+
+fn table(out: &mut String, title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let cells =
+        |tag: &str, row: &[String]| -> String { row.iter().map(|c| format!("<{tag}>{}</{tag}>", escape(c))).collect() };
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let _ = writeln!(out, "<h2>{}</h2>\n<div class=\"wide\"><table>\n<tr>{}</tr>", escape(title), cells("th", &head));
+    for row in rows {
+        let _ = writeln!(out, "<tr>{}</tr>", cells("td", &row));
+    }
+    out.push_str("</table></div>\n");
+}
+
+/// The mesh of all chips with how full each core is: a tile is a block of its cores.
+fn heat(r: &Report) -> String {
+    let fit = &r.fit;
+    let block = (1..=fit.cores_per_tile.max(1)).find(|b| b * b >= fit.cores_per_tile).unwrap_or(1);
+    let across = (1..=fit.chips).find(|c| c * c >= fit.chips).unwrap_or(1);
+    let (columns, rows) = (across * fit.mesh.0 * block, fit.chips.div_ceil(across) * fit.mesh.1 * block);
+    let squares: Vec<Square> = fit
+        .per_core
+        .iter()
+        .map(|c| {
+            let k = c.slot % fit.cores_per_tile.max(1);
+            let cells: Vec<String> = c.populations.iter().map(|(p, n)| format!("{n} {p}")).collect();
+            let fullest = c.fullest.unwrap_or("nothing");
+            let says = format!("core {}: {} {:.1} %; {}", c.core, fullest, 100.0 * c.part, cells.join(", "));
+            let (column, row) = (c.site.1 * block + k % block, c.site.2 * block + k / block);
+            Square { column, row, value: c.part, says }
+        })
+        .collect();
+    let options = Options { title: Some("How full the cores are".into()), ..Options::default() };
+    plot::heat(&squares, columns, rows, block, "of the fullest resource of a core", &options)
+}

@@ -16,6 +16,7 @@
 //! | [`package`] | – | tables of every core, packed synapses, as one file with checksums |
 //! | [`emulator`] | the bytes of a package | spikes, states, counts |
 //! | [`energy`] | counts | joules, by a named profile |
+//! | [`sanafe`] | a run | its packets as a network of SANA-FE |
 //! | [`report`] | what was built | how it fits, what it sends, what it costs |
 //!
 //! The instruction set is nsmc's own over the operations that are public. The emulator is exact to it, and bit for bit equal to the
@@ -34,4 +35,5 @@ pub mod microcode;
 pub mod package;
 pub mod quantise;
 pub mod report;
+pub mod sanafe;
 pub mod target;

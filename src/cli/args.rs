@@ -170,6 +170,9 @@ pub(super) struct RunArgs {
     /// Print expected rates beside the measured ones (mean-field theory)
     #[arg(long)]
     pub balance: bool,
+    /// Write what the run of a package sent as a network of SANA-FE, which counts packets and energy by itself
+    #[arg(long, value_name = "FILE.yaml")]
+    pub sanafe: Option<PathBuf>,
     /// Let a package wrap and saturate as lava-nc 0.10.0 does, instead of stopping
     #[arg(long)]
     pub lava: bool,

@@ -13,6 +13,7 @@ use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
 use crate::chip::package::FORMAT;
 use crate::chip::report::Report;
+use crate::chip::sanafe;
 use crate::chip::target::Target;
 use crate::driver::{self, Outcome};
 use serde_json::json;
@@ -104,6 +105,11 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         let path = dir.join("spikes.csv");
         let written = std::fs::create_dir_all(dir).and_then(|()| files::write_atomic(&path, |w| spikes(&chip, w)));
         written.map_err(|e| codes::unwritable(&path, &e))?;
+    }
+    if let Some(path) = &args.sanafe {
+        let network = sanafe::network(&chip)
+            .map_err(|what| usage(what).help("run it for a shorter time, or on smaller cores"))?;
+        save(path, network.as_bytes())?;
     }
     let summary = summary(&chip);
     match args.execution.summary {

@@ -21,6 +21,14 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
     if begins(&args.file, chip::is_package) {
         return chip::run(args, terminal);
     }
+    if args.sanafe.is_some() {
+        let d = usage(format!("`--sanafe` is for packages of a chip, and `{}` is none", args.file));
+        return source::fail_in(
+            &d.help("compile it with `nsmc compile --target loihi2`"),
+            args.message_format,
+            terminal,
+        );
+    }
     let loaded = if begins(&args.file, artefact::is_artefact) { load(args) } else { compile(args, terminal) };
     let done = match loaded {
         Ok((jobs, compile_s)) => choose(&jobs, args).and_then(|job| execute(job, args, compile_s, terminal)),

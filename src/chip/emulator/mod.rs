@@ -147,6 +147,11 @@ impl Emulator {
         self.cores.iter().map(|c| c.counters)
     }
 
+    /// The core of a neuron; `None` where the host drives it, or there is none.
+    pub fn core_of(&self, neuron: u32) -> Option<u32> {
+        self.place.get(neuron as usize).copied().flatten().map(|(core, _)| core)
+    }
+
     /// What the host sent.
     pub fn host_counters(&self) -> Counters {
         self.host.counters

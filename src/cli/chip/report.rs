@@ -12,7 +12,7 @@ const LISTED: usize = 16;
 pub(super) fn text(r: &Report) -> String {
     let mut out = String::new();
     let fit = &r.fit;
-    let _ = writeln!(out, "{} on {}: {} ({})\n", r.network, r.chip.name, cores(r), r.chip.about);
+    let _ = writeln!(out, "{} on {}: {}{}\n", r.network, r.chip.name, cores(r), about(r));
     let _ = writeln!(out, "  resource                total       most      limit  of the mean core");
     for s in &fit.resources {
         let limit = s.limit.map_or_else(|| "-".to_string(), |l| l.to_string());
@@ -65,6 +65,11 @@ pub(super) fn text(r: &Report) -> String {
     }
     quantising(r, &mut out);
     out
+}
+
+/// What a chip says of itself; a user's file need not.
+fn about(r: &Report) -> String {
+    if r.chip.about.is_empty() { String::new() } else { format!(" ({})", r.chip.about) }
 }
 
 /// Cores that hold some of it.
@@ -130,7 +135,7 @@ pub(super) fn page(r: &Report) -> String {
          <header><h1>{0}</h1></header>\n<main>\n",
         escape(&title)
     );
-    let _ = writeln!(out, "<p>{}; {}.</p>", escape(&cores(r)), escape(&r.chip.about));
+    let _ = writeln!(out, "<p>{}{}.</p>", escape(&cores(r)), escape(&about(r)));
     let _ = writeln!(out, "<p>{}.</p>", escape(bound(r).trim()));
     let _ = writeln!(out, "<figure>{}</figure>", heat(r));
     fit_tables(r, &mut out);

@@ -1,6 +1,6 @@
 //! A circuit all the way to its package: integers, a trial run, a mapping, tables, each with its check.
 
-use super::emit::emit;
+use super::emit::{self, emit};
 use super::fixed::FixedNetwork;
 use super::legalise::{self, CAPACITY, MAPPING, PROTOCOL, WEIGHTS};
 use super::limits::Limits;
@@ -49,7 +49,10 @@ pub fn build(unit: &Unit, origins: &Origins, target: &Target, options: Options) 
     let one = |d: Diagnostic| vec![d];
     let (trial, mapping) = place(&fixed, target, options).map_err(|e| one(refused(&e, &fixed, origins, target)))?;
     let limits = Limits::new(target);
-    let package = emit(&fixed, &assign::assignment(&mapping, &limits), &limits);
+    let assignment = assign::assignment(&mapping, &limits);
+    let package = emit(&fixed, &assignment, &limits);
+    emit::check(&fixed, &assignment, &package)
+        .map_err(|what| one(refused(&Refusal::Check(what), &fixed, origins, target)))?;
     match breaches(&package, &fixed.programs).first() {
         Some(first) => Err(one(full(target, first.to_string()))),
         None => Ok(Built { package, quantising, trial, mapping }),

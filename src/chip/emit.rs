@@ -2,7 +2,7 @@
 
 use super::fixed::{FixedNetwork, FixedPopulation};
 use super::limits::Limits;
-use super::package::synapses::{MAX_SYNAPSES, Stored, pack};
+use super::package::synapses::{MAX_SYNAPSES, Stored, pack, unpack};
 use super::package::{
     AxonIn, AxonOut, Compartment, Core, Host, Manifest, Package, PopulationRecord, Profile, ProjectionRecord,
 };
@@ -127,4 +127,61 @@ fn connect(network: &FixedNetwork, assignment: &Assignment, index: &[u32], cores
             }
         }
     }
+}
+
+/// Unpacks the tables of a package and compares: each neuron is where it was put, and its axons lead to its synapses, all of them
+/// and no others.
+///
+/// # Errors
+/// In words, the first that is not so.
+pub fn check(network: &FixedNetwork, assignment: &Assignment, package: &Package) -> Result<(), String> {
+    let mut found: Vec<Vec<FoundSynapse>> = vec![vec![]; network.projections.len()];
+    let mut there = 0;
+    for (k, core) in package.cores.iter().enumerate() {
+        for (c, axons) in core.compartments.iter().zip(&core.axons_out) {
+            if assignment.core.get(c.neuron as usize) != Some(&(k as u32)) {
+                return Err(format!("neuron {} lies on core {k}, where it was not put", c.neuron));
+            }
+            follow(package, c.neuron, axons, &mut found)?;
+            there += 1;
+        }
+    }
+    if there != assignment.core.iter().filter(|c| **c != HOST).count() {
+        return Err(format!("the tables hold {there} neurons"));
+    }
+    let driven = (0_u32..).zip(&assignment.core).filter(|(_, core)| **core == HOST).map(|(neuron, _)| neuron);
+    for (neuron, axons) in driven.zip(&package.host.axons_out) {
+        follow(package, neuron, axons, &mut found)?;
+    }
+    let bases = bases(&network.populations);
+    for (p, mut found) in network.projections.iter().zip(found) {
+        let (from, to) = (bases[p.source as usize], bases[p.target as usize]);
+        let mut wanted: Vec<FoundSynapse> =
+            p.synapses.iter().map(|s| (from + s.pre, to + s.post, s.weight, s.delay)).collect();
+        wanted.sort_unstable();
+        found.sort_unstable();
+        if wanted != found {
+            return Err(format!("the tables hold other synapses of `{}` than the circuit", p.path));
+        }
+    }
+    Ok(())
+}
+
+/// Source, target, mantissa, delay.
+type FoundSynapse = (u32, u32, i32, u32);
+
+fn follow(package: &Package, source: u32, axons: &[AxonOut], out: &mut [Vec<FoundSynapse>]) -> Result<(), String> {
+    for a in axons {
+        let lost =
+            || format!("an axon of neuron {source} leads to axon {} of core {}, which is not there", a.axon, a.core);
+        let core = package.cores.get(a.core as usize).ok_or_else(lost)?;
+        let axon = core.axons_in.get(a.axon as usize).ok_or_else(lost)?;
+        let projection = package.manifest.projections.get(axon.format as usize).ok_or_else(lost)?;
+        let stored = unpack(projection.format, core.index_bits, &core.words, axon.word).ok_or_else(lost)?;
+        for s in stored {
+            let target = core.compartments.get(s.compartment as usize).ok_or_else(lost)?.neuron;
+            out[axon.format as usize].push((source, target, s.weight, s.delay));
+        }
+    }
+    Ok(())
 }

@@ -75,6 +75,19 @@ impl Limits {
         }
     }
 
+    /// Whether sums over what a package holds can be made by these figures: they may come from a file that anyone wrote.
+    pub fn sound(&self) -> bool {
+        const MOST: u64 = 1 << 16;
+        let SynapseMemory { word_bits, header_bits, index_bits, part } = self.memory;
+        let tiles = [self.width, self.height, self.cores_per_tile, self.cores];
+        (1..=MOST).contains(&u64::from(word_bits))
+            && u64::from(header_bits) <= MOST
+            && index_bits <= 20
+            && part != Some(0)
+            && self.axon_bytes.max(self.program_word_bytes) <= MOST
+            && tiles.into_iter().all(|n| (1..=MOST).contains(&u64::from(n)))
+    }
+
     /// The same without any limit to what a core holds: for a run that asks what a circuit does, not where it fits.
     pub fn unbounded(mut self) -> Limits {
         self.neurons = u64::MAX;

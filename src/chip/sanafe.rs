@@ -25,12 +25,12 @@ pub fn network(chip: &Emulator) -> Result<String, String> {
     if m.sites.iter().any(|s| s.0 != 0) {
         return Err("SANA-FE's Loihi is one chip, and the package takes several".to_string());
     }
-    let mut next: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut next: BTreeMap<u64, u32> = BTreeMap::new();
     let cores: Vec<String> = m
         .sites
         .iter()
         .map(|(_, x, y)| {
-            let tile = x * limits.height + y;
+            let tile = u64::from(*x) * u64::from(limits.height) + u64::from(*y);
             let slot = next.entry(tile).or_default();
             *slot += 1;
             format!("{tile}.{}", *slot - 1)

@@ -49,6 +49,12 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
             _ => return fail(&usage("standard input has no name; say where to write with `-o`")),
         },
     };
+    let page = path.with_extension("html");
+    if args.report == Some(ReportFormat::Html) && page == path {
+        return fail(
+            &usage("the package and the page of its report would be one file").help("name the package otherwise"),
+        );
+    }
     let bytes = match package.write() {
         Ok(bytes) => bytes,
         Err(e) => return fail(&usage(format!("the package has no manifest: {e}"))),
@@ -62,7 +68,6 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
             ReportFormat::Text => source::tell(&report::text(&report), args.message_format),
             ReportFormat::Json => terminal::out(&format!("{}\n", json!(report))),
             ReportFormat::Html => {
-                let page = path.with_extension("html");
                 if let Err(d) = save(&page, report::page(&report).as_bytes()) {
                     return fail(&d);
                 }

@@ -526,6 +526,43 @@ fn what_a_mapping_promises_is_what_the_emulator_counts() {
     }
 }
 
+#[test]
+fn a_package_with_impossible_figures_is_refused() {
+    let package = package(ADAPTING);
+    let changes: [fn(&mut Limits); 5] = [
+        |l| l.memory.word_bits = 0,
+        |l| l.memory.part = Some(0),
+        |l| l.cores_per_tile = 0,
+        |l| l.axon_bytes = u64::MAX,
+        |l| l.memory.index_bits = 40,
+    ];
+    for (k, change) in changes.into_iter().enumerate() {
+        let mut package = package.clone();
+        change(&mut package.manifest.target);
+        let refused = Emulator::load(&package.write().unwrap(), Mode::Strict).err().map(|e| e.to_string());
+        assert!(refused.as_ref().is_some_and(|e| e.contains("out of range")), "{k}: {refused:?}");
+    }
+}
+
+#[test]
+fn tables_that_do_not_hold_the_circuit_are_found() {
+    let fixed = quantised(WAVE);
+    let assignment = dealt(&fixed, 3);
+    let package = emit(&fixed, &assignment, &Limits::new(&chip("loihi2")));
+    let check = |package: &Package| nsm::chip::emit::check(&fixed, &assignment, package);
+    assert_eq!(check(&package), Ok(()));
+    let broken = |change: &dyn Fn(&mut Package)| {
+        let mut package = package.clone();
+        change(&mut package);
+        check(&package).expect_err("is broken")
+    };
+    broken(&|p| p.cores[0].words[0] ^= 1 << 40);
+    broken(&|p| _ = p.cores[1].axons_out[0].pop());
+    broken(&|p| p.cores[1].axons_out[0][0].axon += 100_000);
+    broken(&|p| p.cores[2].compartments.swap(0, 1));
+    broken(&|p| p.cores.swap(0, 1));
+}
+
 /// No worse than what simple mappings send, and what each core takes is within what the mapper charged for it.
 #[test]
 fn a_mapping_is_no_worse_than_its_baselines_and_stays_within_its_own_charges() {

@@ -102,6 +102,7 @@ fn driven(manifest: &Manifest) -> Vec<Option<u32>> {
 
 fn check_manifest(package: &Package, programs: &[Program]) -> Result<(), LoadError> {
     let m = &package.manifest;
+    ensure(m.target.sound(), || format!("`{}` is no chip: a figure of it is out of range", m.target.name))?;
     ensure(m.sites.len() == package.cores.len(), || "its cores and their sites differ in number".to_string())?;
     for (k, p) in m.profiles.iter().enumerate() {
         let program = programs.get(p.program as usize).ok_or_else(|| unsound(format!("profile {k} has no program")))?;

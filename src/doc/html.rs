@@ -1,7 +1,7 @@
 //! The page's looks, escaping, and the little Markdown that documentation is written in.
 
 /// Light and dark by the reader's choice.
-pub(super) const STYLE: &str = "\
+pub const STYLE: &str = "\
 :root{color-scheme:light dark;--bg:#ffffff;--ink:#1f2328;--muted:#656d76;--line:#d8dee4;--soft:#f6f8fa;--link:#0b5cad}\
 @media(prefers-color-scheme:dark){:root{--bg:#15191f;--ink:#e6e9ee;--muted:#9aa4b0;--line:#343c46;--soft:#1d232b;--link:#6cb6ff}}\
 *{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--bg);color:var(--ink);\

@@ -132,7 +132,7 @@ fn changing(source: &Source) -> Vec<String> {
 fn row(l: &Line, region: bool) -> Markup {
     let volts = |name: &str, v: f64| value(name, v, &display(rounded(v), Dimension::VOLTAGE));
     html! {
-        tr class=(if region { "region" } else { "" }) data-path=(l.path) {
+        tr class=[region.then_some("region")] data-path=(l.path) {
             td { (l.path) @if l.source { " " span.kind { "source" } } }
             td.n { (value("size", l.size, &number(l.size))) }
             td.n { (value("spikes", l.spikes, &number(l.spikes))) }

@@ -68,6 +68,7 @@ fn verdict(source: &Source, f: &Function) -> Markup {
         Some(e) if *e != source.summary.experiment => html! { "not run here" },
         Some(_) if source.stopped.is_some() => html! { "not complete" },
         Some(_) if source.expectations.is_empty() => html! { "nothing was expected" },
+        Some(_) if failed == 1 => html! { span.bad { "an expectation fails" } },
         Some(_) if failed > 0 => html! { span.bad { (failed) " expectations fail" } },
         Some(_) => html! { span.good { "demonstrated" } },
     }

@@ -111,7 +111,7 @@ fn title(s: &Summary) -> String {
 /// What was run, on what, and how long it took.
 fn head(source: &Source) -> Markup {
     let s = source.summary;
-    let wall = |seconds: f64| display(seconds * 1e3, Dimension::TIME);
+    let wall = |seconds: f64| display(rounded(seconds * 1e3), Dimension::TIME);
     let runs = match (s.runs, source.job.points.len()) {
         (1, _) => "1".to_string(),
         (n, 1) => format!("{n}, seeds {} .. {}", s.seed, s.seed.wrapping_add(source.job.seeds.saturating_sub(1))),

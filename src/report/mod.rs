@@ -57,7 +57,7 @@ impl Recorded {
 
 const STYLE: &str = "\
 .bad{color:#b42318;font-weight:600}.good{color:#0a7d4f}@media(prefers-color-scheme:dark){.bad{color:#ff8a7a}.good{color:#5fd3a0}}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.region td{font-weight:600}.note{color:var(--muted);font-size:.9rem}\
+td.n{font-variant-numeric:tabular-nums;white-space:nowrap}tr.region td{font-weight:600}.note{color:var(--muted);font-size:.9rem}\
 figcaption{color:var(--muted);font-size:.9rem}";
 
 /// The page of an experiment.

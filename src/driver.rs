@@ -250,6 +250,12 @@ pub fn balance(unit: &Unit) -> Result<meanfield::Prediction, String> {
     meanfield::predict(&unit.network, unit.protocol.duration_hint_ms)
 }
 
+/// Mean excitatory and inhibitory input of each population at measured rates (see [`meanfield::received`]). `Err` says in words why
+/// nothing.
+pub fn received(unit: &Unit, rates: &[f64]) -> Result<Vec<Option<(f64, f64)>>, String> {
+    meanfield::received(&unit.network, rates, unit.protocol.duration_hint_ms)
+}
+
 /// Memory and time that a unit will take.
 pub fn budget(unit: &Unit) -> Vec<valid::Estimate> {
     valid::estimate(&unit.network)

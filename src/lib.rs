@@ -28,6 +28,7 @@ pub mod passes;
 pub mod plot;
 pub mod random;
 pub mod record;
+pub mod report;
 pub mod runtime;
 pub mod script;
 pub mod sema;

@@ -193,6 +193,16 @@ impl SpikeLog {
         }
     }
 
+    /// Neurons with a spike after `step`.
+    pub fn active_since(&self, step: u64) -> u64 {
+        self.neurons.iter().filter(|n| n.last > step).count() as u64
+    }
+
+    /// Neurons with at least two intervals, over which [`cv_isi`](Self::cv_isi) is the mean.
+    pub fn with_intervals(&self) -> u64 {
+        self.neurons.iter().filter(|n| n.n >= 2).count() as u64
+    }
+
     /// Mean over neurons with at least three spikes of (SD of the intervals) / (their mean).
     pub fn cv_isi(&self) -> Option<f64> {
         let mut sum = 0.0;

@@ -158,6 +158,9 @@ pub(super) struct RunArgs {
     /// Folder for what `record` and `plot` ask for
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write what came of the experiment as one page, report.html in the folder of --out
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "out")]
+    pub report: Option<RunReport>,
     /// File for the state of the run, written at its end and on Ctrl-C
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
@@ -254,6 +257,12 @@ pub(super) struct GraphArgs {
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
     pub dir: PathBuf,
+}
+
+/// What a run is told as, beside its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RunReport {
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

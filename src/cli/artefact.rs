@@ -145,7 +145,7 @@ pub(super) fn pretty(job: &Job) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::base::sections::{ENTRY, FIXED};
-    use crate::ir::artefact::Unit;
+    use crate::ir::artefact::{Notes, Unit};
     use crate::ir::protocol::{Point, Protocol, Stmt};
     use crate::ir::{Network, Node, Table};
     use crate::script::{BinaryOp, Expr, Value};
@@ -163,7 +163,14 @@ mod tests {
         };
         let point = Point { sweep: vec![(3, Value::Mask(vec![true, false]))], unit: 0 };
         let units = vec![Unit { network, protocol }];
-        Job { network: "N".into(), experiment: "E".into(), seeds: 2, units, points: vec![point] }
+        Job {
+            network: "N".into(),
+            experiment: "E".into(),
+            seeds: 2,
+            units,
+            points: vec![point],
+            notes: Notes::default(),
+        }
     }
 
     fn file() -> Vec<u8> {

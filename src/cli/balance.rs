@@ -4,6 +4,7 @@ use super::job::JobResult;
 use super::report;
 use crate::driver::{self, Expected, Prediction, Treatment};
 use crate::ir::artefact::Job;
+use crate::report::sweep_values;
 use crate::units::{Dimension, display, number};
 
 /// Points of a sweep that are shown.
@@ -51,19 +52,7 @@ pub(super) fn heading(job: &Job, unit: usize) -> String {
         if job.experiment.is_empty() { job.network.clone() } else { format!("{} of {}", job.experiment, job.network) };
     let Some(u) = job.units.get(unit).filter(|_| job.units.len() > 1) else { return format!("{name}\n") };
     let Some(point) = job.points.iter().find(|p| p.unit == unit) else { return format!("{name}\n") };
-    let at: Vec<String> = point
-        .sweep
-        .iter()
-        .filter_map(|(v, value)| {
-            let variable = u.protocol.variables.get(*v as usize)?;
-            let shown = match value.number() {
-                Ok(x) => display(x, variable.dimension),
-                Err(_) => value.describe(),
-            };
-            Some(format!("{} = {shown}", variable.name))
-        })
-        .collect();
-    format!("{name}, {}\n", at.join(", "))
+    format!("{name}, {}\n", sweep_values(u, point))
 }
 
 fn table(p: &Prediction, measured: Option<Measured>) -> String {

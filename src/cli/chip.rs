@@ -95,6 +95,9 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
 }
 
 fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
+    if args.report.is_some() {
+        return Err(codes::not_offered("a report of a package", "`nsmc run` on its source writes one"));
+    }
     if args.execution.backend != BackendArg::Loihi2 {
         return Err(usage(format!("`{}` is a package for a chip", args.file)).help("add `--backend loihi2`"));
     }

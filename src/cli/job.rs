@@ -11,6 +11,7 @@ use crate::execute::{
     needs,
 };
 use crate::ir::artefact::{Job, Unit};
+use crate::report::{self, Recorded};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -197,6 +198,8 @@ struct Together {
     compile_s: Vec<f64>,
     build_s: Vec<f64>,
     written: Vec<String>,
+    /// Of the first run, where a report is wanted.
+    recorded: Recorded,
     error: Option<Diagnostic>,
     interrupted: bool,
 }
@@ -210,6 +213,9 @@ impl Together {
         self.rows.append(std::mem::take(&mut outcome.rows), run);
         self.expectations.extend(&outcome.expectations);
         let written = output.map(|o| o.run(run, &outcome)).transpose();
+        if self.runs.is_empty() && output.is_some_and(|o| o.report().is_some()) {
+            self.recorded = Recorded::of(&outcome);
+        }
         // Of many runs, only figures are kept in memory.
         outcome.recording = Default::default();
         outcome.plots = Vec::new();
@@ -246,6 +252,11 @@ impl Together {
             Some(Err(d)) => self.error = self.error.or(Some(d)),
             None => {}
         }
+        if let Some(output) = output
+            && let Err(d) = self.report(job, &summary, &conclusion, output)
+        {
+            self.error = self.error.or(Some(d));
+        }
         // That a checkpoint is missing spoils no result.
         self.error = self.error.or_else(|| settings.checkpoints.and_then(Checkpoints::failure));
         JobResult {
@@ -256,6 +267,52 @@ impl Together {
             interrupted: self.interrupted,
             written: self.written,
         }
+    }
+}
+
+impl Together {
+    /// Writes the page of the experiment where one is wanted.
+    fn report(
+        &mut self,
+        job: &Job,
+        summary: &Summary,
+        conclusion: &Conclusion,
+        output: &Output,
+    ) -> Result<(), Diagnostic> {
+        let Some(given) = output.report() else { return Ok(()) };
+        let stopped = match (&self.error, self.interrupted) {
+            (Some(d), _) => Some(d.message.clone()),
+            (None, true) => Some("it was interrupted".to_string()),
+            (None, false) => None,
+        };
+        let source = report::Source {
+            job,
+            summary,
+            runs: &self.runs,
+            rows: &self.rows,
+            expectations: &self.expectations,
+            curves: &conclusion.curves,
+            recorded: &self.recorded,
+            received: self.received(job),
+            given,
+            stopped,
+        };
+        self.written.push(output.write_report(&source)?);
+        Ok(())
+    }
+
+    /// Mean inputs of the first network at the mean rates of its runs.
+    fn received(&self, job: &Job) -> Result<Vec<Option<(f64, f64)>>, String> {
+        let Some(unit) = job.units.first() else { return Err("there is no network".to_string()) };
+        let seeds = usize::try_from(job.seeds).unwrap_or(usize::MAX).max(1);
+        let own = |k: usize| job.points.get(k / seeds).is_some_and(|p| p.unit == 0);
+        let runs: Vec<&RunOutcome> = self.runs.iter().enumerate().filter(|(k, _)| own(*k)).map(|(_, r)| r).collect();
+        let rate = |k: usize| {
+            let each = runs.iter().filter_map(|r| Some(r.populations.get(k)?.rate_hz * 1e-3));
+            each.sum::<f64>() / runs.len() as f64
+        };
+        let rates: Vec<f64> = (0..unit.network.populations().count()).map(rate).collect();
+        driver::received(unit, &rates)
     }
 }
 

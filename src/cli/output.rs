@@ -3,11 +3,10 @@
 use super::codes;
 use super::files::write_atomic;
 use crate::base::Diagnostic;
-use crate::execute::{Curve, PlotData, Rows, RunOutcome, Summary};
-use crate::plot::{self, Options, Selection, TraceSelection};
-use crate::record::{Neurons, Recording, write_spikes_npz, write_states_npz, write_weights_npz};
-use crate::script::PlotKind;
-use crate::units::{Dimension, Unit};
+use crate::execute::{Curve, Rows, RunOutcome, Summary};
+use crate::record::{write_spikes_npz, write_states_npz, write_weights_npz};
+use crate::report::{self, curve_figure, figure};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +17,8 @@ pub(super) struct Output {
     folder: PathBuf,
     /// Where each run has a folder of its own.
     several: bool,
+    /// Flags that changed the circuit, where a report is wanted.
+    report: Option<Vec<(String, String)>>,
 }
 
 impl Output {
@@ -26,7 +27,22 @@ impl Output {
         let fail = |e: io::Error| codes::unwritable(folder, &e);
         fs::create_dir_all(folder).map_err(fail)?;
         tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        Ok(Output { folder: folder.to_path_buf(), several: runs > 1 })
+        Ok(Output { folder: folder.to_path_buf(), several: runs > 1, report: None })
+    }
+
+    /// With a report, which tells the flags that changed the circuit.
+    pub fn with_report(self, given: Vec<(String, String)>) -> Output {
+        Output { report: Some(given), ..self }
+    }
+
+    /// The flags to be told in a report; `None` where none is wanted.
+    pub fn report(&self) -> Option<&[(String, String)]> {
+        self.report.as_deref()
+    }
+
+    pub fn write_report(&self, source: &report::Source) -> Result<String, Diagnostic> {
+        let page = report::page(source);
+        self.write("report.html", |w| w.write_all(page.as_bytes()))
     }
 
     /// Files of one run. Gives their paths within the folder.
@@ -53,17 +69,12 @@ impl Output {
             written
                 .push(self.write(&format!("{prefix}phases.csv"), |w| w.write_all(recording.phases_csv().as_bytes()))?);
         }
-        let mut counts = [0; 5];
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for data in &outcome.plots {
-            let (name, slot) = match data.kind {
-                PlotKind::Raster => ("raster", 0),
-                PlotKind::Trace => ("trace", 1),
-                PlotKind::Rate => ("rate", 2),
-                PlotKind::Isi => ("isi", 3),
-                PlotKind::Weights => ("weights", 4),
-            };
-            counts[slot] += 1;
-            let path = format!("{prefix}{}", numbered(name, counts[slot]));
+            let name = data.kind.name();
+            let k = counts.entry(name).or_default();
+            *k += 1;
+            let path = format!("{prefix}{}", numbered(name, *k));
             written.push(self.write(&path, |w| w.write_all(figure(data, outcome.steps).as_bytes()))?);
         }
         Ok(written)
@@ -100,72 +111,13 @@ fn numbered(name: &str, k: usize) -> String {
     if k == 1 { format!("{name}.svg") } else { format!("{name}-{k}.svg") }
 }
 
-fn figure(data: &PlotData, steps: u64) -> String {
-    let recording: &Recording = &data.recording;
-    // A spike of the last step is stamped at its end; a figure leaves its last step out.
-    let options = Options { steps: Some((0, steps + 1)), ..Options::default() };
-    let masks: Vec<Vec<bool>> =
-        recording.spikes.iter().zip(&data.cells).map(|(p, cells)| mask(p.size, cells)).collect();
-    let each = recording.spikes.iter().zip(&masks);
-    let selection: Vec<Selection> = each
-        .map(|(p, m)| Selection {
-            neurons: if m.iter().all(|c| *c) { Neurons::All } else { Neurons::Mask(m) },
-            ..Selection::all(&p.path)
-        })
-        .collect();
-    match data.kind {
-        PlotKind::Raster => plot::raster(recording, &selection, &options),
-        PlotKind::Rate => plot::rate(recording, &selection, &options),
-        PlotKind::Isi => plot::isi(recording, &selection, &options),
-        PlotKind::Weights => plot::weights(recording, &options),
-        PlotKind::Trace => {
-            let states = recording.states.iter();
-            let traces: Vec<TraceSelection> =
-                states.map(|s| TraceSelection { path: &s.path, variable: &s.variable, neurons: None }).collect();
-            plot::trace(recording, &traces, &options)
-        }
-    }
-}
-
-fn mask(size: u32, cells: &[u32]) -> Vec<bool> {
-    let mut mask = vec![false; size as usize];
-    for cell in cells {
-        if let Some(flag) = mask.get_mut(*cell as usize) {
-            *flag = true;
-        }
-    }
-    mask
-}
-
-fn curve_figure(curve: &Curve) -> String {
-    let unit = |d: Dimension| Unit::typical(d);
-    let label = |name: &str, d: Dimension| match unit(d).spelling() {
-        "" => name.to_string(),
-        spelling => format!("{name} ({spelling})"),
-    };
-    let (name, x) = &curve.x;
-    let points = curve.points.iter().map(|(a, b)| plot::Point {
-        x: if curve.labels.is_empty() { unit(*x).from_internal(*a) } else { *a },
-        y: unit(curve.dimension).from_internal(*b),
-        error: None,
-    });
-    let series = vec![plot::Series { label: curve.title.clone(), points: points.collect() }];
-    // Groups without an order are numbered; the axis says what the numbers mean.
-    let x_label = match curve.labels.as_slice() {
-        [] => label(name, *x),
-        labels => format!(
-            "{name}: {}",
-            labels.iter().enumerate().map(|(k, l)| format!("{k} = {l}")).collect::<Vec<_>>().join(", ")
-        ),
-    };
-    let figure = plot::Curve { x_label, y_label: label(&curve.title, curve.dimension), series };
-    plot::curve(&figure, &Options::default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{PopulationSpikes, StateTraces};
+    use crate::execute::PlotData;
+    use crate::record::{PopulationSpikes, Recording, StateTraces};
+    use crate::script::PlotKind;
+    use crate::units::Dimension;
 
     fn outcome() -> RunOutcome {
         let mut spikes = PopulationSpikes::new("E", 3);
@@ -208,17 +160,5 @@ mod tests {
     fn a_folder_that_is_a_file_is_told_before_the_run() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(Output::new(file.path(), 1).unwrap_err().code, codes::UNWRITABLE);
-    }
-
-    #[test]
-    fn curves_without_numbers_name_their_groups() {
-        let curve = Curve {
-            title: "mean(success by cue)".into(),
-            x: ("cue".into(), Dimension::NUMBER),
-            dimension: Dimension::NUMBER,
-            points: vec![(0.0, 0.5), (1.0, 1.0)],
-            labels: vec!["full".into(), "half".into()],
-        };
-        assert!(curve_figure(&curve).contains("0 = full"));
     }
 }

@@ -1,6 +1,6 @@
 //! `nsmc run`: one experiment of a source file or an artefact.
 
-use super::args::RunArgs;
+use super::args::{RunArgs, RunReport};
 use super::checkpoint::Checkpoints;
 use super::codes::{self, not_offered, usage};
 use super::job::{self, JobResult, Settings};
@@ -125,6 +125,10 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     })?;
     let runs = job.points.len().saturating_mul(usize::try_from(job.seeds).unwrap_or(usize::MAX));
     let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;
+    let output = match args.report {
+        Some(RunReport::Html) => output.map(|o| o.with_report(given(args))),
+        None => output,
+    };
     let checkpoint = args.checkpoint.as_deref();
     let checkpoints = Checkpoints::new(checkpoint, args.every.as_deref(), args.resume.as_deref(), runs)?;
     let json = execution.summary.is_some();
@@ -146,6 +150,15 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
         terminal::out(&balance::beside(job, &result));
     }
     Ok(result.status())
+}
+
+/// The flags that changed the circuit, as they were given.
+fn given(args: &RunArgs) -> Vec<(String, String)> {
+    let circuit = &args.circuit;
+    let set = circuit.set.iter().map(|(name, value)| ("--set".to_string(), format!("{name}={value}")));
+    let times = [("--dt", &circuit.dt), ("--for", &circuit.for_time)];
+    let times = times.into_iter().filter_map(|(flag, value)| Some((flag.to_string(), value.clone()?)));
+    set.chain(times).collect()
 }
 
 fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {

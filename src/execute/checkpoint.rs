@@ -4,6 +4,7 @@
 //! statements was (RON, bounded in depth), and the arrays (postcard). What network, seed and experiment determine is not in it;
 //! it is made again, and the origin says whether it will be the same.
 
+use super::activity::Windows;
 use super::environments::EnvironmentState;
 use super::events::Events;
 use super::expectation::Ledger;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
-const FORMAT: Format = Format { magic: *b"NSMCKP\x1a\n", version: 1 };
+const FORMAT: Format = Format { magic: *b"NSMCKP\x1a\n", version: 2 };
 /// Values of an experiment are lists in lists; each level takes two levels of RON.
 const DEPTH: usize = 4096;
 
@@ -62,6 +63,7 @@ pub(super) struct WalkState {
     pub variables: Variables,
     pub draws: BTreeMap<u32, u64>,
     pub windows: BTreeMap<String, Steps>,
+    pub activity: Windows,
     pub temporary: Temporary,
     pub ledger: Ledger,
     pub rows: Rows,

@@ -25,6 +25,7 @@
 //!   has read or stepped it does not reset it again. Its states are numbers of the interpreter, whatever runs the circuit.
 //! - What was recorded up to an error or an interruption is kept.
 
+mod activity;
 mod cells;
 mod checkpoint;
 mod conclude;
@@ -46,6 +47,7 @@ mod statistics;
 mod summary;
 mod synapses;
 
+pub use activity::{Activity, WindowFigures};
 pub use checkpoint::{Checkpoint, Mismatch, Origin};
 pub use conclude::{Conclusion, Curve, conclude};
 pub use error::{RUN_CODES, diagnostic};
@@ -54,4 +56,4 @@ pub use needs::{Needs, needs, needs_of};
 pub use recording::PlotData;
 pub use rows::{MeasureSummary, Row, Rows};
 pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, Session, go_on, run};
-pub use summary::{Number, Setup, Summary, summarise};
+pub use summary::{Number, Population as PopulationSummary, Setup, Summary, summarise};

@@ -18,9 +18,18 @@ pub struct PlotData {
     pub cells: Vec<Vec<u32>>,
 }
 
+/// What `record` and `plot` asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Collected {
+    pub recording: Recording,
+    /// The cells of each entry of `recording.spikes`, silent ones too.
+    pub cells: Vec<Vec<u32>>,
+    pub plots: Vec<PlotData>,
+}
+
 /// Everything that was asked for, up to the engine's present step. Spikes and traces that weren't kept (because nothing is to
 /// be written) are left out.
-pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<(Recording, Vec<PlotData>), EvalError> {
+pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<Collected, EvalError> {
     let mut weights = Vec::new();
     let mut recorded = Parts::default();
     for record in &protocol.records {
@@ -46,14 +55,13 @@ pub(super) fn collect(protocol: &Protocol, walker: &mut Walker) -> Result<(Recor
                 Some(observable) => parts.trace(&item.cells, observable, None, walker)?,
             }
         }
-        let cells = parts.spikes.iter().map(|(_, cells)| cells.clone()).collect();
-        let mut recording = parts.recording(walker)?;
+        let (mut recording, cells) = parts.recording(walker)?;
         recording.weights = walker.synapses.traces(&plot.weights);
         plots.push(PlotData { kind: plot.kind, recording, cells });
     }
-    let mut recording = recorded.recording(walker)?;
+    let (mut recording, cells) = recorded.recording(walker)?;
     recording.weights = walker.synapses.traces(&weights);
-    Ok((recording, plots))
+    Ok(Collected { recording, cells, plots })
 }
 
 /// What to take, before it is taken: cells of one population that are named twice are written once.
@@ -85,7 +93,9 @@ impl Parts {
         Ok(())
     }
 
-    fn recording(self, walker: &Walker) -> Result<Recording, EvalError> {
+    /// The data, and the cells of each population whose spikes are in it.
+    fn recording(self, walker: &Walker) -> Result<(Recording, Vec<Vec<u32>>), EvalError> {
+        let mut kept = Vec::new();
         let mut out = Recording {
             dt_ms: walker.unit.network.dt_ms,
             duration_steps: walker.engine.step(),
@@ -107,6 +117,7 @@ impl Parts {
                 }
             }
             out.spikes.push(part);
+            kept.push(cells);
         }
         for (index, observable, every, cells) in self.traces {
             let population = walker.population(index)?;
@@ -128,7 +139,7 @@ impl Parts {
                 values: rows.flat_map(|row| columns.iter().map(|c| row[*c])).collect(),
             });
         }
-        Ok(out)
+        Ok((out, kept))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One run of an experiment: a seed, a sweep point, an engine.
 
+use super::activity::{WindowFigures, Windows};
 use super::cells::{self, Selection};
 use super::checkpoint::{Checkpoint, Origin};
 use super::environments::Environments;
@@ -69,10 +70,14 @@ pub struct RunOutcome {
     /// Steps done.
     pub steps: u64,
     pub populations: Vec<PopulationFigures>,
+    /// In the order in which they first ended.
+    pub windows: Vec<WindowFigures>,
     pub expectations: Ledger,
     pub rows: Rows,
     /// What `record` asks for.
     pub recording: Recording,
+    /// The cells of each entry of `recording.spikes`, silent ones too.
+    pub recorded: Vec<Vec<u32>>,
     /// What `plot` asks for.
     pub plots: Vec<PlotData>,
     pub synapses: u64,
@@ -102,6 +107,10 @@ pub struct PopulationFigures {
     pub rate_hz: f64,
     /// `None` where no neuron has three spikes.
     pub cv_isi: Option<f64>,
+    /// Neurons that it is the mean over.
+    pub cv_cells: u64,
+    /// Neurons with at least one spike.
+    pub active: u64,
 }
 
 /// Executes the protocol of `unit` on `engine`, which was built from its network with `seed` and what
@@ -152,7 +161,7 @@ pub fn go_on(
     }
     // Slices may read variables, so this is done by the walker even after an error; its own failure is the lesser news.
     match recording::collect(protocol, &mut walker) {
-        Ok((recording, plots)) => (outcome.recording, outcome.plots) = (recording, plots),
+        Ok(all) => (outcome.recording, outcome.recorded, outcome.plots) = (all.recording, all.cells, all.plots),
         Err(e) => {
             outcome
                 .error
@@ -172,6 +181,7 @@ pub(super) struct Walker<'a> {
     draws: BTreeMap<u32, u64>,
     variables: Variables,
     pub windows: BTreeMap<String, Steps>,
+    pub activity: Windows,
     pub temporary: Temporary,
     pub sensors: Sensors,
     pub environments: Environments<'a>,
@@ -212,6 +222,7 @@ impl<'a> Walker<'a> {
             draws: BTreeMap::new(),
             variables: Variables::new(&unit.protocol),
             windows: BTreeMap::new(),
+            activity: Windows::default(),
             temporary: Temporary::default(),
             sensors: Sensors::new(&unit.network),
             environments: Environments::new(&unit.protocol, seed, unit.network.dt_ms, control.stop),
@@ -266,10 +277,17 @@ impl<'a> Walker<'a> {
                 Steps { start, end: start.saturating_add(steps) }
             }
         };
+        // What is taken up in its middle was opened before.
+        if window.is_some() && self.simulating.is_none() {
+            self.open_window();
+        }
         self.simulating = Some(span);
         let advanced = self.advance(span.end);
         if let Some(name) = window {
             self.windows.insert(name.to_string(), Steps { start: span.start, end: self.engine.step() });
+            if advanced.is_ok() {
+                self.close_window(name, span);
+            }
         }
         if advanced.is_ok() {
             self.simulating = None;
@@ -458,6 +476,8 @@ impl<'a> Walker<'a> {
                 spikes: log.count,
                 rate_hz: if cell_seconds > 0.0 { log.count as f64 / cell_seconds } else { 0.0 },
                 cv_isi: log.cv_isi(),
+                cv_cells: log.with_intervals(),
+                active: log.active_since(0),
             }
         });
         RunOutcome {
@@ -465,6 +485,7 @@ impl<'a> Walker<'a> {
             dt_ms: self.dt(),
             steps,
             populations: figures.collect(),
+            windows: std::mem::take(&mut self.activity.done),
             expectations: std::mem::take(&mut self.ledger),
             rows: std::mem::take(&mut self.rows),
             synapses: self.engine.synapses(),

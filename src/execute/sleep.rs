@@ -137,6 +137,7 @@ impl Walker<'_> {
                 None => break,
             }
         }
+        self.close_window(&phase.name, asleep.span);
         for (p, on) in &asleep.learned {
             self.learn(&[*p], *on);
         }
@@ -168,6 +169,7 @@ impl Walker<'_> {
             self.learn(projections, *on);
         }
         let span = Steps { start, end: start.saturating_add(steps) };
+        self.open_window();
         Ok(Asleep { span, periods, learned, stage: Stage::Begin })
     }
 

@@ -211,6 +211,8 @@ mod tests {
             spikes,
             rate_hz: spikes as f64 / 10.0,
             cv_isi,
+            cv_cells: if cv_isi.is_some() { 10 } else { 0 },
+            active: spikes.min(10),
         };
         RunOutcome {
             seed,

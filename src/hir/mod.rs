@@ -530,10 +530,40 @@ pub struct Population {
     pub winners: Option<Winners>,
     /// Its weights may have both signs.
     pub mixed: bool,
+    /// At most one of each check.
+    pub exemptions: Vec<Exemption>,
     /// A modulator: what its name stands for.
     pub level: Option<ValueId>,
     /// Events that its model needs, by position: the network's that is bound.
     pub events: Vec<Option<u32>>,
+}
+
+/// `exempt active_fraction because "..."`: what a population is let off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemption {
+    pub check: Check,
+    pub reason: String,
+}
+
+/// What a report holds every population of neurons to, unless it is exempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Few of its cells fire in a window that the experiment names.
+    ActiveFraction,
+    /// Its mean rate is moderate.
+    Rate,
+}
+
+impl Check {
+    pub const ALL: [Check; 2] = [Check::ActiveFraction, Check::Rate];
+
+    /// What it is called in a circuit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Check::ActiveFraction => "active_fraction",
+            Check::Rate => "rate",
+        }
+    }
 }
 
 /// Where the cells of a population lie; lengths.

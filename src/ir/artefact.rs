@@ -14,6 +14,41 @@ pub struct Job {
     pub seeds: u64,
     pub units: Vec<Unit>,
     pub points: Vec<Point>,
+    /// What a report says of the circuit and nothing that runs reads.
+    #[serde(default)]
+    pub notes: Notes,
+}
+
+/// What an author wrote about a circuit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Notes {
+    pub functions: Vec<Function>,
+    pub exemptions: Vec<Exemption>,
+}
+
+/// `function "action selection" by bg shown by Bandit`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    pub text: String,
+    /// Path of the region or population.
+    pub by: String,
+    pub experiment: Option<String>,
+}
+
+/// `exempt active_fraction because "..."`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exemption {
+    /// Path of the population.
+    pub population: String,
+    pub check: Check,
+    pub reason: String,
+}
+
+/// What a report holds every population of neurons to, unless it is exempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Check {
+    ActiveFraction,
+    Rate,
 }
 
 /// A network with the program that runs on it.

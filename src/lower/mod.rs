@@ -25,7 +25,7 @@ mod space;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
-use crate::ir::artefact::{Job, Unit};
+use crate::ir::artefact::{Check, Exemption, Function, Job, Notes, Unit};
 use crate::ir::protocol::Point;
 use crate::script::{Value, VarId};
 use crate::units::{self, Dimension};
@@ -196,6 +196,7 @@ pub fn lower(
         seeds,
         units: Vec::new(),
         points: Vec::new(),
+        notes: notes(program.network(network)),
     };
     let mut origins = Vec::new();
     for point in points {
@@ -219,6 +220,26 @@ pub fn lower(
         job.points.push(Point { sweep, unit: index });
     }
     (diags.error_count() == errors).then_some(Lowered { job, origins })
+}
+
+fn notes(network: &hir::Network) -> Notes {
+    let functions = network.functions.iter().map(|f| Function {
+        text: f.text.clone(),
+        by: f.by.clone(),
+        experiment: f.experiment.clone(),
+    });
+    let check = |c: hir::Check| match c {
+        hir::Check::ActiveFraction => Check::ActiveFraction,
+        hir::Check::Rate => Check::Rate,
+    };
+    let exemptions = network.populations.iter().flat_map(|p| {
+        p.exemptions.iter().map(move |e| Exemption {
+            population: p.name.clone(),
+            check: check(e.check),
+            reason: e.reason.clone(),
+        })
+    });
+    Notes { functions: functions.collect(), exemptions: exemptions.collect() }
 }
 
 /// What one point of a sweep runs, where its parts were written, and the values of its sweep variables.

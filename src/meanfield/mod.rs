@@ -88,6 +88,38 @@ pub struct Prediction {
 /// # Errors
 /// In words, where the network can't be laid out or is too large.
 pub fn predict(network: &Network, duration: Option<f64>) -> Result<Prediction, String> {
+    let (groups, mut units) = lay_out(network, duration)?;
+    exclude(&mut units);
+    Ok(summary(network, &groups, units))
+}
+
+/// Mean excitatory and inhibitory input of each population, mV, if every population fires at `rates` (spikes per ms, in the order of
+/// `Network::populations`): no theory but `K w r`, with the weights that synapses are built with. `None` for cells that are no LIF
+/// cells. `duration` as for [`predict`].
+///
+/// # Errors
+/// As [`predict`].
+pub fn received(network: &Network, rates: &[f64], duration: Option<f64>) -> Result<Vec<Option<(f64, f64)>>, String> {
+    let (groups, units) = lay_out(network, duration)?;
+    let equations = Equations::new(&units);
+    let rates: Vec<f64> = groups.iter().map(|g| rates.get(g.position).copied().unwrap_or(f64::NAN)).collect();
+    let of = |position: usize| -> Option<(f64, f64)> {
+        let members = || groups.iter().enumerate().filter(|(_, g)| g.position == position);
+        let cells: f64 = members().map(|(_, g)| g.cells.len() as f64).sum();
+        let (mut excitation, mut inhibition) = (0.0, 0.0);
+        for (k, group) in members() {
+            for share in equations.point(k, &rates)?.shares {
+                let part = share * group.cells.len() as f64 / cells;
+                if part > 0.0 { excitation += part } else { inhibition += part }
+            }
+        }
+        Some((excitation, inhibition)).filter(|_| cells > 0.0 && (excitation + inhibition).is_finite())
+    };
+    Ok((0..network.populations().count()).map(of).collect())
+}
+
+/// The groups of a network and what reaches each of them.
+fn lay_out(network: &Network, duration: Option<f64>) -> Result<(Vec<Group>, Vec<Unit<'_>>), String> {
     let cells: u64 = network.populations().map(|(_, p)| u64::from(p.size)).sum();
     if cells > MOST_CELLS {
         return Err(format!("{cells} cells are more than the {MOST_CELLS} that are looked at"));
@@ -100,8 +132,7 @@ pub fn predict(network: &Network, duration: Option<f64>) -> Result<Prediction, S
     let time = duration.unwrap_or(DEFAULT_TIME);
     let mut units: Vec<Unit> = groups.iter().map(|g| Unit::of(network, &elements, g, time)).collect();
     connect(network, &elements, &groups, &mut units);
-    exclude(&mut units);
-    Ok(summary(network, &groups, units))
+    Ok((groups, units))
 }
 
 /// A group as the equations see it.

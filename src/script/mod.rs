@@ -286,6 +286,18 @@ pub enum PlotKind {
     Weights,
 }
 
+impl PlotKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            PlotKind::Raster => "raster",
+            PlotKind::Trace => "trace",
+            PlotKind::Rate => "rate",
+            PlotKind::Isi => "isi",
+            PlotKind::Weights => "weights",
+        }
+    }
+}
+
 /// When a statistic looks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Window {

@@ -229,6 +229,7 @@ impl Sema<'_> {
             position: None,
             winners: None,
             mixed: false,
+            exemptions: Vec::new(),
             level: None,
             events: Vec::new(),
         });
@@ -389,10 +390,40 @@ impl Sema<'_> {
                 ast::PopulationClause::Mixed { .. } => {
                     self.program.networks[id.0 as usize].populations[at.0 as usize].mixed = true;
                 }
-                // Silences a check of the report.
-                ast::PopulationClause::Exempt { .. } => {}
+                ast::PopulationClause::Exempt { check, reason, .. } => {
+                    let exemption = self.exemption(check, reason);
+                    let p = &mut self.program.networks[id.0 as usize].populations[at.0 as usize];
+                    let Some(exemption) = exemption else { continue };
+                    if p.exemptions.iter().any(|e| e.check == exemption.check) {
+                        self.diags.push(
+                            Diagnostic::error(NAME_TAKEN, format!("`{}` is exempt from this twice", p.name))
+                                .label(check.span, "second one")
+                                .help("say both reasons in one"),
+                        );
+                        continue;
+                    }
+                    p.exemptions.push(exemption);
+                }
             }
         }
+    }
+
+    /// `None` where the check is unknown.
+    fn exemption(&mut self, check: &ast::Name, reason: &str) -> Option<hir::Exemption> {
+        let Some(found) = hir::Check::ALL.into_iter().find(|c| c.name() == check.text) else {
+            let names = hir::Check::ALL.map(hir::Check::name);
+            let help = match did_you_mean(&check.text, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("populations can be exempt from `{}`", names.join("`, `")),
+            };
+            self.diags.push(
+                Diagnostic::error(UNKNOWN_NAME, format!("there is no check `{}`", check.text))
+                    .label(check.span, "not found")
+                    .help(help),
+            );
+            return None;
+        };
+        Some(hir::Exemption { check: found, reason: reason.to_string() })
     }
 
     fn instance_model(&mut self, instance: &ast::Instance, scope: ScopeId, wanted: Wanted) -> Option<hir::ModelId> {

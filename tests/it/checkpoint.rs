@@ -319,7 +319,7 @@ fn a_damaged_checkpoint_is_refused() {
     assert_eq!(Checkpoint::read(&longer).err(), Some(Broken::Length { found: length + 1, expected: length }));
     let mut other = file;
     other[8] = 9;
-    assert_eq!(Checkpoint::read(&other).err(), Some(Broken::Version { found: 9, known: 1 }));
+    assert_eq!(Checkpoint::read(&other).err(), Some(Broken::Version { found: 9, known: 2 }));
     assert!(Checkpoint::read(b"network A {}").is_err());
 }
 

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
     ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
+    ("report", &["chip", "doc", "execute", "ir", "plot", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
     ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "script", "valid"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),

@@ -19,5 +19,6 @@ mod lab;
 mod layering;
 mod printed;
 mod project;
+mod report;
 mod simulation;
 mod tools;

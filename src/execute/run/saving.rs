@@ -54,6 +54,7 @@ impl Walker<'_> {
                 variables: self.variables.clone(),
                 draws: self.draws.clone(),
                 windows: self.windows.clone(),
+                activity: self.activity.clone(),
                 temporary: self.temporary.clone(),
                 ledger: self.ledger.clone(),
                 rows: self.rows.clone(),
@@ -74,6 +75,7 @@ impl Walker<'_> {
         let step = arrays.engine.step;
         let times = walk.simulating.is_none_or(|s| s.start <= step) && step as f64 <= STEP_LIMIT;
         let windows = walk.windows.values().all(|w| w.start <= w.end && w.end <= step);
+        let activity = walk.activity.fits(self.populations.len());
         let temporary = walk.temporary.places().all(|(place, mut cells)| {
             let (p, param) = match place {
                 Place::Param(p, param) => (p, param),
@@ -89,7 +91,15 @@ impl Walker<'_> {
         let events = walk.events.fits(self.unit.network.events.len()) && self.sensors.load(walk.sensors);
         let logs = walk.rows.fits(&self.rows) && arrays.synapses.is_sound();
         let sleep = walk.sleep.fits(&self.unit.protocol, &self.populations, step);
-        if !(times && windows && temporary && logs && events && sleep && self.variables.load(walk.variables)) {
+        if !(times
+            && windows
+            && activity
+            && temporary
+            && logs
+            && events
+            && sleep
+            && self.variables.load(walk.variables))
+        {
             return Err(foreign());
         }
         self.engine.load(arrays.engine)?;
@@ -99,6 +109,7 @@ impl Walker<'_> {
         self.simulating = walk.simulating;
         self.draws = walk.draws;
         self.windows = walk.windows;
+        self.activity = walk.activity;
         self.temporary = walk.temporary;
         self.ledger = walk.ledger;
         self.rows = walk.rows;

@@ -173,9 +173,9 @@ impl Sema<'_> {
         Some(s.cells)
     }
 
+    /// The number of cells of a population, here or in a region; `None` where `e` names none.
     pub(super) fn population_size(&mut self, e: &ast::Expr, cx: Cx) -> Option<Expr> {
-        let ast::ExprKind::Name(name) = &e.kind else { return None };
-        let Some(Entity::Population(network, id)) = self.lookup(cx.scope, name) else { return None };
+        let Some(Entity::Population(network, id)) = self.thing(e, cx.scope) else { return None };
         let axes = self.program.network(network).populations[id.0 as usize].axes.clone()?;
         // The product of the sizes; axes of differing sizes are summed when the network is elaborated.
         let mut sizes = axes.into_iter().map(|a| a.size);

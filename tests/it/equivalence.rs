@@ -210,6 +210,48 @@ fn regions_of_the_brain_agree() {
             simulate 30 ms
             expect count(EC_out) > 0
         }",
+        "use std.regions.Cerebellum
+        use std.sources.Poisson
+        network Learner {
+            dt 1 ms
+            source MF[20]: Poisson(rate = 60 Hz)
+            region cb: Cerebellum(granule = 83, golgi = 7, interneurons = 5, outputs = 2, pc = 3, dcn = 3)
+            projection MF -> cb.mossy { connect fixed_indegree(4)  weight 2 * cb.mossy.weight  delay 1 ms }
+        }
+        experiment A of Learner {
+            set cb.error = [15 mV, -15 mV]
+            simulate 100 ms
+            expect count(cb.IO) > 0
+            expect sd(weight(cb.pf)) > 0 mV
+        }",
+        "use std.regions.(Cortex, Instar)
+        use std.sources.Poisson
+        network Layer {
+            dt 1 ms
+            source fibres[20]: Poisson(rate = 60 Hz)
+            region v1: Cortex(cells = 9, winners = 2)
+            projection fibres -> v1.input {
+                connect all_to_all  weight uniform(0 mV, 2 mV)  delay 1 ms  plasticity Instar(w_max = 3 mV)
+            }
+        }
+        experiment A of Layer {
+            simulate 200 ms
+            expect count(v1.L) > 0
+        }",
+        "use std.regions.Thalamus
+        experiment A of Thalamus(channels = 3, cells = 7) {
+            set Relay.I = 6 mV
+            simulate 100 ms
+            expect count(TRN) > 0
+        }",
+        "use std.regions.PfcChain
+        experiment A of PfcChain(items = 3, per_item = 9, inh = 5) {
+            for k in 0 .. 3 {
+                set E[k].I = 12 mV lasting 40 ms
+                simulate 40 ms
+            }
+            expect sum(weight(chain)) > 0 mV
+        }",
     ];
     for text in circuits {
         assert!(agree(text) > 10, "{text}");

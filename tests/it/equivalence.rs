@@ -15,6 +15,7 @@ const HEAVY: f64 = 2e6;
 
 /// Sizes that make the large examples small; the tests of equality need no particular state of the network.
 const SMALL: &[(&str, &[(&str, &str)])] = &[
+    ("examples/agent.nsm", &[("episodes", "1"), ("moves", "2")]),
     ("examples/brunel.nsm", &[("C_E", "40")]),
     ("examples/coba.nsm", &[("n", "800")]),
     ("examples/cuba.nsm", &[("n", "800")]),
@@ -178,6 +179,11 @@ fn regions_of_the_brain_agree() {
             for k in 0 .. 3 { set salience[k] = 4 mV + k * 2 mV }
             simulate 100 ms
             expect count(GPi) > 0
+        }",
+        "use std.regions.Critic
+        experiment A of Critic(cells = 17) {
+            simulate 100 ms
+            expect count(value) > 0
         }",
         "use std.regions.Pfc
         experiment A of Pfc(items = 2, per_item = 23, inh = 11, J = 6 mV) {

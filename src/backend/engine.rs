@@ -40,6 +40,10 @@ pub trait Engine {
     /// Writes the weights of a projection that is mutable or plastic, in that order.
     fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError>;
 
+    /// Takes over these synapses, in that order, for a projection whose synapses come and go; those that are there keep their weight
+    /// and state.
+    fn set_edges(&mut self, projection: usize, edges: &[(u32, u32)]) -> Result<(), RunError>;
+
     /// States of a population as given (`[state][neuron]`), nobody refractory, nothing on its way to it; traces and synaptic states of
     /// what lands on it as at the start.
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError>;

@@ -24,6 +24,8 @@ pub struct Reach<'r> {
     pub n: u32,
     /// Of each variable its place and its position there.
     pub slots: &'r [(Place, usize)],
+    /// Synapses come and go.
+    pub changes: bool,
 }
 
 /// What a range holds, synapses in the order of its lanes.
@@ -43,6 +45,13 @@ pub struct Held {
     /// What traces take with the next step: (place, position there, lane or target, value).
     pub pending: Vec<(Place, usize, u32, f64)>,
     pub frozen: bool,
+}
+
+/// Where a range's synapses stand in a state: positions in order of presynaptic, then postsynaptic cell, and their two cells, the
+/// second counted in the range.
+pub fn own_edges(state: &PlasticState, lo: u32, n: u32) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let inside = (0..).zip(&state.edges).filter(|(_, (_, post))| (lo..lo + n).contains(post));
+    inside.map(|(k, (pre, post))| (k, (*pre, post - lo))).unzip()
 }
 
 impl Reach<'_> {
@@ -80,6 +89,11 @@ impl Held {
             presynaptic: reach.slots.iter().map(|(place, _)| *place == Place::Pre).collect(),
             state: PlasticState {
                 lanes: reach.lane_keys(),
+                edges: if reach.changes {
+                    order.iter().map(|(pre, k)| (*pre, reach.lo + reach.lanes.targets[*k as usize])).collect()
+                } else {
+                    Vec::new()
+                },
                 synapse: self.synapse.iter().map(pick).collect(),
                 touched: touched.iter().map(|(_, k)| self.touched[*k as usize]).collect(),
                 integrals: self.integrals,
@@ -184,6 +198,7 @@ pub fn merge(parts: Vec<Part>) -> PlasticState {
         synapse: (0..widths.2)
             .map(|v| order.iter().map(|(_, part, k)| parts[*part].state.synapse[v][*k]).collect())
             .collect(),
+        edges: order.iter().filter_map(|(_, part, k)| parts[*part].state.edges.get(*k).copied()).collect(),
         touched: order.iter().filter_map(|(_, part, k)| parts[*part].state.touched.get(*k).copied()).collect(),
         // A range without cells reads no level.
         integrals: parts

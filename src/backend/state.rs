@@ -62,6 +62,8 @@ pub struct CouplingState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlasticState {
     pub lanes: Vec<(u32, u32)>,
+    /// (presynaptic, postsynaptic cell) of each synapse where synapses come and go; else empty.
+    pub edges: Vec<(u32, u32)>,
     /// Presynaptic variables: `[variable][lane]`.
     pub pre: Vec<Vec<f64>>,
     /// Postsynaptic variables: `[variable][cell]`.

@@ -300,6 +300,7 @@ impl Reads {
             v.equation.iter().for_each(|e| self.expression(e));
         }
         rule.drift.iter().for_each(|e| self.expression(e));
+        rule.regrow.iter().for_each(|e| self.expression(e));
         rule.bounds.iter().for_each(|(a, b)| [a, b].into_iter().for_each(|e| self.expression(e)));
         for h in &rule.handlers {
             if let hir::Event::Every(e) = &h.event {
@@ -312,7 +313,9 @@ impl Reads {
     fn handler(&mut self, list: &[hir::RuleStmt]) {
         for s in list {
             match s {
-                hir::RuleStmt::Set { value, .. } | hir::RuleStmt::Deliver(value) => self.expression(value),
+                hir::RuleStmt::Set { value: e, .. } | hir::RuleStmt::Deliver(e) | hir::RuleStmt::Remove(e) => {
+                    self.expression(e)
+                }
                 hir::RuleStmt::If(c, a, b) => {
                     self.expression(c);
                     self.handler(a);

@@ -126,6 +126,31 @@ impl<'a> Expansion<'a> {
         }
     }
 
+    /// Calls `sink` for every target of `posts` in order with the positions of all sources that the rule may choose from,
+    /// ascending: the listed ones for listed pairs, else every candidate.
+    pub fn candidates(&self, posts: Range<u32>, sink: &mut dyn FnMut(u32, &[u32])) {
+        let (mut sources, mut list) = (Vec::new(), Vec::new());
+        for post in posts.start..posts.end.min(self.ends.post.len()) {
+            sources.clear();
+            match (self.rule, &self.drawn) {
+                (Rule::Pairs { .. }, Drawn::Rows(rows)) => {
+                    sources.extend(&rows.sources[rows.starts[post as usize]..rows.starts[post as usize + 1]]);
+                    sources.dedup();
+                }
+                (Rule::OneToOne, _) => {
+                    let connected = self.own.of(post) != Some(post) && self.pool.contains(post, post);
+                    sources.extend(connected.then_some(post));
+                }
+                _ => {
+                    let choice = self.choice(post, &mut list);
+                    sources.extend(0..choice.count);
+                    choice.resolve(&mut sources);
+                }
+            }
+            sink(post, &sources);
+        }
+    }
+
     fn draw_sources(&self, stream: &mut Stream, n: u32, k: u32, sources: &mut Vec<u32>, scratch: &mut Vec<u32>) {
         if self.multapses {
             stream.sample_with_replacement_sorted(n, k, sources, scratch);

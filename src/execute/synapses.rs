@@ -18,6 +18,8 @@ pub(super) struct SynapseLog {
     /// By projection: interval in steps (none: at the start and the end), and what was sampled.
     samples: BTreeMap<u32, (Option<u64>, WeightTrace)>,
     initial: BTreeMap<u32, Vec<f64>>,
+    /// The synapses that these belong to, where they come and go.
+    built: BTreeMap<u32, Vec<(u32, u32)>>,
     /// How often states were reset: each time draws anew.
     resets: u64,
 }
@@ -62,6 +64,10 @@ impl Walker<'_> {
         for p in back {
             let weights = self.engine.weights(p as usize);
             self.synapses.initial.insert(p, weights);
+            if self.rewires(p) {
+                let edges = self.engine.edges(p as usize);
+                self.synapses.built.insert(p, edges);
+            }
         }
         let mut wanted: BTreeMap<u32, Option<u64>> = BTreeMap::new();
         for record in &protocol.records {
@@ -89,6 +95,13 @@ impl Walker<'_> {
             self.sample_weights(p);
         }
         Ok(())
+    }
+
+    /// Whether synapses of a projection come and go.
+    fn rewires(&self, projection: u32) -> bool {
+        let network = &self.unit.network;
+        let id = network.projections().nth(projection as usize).map(|(id, ..)| id);
+        network.plasticity.iter().any(|rule| Some(rule.projection) == id && rule.remove.is_some())
     }
 
     /// Samples what is due at the present step.
@@ -122,9 +135,9 @@ impl Walker<'_> {
     fn sample_weights(&mut self, projection: u32) {
         let now = self.engine.step();
         let weights = self.engine.weights(projection as usize);
+        let edges = self.rewires(projection).then(|| self.engine.edges(projection as usize));
         if let Some((_, trace)) = self.synapses.samples.get_mut(&projection) {
-            trace.steps.push(now);
-            trace.values.extend(weights);
+            trace.take(now, edges.as_deref(), &weights);
         }
     }
 
@@ -225,6 +238,9 @@ impl Walker<'_> {
             }
         }
         for p in projections {
+            if let Some(edges) = self.synapses.built.get(p).cloned() {
+                self.engine.set_edges(*p as usize, &edges)?;
+            }
             if let Some(weights) = self.synapses.initial.get(p).cloned() {
                 self.engine.set_weights(*p as usize, &weights)?;
             }

@@ -252,6 +252,8 @@ pub enum ExprKind {
     IndexList(Box<Expr>, Vec<Slot>),
     /// `column("w")` of the projection's edge file.
     Column(String),
+    /// `sum_in(w)`: all weights onto the postsynaptic neuron.
+    SumIn,
     /// A statistic of spikes.
     Spikes {
         stat: Stat,
@@ -644,6 +646,8 @@ pub struct Plasticity {
     /// `w' = ...`
     pub drift: Option<Expr>,
     pub handlers: Vec<Handler>,
+    /// Weight of the synapses that come in the place of those that were removed.
+    pub regrow: Option<Expr>,
 }
 
 #[derive(Clone, Debug)]
@@ -674,9 +678,14 @@ pub enum Event {
 
 #[derive(Clone, Debug)]
 pub enum RuleStmt {
-    Set { variable: ValueId, value: Expr },
+    Set {
+        variable: ValueId,
+        value: Expr,
+    },
     Deliver(Expr),
     If(Expr, Vec<RuleStmt>, Vec<RuleStmt>),
+    /// The synapse goes if this holds.
+    Remove(Expr),
 }
 
 /// What makes a projection continuous: the value read at each source end, the input at each target end. The receptors of its

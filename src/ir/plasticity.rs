@@ -27,6 +27,11 @@
 //! A lazy rule with integrals brings all synapses up to date at the start of a step in which one of them that is guarded takes a value
 //! of the other sign than the last one that was not 0, and of a step before which `backend::running::HORIZON` steps are kept.
 //!
+//! Where a handler of `every` writes [`Plasticity::remove`], the synapses for which it is not 0 then are gone, unless weights stand
+//! still. With [`Plasticity::regrow`] each target, in order, gets as many new ones as it lacks of those that were built, from sources
+//! that the projection's rule allows, all equally likely; a spike on its way along an axon finds the synapses that are there when it
+//! arrives. The new ones begin at once, with all variables as at the start.
+//!
 //! Every handler reads the traces of both sides as they were before the instant; its own statements see what it wrote itself.
 
 use super::expr::{ExprId, Exprs};
@@ -46,6 +51,12 @@ pub struct Plasticity {
     pub reads: Vec<ExprId>,
     /// Those of `reads` that are the same for all targets: levels of modulators, held over a step.
     pub levels: Vec<u32>,
+    /// That of `reads` that is no expression of the cell but the sum of the weights onto it, as they are before a handler of `every`.
+    pub total: Option<u32>,
+    /// Variable of a synapse that is to go, where synapses can.
+    pub remove: Option<u32>,
+    /// Weight of the synapses that come in the place of those that went.
+    pub regrow: Option<f64>,
     /// Traces over one step.
     pub advance: Vec<Assign>,
     /// Synaptic variables over `Elapsed` (lazy) or over one step.

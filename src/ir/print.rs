@@ -157,13 +157,18 @@ fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) 
     }
     let target = network.graph.edge_endpoints(rule.projection).and_then(|(_, to)| network.population(to));
     for (k, read) in rule.reads.iter().enumerate() {
-        if let Some(p) = target {
+        if rule.total == Some(k as u32) {
+            let _ = writeln!(w, "    post#{k} is the sum of the weights onto it");
+        } else if let Some(p) = target {
             let _ = writeln!(w, "    post#{k} is {}", expr_text(&p.dynamics, *read));
         }
     }
     for (k, i) in rule.integrals.iter().enumerate() {
         let guarded = if i.guarded { ", guarded" } else { "" };
         let _ = writeln!(w, "    integral#{k} of {} (rates {}, {} per ms{guarded})", show(i.value), i.decay, i.own);
+    }
+    if let Some(weight) = rule.regrow {
+        let _ = writeln!(w, "    regrows to the in-degree with weight {weight}");
     }
     for note in &rule.notes {
         let _ = writeln!(w, "    {note}");

@@ -275,6 +275,10 @@ impl Lowering<'_> {
                 Ok(cx.network.build.intern(Expr::Random { distribution: *distribution, args, site: *site }))
             }
             ExprKind::IndexList(list, slots) => self.index(list, slots, e.span, cx),
+            ExprKind::SumIn => match &mut cx.mode {
+                Mode::Rule(body) => Ok(body.read(RuleRead::Total)),
+                _ => Err(not_static(e.span, "`sum_in`")),
+            },
             ExprKind::Column(name) => match &cx.mode {
                 Mode::Build { columns, .. } => match columns.iter().position(|c| c == name) {
                     Some(k) => Ok(cx.network.build.intern(Expr::Column(k as u32))),
@@ -315,6 +319,7 @@ impl Lowering<'_> {
             | ExprKind::Xi(_)
             | ExprKind::Draw { .. }
             | ExprKind::Column(_)
+            | ExprKind::SumIn
             | ExprKind::Distance
             | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => {

@@ -22,6 +22,8 @@ pub(super) struct RuleBody {
     /// Names that handlers have for the numbers of events.
     pub formals: HashMap<ValueId, ExprId>,
     places: Vec<Place>,
+    /// Position of the variable that tells a synapse to go.
+    remove: Option<u32>,
 }
 
 /// What a rule reads besides its own variables.
@@ -33,6 +35,8 @@ pub(super) enum RuleRead {
     Level(ValueId),
     /// Whether an event of the network is there, or its number.
     Event(u32, bool),
+    /// The sum of all weights onto the postsynaptic cell.
+    Total,
 }
 
 impl Lowering<'_> {
@@ -66,6 +70,9 @@ impl Lowering<'_> {
             }],
             reads: Vec::new(),
             levels: Vec::new(),
+            total: None,
+            remove: None,
+            regrow: None,
             advance: Vec::new(),
             drift: Vec::new(),
             integrals: Vec::new(),
@@ -80,6 +87,7 @@ impl Lowering<'_> {
             reads: Vec::new(),
             formals: HashMap::new(),
             places: vec![Place::Synapse],
+            remove: None,
         };
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         for r in &p.rules {
@@ -110,6 +118,18 @@ impl Lowering<'_> {
                 low = low.max(a);
                 high = high.min(b);
             }
+        }
+        self.regrowth(p, (low, high), &mut rule, out)?;
+        if p.rules.iter().flat_map(|r| &r.handlers).any(|h| h.body.iter().any(RuleStmt::removes)) {
+            rule.remove = Some(rule.variables.len() as u32);
+            body.remove = rule.remove;
+            body.places.push(Place::Synapse);
+            rule.variables.push(ir::plasticity::Variable {
+                name: "removed".to_string(),
+                dimension: crate::units::Dimension::NUMBER,
+                place: Place::Synapse,
+                initial: 0.0,
+            });
         }
         let mut equations: Vec<(u32, ExprId, Span)> = Vec::new();
         // Statements of each rule of the sum, by event.
@@ -187,6 +207,7 @@ impl Lowering<'_> {
         }
         self.traces(&equations, &mut body, &mut rule);
         self.drift(&equations, &mut body, &mut rule, (low, high));
+        rule.total = body.reads.iter().position(|r| *r == RuleRead::Total).map(|k| k as u32);
         for (k, read) in body.reads.iter().enumerate() {
             let Elaborated { network, placed, tables, .. } = out;
             let Some(here) = placed.get_mut(&target) else { continue };
@@ -195,6 +216,8 @@ impl Lowering<'_> {
                     let k = self.observable(&mut here.body, network, tables, name, first.use_span)?;
                     here.body.dynamics.observables[k as usize].value
                 }
+                // Summed where the synapses are.
+                RuleRead::Total => here.body.dynamics.exprs.real(0.0),
                 RuleRead::Event(event, flag) => {
                     rule.levels.push(k as u32);
                     let (f, number) = here.body.event(*event, network);
@@ -211,6 +234,40 @@ impl Lowering<'_> {
         }
         rule.exprs = body.exprs;
         out.network.plasticity.push(rule);
+        Ok(())
+    }
+
+    /// `regrow to indegree with weight w_new` of the rules of one projection.
+    fn regrowth(
+        &mut self,
+        p: &hir::Projection,
+        (low, high): (f64, f64),
+        rule: &mut Plasticity,
+        out: &mut Elaborated,
+    ) -> Result<(), Fail> {
+        let mut growing = p.rules.iter().filter_map(|r| r.regrow.as_ref().map(|w| (r, w)));
+        let Some((user, weight)) = growing.next() else { return Ok(()) };
+        if let Some((second, _)) = growing.next() {
+            return Err(Diagnostic::error(REGROW, "two rules of one projection say how synapses regrow")
+                .label(second.use_span, "regrows too")
+                .label(user.use_span, "regrows"));
+        }
+        let w = self.constant_number(weight)?;
+        if !(low..=high).contains(&w) {
+            return Err(Diagnostic::error(OUT_OF_BOUNDS, "synapses regrow with a weight outside its bounds")
+                .label(user.use_span, format!("with {w}; the weight stays within {low} and {high}"))
+                .label(weight.span, "regrows here"));
+        }
+        let constant =
+            out.network.graph.edge_weight(rule.projection).is_some_and(|e| matches!(e.delay, ir::Delay::Constant(_)));
+        if !constant {
+            let at = p.delay.as_ref().map_or(user.use_span, |d| d.span);
+            return Err(Diagnostic::error(REGROW, "a new synapse needs a delay: those of this projection differ")
+                .label(at, "differs from synapse to synapse")
+                .label(user.use_span, "synapses regrow here")
+                .help("give all synapses one delay, or split the projection"));
+        }
+        rule.regrow = Some(w);
         Ok(())
     }
 
@@ -248,6 +305,23 @@ impl Lowering<'_> {
             RuleStmt::Deliver(e) => {
                 let value = self.rule_expr(e, body, out)?;
                 *deliver = Some(present(&mut body.exprs, value, now));
+            }
+            RuleStmt::Remove(c) => {
+                let c = self.rule_expr(c, body, out)?;
+                let mut goes = present(&mut body.exprs, c, now);
+                let x = &mut body.exprs;
+                if let Some(c) = condition {
+                    goes = x.binary(BinaryOp::And, c, goes);
+                }
+                let Some(k) = body.remove else { return Ok(()) };
+                // A handler decides anew: what an earlier one said was carried out.
+                let before = now.get(&k).copied();
+                if let Some(before) = before {
+                    goes = x.binary(BinaryOp::Or, before, goes);
+                }
+                let (yes, no) = (x.real(1.0), x.real(0.0));
+                let flag = x.select(goes, yes, no);
+                now.insert(k, flag);
             }
             RuleStmt::If(c, then, otherwise) => {
                 let c = self.rule_expr(c, body, out)?;

@@ -68,6 +68,7 @@ codes! {
     RULE_NEEDS = "E0552";
     RULE_WEIGHT = "E0553";
     SECOND_DELIVER = "E0554";
+    REGROW = "E0557";
     CONTINUOUS_ENDS = "E0540";
     MATRIX = "E0543";
     NOT_SETTABLE = "E0601";

@@ -32,6 +32,10 @@ pub(super) struct RulePlace {
     pub reads: Vec<(String, Type)>,
     /// What `needs event reward(r: number)` names: the network's event, and what it carries.
     pub events: Vec<(String, u32, Option<Dimension>)>,
+    /// The handler at hand is one of `every`: all synapses of a cell are at one moment there.
+    pub periodic: bool,
+    /// The rule's weight, where it is declared already.
+    pub weight_id: Option<ValueId>,
 }
 
 impl Sema<'_> {
@@ -63,7 +67,14 @@ impl Sema<'_> {
             args: None,
             span: declared.ast.name.span,
         };
-        let place = RulePlace { weight, targets: Vec::new(), reads: Vec::new(), events: Vec::new() };
+        let place = RulePlace {
+            weight,
+            targets: Vec::new(),
+            reads: Vec::new(),
+            events: Vec::new(),
+            periodic: false,
+            weight_id: None,
+        };
         self.attached_rule(&declared, &instance, place, None);
     }
 
@@ -81,7 +92,14 @@ impl Sema<'_> {
                 Some(Entity::Rule(id)) => {
                     self.used_rules.insert(id.0);
                     let declared = self.rules[id.0].clone();
-                    let place = RulePlace { weight, targets: targets.to_vec(), reads: Vec::new(), events: Vec::new() };
+                    let place = RulePlace {
+                        weight,
+                        targets: targets.to_vec(),
+                        reads: Vec::new(),
+                        events: Vec::new(),
+                        periodic: false,
+                        weight_id: None,
+                    };
                     out.extend(self.attached_rule(&declared, instance, place, Some(cx.scope)));
                 }
                 Some(Entity::Poison | Entity::Unsupported(_)) => {}
@@ -146,6 +164,7 @@ impl Sema<'_> {
             bounds: None,
             drift: None,
             handlers: Vec::new(),
+            regrow: None,
         };
         // What it needs of the cell comes first: everything else may read it.
         for item in &rule.items {
@@ -153,7 +172,7 @@ impl Sema<'_> {
                 self.rule_needs(n, item.span, &mut place, scope, &mut out, outer, instance);
             }
         }
-        let held = Place::Rule(place);
+        let held = Place::Rule(place.clone());
         let mut equations: Vec<(ValueId, ast::Equation)> = Vec::new();
         for item in &rule.items {
             if let ast::PlasticityKind::Param(list) = &item.kind {
@@ -214,6 +233,7 @@ impl Sema<'_> {
                 _ => {}
             }
         }
+        let periodic = Place::Rule(RulePlace { periodic: true, weight_id: out.weight, ..place });
         let cx = Cx { scope, place: &held };
         for item in &rule.items {
             match &item.kind {
@@ -238,13 +258,10 @@ impl Sema<'_> {
                 }
                 ast::PlasticityKind::Every { period, body } => {
                     let period = self.number(period, cx, Dimension::TIME);
+                    let cx = Cx { scope, place: &periodic };
                     self.handler(Event::Every(period), body, &mut out, cx);
                 }
-                ast::PlasticityKind::Regrow { to, weight } => {
-                    let dim = self.weight_dim.unwrap_or(Dimension::NUMBER);
-                    self.number(weight, cx, dim);
-                    self.diags.push(not_yet(&format!("`regrow to {}`", to.text), item.span));
-                }
+                ast::PlasticityKind::Regrow { to, weight } => self.regrow(to, weight, item.span, &mut out, cx),
                 _ => {}
             }
         }
@@ -261,8 +278,33 @@ impl Sema<'_> {
                     .help("declare it: `weight w`, or with bounds `weight w in 0 .. w_max`"),
             );
         }
+        if let Some(w) = &out.regrow
+            && !out.handlers.iter().any(|h| h.body.iter().any(RuleStmt::removes))
+        {
+            self.diags.push(
+                Diagnostic::error(REGROW, format!("rule `{}` regrows what nothing removes", out.name))
+                    .label(w.span, "no synapse is ever missing")
+                    .help("say when one goes: `every 1 s { remove when w < w_min }`"),
+            );
+        }
         self.weight_dim = before;
         (self.diags.error_count() == errors).then_some(out)
+    }
+
+    /// `regrow to indegree with weight w_new`
+    fn regrow(&mut self, to: &ast::Name, weight: &ast::Expr, span: Span, out: &mut hir::Plasticity, cx: Cx) {
+        let dim = self.weight_dim.unwrap_or(Dimension::NUMBER);
+        let weight = self.number(weight, cx, dim);
+        if to.text != "indegree" {
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, format!("synapses regrow to the `indegree`, not to `{}`", to.text))
+                    .label(to.span, "not known")
+                    .help("write `regrow to indegree with weight w_new`"),
+            );
+        } else if out.regrow.is_some() {
+            self.diags.push(Diagnostic::error(NAME_TAKEN, "a rule regrows once").label(span, "second one"));
+        }
+        out.regrow = Some(weight);
     }
 
     fn rule_needs(
@@ -583,7 +625,7 @@ impl Sema<'_> {
         });
         let mut reads_post = None;
         super::query::walk(value, &mut |x| {
-            if matches!(x.kind, ExprKind::Attribute(Side::Post, _)) {
+            if matches!(x.kind, ExprKind::Attribute(Side::Post, _) | ExprKind::SumIn) {
                 reads_post.get_or_insert(x.span);
             }
             true
@@ -624,6 +666,36 @@ impl Sema<'_> {
         }
     }
 
+    /// `sum_in(w)`
+    pub(super) fn sum_in(&mut self, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
+        let Place::Rule(place) = cx.place else {
+            return self.not_here("sum_in", span, "a rule's `every` knows the sum of a cell's weights");
+        };
+        if !place.periodic {
+            return self.not_here("sum_in", span, "only `every` sees all synapses of a cell at one moment");
+        }
+        let weight = match args {
+            [arg] => match &arg.value.kind {
+                ast::ExprKind::Name(n) => match self.lookup(cx.scope, n) {
+                    Some(Entity::Value(v)) => matches!(self.program.value(v).kind, ValueKind::Synapse).then_some(v),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        };
+        let weight = weight.filter(|v| place.weight_id == Some(*v));
+        if weight.is_none() {
+            self.diags.push(
+                Diagnostic::error(WRONG_THING, "`sum_in` adds up the rule's weight")
+                    .label(span, "of something else")
+                    .help("write `sum_in(w)`, with the name that `weight` gives"),
+            );
+            return self.error_expr(span);
+        }
+        Expr { kind: ExprKind::SumIn, span, ty: Type::quantity(place.weight) }
+    }
+
     fn handler(&mut self, event: Event, body: &ast::Block, out: &mut hir::Plasticity, cx: Cx) {
         let mut list = Vec::new();
         let inner = self.new_scope(Some(cx.scope));
@@ -660,7 +732,18 @@ impl Sema<'_> {
                     let value = self.number(e, cx, dim);
                     list.push(RuleStmt::Deliver(value));
                 }
-                ast::StmtKind::RemoveWhen(_) => self.diags.push(not_yet("`remove when`", s.span)),
+                ast::StmtKind::RemoveWhen(e) => {
+                    if !matches!(event, Event::Every(_)) {
+                        self.diags.push(
+                            Diagnostic::error(NOT_HERE, "synapses go at intervals, not with a spike")
+                                .label(s.span, "in a handler of spikes or events")
+                                .help("write it in `every 1 s { remove when ... }`"),
+                        );
+                        continue;
+                    }
+                    let condition = self.condition(e, cx);
+                    list.push(RuleStmt::Remove(condition));
+                }
                 ast::StmtKind::If(i) => {
                     let condition = self.condition(&i.condition, cx);
                     let mut then = Vec::new();
@@ -779,7 +862,15 @@ impl RuleStmt {
         match self {
             RuleStmt::Deliver(_) => true,
             RuleStmt::If(_, a, b) => a.iter().chain(b).any(RuleStmt::delivers),
-            RuleStmt::Set { .. } => false,
+            RuleStmt::Set { .. } | RuleStmt::Remove(_) => false,
+        }
+    }
+
+    pub fn removes(&self) -> bool {
+        match self {
+            RuleStmt::Remove(_) => true,
+            RuleStmt::If(_, a, b) => a.iter().chain(b).any(RuleStmt::removes),
+            RuleStmt::Set { .. } | RuleStmt::Deliver(_) => false,
         }
     }
 }

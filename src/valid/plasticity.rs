@@ -1,7 +1,7 @@
 //! Rules of plasticity: what they read and write exists and is theirs.
 
 use crate::ir::plasticity::{Event, Place, Plasticity};
-use crate::ir::{Assign, Expr, Network};
+use crate::ir::{Assign, Delay, Expr, ExprId, Network};
 
 pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> {
     super::check_arena(&rule.exprs)?;
@@ -38,6 +38,23 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     }
     if rule.levels.iter().any(|k| *k as usize >= rule.reads.len()) {
         return Err("names a level that it does not read".to_string());
+    }
+    if let Some(k) = rule.total {
+        let reads = |e: ExprId| rule.exprs.any(e, &mut |e| *e == Expr::Read(k));
+        let elsewhere = rule.handlers.iter().filter(|h| !matches!(h.event, Event::Every(_)));
+        let others = elsewhere.flat_map(|h| h.assigns.iter().map(|a| a.value).chain(h.deliver));
+        let steady = rule.advance.iter().chain(&rule.drift).map(|a| a.value);
+        if k as usize >= rule.reads.len() || others.chain(steady).any(reads) {
+            return Err("reads a sum of weights that is not there".to_string());
+        }
+    }
+    if rule.remove.is_some_and(|k| k == 0 || k as usize >= n || rule.place(k) != Place::Synapse) {
+        return Err("marks what goes by no variable of a synapse".to_string());
+    }
+    if let Some(w) = rule.regrow
+        && !(rule.remove.is_some() && w.is_finite() && matches!(projection.delay, Delay::Constant(_)))
+    {
+        return Err("regrows what can't be missing".to_string());
     }
     for i in &rule.integrals {
         let own = |e: &Expr| match e {

@@ -17,5 +17,6 @@ mod learning;
 mod modulated;
 mod randomness;
 mod receptors;
+mod rewiring;
 mod windows;
 mod wiring;

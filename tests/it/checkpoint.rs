@@ -126,7 +126,7 @@ fn winners_and_regions_are_taken_up() {
 
 #[test]
 fn synapses_that_learn_are_taken_up() {
-    cut_all(&["plasticity_rules", "updates", "modulators"]);
+    cut_all(&["plasticity_rules", "updates", "modulators", "rewiring"]);
 }
 
 #[test]

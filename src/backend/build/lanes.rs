@@ -1,7 +1,8 @@
 //! The synapses of a projection that learns, by presynaptic neuron and axonal delay.
 //!
 //! A presynaptic neuron whose synapses have several delays stands here once for each of them, as a *lane*: a spike reaches all
-//! synapses of a lane at one moment, so a lane has one set of presynaptic traces.
+//! synapses of a lane at one moment, so a lane has one set of presynaptic traces. Where synapses come and go, lanes stay: every
+//! presynaptic neuron has one from the start where new synapses may come.
 
 use super::{Elements, SynapsePlan};
 use crate::backend::engine::RunError;
@@ -58,6 +59,10 @@ impl Lanes {
         let mut at = 0;
         for pre in 0..source.size {
             sources.push(delays.len() as u32);
+            if rule.regrow.is_some() && (at == all.len() || all[at].0 != pre) {
+                delays.push(constant_delay.saturating_sub(rule.dendritic));
+                starts.push(at as u32);
+            }
             while at < all.len() && all[at].0 == pre {
                 let delay = all[at].1;
                 delays.push(delay);

@@ -11,6 +11,7 @@ mod ends;
 mod filter;
 mod formula;
 mod gathered;
+mod growth;
 mod lanes;
 mod mirror;
 mod params;
@@ -19,6 +20,7 @@ mod tables;
 
 pub use elements::{Elements, PopulationElements, elements};
 pub use gathered::{Gathered, GatheredClasses, GatheredRows};
+pub use growth::{Growth, Rewired};
 pub use lanes::{Lanes, positions};
 pub use params::{ParamValues, apply, derive};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};

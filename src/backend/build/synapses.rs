@@ -56,6 +56,29 @@ impl<'n> SynapsePlan<'n> {
         id: ProjectionId,
         seed: u64,
     ) -> Result<SynapsePlan<'n>, RunError> {
+        SynapsePlan::filtered(network, elements, id, seed, "where")
+    }
+
+    /// What new synapses may be chosen from while the network runs: where pairs are candidates by chance, they are drawn anew.
+    ///
+    /// # Errors
+    /// As [`SynapsePlan::new`].
+    pub fn regrown(
+        network: &'n Network,
+        elements: &'n Elements,
+        id: ProjectionId,
+        seed: u64,
+    ) -> Result<SynapsePlan<'n>, RunError> {
+        SynapsePlan::filtered(network, elements, id, seed, "regrow")
+    }
+
+    fn filtered(
+        network: &'n Network,
+        elements: &'n Elements,
+        id: ProjectionId,
+        seed: u64,
+        filter: &str,
+    ) -> Result<SynapsePlan<'n>, RunError> {
         let Some((from, to)) = network.graph.edge_endpoints(id) else {
             return Err(RunError::Build(format!("there is no projection {}", id.index())));
         };
@@ -75,7 +98,7 @@ impl<'n> SynapsePlan<'n> {
             Delay::PerSynapse { value, max } => Some((formula(value, Purpose::Delay), max.max(1))),
         };
         // Apart from the draws of the rule, which are keyed by the path itself.
-        let filter = projection.filter.map(|value| formula_of(value, &format!("{path}.where"), Purpose::Connect));
+        let filter = projection.filter.map(|value| formula_of(value, &format!("{path}.{filter}"), Purpose::Connect));
         let mut reads: Vec<(Side, Attribute)> = vec![];
         let formulas = [weight.as_ref().map(|w| &w.0), delay.as_ref().map(|d| &d.0), filter.as_ref()];
         formulas.into_iter().flatten().for_each(|f| reads.extend(f.attributes()));
@@ -238,6 +261,22 @@ impl<'p> Synapses<'p> {
             }
             None => self.directed(posts, sink),
         }
+    }
+
+    /// Calls `sink` for the targets at the positions `posts` in order with all sources that the rule may choose from, by index and
+    /// ascending.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where `where` fails.
+    pub fn candidates(&self, posts: Range<u32>, sink: &mut dyn FnMut(u32, &[u32])) -> Result<(), RunError> {
+        let ends = &self.plan.ends;
+        let mut indices: Vec<u32> = vec![];
+        self.expansion.candidates(posts, &mut |position, sources| {
+            indices.clear();
+            indices.extend(sources.iter().map(|k| ends.pre.id(*k)));
+            sink(ends.post.id(position), &indices);
+        });
+        self.plan.filter_fault()
     }
 
     /// What the rule itself draws.

@@ -226,7 +226,14 @@ impl Engine for Interpreter {
     }
 
     fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
-        self.projections[projection].edges()
+        let learning = self.plastic.iter().find(|l| l.projection == projection);
+        learning.and_then(|l| l.plastic.edges()).unwrap_or_else(|| self.projections[projection].edges())
+    }
+
+    fn set_edges(&mut self, projection: usize, edges: &[(u32, u32)]) -> Result<(), RunError> {
+        let step = self.step;
+        let learning = self.plastic.iter_mut().find(|l| l.projection == projection);
+        same(learning.is_some_and(|l| l.plastic.set_edges(step, edges)), true, "synapses")
     }
 
     fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError> {

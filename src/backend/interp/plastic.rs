@@ -2,12 +2,12 @@
 //! `ir::plasticity` states.
 //! The interpreter's form, expression by expression: what `native::rules` compiles is held against it.
 
-use crate::backend::build::{Elements, Lanes};
+use crate::backend::build::{Elements, Growth, Lanes, Rewired};
 use crate::backend::engine::{RunError, Touches};
 use crate::backend::eval;
-use crate::backend::held::{Held, Part, Reach};
+use crate::backend::held::{Held, Part, Reach, own_edges};
 use crate::backend::running::Running;
-use crate::backend::state::{PlasticState, same};
+use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Place, Plasticity};
 use crate::ir::{Assign, Expr, ExprId, Network};
 use crate::random::{self, Purpose, StreamKey};
@@ -40,6 +40,10 @@ pub struct Plastic {
     /// Integrals of levels, and what computes their values.
     running: Running,
     levels: Vec<Code>,
+    /// What comes and goes, where synapses do.
+    growth: Option<Growth>,
+    /// Sum of the weights onto each target, before a handler of `every`; empty where nobody reads it.
+    totals: Vec<f64>,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -153,6 +157,8 @@ impl Plastic {
             post: filled(Place::Post, n as usize),
             running: Running::new(&rule.integrals, network.dt_ms),
             levels: rule.integrals.iter().map(|i| code(i.value)).collect(),
+            growth: Growth::new(network, elements, rule, seed, range.clone(), &lanes)?,
+            totals: vec![0.0; if rule.total.is_some() { n as usize } else { 0 }],
             touched: vec![0; if touches { lanes.targets.len() } else { 0 }],
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (rule.dendritic as usize + 1).next_power_of_two()],
@@ -185,7 +191,7 @@ impl Plastic {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.slots }
+        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.slots, changes: self.growth.is_some() }
     }
 
     /// What is here at the end of `step` steps; nothing is brought up to date.
@@ -211,7 +217,13 @@ impl Plastic {
     /// [`RunError::Build`] where the state is another network's.
     pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
         let (due, back) = (self.due.len(), self.back.len());
-        let lazy = !self.touched.is_empty();
+        let lazy = self.rule.lazy && !self.drift.is_empty();
+        let (found, edges) = own_edges(state, self.lo, self.n);
+        if let Some(growth) = &self.growth {
+            let Some(rewired) = growth.restored(&self.lanes, &edges) else { return Err(unfit("synapses")) };
+            self.rewire(step, rewired);
+        }
+        let own = if self.growth.is_some() { &found } else { own };
         let held = Held::load(&self.reach(), (due, back), lazy, step, state, own)?;
         same(self.running.resume(step, &held.integrals), true, "integrals of a rule")?;
         Held {
@@ -348,7 +360,9 @@ impl Plastic {
             if let Event::Every(period) = self.handlers[h].event
                 && now.is_multiple_of(period)
             {
+                self.add_up(now, reads);
                 self.everywhere(h, now, reads);
+                self.come_and_go(h, now);
             }
         }
     }
@@ -374,6 +388,66 @@ impl Plastic {
                 reads,
             );
         }
+    }
+
+    /// The sum of the weights onto each target, in order of their lanes.
+    fn add_up(&mut self, now: u64, reads: &mut Reads) {
+        if self.totals.is_empty() {
+            return;
+        }
+        self.touch_all(now, reads);
+        for (target, total) in self.totals.iter_mut().enumerate() {
+            let own = &self.incoming[self.into[target] as usize..self.into[target + 1] as usize];
+            *total = own.iter().fold(0.0, |sum, k| sum + self.synapse[0][*k as usize]);
+        }
+    }
+
+    /// Carries out what a handler said of synapses that go.
+    fn come_and_go(&mut self, h: usize, now: u64) {
+        let (Some(growth), Some(flag)) = (&self.growth, self.rule.remove) else { return };
+        if self.frozen || !self.handlers[h].synapse.iter().any(|(k, _)| *k == flag) {
+            return;
+        }
+        let flags = &self.synapse[self.slots[flag as usize].1];
+        if let Some(rewired) = growth.rewired(&self.lanes, &|k| flags[k as usize] != 0.0, now) {
+            self.rewire(now, rewired);
+        }
+    }
+
+    /// Takes over other synapses; new ones begin at the end of `now` steps.
+    fn rewire(&mut self, now: u64, rewired: Rewired) {
+        let Rewired { lanes, from } = rewired;
+        let first = |v: usize, initial: f64| if v == 0 { self.rule.regrow.unwrap_or(initial) } else { initial };
+        let initial: Vec<f64> = (0..).zip(&self.rule.variables).map(|(k, v)| first(k, v.initial)).collect();
+        for (k, (place, slot)) in self.slots.iter().enumerate() {
+            if *place == Place::Synapse {
+                let old = std::mem::take(&mut self.synapse[*slot]);
+                self.synapse[*slot] = from.iter().map(|f| f.map_or(initial[k], |f| old[f as usize])).collect();
+            }
+        }
+        if self.rule.lazy && !self.drift.is_empty() {
+            self.touched = from.iter().map(|f| f.map_or(now, |f| self.touched[f as usize])).collect();
+        }
+        self.lanes = lanes;
+        self.lane_of = self.lanes.of_synapses();
+        (self.into, self.incoming) = self.lanes.by_target(self.n);
+    }
+
+    /// Takes over these synapses, (presynaptic cell, target in the population) in that order. Gives whether they can be.
+    pub fn set_edges(&mut self, step: u64, edges: &[(u32, u32)]) -> bool {
+        let Some(growth) = &self.growth else { return false };
+        let own: Vec<(u32, u32)> = edges.iter().map(|(pre, post)| (*pre, post.wrapping_sub(self.lo))).collect();
+        let Some(rewired) = growth.restored(&self.lanes, &own) else { return false };
+        self.rewire(step, rewired);
+        true
+    }
+
+    /// (presynaptic cell, target in the population), where they come and go.
+    pub fn edges(&self) -> Option<Vec<(u32, u32)>> {
+        self.growth.as_ref()?;
+        let rows = 0..self.lanes.sources.len() - 1;
+        let one = |pre: usize, k: u32| (pre as u32, self.lo + self.lanes.targets[k as usize]);
+        Some(rows.flat_map(|pre| self.lanes.row(pre).into_iter().map(move |k| one(pre, k))).collect())
     }
 
     /// Receptors whose arrivals are events of this rule.
@@ -563,6 +637,7 @@ impl Plastic {
                 (Place::Post, slot) => self.post[slot][at.target as usize],
                 (Place::Synapse, slot) => self.synapse[slot][at.synapse as usize],
             },
+            Expr::Read(k) if self.rule.total == Some(*k) => self.totals[at.target as usize],
             // Of what is the same for all targets the first one tells.
             Expr::Read(k) => reads(*k as usize, if self.rule.levels.contains(k) { 0 } else { at.target }),
             Expr::Time => at.now as f64 * self.dt,

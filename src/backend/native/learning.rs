@@ -4,6 +4,8 @@ use super::plan::Plan;
 use super::rules::{Rings, Synapses};
 use super::values::Values;
 use super::worker::{Block, Shared, Worker};
+use crate::backend::engine::RunError;
+use crate::backend::state::same;
 use crate::ir::{Arrival, Population};
 use crate::runtime::{RingData, Weights};
 
@@ -111,6 +113,15 @@ impl Worker {
         let lo = self.blocks[i.target].lo;
         let pres = i.rows.starts.windows(2).zip(0..).flat_map(|(s, pre)| (s[0]..s[1]).map(move |k| (pre, k as usize)));
         pres.map(|(pre, k)| (pre, lo + i.rows.target(k))).collect()
+    }
+
+    /// Takes over the synapses of a projection whose synapses come and go.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where they can't be.
+    pub fn set_edges(&mut self, projection: usize, step: u64, edges: &[(u32, u32)]) -> Result<(), RunError> {
+        let l = self.learning.iter_mut().find(|l| l.projection == projection);
+        same(l.is_some_and(|l| l.synapses.set_edges(step, edges)), true, "synapses")
     }
 
     pub fn set_weights(&mut self, projection: usize, step: u64, values: &[f64]) {

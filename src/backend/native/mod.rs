@@ -133,6 +133,12 @@ enum Command {
         step: u64,
         values: Vec<f64>,
     },
+    /// Synapses of all threads.
+    SetEdges {
+        projection: usize,
+        step: u64,
+        edges: Arc<Vec<(u32, u32)>>,
+    },
     Learn {
         projection: usize,
         step: u64,
@@ -584,6 +590,10 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     worker.set_weights(projection, step, &values);
                     Reply::Ok
                 }
+                Command::SetEdges { projection, step, edges } => match worker.set_edges(projection, step, &edges) {
+                    Ok(()) => Reply::Ok,
+                    Err(e) => Reply::Failed(e),
+                },
                 Command::Reset { population, step, initial } => {
                     worker.reset(&shared, population, step, &initial);
                     Reply::Ok
@@ -773,6 +783,19 @@ impl Engine for Native {
         self.local.set_weights(projection, step, &part(ranges[0]));
         self.replies();
         Ok(())
+    }
+
+    fn set_edges(&mut self, projection: usize, edges: &[(u32, u32)]) -> Result<(), RunError> {
+        let step = self.step;
+        let all = Arc::new(edges.to_vec());
+        self.send(|_| Command::SetEdges { projection, step, edges: all.clone() });
+        let mut result = self.local.set_edges(projection, step, edges);
+        for reply in self.replies() {
+            if let Reply::Failed(e) = reply {
+                result = Err(e);
+            }
+        }
+        result
     }
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {

@@ -42,6 +42,8 @@ struct Handler {
     event: Event,
     row: Option<Loops>,
     column: Option<Loops>,
+    /// It says which synapses go.
+    removes: bool,
     /// Traces that it writes on either side.
     pre: Option<Loops>,
     post: Option<Loops>,
@@ -86,7 +88,8 @@ impl Draft {
             let column = (columns && changes).then(|| of(Mode::Column));
             let pre = trace(layout, Place::Pre, &h.assigns, true);
             let post = trace(layout, Place::Post, &h.assigns, true);
-            handlers.push((h.event, row, column, pre, post));
+            let removes = h.assigns.iter().any(|a| Some(a.state) == rule.remove);
+            handlers.push((h.event, removes, row, column, pre, post));
         }
         let drift = (!rule.drift.is_empty()).then(|| program::drift(rule, layout, dt));
         let advance = [Place::Pre, Place::Post].map(|side| match decay(rule, layout, side) {
@@ -102,8 +105,9 @@ impl Draft {
         };
         let handlers = handlers
             .into_iter()
-            .map(|(event, row, column, pre, post)| Handler {
+            .map(|(event, removes, row, column, pre, post)| Handler {
                 event,
+                removes,
                 row: loops(row),
                 column: loops(column),
                 pre: loops(pre),

@@ -1,13 +1,13 @@
 //! The synapses of one rule in one thread's share, and their phases of a step.
 
-use super::Rule;
 use super::run::{Engine, Rings};
-use crate::backend::build::{Elements, Lanes};
+use super::{Handler, Rule};
+use crate::backend::build::{Elements, Growth, Lanes, Rewired};
 use crate::backend::engine::{RunError, Touches};
 use crate::backend::eval;
-use crate::backend::held::{Held, Part, Reach};
+use crate::backend::held::{Held, Part, Reach, own_edges};
 use crate::backend::running::Running;
-use crate::backend::state::{PlasticState, same};
+use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Integral, Place};
 use crate::ir::{Expr, ExprId, Network};
 use crate::random::{Purpose, StreamKey};
@@ -41,6 +41,8 @@ pub struct Synapses {
     pub all_touched: u64,
     /// Integrals of levels.
     pub running: Running,
+    /// What comes and goes, where synapses do.
+    growth: Option<Growth>,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -102,6 +104,7 @@ impl Synapses {
             target_touched: vec![0; n as usize],
             all_touched: 0,
             running: Running::new(&ir.integrals, network.dt_ms),
+            growth: Growth::new(network, elements, ir, seed, range.clone(), &lanes)?,
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (ir.dendritic as usize + 1).next_power_of_two()],
             pending: Vec::new(),
@@ -251,6 +254,7 @@ impl Synapses {
         };
         let named: Vec<_> = rule.handlers.iter().filter(|h| named(h.event)).collect();
         for h in named.into_iter().chain(rule.handlers.iter().filter(|h| periodic(h.event))) {
+            self.add_up(h, now);
             for lane in 0..self.lanes.delays.len() as u32 {
                 if let Some(row) = &h.row {
                     self.row(row, lane, now, None);
@@ -264,7 +268,68 @@ impl Synapses {
             for target in 0..self.n {
                 self.note_traces(h.post.as_ref(), Place::Post, target, now);
             }
+            self.come_and_go(h, now);
         }
+    }
+
+    /// The sum of the weights onto each target, in order of their lanes, for a handler of `every`.
+    fn add_up(&mut self, h: &Handler, now: u64) {
+        let rule = self.rule.clone();
+        let (Some(total), Event::Every(_)) = (rule.rule.total, h.event) else { return };
+        self.touch_all(now);
+        let stride = rule.layout.words();
+        let weight = |k: &u32| f64::from_bits(self.words[*k as usize * stride]);
+        for (target, sum) in self.reads[total as usize].iter_mut().enumerate() {
+            let own = &self.incoming[self.into[target] as usize..self.into[target + 1] as usize];
+            *sum = own.iter().fold(0.0, |sum, k| sum + weight(k));
+        }
+    }
+
+    /// Carries out what a handler said of synapses that go.
+    fn come_and_go(&mut self, h: &Handler, now: u64) {
+        let rule = self.rule.clone();
+        let (Some(growth), Some(flag), false) = (&self.growth, rule.rule.remove, self.frozen) else { return };
+        if !h.removes {
+            return;
+        }
+        let (stride, slot) = (rule.layout.words(), rule.layout.slots[flag as usize].1);
+        let goes = |k: u32| f64::from_bits(self.words[k as usize * stride + slot]) != 0.0;
+        if let Some(rewired) = growth.rewired(&self.lanes, &goes, now) {
+            self.rewire(now, rewired);
+        }
+    }
+
+    /// Takes over other synapses; new ones begin at the end of `now` steps.
+    fn rewire(&mut self, now: u64, rewired: Rewired) {
+        let Rewired { lanes, from } = rewired;
+        let rule = self.rule.clone();
+        let stride = rule.layout.words();
+        let of = rule.rule.variables.iter().filter(|v| v.place == Place::Synapse).map(|v| v.initial.to_bits());
+        let mut initial: Vec<u64> = of.chain(rule.layout.remembers.then_some(now)).collect();
+        if let Some(weight) = rule.rule.regrow {
+            initial[0] = weight.to_bits();
+        }
+        let mut words = Vec::with_capacity(stride * from.len());
+        for f in &from {
+            match f {
+                Some(f) => words.extend_from_slice(&self.words[*f as usize * stride..(*f as usize + 1) * stride]),
+                None => words.extend_from_slice(&initial),
+            }
+        }
+        let lane_of = lanes.of_synapses();
+        (self.into, self.incoming) = lanes.by_target(self.n);
+        self.from = self.incoming.iter().map(|k| lane_of[*k as usize]).collect();
+        (self.words, self.lanes) = (words, lanes);
+    }
+
+    /// Takes over these synapses, (presynaptic cell, target in the population) in that order. Gives whether they can be.
+    pub fn set_edges(&mut self, step: u64, edges: &[(u32, u32)]) -> bool {
+        let Some(growth) = &self.growth else { return false };
+        let inside = edges.iter().filter(|(_, post)| (self.lo..self.lo + self.n).contains(post));
+        let own: Vec<(u32, u32)> = inside.map(|(pre, post)| (*pre, post - self.lo)).collect();
+        let Some(rewired) = growth.restored(&self.lanes, &own) else { return false };
+        self.rewire(step, rewired);
+        true
     }
 
     /// Receptors whose arrivals are events of this rule.
@@ -324,7 +389,8 @@ impl Synapses {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots: &self.rule.layout.slots }
+        let slots = &self.rule.layout.slots;
+        Reach { lanes: &self.lanes, lo: self.lo, n: self.n, slots, changes: self.growth.is_some() }
     }
 
     /// What is here at the end of `step` steps; nothing is brought up to date.
@@ -355,6 +421,12 @@ impl Synapses {
     /// [`RunError::Build`] where the state is another network's.
     pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
         let (rings, rule) = ((self.due.len(), self.back.len()), self.rule.clone());
+        let (found, edges) = own_edges(state, self.lo, self.n);
+        if let Some(growth) = &self.growth {
+            let Some(rewired) = growth.restored(&self.lanes, &edges) else { return Err(unfit("synapses")) };
+            self.rewire(step, rewired);
+        }
+        let own = if self.growth.is_some() { &found } else { own };
         let held = Held::load(&self.reach(), rings, rule.layout.remembers, step, state, own)?;
         for (k, words) in self.words.chunks_exact_mut(rule.layout.words()).enumerate() {
             words.iter_mut().zip(&held.synapse).for_each(|(w, values)| *w = values[k].to_bits());

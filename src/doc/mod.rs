@@ -14,7 +14,6 @@ use crate::base::{FileId, SourceMap, Span};
 use crate::hir;
 use crate::syntax::ast;
 use crate::units::Dimension;
-pub use html::STYLE;
 use html::markdown;
 use std::collections::BTreeMap;
 use std::fmt::Write;

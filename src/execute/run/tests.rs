@@ -161,6 +161,10 @@ impl Engine for Clocks {
         Ok(())
     }
 
+    fn set_edges(&mut self, _: usize, _: &[(u32, u32)]) -> Result<(), RunError> {
+        Ok(())
+    }
+
     fn reset(&mut self, _: usize, _: &[Vec<f64>]) -> Result<(), RunError> {
         Ok(())
     }

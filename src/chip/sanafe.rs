@@ -18,7 +18,7 @@ const NEVER: &str = "1.0e+12";
 /// The text of the network file. A run of as many steps as each input has bits plays all of it back.
 ///
 /// # Errors
-/// In words, where SANA-FE's Loihi can't hold it.
+/// In words, where nothing is sent or SANA-FE's Loihi can't hold it.
 pub fn network(chip: &Emulator) -> Result<String, String> {
     let m = chip.manifest();
     let limits = &m.target;
@@ -85,6 +85,9 @@ pub fn network(chip: &Emulator) -> Result<String, String> {
             }
             count += 1;
         }
+    }
+    if count == 0 {
+        return Err("the package has no synapses, so no packet is sent".to_string());
     }
     if let Some((core, (cells, lists))) = held.iter().find(|(_, (cells, lists))| cells + lists > PER_CORE) {
         let what = format!("core {core} has {cells} cells and {lists} lists, each a neuron of SANA-FE");

@@ -115,8 +115,7 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         written.map_err(|e| codes::unwritable(&path, &e))?;
     }
     if let Some(path) = &args.sanafe {
-        let network = sanafe::network(&chip)
-            .map_err(|what| usage(what).help("run it for a shorter time, or on smaller cores"))?;
+        let network = sanafe::network(&chip).map_err(usage)?;
         save(path, network.as_bytes())?;
     }
     let summary = summary(&chip);

@@ -3,7 +3,7 @@
 use crate::common::fresh_root;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 const CIRCUIT: &str = r#"
@@ -56,9 +56,10 @@ experiment Trials of Small {
 }
 "#;
 
-fn run(args: &[&str]) -> Output {
+/// From a folder, so that places of the page are the same wherever it lies.
+fn run(folder: &Path, args: &[&str]) -> Output {
     let mut c = Command::new(env!("CARGO_BIN_EXE_nsmc"));
-    c.env("NO_COLOR", "1").current_dir(fresh_root()).args(["--quiet"]).args(args).output().expect("nsmc starts")
+    c.env("NO_COLOR", "1").current_dir(folder).args(["--quiet"]).args(args).output().expect("nsmc starts")
 }
 
 /// The folder of a finished run with its page.
@@ -67,20 +68,15 @@ struct Ran {
     page: String,
 }
 
-fn ran(circuit: &str, more: &[&str]) -> Ran {
+fn ran(circuit: &str) -> Ran {
     let folder = tempfile::tempdir().expect("folder");
-    let (file, out) = (path(&folder, "small.nsm"), path(&folder, "out"));
-    std::fs::write(&file, circuit).expect("circuit");
-    let args = [&["run", &file, "--out", &out, "--report", "html", "--threads", "1"], more].concat();
-    let done = run(&args);
+    std::fs::write(folder.path().join("small.nsm"), circuit).expect("circuit");
+    let args = ["run", "small.nsm", "--out", "out", "--report", "html", "--threads", "1"];
+    let done = run(folder.path(), &args);
     // One expectation can't hold.
     assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
-    let page = std::fs::read_to_string(Path::new(&out).join("report.html")).expect("a report");
+    let page = std::fs::read_to_string(folder.path().join("out/report.html")).expect("a report");
     Ran { folder, page }
-}
-
-fn path(folder: &tempfile::TempDir, name: &str) -> String {
-    folder.path().join(name).to_string_lossy().into_owned()
 }
 
 /// What stands between the first `from` and the next `to` after it.
@@ -143,8 +139,8 @@ fn near(found: f64, expected: f64, what: &str) {
 
 #[test]
 fn every_number_is_the_recorded_one() {
-    let Ran { folder, page } = ran(CIRCUIT, &[]);
-    let out = PathBuf::from(path(&folder, "out"));
+    let Ran { folder, page } = ran(CIRCUIT);
+    let out = folder.path().join("out");
     let summary: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(out.join("summary.json")).expect("summary")).expect("JSON");
     let mut energy = (0.0, 0.0);
@@ -218,7 +214,7 @@ fn masked(page: &str) -> String {
 
 #[test]
 fn a_small_circuit_is_told_as_recorded() {
-    let Ran { page, .. } = ran(CIRCUIT, &[]);
+    let Ran { page, .. } = ran(CIRCUIT);
     // The name of SVG is no address.
     assert_eq!(page.matches("http").count(), page.matches("xmlns=\"http").count(), "nothing is loaded");
     assert!(!page.contains("<script") && !page.contains("<link"));
@@ -228,17 +224,16 @@ fn a_small_circuit_is_told_as_recorded() {
 
 #[test]
 fn an_artefact_gives_the_same_page() {
-    let Ran { folder, page } = ran(CIRCUIT, &[]);
-    let (source, artefact, out) = (path(&folder, "small.nsm"), path(&folder, "small.nsmart"), path(&folder, "again"));
-    assert!(run(&["compile", &source, "-o", &artefact]).status.success());
-    run(&["run", &artefact, "--out", &out, "--report", "html", "--threads", "1"]);
-    let again = std::fs::read_to_string(Path::new(&out).join("report.html")).expect("a report");
+    let Ran { folder, page } = ran(CIRCUIT);
+    assert!(run(folder.path(), &["compile", "small.nsm", "-o", "small.nsmart"]).status.success());
+    run(folder.path(), &["run", "small.nsmart", "--out", "again", "--report", "html", "--threads", "1"]);
+    let again = std::fs::read_to_string(folder.path().join("again/report.html")).expect("a report");
     assert_eq!(masked(&page), masked(&again));
 }
 
 #[test]
 fn a_report_wants_a_folder() {
-    let out = run(&["run", "examples/lif.nsm", "--report", "html"]);
+    let out = run(&fresh_root(), &["run", "examples/lif.nsm", "--report", "html"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&out.stderr).contains("--out"));
 }

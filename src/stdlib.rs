@@ -46,6 +46,7 @@ files![
     "regions/basal_ganglia.nsm",
     "regions/hippocampus.nsm",
     "regions/pfc.nsm",
+    "regions/spatial_codes.nsm",
     "plasticity/bcm.nsm",
     "plasticity/climbing_fibre.nsm",
     "plasticity/clipped_hebb.nsm",

@@ -49,6 +49,7 @@ files![
     "regions/cortex.nsm",
     "regions/hippocampus.nsm",
     "regions/pfc.nsm",
+    "regions/spatial_codes.nsm",
     "regions/thalamus.nsm",
     "plasticity/bcm.nsm",
     "plasticity/climbing_fibre.nsm",

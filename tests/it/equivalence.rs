@@ -258,6 +258,26 @@ fn regions_of_the_brain_agree() {
             }
             expect sum(weight(chain)) > 0 mV
         }",
+        "use std.regions.(Ca3, GridCells, PlaceCells)
+        use std.modulators.Level
+        network Explorer {
+            dt 1 ms
+            modulator acetylcholine: Level(baseline = 1)
+            region store: Ca3(pyramidal = 37, inh = 5, acetylcholine = acetylcholine)
+            region place: PlaceCells(line = 5)
+            region grid: GridCells(modules = 2, per_module = 9)
+            projection (place.out, grid.out) -> store.direct { connect all_to_all  weight store.direct.weight  delay 1 ms }
+        }
+        experiment A of Explorer {
+            let p = sample(store.CA3, 10)
+            set store.CA3[p].I = 40 mV
+            set place.x = 0.5 m
+            set place.y = 0.5 m
+            simulate 100 ms
+            expect size(active(store.CA3)) >= 10
+            expect count(place.cells) > 0
+            expect count(grid.cells) > 0
+        }",
     ];
     for text in circuits {
         assert!(agree(text) > 10, "{text}");

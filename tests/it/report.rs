@@ -98,7 +98,10 @@ fn numbers(page: &str, section: &str, row: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-fn spikes(folder: &Path, path: &str) -> Vec<(f64, u32)> {
+/// Time in ms and cell of each spike.
+type Train = Vec<(f64, u32)>;
+
+fn spikes(folder: &Path, path: &str) -> Train {
     let file = std::fs::File::open(folder.join("spikes.npz")).expect("spikes.npz");
     let mut zip = zip::ZipArchive::new(file).expect("a zip");
     let mut data = |name: &str| {
@@ -146,7 +149,7 @@ fn every_number_is_the_recorded_one() {
     let mut energy = (0.0, 0.0);
     for (path, size) in [("left.E", 20), ("left.I", 5), ("right.E", 20), ("right.I", 5)] {
         let runs = [spikes(&out.join("run-0"), path), spikes(&out.join("run-1"), path)];
-        let mean = |f: &dyn Fn(&Vec<(f64, u32)>) -> f64| (f(&runs[0]) + f(&runs[1])) / 2.0;
+        let mean = |f: &dyn Fn(&Train) -> f64| (f(&runs[0]) + f(&runs[1])) / 2.0;
         let row = numbers(&page, "activity", &format!("data-path=\"{path}\""));
         let count = mean(&|s| s.len() as f64);
         near(row["size"], f64::from(size), path);

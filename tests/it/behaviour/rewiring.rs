@@ -31,7 +31,10 @@ network Small {
 experiment Go of Small { simulate 0.5 ms as early  simulate TIME }
 ";
 
-fn synapses(ran: &mut Ran, projection: usize) -> Vec<((u32, u32), f64)> {
+/// Presynaptic and postsynaptic cell, and weight.
+type Synapse = ((u32, u32), f64);
+
+fn synapses(ran: &mut Ran, projection: usize) -> Vec<Synapse> {
     ran.engine.edges(projection).into_iter().zip(ran.engine.weights(projection)).collect()
 }
 
@@ -47,9 +50,9 @@ fn what_goes_comes_back_from_elsewhere() {
             (2, &|pre, post| [(0, 1), (2, 1), (4, 1), (6, 9)].contains(&(pre, post))),
         ] {
             let (old, new) = (synapses(&mut old, projection), synapses(&mut new, projection));
-            let (weak, strong): (Vec<_>, Vec<_>) = old.iter().partition(|(_, w)| *w < 1.0);
+            let (weak, strong): (Vec<Synapse>, Vec<Synapse>) = old.iter().copied().partition(|(_, w)| *w < 1.0);
             assert!(!weak.is_empty());
-            let degrees = |list: &[((u32, u32), f64)]| {
+            let degrees = |list: &[Synapse]| {
                 let mut n = [0; 40];
                 list.iter().for_each(|((_, post), _)| n[*post as usize] += 1);
                 n

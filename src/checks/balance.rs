@@ -62,6 +62,12 @@ fn findings(unit: &Unit, origins: &Origins, prediction: &Prediction) -> Vec<Diag
         let time = unit.protocol.duration_hint_ms.unwrap_or(1000.0);
         if e.rate > limit {
             let strongest = e.shares.iter().filter(|s| s.mean > 0.0).max_by(|a, b| a.mean.total_cmp(&b.mean));
+            // Inhibition that learns may bring it down: how it begins does not tell how it ends.
+            let learns =
+                |s: &Share| network.plasticity.iter().any(|r| network.graph[r.projection].path == s.projection);
+            if e.shares.iter().any(|s| s.mean <= 0.0 && learns(s)) {
+                continue;
+            }
             // A cell that a source drives so hard does what it is told.
             if let Some(s) = strongest.filter(|s| from_within(s)) {
                 out.push(runaway(e, s, *span, origins));

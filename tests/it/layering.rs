@@ -51,7 +51,13 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulation", &["backend", "base", "cli", "driver", "execute", "ir", "units"]),
-    ("cli", &["base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "record", "report", "syntax", "units"]),
+    (
+        "cli",
+        &[
+            "base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "report", "syntax",
+            "units",
+        ],
+    ),
 ];
 
 fn sources(path: &Path, out: &mut Vec<std::path::PathBuf>) {

@@ -11,16 +11,16 @@ plasticity Rewire {
     every 5 ms { remove when w < w_min }
     regrow to indegree with weight w_new
 }
-neuron Silent { state n = 0  n' = 0  receptor syn(w: number) { n += w }  spike when n >= 1e9 { } }
+neuron Silent { state n = 0; n' = 0; receptor syn(w: number) { n += w }; spike when n >= 1e9 { n = 0 } }
 network Small {
     dt 0.5 ms
     population E[40]: Silent
     projection free: E -> E {
-        connect fixed_indegree(8)  weight if pre % 2 == 0 then 0.5 else 2  delay 1 ms
+        connect fixed_indegree(8)  weight if pre - 2 * floor(pre / 2) == 0 then 0.5 else 2  delay 1 ms
         plasticity Rewire(w_min = 1, w_new = 3)
     }
     projection halves: E -> E {
-        connect bernoulli(0.3) where (pre < 20) == (post < 20)  weight if pre % 2 == 0 then 0.5 else 2  delay 1 ms
+        connect bernoulli(0.3) where (pre < 20) == (post < 20)  weight if pre - 2 * floor(pre / 2) == 0 then 0.5 else 2  delay 1 ms
         plasticity Rewire(w_min = 1, w_new = 3)
     }
     projection listed: E -> E {
@@ -72,13 +72,13 @@ fn what_goes_comes_back_from_elsewhere() {
 #[test]
 fn all_sources_are_equally_likely() {
     let text = "
-plasticity Rewire { weight w  every 1 ms { remove when w < 1 }  regrow to indegree with weight 2 }
-neuron Silent { state n = 0  n' = 0  receptor syn(w: number) { n += w }  spike when n >= 1e9 { } }
+plasticity Rewire { param low: weight, new: weight; weight w; every 1 ms { remove when w < low }; regrow to indegree with weight new }
+neuron Silent { state n = 0; n' = 0; receptor syn(w: number) { n += w }; spike when n >= 1e9 { n = 0 } }
 network Wide {
     dt 0.5 ms
-    population from[20]: Silent
-    population to[3000]: Silent
-    projection p: from -> to { connect fixed_indegree(2)  weight 0.5  delay 1 ms  plasticity Rewire }
+    population before[20]: Silent
+    population cells[3000]: Silent
+    projection p: before -> cells { connect fixed_indegree(2)  weight 0.5  delay 1 ms  plasticity Rewire(low = 1, new = 2) }
 }
 experiment Go of Wide { simulate 2 ms }
 ";
@@ -97,13 +97,13 @@ experiment Go of Wide { simulate 2 ms }
 fn spikes_on_their_way_find_what_is_there() {
     let text = "
 use std.sources.SpikeTimes
-plasticity Rewire { weight w  every 5 ms { remove when w < 1 }  regrow to indegree with weight 2 }
-neuron Adder { state n = 0  n' = 0  receptor syn(w: number) { n += w }  spike when n >= 1e9 { } }
+plasticity Rewire { param low: weight, new: weight; weight w; every 5 ms { remove when w < low }; regrow to indegree with weight new }
+neuron Adder { state n = 0; n' = 0; receptor syn(w: number) { n += w }; spike when n >= 1e9 { n = 0 } }
 network Late {
     dt 0.5 ms
-    source from[1]: SpikeTimes(times = [1 ms, 3 ms])
-    population to[2]: Adder
-    projection p: from -> to { connect all_to_all  weight 0.25  delay DELAY  plasticity Rewire }
+    source before[1]: SpikeTimes(times = [1 ms, 3 ms])
+    population cells[2]: Adder
+    projection p: before -> cells { connect all_to_all  weight 0.25  delay DELAY  plasticity Rewire(low = 1, new = 2) }
 }
 experiment Go of Late { simulate 20 ms }
 ";
@@ -111,7 +111,7 @@ experiment Go of Late { simulate 20 ms }
     for (delay, sum) in [("3 ms", 0.25 + 2.0), ("axonal 1 ms dendritic 8 ms", 0.5), ("8 ms", 4.0)] {
         let lab = Lab::new(&text.replace("DELAY", delay));
         for place in [INTERP, NATIVE] {
-            assert_eq!(lab.run(place).state("to", "n"), [sum, sum], "{delay} {place:?}");
+            assert_eq!(lab.run(place).state("cells", "n"), [sum, sum], "{delay} {place:?}");
         }
     }
 }

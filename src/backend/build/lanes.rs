@@ -107,8 +107,19 @@ impl Lanes {
         (into, incoming)
     }
 
+    /// (presynaptic neuron, synapse) in order of presynaptic neuron, then target.
+    pub fn ordered(&self) -> impl Iterator<Item = (u32, u32)> {
+        let rows = 0..self.sources.len() - 1;
+        rows.flat_map(|pre| self.row(pre).into_iter().map(move |k| (pre as u32, k)))
+    }
+
+    /// (presynaptic neuron, target in the population) in that order; `lo` is the first target of the range.
+    pub fn edges(&self, lo: u32) -> Vec<(u32, u32)> {
+        self.ordered().map(|(pre, k)| (pre, lo + self.targets[k as usize])).collect()
+    }
+
     /// Synapses of a presynaptic neuron in order of their targets, as their weights are read and written.
-    pub fn row(&self, pre: usize) -> Vec<u32> {
+    fn row(&self, pre: usize) -> Vec<u32> {
         let lanes = self.starts[self.sources[pre] as usize]..self.starts[self.sources[pre + 1] as usize];
         let mut row: Vec<u32> = lanes.collect();
         row.sort_by_key(|k| self.targets[*k as usize]);

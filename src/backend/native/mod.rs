@@ -453,6 +453,14 @@ impl Native {
         self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
     }
 
+    /// What came of a command here and on all other threads.
+    fn done(&self, local: Result<(), RunError>) -> Result<(), RunError> {
+        self.replies().into_iter().fold(local, |result, reply| match reply {
+            Reply::Failed(e) => Err(e),
+            _ => result,
+        })
+    }
+
     /// States, counters and coupled sums of a population, all neurons.
     fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
         self.send(|_| Command::States { population });
@@ -789,13 +797,8 @@ impl Engine for Native {
         let step = self.step;
         let all = Arc::new(edges.to_vec());
         self.send(|_| Command::SetEdges { projection, step, edges: all.clone() });
-        let mut result = self.local.set_edges(projection, step, edges);
-        for reply in self.replies() {
-            if let Reply::Failed(e) = reply {
-                result = Err(e);
-            }
-        }
-        result
+        let local = self.local.set_edges(projection, step, edges);
+        self.done(local)
     }
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
@@ -882,12 +885,8 @@ impl Engine for Native {
         let state = Arc::new(state);
         self.send(|thread| Command::Load { state: state.clone(), own: own(thread) });
         let own = own(0);
-        let mut result = self.local.load(&state, &own);
-        for reply in self.replies() {
-            if let Reply::Failed(e) = reply {
-                result = Err(e);
-            }
-        }
+        let local = self.local.load(&state, &own);
+        let result = self.done(local);
         (self.step, self.events, self.touches) = (state.step, state.synaptic_events, state.touches);
         result
     }

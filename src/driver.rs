@@ -1,6 +1,7 @@
 //! The only place that names the order of the phases. No IO: files come through a [`Loader`], results go back as data.
 
-use crate::backend::native::{self, Native};
+pub use crate::backend::Profile;
+use crate::backend::native::{self, Lanes, Native};
 use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
 use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
 use crate::ir::artefact::{Job, Unit};
@@ -29,6 +30,8 @@ pub enum Precision {
 pub enum Backend {
     #[default]
     Native,
+    /// Native code with two lanes, whatever the machine has; slower, and the same bits.
+    Narrow,
     Interp,
 }
 
@@ -306,10 +309,10 @@ pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'
     let start = Instant::now();
     let kernels = match backend {
         Backend::Interp => None,
-        Backend::Native => {
-            Some(native::compile(network).map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?)
-        }
+        Backend::Native => Some(native::compile(network, Lanes::most())),
+        Backend::Narrow => Some(native::compile(network, Lanes::Two)),
     };
+    let kernels = kernels.transpose().map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
     let compile_s = if kernels.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
     Ok(Prepared { network, kernels, compile_s })
 }

@@ -1,5 +1,6 @@
 //! What every back end offers to the walker of experiments.
 
+use super::profile::Profile;
 use super::state::EngineState;
 use crate::script::BinaryOp;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,14 @@ pub trait Engine {
 
     /// How often rules went through a synapse so far.
     fn touches(&self) -> Touches;
+
+    /// From now on, notes where the time goes: some percent of a run of small networks.
+    fn measure(&mut self) {}
+
+    /// What was noted since; nothing where it is not measured.
+    fn profile(&mut self) -> Option<Profile> {
+        None
+    }
 }
 
 /// How often rules of plasticity went through a synapse, which is what learning costs.

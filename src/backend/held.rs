@@ -47,20 +47,13 @@ pub struct Held {
     pub frozen: bool,
 }
 
-/// Where a range's synapses stand in a state: positions in order of presynaptic, then postsynaptic cell, and their two cells, the
-/// second counted in the range.
-pub fn own_edges(state: &PlasticState, lo: u32, n: u32) -> (Vec<u32>, Vec<(u32, u32)>) {
-    let inside = (0..).zip(&state.edges).filter(|(_, (_, post))| (lo..lo + n).contains(post));
+/// Which of all synapses are those of a range: their positions in the list, and their two cells, the second counted in the range.
+pub fn own_edges(edges: &[(u32, u32)], lo: u32, n: u32) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let inside = (0..).zip(edges).filter(|(_, (_, post))| (lo..lo + n).contains(post));
     inside.map(|(k, (pre, post))| (k, (*pre, post - lo))).unzip()
 }
 
 impl Reach<'_> {
-    /// (presynaptic cell, synapse) in order of presynaptic, then postsynaptic cell.
-    fn ordered(&self) -> Vec<(u32, u32)> {
-        let rows = 0..self.lanes.sources.len() - 1;
-        rows.flat_map(|pre| self.lanes.row(pre).into_iter().map(move |k| (pre as u32, k))).collect()
-    }
-
     /// (presynaptic cell, axonal delay) of each lane.
     fn lane_keys(&self) -> Vec<(u32, u32)> {
         self.lanes.neurons().into_iter().zip(self.lanes.delays.iter().copied()).collect()
@@ -70,7 +63,7 @@ impl Reach<'_> {
 impl Held {
     /// The part of a state at the end of `step` steps.
     pub fn save(self, reach: &Reach, step: u64) -> Part {
-        let order = reach.ordered();
+        let order: Vec<(u32, u32)> = reach.lanes.ordered().collect();
         let pick = |v: &Vec<f64>| order.iter().map(|(_, k)| v[*k as usize]).collect();
         let slots = |ring: &[Vec<u32>], first: u32| -> Vec<(u64, u32)> {
             let at = |s: u64| ring[(s & (ring.len() as u64 - 1)) as usize].iter().map(move |e| (s, first + e));
@@ -89,11 +82,7 @@ impl Held {
             presynaptic: reach.slots.iter().map(|(place, _)| *place == Place::Pre).collect(),
             state: PlasticState {
                 lanes: reach.lane_keys(),
-                edges: if reach.changes {
-                    order.iter().map(|(pre, k)| (*pre, reach.lo + reach.lanes.targets[*k as usize])).collect()
-                } else {
-                    Vec::new()
-                },
+                edges: if reach.changes { reach.lanes.edges(reach.lo) } else { Vec::new() },
                 synapse: self.synapse.iter().map(pick).collect(),
                 touched: touched.iter().map(|(_, k)| self.touched[*k as usize]).collect(),
                 integrals: self.integrals,
@@ -120,7 +109,7 @@ impl Held {
         state: &PlasticState,
         own: &[u32],
     ) -> Result<Held, RunError> {
-        let order = reach.ordered();
+        let order: Vec<(u32, u32)> = reach.lanes.ordered().collect();
         let lanes = reach.lane_keys();
         let at: Option<Vec<usize>> = lanes.iter().map(|l| state.lanes.binary_search(l).ok()).collect();
         let Some(at) = at else { return Err(unfit("axonal delays")) };

@@ -9,8 +9,10 @@ pub mod eval;
 mod held;
 pub mod interp;
 pub mod native;
+pub mod profile;
 mod running;
 pub mod state;
 
 pub use engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
+pub use profile::Profile;
 pub use state::EngineState;

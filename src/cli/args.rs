@@ -97,6 +97,24 @@ pub(super) struct ExecutionArgs {
     pub summary: Option<SummaryFormat>,
 }
 
+/// Where the time of a run went.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ProfileArgs {
+    /// Print where the time went: per phase, population and projection
+    #[arg(long)]
+    pub profile: bool,
+    /// Write every piece of work as a trace that Perfetto and Chrome (about:tracing) show
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
+}
+
+impl ProfileArgs {
+    /// Whether time is to be measured.
+    pub fn wanted(&self) -> bool {
+        self.profile || self.trace.is_some()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// A .nsm file, or - for standard input
@@ -155,6 +173,8 @@ pub(super) struct RunArgs {
     pub circuit: CircuitArgs,
     #[command(flatten)]
     pub execution: ExecutionArgs,
+    #[command(flatten)]
+    pub profiling: ProfileArgs,
     /// Folder for what `record` and `plot` ask for
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::pool::{Pool, Task};
 use super::progress::Bar;
 use crate::base::Diagnostic;
+use crate::driver::Profile;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
 use crate::execute::{
     self, Checkpoint, Conclusion, Control, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup, Summary,
@@ -30,6 +31,8 @@ pub(super) struct Settings<'a> {
     /// From source text to IR.
     pub compile_s: f64,
     pub checkpoints: Option<&'a Checkpoints>,
+    /// Where the time of the first run goes is measured.
+    pub measured: bool,
     pub stop: &'a AtomicBool,
     pub bar: &'a Bar,
 }
@@ -46,6 +49,8 @@ pub(super) struct JobResult {
     pub interrupted: bool,
     /// Files within the folder of `--out`.
     pub written: Vec<String>,
+    /// Of the first run, where it was measured.
+    pub profile: Option<Profile>,
 }
 
 /// Executes every point of the sweep with every seed.
@@ -108,6 +113,7 @@ struct Series<'j> {
 struct Done {
     outcome: RunOutcome,
     build_s: f64,
+    profile: Option<Profile>,
 }
 
 impl Series<'_> {
@@ -136,8 +142,13 @@ impl Series<'_> {
         let writes = settings.checkpoints.is_some_and(Checkpoints::writes);
         let write = writes.then_some(&write as &dyn Fn(&Checkpoint));
         let saving = origin.map(|origin| Saving { origin, from, every, write });
+        let measured = settings.measured && task.run == 0;
+        if measured {
+            engine.measure();
+        }
         let outcome = execute::go_on(unit, point, seed, engine.as_mut(), &control, saving);
-        Ok(Done { outcome, build_s })
+        let profile = if measured { engine.profile() } else { None };
+        Ok(Done { outcome, build_s, profile })
     }
 }
 
@@ -200,13 +211,15 @@ struct Together {
     written: Vec<String>,
     /// Of the first run, where a report is wanted.
     recorded: Recorded,
+    profile: Option<Profile>,
     error: Option<Diagnostic>,
     interrupted: bool,
 }
 
 impl Together {
     fn take(&mut self, run: usize, done: Done, output: Option<&Output>) -> Result<(), Diagnostic> {
-        let Done { mut outcome, build_s } = done;
+        let Done { mut outcome, build_s, profile } = done;
+        self.profile = profile.or(self.profile.take());
         self.build_s.push(build_s);
         self.interrupted |= outcome.interrupted;
         self.error = outcome.error.take().map(|e| execute::diagnostic(&e, outcome.dt_ms));
@@ -266,6 +279,7 @@ impl Together {
             error: self.error,
             interrupted: self.interrupted,
             written: self.written,
+            profile: self.profile,
         }
     }
 }

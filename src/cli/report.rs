@@ -2,6 +2,7 @@
 
 use super::job::JobResult;
 use super::terminal::Terminal;
+use crate::driver::Profile;
 use crate::execute::{Expectation, Summary};
 use crate::units::{Dimension, display, number};
 use std::fmt::Write;
@@ -37,6 +38,25 @@ pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Termin
     if let Some(folder) = folder {
         let _ = writeln!(out, "  written to {folder}: {}", files(&result.written));
     }
+    out
+}
+
+/// Where the time of a run went, and how large each projection is.
+pub(super) fn profile(profile: &Profile) -> String {
+    let mut out = "\n".to_string();
+    let rows = profile.lines().into_iter().map(|l| {
+        let each = if l.count > 0 { format!("{:.2} ns", l.seconds * 1e9 / l.count as f64) } else { String::new() };
+        let count = if l.count > 0 { format!("{} {}", l.count, l.unit) } else { String::new() };
+        vec![l.work, format!("{:.4} s", l.seconds), format!("{:.1} %", 100.0 * l.share), count, each]
+    });
+    let title = format!("work of {} thread(s)", profile.threads.len());
+    table(&mut out, &[&title, "time", "share", "count", "each"], rows.collect());
+    out.push('\n');
+    let rows = profile.projections.iter().map(|(path, synapses, bytes)| {
+        let each = if *synapses > 0 { format!("{:.1}", *bytes as f64 / *synapses as f64) } else { String::new() };
+        vec![path.clone(), synapses.to_string(), bytes.to_string(), each]
+    });
+    table(&mut out, &["projection", "synapses", "bytes", "each"], rows.collect());
     out
 }
 

@@ -7,7 +7,7 @@ use super::job::{self, JobResult, Settings};
 use super::output::Output;
 use super::progress::{self, Bar};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, balance, chip, report, source};
+use super::{Status, artefact, balance, chip, files, report, source};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, LoadError};
 use crate::driver;
@@ -133,6 +133,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     let checkpoints = Checkpoints::new(checkpoint, args.every.as_deref(), args.resume.as_deref(), runs)?;
     let json = execution.summary.is_some();
     let settings = Settings {
+        measured: args.profiling.wanted(),
         seed: execution.seed,
         threads: execution.threads(),
         backend,
@@ -148,6 +149,17 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     tell(&result, args, json, terminal);
     if args.balance && !json {
         terminal::out(&balance::beside(job, &result));
+    }
+    if let Some(profile) = &result.profile {
+        if args.profiling.profile && !json {
+            source::tell(&report::profile(profile), args.message_format);
+        }
+        if let Some(path) = &args.profiling.trace {
+            let write = files::write_atomic(path, |w| Ok(serde_json::to_writer(w, &profile.trace())?));
+            write.map_err(|e| codes::unwritable(path, &e))?;
+        }
+    } else if args.profiling.wanted() && result.error.is_none() {
+        return Err(usage("only the native back end measures where its time goes"));
     }
     Ok(result.status())
 }

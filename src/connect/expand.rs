@@ -101,8 +101,7 @@ impl<'a> Expansion<'a> {
                 continue;
             }
             if let Rule::OneToOne = self.rule {
-                let connected = self.own.of(post) != Some(post) && self.pool.contains(post, post);
-                sink(post, if connected { std::slice::from_ref(&post) } else { &[] }, None);
+                sink(post, self.partner(post).as_slice(), None);
                 continue;
             }
             let choice = self.choice(post, &mut list);
@@ -137,10 +136,7 @@ impl<'a> Expansion<'a> {
                     sources.extend(&rows.sources[rows.starts[post as usize]..rows.starts[post as usize + 1]]);
                     sources.dedup();
                 }
-                (Rule::OneToOne, _) => {
-                    let connected = self.own.of(post) != Some(post) && self.pool.contains(post, post);
-                    sources.extend(connected.then_some(post));
-                }
+                (Rule::OneToOne, _) => sources.extend(self.partner(post)),
                 _ => {
                     let choice = self.choice(post, &mut list);
                     sources.extend(0..choice.count);
@@ -149,6 +145,11 @@ impl<'a> Expansion<'a> {
             }
             sink(post, &sources);
         }
+    }
+
+    /// The source of a target whose cells are connected one by one.
+    fn partner(&self, post: u32) -> Option<u32> {
+        (self.own.of(post) != Some(post) && self.pool.contains(post, post)).then_some(post)
     }
 
     fn draw_sources(&self, stream: &mut Stream, n: u32, k: u32, sources: &mut Vec<u32>, scratch: &mut Vec<u32>) {

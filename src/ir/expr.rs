@@ -341,6 +341,18 @@ impl Exprs {
         }
         match (op, self.get(a)) {
             (UnaryOp::Neg, Expr::Unary(UnaryOp::Neg, inner)) => *inner,
+            // A division costs as much as ten products, and these functions are smooth: the last digit of their argument does not count.
+            (op, Expr::Binary(BinaryOp::Div, value, by)) if op.transcendental() => {
+                let (value, by) = (*value, self.as_const(*by));
+                match by.map(|c| 1.0 / c).filter(|f| f.is_normal()) {
+                    Some(factor) => {
+                        let factor = self.real(factor);
+                        let argument = self.mul(value, factor);
+                        self.intern(Expr::Unary(op, argument))
+                    }
+                    None => self.intern(Expr::Unary(op, a)),
+                }
+            }
             _ => self.intern(Expr::Unary(op, a)),
         }
     }

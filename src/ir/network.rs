@@ -173,6 +173,12 @@ impl Population {
         let mut rest = index;
         for depth in 0..self.axes.len() {
             let here = self.axes[depth].size_at(&out);
+            if let Some(block) = self.even_block(depth + 1).filter(|b| *b > 0) {
+                let position = rest / block;
+                rest %= block;
+                out.push(position.min(here.saturating_sub(1)));
+                continue;
+            }
             let mut position = 0;
             while position < here {
                 let block = self.block(&out, position, depth);
@@ -222,13 +228,22 @@ impl Population {
         self.cells_below(&at, depth + 1)
     }
 
+    /// Number of cells at each position before the axis `depth`, where it is the same at all.
+    fn even_block(&self, depth: usize) -> Option<u32> {
+        let sizes = self.axes[depth..].iter().map(|a| match a.sizes.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        });
+        sizes.product()
+    }
+
     fn cells_below(&self, prefix: &[u32], depth: usize) -> u32 {
         if depth == self.axes.len() {
             return 1;
         }
         let n = self.axes[depth].size_at(prefix);
-        if self.axes[depth + 1..].iter().all(|a| a.sizes.len() == 1) {
-            return self.axes[depth + 1..].iter().fold(n, |acc, a| acc * a.sizes[0]);
+        if let Some(block) = self.even_block(depth + 1) {
+            return n * block;
         }
         (0..n)
             .map(|k| {

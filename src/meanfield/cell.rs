@@ -28,17 +28,26 @@ pub(super) struct Cell<'n> {
     params: Vec<f64>,
     time: f64,
     dt: f64,
+    /// What each stage of a step evaluates, in order.
+    stages: Vec<Vec<ExprId>>,
 }
 
 impl<'n> Cell<'n> {
     pub fn new(dynamics: &'n Dynamics, params: Vec<f64>, time: f64, dt: f64) -> Cell<'n> {
-        Cell { dynamics, params, time, dt }
+        let values = |assigns: &[Assign]| assigns.iter().map(|a| a.value).collect::<Vec<_>>();
+        let stages = dynamics.integrate.iter().map(|s| eval::order(&dynamics.exprs, &values(&s.assigns))).collect();
+        Cell { dynamics, params, time, dt, stages }
     }
 
     fn value(&self, id: ExprId, at: &At) -> f64 {
-        let x = &self.dynamics.exprs;
         let mut scratch = Vec::new();
-        eval::evaluate(x, &eval::order(x, &[id]), &mut scratch, &mut |e, _| match e {
+        self.values(&eval::order(&self.dynamics.exprs, &[id]), at, &mut scratch);
+        scratch[id.0 as usize]
+    }
+
+    /// All expressions of `order`, each at its place.
+    fn values(&self, order: &[ExprId], at: &At, scratch: &mut Vec<f64>) {
+        eval::evaluate(&self.dynamics.exprs, order, scratch, &mut |e, _| match e {
             Expr::State(k) => at.states[*k as usize],
             Expr::Param(k) => self.params[*k as usize],
             Expr::Arrival => at.arrival,
@@ -47,7 +56,6 @@ impl<'n> Cell<'n> {
             Expr::Held => 0.0,
             _ => f64::NAN,
         });
-        scratch[id.0 as usize]
     }
 
     /// An expression that reads neither states nor arrivals.
@@ -59,18 +67,21 @@ impl<'n> Cell<'n> {
     /// The states after one step without arrivals; `noise` sets one normal number to 1, the others are 0.
     fn step(&self, states: &[f64], noise: Option<u32>) -> Vec<f64> {
         let mut now = states.to_vec();
-        for stage in &self.dynamics.integrate {
-            now = self.assigned(&now, &stage.assigns, 0.0, noise, true);
+        let mut scratch = Vec::new();
+        for (stage, order) in self.dynamics.integrate.iter().zip(&self.stages) {
+            self.values(order, &At { states: &now, arrival: 0.0, noise }, &mut scratch);
+            for a in &stage.assigns {
+                now[a.state as usize] = scratch[a.value.0 as usize];
+            }
         }
         now
     }
 
-    /// Assignments at once (a stage) or one after the other (a receptor, a reset).
-    fn assigned(&self, states: &[f64], list: &[Assign], arrival: f64, noise: Option<u32>, at_once: bool) -> Vec<f64> {
+    /// The assignments of a receptor or a reset, one after the other.
+    fn assigned(&self, states: &[f64], list: &[Assign], arrival: f64) -> Vec<f64> {
         let mut now = states.to_vec();
         for a in list {
-            let from = if at_once { states } else { &now };
-            let value = self.value(a.value, &At { states: from, arrival, noise });
+            let value = self.value(a.value, &At { states: &now, arrival, noise: None });
             now[a.state as usize] = value;
         }
         now
@@ -79,7 +90,7 @@ impl<'n> Cell<'n> {
     /// What one arrival of weight 1 adds to each state.
     fn jump(&self, receptor: usize, states: &[f64]) -> Vec<f64> {
         let Some(r) = self.dynamics.receptors.get(receptor) else { return vec![0.0; states.len()] };
-        let moved = self.assigned(states, &r.body, 1.0, None, false);
+        let moved = self.assigned(states, &r.body, 1.0);
         moved.iter().zip(states).map(|(a, b)| a - b).collect()
     }
 
@@ -102,14 +113,14 @@ impl<'n> Cell<'n> {
             return None;
         }
         let (mut states, mut spikes) = (initial.to_vec(), 0_u32);
+        let mut here = Cell { params: self.params.clone(), stages: self.stages.clone(), ..*self };
         for k in 0..steps {
-            let mut here = Cell { params: self.params.clone(), ..*self };
             here.time = f64::from(k) * self.dt;
             states = here.step(&states, None);
             here.time += self.dt;
             if here.value(*c, &At { states: &states, arrival: 0.0, noise: None }) != 0.0 {
                 spikes += 1;
-                states = here.assigned(&states, &self.dynamics.reset, 0.0, None, false);
+                states = here.assigned(&states, &self.dynamics.reset, 0.0);
             }
         }
         Some(f64::from(spikes) / (f64::from(steps) * self.dt))
@@ -142,6 +153,27 @@ pub(super) struct Point {
     pub shares: Vec<f64>,
 }
 
+/// What one impulse does to the states.
+struct Jump {
+    voltage: f64,
+    others: Vec<f64>,
+    /// What each of the others sums to afterwards, times dt.
+    response: Vec<f64>,
+    /// Row-major: the sums over all later steps of products of two of the others.
+    products: Vec<f64>,
+}
+
+/// What one spike per ms of an input adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Part {
+    /// To the mean, mV.
+    pub mean: f64,
+    /// To sigma^2, mV^2.
+    pub variance: f64,
+    /// The same times the root of the relative correlation time.
+    pub filtered: f64,
+}
+
 /// A cell that is recognised.
 pub(super) struct Lif<'n> {
     cell: Cell<'n>,
@@ -155,10 +187,12 @@ pub(super) struct Lif<'n> {
     pub threshold: Threshold,
     /// What its own spike adds to the other states: adaptation.
     own: Vec<f64>,
-    /// By receptor: what a unit spike adds to the voltage, and to the others.
-    jumps: Vec<(f64, Vec<f64>)>,
+    /// By receptor: what a unit spike does.
+    jumps: Vec<Jump>,
     /// By normal number: the same.
-    noises: Vec<(f64, Vec<f64>)>,
+    noises: Vec<Jump>,
+    /// The slopes of the step of the voltage along itself and along each of the others, where they are the same everywhere.
+    slopes: Option<(f64, Vec<f64>)>,
     initial: Vec<f64>,
     /// Which of the others only a jump would move.
     still: Vec<bool>,
@@ -213,6 +247,7 @@ impl<'n> Lif<'n> {
             own,
             jumps: Vec::new(),
             noises: Vec::new(),
+            slopes: None,
             initial: initial.to_vec(),
             still: vec![false; others.len()],
             others,
@@ -289,7 +324,7 @@ impl<'n> Lif<'n> {
         moved.iter().zip(&self.forcing).map(|(a, b)| a + b).collect()
     }
 
-    fn learn_voltage(&self) -> Result<(), String> {
+    fn learn_voltage(&mut self) -> Result<(), String> {
         let Threshold { theta, reset, .. } = self.threshold;
         for others in [vec![0.0; self.others.len()], linear::times(&self.inverse, &self.forcing)] {
             let [a, b, c] = [reset, 0.5 * (reset + theta), theta].map(|v| self.step(v, &others, None).0);
@@ -301,16 +336,35 @@ impl<'n> Lif<'n> {
                 return Err("its voltage does not leak".to_string());
             }
         }
+        // Where the slopes are the same at two places, the step is linear: then no rate needs the map again.
+        let n = self.others.len();
+        let slopes = |v: f64, at: f64| -> (f64, Vec<f64>) {
+            let x = vec![at; n];
+            let here = self.step(v, &x, None).0;
+            let along = |k: usize| {
+                let mut moved = x.clone();
+                moved[k] += 1.0;
+                self.step(v, &moved, None).0 - here
+            };
+            (self.step(v + 1.0, &x, None).0 - here, (0..n).map(along).collect())
+        };
+        let (first, second) = (slopes(reset, 0.0), slopes(theta, 1.7));
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1e-3 + a.abs());
+        let same = close(first.0, second.0) && first.1.iter().zip(&second.1).all(|(a, b)| close(*a, *b));
+        self.slopes = same.then_some(first);
         Ok(())
+    }
+
+    fn impulse(&self, all: &[f64]) -> Jump {
+        let others: Vec<f64> = self.others.iter().map(|o| all[*o]).collect();
+        let response = linear::times(&self.inverse, &others.iter().map(|j| j * self.cell.dt).collect::<Vec<_>>());
+        Jump { voltage: all[self.voltage], products: linear::products(&self.map, &others), response, others }
     }
 
     fn learn_inputs(&mut self) -> Result<(), String> {
         let n = self.others.len();
         let Threshold { theta, reset, .. } = self.threshold;
         let zero = vec![0.0; n];
-        let pick = |me: &Self, all: &[f64]| -> (f64, Vec<f64>) {
-            (all[me.voltage], me.others.iter().map(|o| all[*o]).collect())
-        };
         for r in 0..self.cell.dynamics.receptors.len() {
             let one = self.cell.jump(r, &self.joined(reset, &zero));
             let two = self.cell.jump(r, &self.joined(theta, &vec![1.0; n]));
@@ -318,15 +372,15 @@ impl<'n> Lif<'n> {
                 let name = &self.cell.dynamics.receptors[r].name;
                 return Err(format!("what a spike does at `{name}` depends on the state of the cell"));
             }
-            self.jumps.push(pick(self, &one));
+            self.jumps.push(self.impulse(&one));
         }
         for k in 0..self.cell.dynamics.noises {
             let still = self.joined(reset, &zero);
             let (with, without) = (self.cell.step(&still, Some(k)), self.cell.step(&still, None));
             let moved: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
-            self.noises.push(pick(self, &moved));
+            self.noises.push(self.impulse(&moved));
         }
-        let moves = |k: usize| self.own[k] != 0.0 || self.jumps.iter().chain(&self.noises).any(|j| j.1[k] != 0.0);
+        let moves = |k: usize| self.own[k] != 0.0 || self.jumps.iter().chain(&self.noises).any(|j| j.others[k] != 0.0);
         match (0..n).find(|k| self.still[*k] && moves(*k)) {
             Some(k) => Err(format!("`{}` keeps for ever what arrives", self.cell.dynamics.states[self.others[k]].name)),
             None => Ok(()),
@@ -351,37 +405,62 @@ impl<'n> Lif<'n> {
     fn drive(&self, v: f64, x: &[f64]) -> (f64, f64) {
         let dt = self.cell.dt;
         let base = self.threshold.reset;
-        let (low, high) = (self.step(base, x, None).0, self.step(base + 1.0, x, None).0);
-        let slope = high - low;
+        let low = self.step(base, x, None).0;
+        let slope = self.step(base + 1.0, x, None).0 - low;
         let decay = numerics::ln(slope) / dt;
         // One step of v' = decay v + u is slope v + (slope - 1) / decay u.
         let u = (low - slope * base) * decay / (slope - 1.0);
         (decay * v + u, decay)
     }
 
+    /// What a spike per ms of `input` adds where it adds the same everywhere, that is, where the voltage is linear.
+    pub fn part(&self, input: &Input) -> Option<Part> {
+        let (slope, along) = self.slopes.as_ref()?;
+        let jump = self.jumps.get(input.receptor)?;
+        let decay = numerics::ln(*slope) / self.cell.dt;
+        let gradient: Vec<f64> = along.iter().map(|a| a * decay / (slope - 1.0)).collect();
+        Some(self.part_at(jump, input.weight, input.square, -1.0 / decay, &gradient))
+    }
+
+    /// What impulses at a rate of 1 per ms add, of this mean size and mean square, at a membrane time constant and a gradient of the
+    /// drive along the other states.
+    fn part_at(&self, jump: &Jump, weight: f64, square: f64, tau: f64, gradient: &[f64]) -> Part {
+        let slow = dot(gradient, &jump.response);
+        let all = jump.voltage + slow;
+        let variance = tau * all * all * square;
+        // A kernel c has the correlation time (its area)^2 / (2 * area of c^2): tau_s where it is exponential.
+        let filtered = if slow == 0.0 {
+            0.0
+        } else {
+            let power = linear::form(&jump.products, gradient) * self.cell.dt;
+            variance * (slow * slow / (2.0 * power) / tau).sqrt()
+        };
+        Part { mean: tau * weight * all, variance, filtered }
+    }
+
     /// Where the voltage settles under these inputs, the cell itself firing `own` spikes per ms.
     pub fn settle(&self, inputs: &[Input], own: f64) -> Point {
         let dt = self.cell.dt;
-        let n = self.others.len();
-        let response = |jump: &[f64]| linear::times(&self.inverse, &jump.iter().map(|j| j * dt).collect::<Vec<_>>());
         // Means at the start of a step: what arrived at its end still stands undiminished.
         let mut mean = linear::times(&self.inverse, &self.forcing);
-        let add = |mean: &mut Vec<f64>, jump: &[f64], by: f64| {
-            response(jump).iter().zip(mean).for_each(|(r, m)| *m += by * r);
+        let add = |mean: &mut [f64], response: &[f64], by: f64| {
+            response.iter().zip(mean).for_each(|(r, m)| *m += by * r);
         };
-        let empty = (0.0, vec![0.0; n]);
-        let jump = |i: &Input| self.jumps.get(i.receptor).unwrap_or(&empty);
         for i in inputs {
-            add(&mut mean, &jump(i).1, i.rate * i.weight);
+            if let Some(jump) = self.jumps.get(i.receptor) {
+                add(&mut mean, &jump.response, i.rate * i.weight);
+            }
         }
-        add(&mut mean, &self.own, own);
+        let own_jump: Vec<f64> = self.own.iter().map(|j| j * dt).collect();
+        add(&mut mean, &linear::times(&self.inverse, &own_jump), own);
         let (at_zero, decay) = self.drive(0.0, &mean);
         let tau = -1.0 / decay;
-        let direct: f64 = inputs.iter().map(|i| i.rate * i.weight * jump(i).0).sum();
+        let direct: f64 =
+            inputs.iter().map(|i| i.rate * i.weight * self.jumps.get(i.receptor).map_or(0.0, |j| j.voltage)).sum();
         let mu = tau * (at_zero + direct);
         // What the drive at the mean voltage gains from each of the other states.
-        let here = self.drive(mu, &mean).0;
-        let gradient: Vec<f64> = (0..n)
+        let here = at_zero + decay * mu;
+        let gradient: Vec<f64> = (0..mean.len())
             .map(|k| {
                 let mut moved = mean.clone();
                 moved[k] += 1.0;
@@ -389,34 +468,33 @@ impl<'n> Lif<'n> {
                 self.drive(mu, &moved).0 - here
             })
             .collect();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-        let mut variance = 0.0;
-        let mut filtered = 0.0;
-        let mut noise = |jump: &(f64, Vec<f64>), intensity: f64| {
-            let slow = dot(&gradient, &response(&jump.1));
-            let part = tau * (jump.0 + slow).powi(2) * intensity;
-            variance += part;
-            if slow != 0.0 {
-                // A kernel c has the correlation time (its area)^2 / (2 * area of c^2): tau_s where it is exponential.
-                let power = linear::power(&self.map, &jump.1, &gradient) * dt;
-                filtered += part * (slow * slow / (2.0 * power) / tau).sqrt();
-            }
+        let mut all = Part::default();
+        let mut noise = |part: Part, intensity: f64| {
+            all.variance += part.variance * intensity;
+            all.filtered += part.filtered * intensity;
+            part.mean * intensity
         };
-        for i in inputs {
-            noise(jump(i), i.rate * i.square);
-        }
+        let shares = inputs.iter().map(|i| match self.jumps.get(i.receptor) {
+            Some(jump) => noise(self.part_at(jump, i.weight, i.square, tau, &gradient), i.rate),
+            None => 0.0,
+        });
+        let shares = shares.collect();
         for n in &self.noises {
             // A unit normal per step: twice the variance that a chain with this decay per step settles at, as a rate of impulses.
-            noise(n, -2.0 / numerics::expm1(2.0 * decay * dt) / tau);
+            let rate = -2.0 / numerics::expm1(2.0 * decay * dt) / tau;
+            noise(self.part_at(n, 0.0, 1.0, tau, &gradient), rate);
         }
-        let sigma = variance.sqrt();
-        let filter = if variance > 0.0 { super::siegert::ALPHA / 2.0 * filtered / variance } else { 0.0 };
-        let shares = inputs
-            .iter()
-            .map(|i| tau * i.rate * i.weight * (jump(i).0 + dot(&gradient, &response(&jump(i).1))))
-            .collect();
-        Point { mu, sigma, tau, filter, shares }
+        Point { mu, sigma: all.variance.sqrt(), tau, filter: filter(all), shares }
     }
+}
+
+/// Raises the limits of the rate, in units of sigma.
+pub(super) fn filter(all: Part) -> f64 {
+    if all.variance > 0.0 { super::siegert::ALPHA / 2.0 * all.filtered / all.variance } else { 0.0 }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// The state that is compared with a fixed threshold, and that threshold.

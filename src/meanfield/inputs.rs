@@ -147,12 +147,12 @@ impl Pairs<'_> {
         while !few.is_empty() && pairs.len() < SAMPLE as usize / 2 {
             pairs.extend_from_slice(&few);
         }
-        let key = StreamKey::new(SEED, &self.projection.path, Purpose::Weight);
+        let mut stream = Stream::new(StreamKey::new(SEED, &self.projection.path, Purpose::Weight), 0);
         let mut formula = Formula::new(self, value);
         let drawn: Vec<f64> = pairs
             .iter()
             .zip(0_u64..)
-            .map(|((i, j), k)| formula.value(*i, *j, k, &mut Stream::new(key, k)))
+            .map(|((i, j), k)| formula.value(*i, *j, k, &mut stream))
             .filter(|w| w.is_finite())
             .collect();
         let of = |test: &dyn Fn(f64) -> bool| {

@@ -47,8 +47,8 @@ pub(super) fn inverse(a: &[f64], n: usize) -> Option<Vec<f64>> {
     Some(out)
 }
 
-/// The sum over k of `(h . m^k b)^2`, for a map `m` that decays: doubled, `S(2k) = S(k) + m^k S(k) m^k^T`.
-pub(super) fn power(m: &[f64], b: &[f64], h: &[f64]) -> f64 {
+/// The sum over k of `m^k b b^T (m^T)^k`, for a map `m` that decays: doubled, `S(2k) = S(k) + m^k S(k) m^k^T`.
+pub(super) fn products(m: &[f64], b: &[f64]) -> Vec<f64> {
     let n = b.len();
     let product = |a: &[f64], c: &[f64]| -> Vec<f64> {
         (0..n * n).map(|k| (0..n).map(|j| a[k / n * n + j] * c[j * n + k % n]).sum()).collect()
@@ -66,7 +66,12 @@ pub(super) fn power(m: &[f64], b: &[f64], h: &[f64]) -> f64 {
         sum = longer;
         step = product(&step, &step);
     }
-    times(&sum, h).iter().zip(h).map(|(a, b)| a * b).sum()
+    sum
+}
+
+/// `h . a h`
+pub(super) fn form(a: &[f64], h: &[f64]) -> f64 {
+    times(a, h).iter().zip(h).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
@@ -86,6 +91,7 @@ mod tests {
     /// A geometric series, and a chain of two whose first 200 terms are added one by one.
     #[test]
     fn the_power_of_a_response_is_its_sum_of_squares() {
+        let power = |m: &[f64], b: &[f64], h: &[f64]| form(&products(m, b), h);
         assert!((power(&[0.5], &[3.0], &[2.0]) - 36.0 / 0.75).abs() < 1e-12);
         let (m, h) = ([0.9, 0.2, 0.0, 0.7], [1.0_f64, 0.5]);
         let (mut x, mut sum) = (vec![0.0_f64, 1.0], 0.0_f64);

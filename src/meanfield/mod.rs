@@ -155,6 +155,16 @@ struct Link {
     input: Input,
 }
 
+impl Link {
+    /// Spikes per ms and cell at the rates of all groups.
+    fn rate(&self, rates: &[f64]) -> f64 {
+        match self.from {
+            From::Group(i) => self.input.rate * rates[i],
+            From::Train => self.input.rate,
+        }
+    }
+}
+
 enum From {
     /// `Input::rate` is the number of synapses per cell, to be multiplied by this group's rate.
     Group(usize),

@@ -5,10 +5,10 @@
 //! Numer. Anal. 35:508). From silence it comes to the state that a network at rest comes to; from high rates it finds a second
 //! one, if there is one. With inhibition the slopes are far from 1 and plain iteration would swing.
 
-use super::cell::{Input, Point};
+use super::cell::{self, Input, Part, Point};
 use super::linear;
-use super::siegert;
-use super::{From, Kind, Unit};
+use super::siegert::{self, Threshold};
+use super::{From, Kind, Link, Unit};
 
 /// Steps of the relaxation. A network of two populations takes about 20.
 const MOST_STEPS: usize = 400;
@@ -19,12 +19,94 @@ pub(super) struct Equations<'u, 'n> {
     units: &'u [Unit<'n>],
     /// Positions of the groups whose rate is sought.
     sought: Vec<usize>,
+    /// By group: what each rate adds, where that does not depend on the others.
+    sums: Vec<Option<Sum>>,
+}
+
+/// A group onto which inputs add up.
+struct Sum {
+    /// Without input.
+    rest: Moments,
+    /// What a spike per ms of its own adds to the mean, mV.
+    own: f64,
+    /// By link.
+    parts: Vec<Part>,
+}
+
+/// What the rate of a group follows from: see [`cell::Point`](super::cell::Point).
+#[derive(Clone, Copy, PartialEq)]
+struct Moments {
+    mu: f64,
+    sigma: f64,
+    tau: f64,
+    filter: f64,
+}
+
+impl std::convert::From<&Point> for Moments {
+    fn from(p: &Point) -> Moments {
+        Moments { mu: p.mu, sigma: p.sigma, tau: p.tau, filter: p.filter }
+    }
+}
+
+impl Sum {
+    fn of(unit: &Unit) -> Option<Sum> {
+        let Kind::Lif(lif) = &unit.kind else { return None };
+        let parts = unit.links.iter().map(|l| lif.part(&l.input)).collect::<Option<Vec<_>>>()?;
+        let rest = lif.settle(&[], 0.0);
+        Some(Sum { own: lif.settle(&[], 1.0).mu - rest.mu, rest: Moments::from(&rest), parts })
+    }
+
+    fn at(&self, unit: &Unit, own: f64, rates: &[f64]) -> Moments {
+        let Moments { mu, sigma, tau, filter } = self.rest;
+        let variance = sigma * sigma;
+        let mut all = Part { mean: mu + own * self.own, variance, filtered: 2.0 / siegert::ALPHA * filter * variance };
+        for (link, part) in unit.links.iter().zip(&self.parts) {
+            let rate = link.rate(rates);
+            all.mean += rate * part.mean;
+            all.variance += rate * part.variance;
+            all.filtered += rate * part.filtered;
+        }
+        Moments { mu: all.mean, sigma: all.variance.sqrt(), tau, filter: cell::filter(all) }
+    }
+}
+
+/// How a rate follows its moments: the slopes along each.
+struct Slopes {
+    here: Moments,
+    rate: f64,
+    along: [f64; 4],
+}
+
+impl Slopes {
+    fn new(threshold: Threshold, here: Moments) -> Slopes {
+        let rate = |m: Moments| siegert::rate(threshold, m.mu, m.sigma, m.tau, m.filter);
+        let base = rate(here);
+        let step = 1e-6;
+        let (mu, sigma, tau) = (step * (threshold.theta - threshold.reset), step * here.sigma, step * here.tau);
+        let moved = [
+            (Moments { mu: here.mu + mu, ..here }, mu),
+            (Moments { sigma: here.sigma + sigma, ..here }, sigma),
+            (Moments { tau: here.tau + tau, ..here }, tau),
+            (Moments { filter: here.filter + step, ..here }, step),
+        ];
+        Slopes { here, rate: base, along: moved.map(|(m, h)| if h == 0.0 { 0.0 } else { (rate(m) - base) / h }) }
+    }
+
+    /// The change of the rate with a small change of its moments. Close to no noise the rate is not linear in the noise.
+    fn change(&self, threshold: Threshold, to: Moments) -> f64 {
+        let here = self.here;
+        let d = [to.mu - here.mu, to.sigma - here.sigma, to.tau - here.tau, to.filter - here.filter];
+        if d[1].abs() > 1e-3 * here.sigma {
+            return siegert::rate(threshold, to.mu, to.sigma, to.tau, to.filter) - self.rate;
+        }
+        d.iter().zip(&self.along).filter(|(d, _)| **d != 0.0).map(|(d, a)| d * a).sum()
+    }
 }
 
 impl<'u, 'n> Equations<'u, 'n> {
     pub fn new(units: &'u [Unit<'n>]) -> Equations<'u, 'n> {
         let sought = (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Lif(_))).collect();
-        Equations { units, sought }
+        Equations { units, sought, sums: units.iter().map(Sum::of).collect() }
     }
 
     /// Rates of all groups from those that are sought; unknown ones are not numbers.
@@ -46,20 +128,28 @@ impl<'u, 'n> Equations<'u, 'n> {
     /// Where the voltage of group `k` settles at the rates of all groups.
     pub fn point(&self, k: usize, rates: &[f64]) -> Option<Point> {
         let Kind::Lif(lif) = &self.units[k].kind else { return None };
-        let inputs: Vec<Input> = self.units[k]
-            .links
-            .iter()
-            .map(|l| match l.from {
-                From::Group(i) => Input { rate: l.input.rate * rates[i], ..l.input.clone() },
-                From::Train => l.input.clone(),
-            })
-            .collect();
+        let inputs: Vec<Input> =
+            self.units[k].links.iter().map(|l| Input { rate: l.rate(rates), ..l.input.clone() }).collect();
         Some(lif.settle(&inputs, rates[k]))
     }
 
+    fn moments(&self, k: usize, rates: &[f64]) -> Option<Moments> {
+        match &self.sums[k] {
+            Some(sum) => Some(sum.at(&self.units[k], rates[k], rates)),
+            None => self.point(k, rates).as_ref().map(Moments::from),
+        }
+    }
+
+    fn threshold(&self, k: usize) -> Option<Threshold> {
+        match &self.units[k].kind {
+            Kind::Lif(lif) => Some(lif.threshold),
+            _ => None,
+        }
+    }
+
     fn phi(&self, k: usize, rates: &[f64]) -> f64 {
-        let (Some(p), Kind::Lif(lif)) = (self.point(k, rates), &self.units[k].kind) else { return f64::NAN };
-        siegert::rate(lif.threshold, p.mu, p.sigma, p.tau, p.filter)
+        let (Some(m), Some(threshold)) = (self.moments(k, rates), self.threshold(k)) else { return f64::NAN };
+        siegert::rate(threshold, m.mu, m.sigma, m.tau, m.filter)
     }
 
     fn residual(&self, r: &[f64]) -> Vec<f64> {
@@ -93,15 +183,9 @@ impl<'u, 'n> Equations<'u, 'n> {
                 return Some(self.all(&r));
             }
             // (1 / length - df/dr) d = f
-            let mut matrix = vec![0.0; n * n];
-            for column in 0..n {
-                let mut moved = r.clone();
-                let h = 1e-6 * (r[column] + 1e-3);
-                moved[column] += h;
-                let there = self.slope_column(column, &moved, &f, h);
-                for row in 0..n {
-                    matrix[row * n + column] = -there[row] + if row == column { 1.0 / length } else { 0.0 };
-                }
+            let mut matrix = self.slopes(&r);
+            for (k, v) in matrix.iter_mut().enumerate() {
+                *v = if k / n == k % n { 1.0 / length + 1.0 } else { 0.0 } - *v;
             }
             let Some(d) = linear::solve(&matrix, &f) else {
                 length *= 0.5;
@@ -123,15 +207,27 @@ impl<'u, 'n> Equations<'u, 'n> {
         None
     }
 
-    /// The slopes of all residuals along one rate: only the groups that it reaches are asked again.
-    fn slope_column(&self, column: usize, moved: &[f64], f: &[f64], h: f64) -> Vec<f64> {
-        let rates = self.all(moved);
-        let source = self.sought[column];
-        let rows = self.sought.iter().enumerate().map(|(row, k)| {
-            let reached =
-                row == column || self.units[*k].links.iter().any(|l| matches!(l.from, From::Group(i) if i == source));
-            if reached { (self.phi(*k, &rates) - moved[row] - f[row]) / h } else { 0.0 }
-        });
-        rows.collect()
+    /// The slopes of all rates along all rates that reach them: row-major.
+    fn slopes(&self, r: &[f64]) -> Vec<f64> {
+        let n = r.len();
+        let mut rates = self.all(r);
+        let mut out = vec![0.0; n * n];
+        for (row, k) in self.sought.iter().enumerate() {
+            let (Some(here), Some(threshold)) = (self.moments(*k, &rates), self.threshold(*k)) else { continue };
+            let slopes = Slopes::new(threshold, here);
+            for (column, source) in self.sought.iter().enumerate() {
+                let reaches = |l: &Link| matches!(l.from, From::Group(i) if i == *source);
+                if column != row && !self.units[*k].links.iter().any(reaches) {
+                    continue;
+                }
+                let (h, before) = (1e-6 * (r[column] + 1e-3), rates[*source]);
+                rates[*source] = before + h;
+                if let Some(moved) = self.moments(*k, &rates) {
+                    out[row * n + column] = slopes.change(threshold, moved) / h;
+                }
+                rates[*source] = before;
+            }
+        }
+        out
     }
 }

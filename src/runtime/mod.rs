@@ -4,14 +4,16 @@
 //! buffers and the synapses that land on them. Spikes of a window of minimum delay are exchanged at one barrier; then every
 //! thread delivers all of them into its own rings, in the same order whatever the partition.
 
+pub mod aligned;
 pub mod barrier;
 pub mod ring;
 pub mod rows;
 pub mod rows_builder;
 mod winners;
 
+pub use aligned::Aligned;
 pub use barrier::Barrier;
-pub use ring::{Ring, RingData};
+pub use ring::{Ring, RingData, RingKind};
 pub use rows::{Delays, Rows, Targets, Weights};
 pub use rows_builder::{DelayForm, RowsBuilder, WeightForm};
 pub use winners::Winners;

@@ -1,11 +1,34 @@
 //! Delayed input of a range of neurons: one row per step to come, read once and cleared by its reader.
 
+use super::aligned::{Aligned, filled};
+
+/// How what arrives is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RingKind {
+    /// Spikes of equal weight, counted.
+    Count16,
+    Count32,
+    /// Weights, summed.
+    Sum,
+}
+
+impl RingKind {
+    /// Bytes of a neuron's entry.
+    pub fn bytes(self) -> u32 {
+        match self {
+            RingKind::Count16 => 2,
+            RingKind::Count32 => 4,
+            RingKind::Sum => 8,
+        }
+    }
+}
+
 /// Row-major `[slot][neuron]`.
 #[derive(Clone, Debug)]
 pub enum RingData {
-    Count16(Vec<u16>),
-    Count32(Vec<u32>),
-    Sum(Vec<f64>),
+    Count16(Aligned<u16>),
+    Count32(Aligned<u32>),
+    Sum(Aligned<f64>),
 }
 
 #[derive(Clone, Debug)]
@@ -19,13 +42,13 @@ pub struct Ring {
 
 impl Ring {
     /// Rows for delays up to `longest` steps over `stride` neurons.
-    pub fn new(data: RingData, stride: usize, longest: u32) -> Ring {
+    pub fn new(kind: RingKind, stride: usize, longest: u32) -> Ring {
         let slots = (longest.max(1) as usize).next_power_of_two();
         let n = stride * slots;
-        let data = match data {
-            RingData::Count16(_) => RingData::Count16(vec![0; n]),
-            RingData::Count32(_) => RingData::Count32(vec![0; n]),
-            RingData::Sum(_) => RingData::Sum(vec![0.0; n]),
+        let data = match kind {
+            RingKind::Count16 => RingData::Count16(filled(0, n)),
+            RingKind::Count32 => RingData::Count32(filled(0, n)),
+            RingKind::Sum => RingData::Sum(filled(0.0, n)),
         };
         Ring { data, stride, slots }
     }

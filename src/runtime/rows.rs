@@ -4,6 +4,7 @@
 //! parallel to the targets. Rows are ascending in the target.
 
 use super::ring::{Ring, RingData};
+use std::ops::Range;
 
 /// Offsets into the thread's range of the target population.
 #[derive(Clone, Debug)]
@@ -92,43 +93,66 @@ impl Rows {
         }
     }
 
+    /// Calls `f` for all synapses of the senders' rows in turn, a few at a time; meanwhile the next row is fetched from memory.
+    fn blocks(&self, senders: &[u32], mut f: impl FnMut(Range<usize>)) -> u64 {
+        let mut events = 0;
+        let mut next = senders.first().map_or((0, 0), |s| self.row(*s));
+        for k in 0..senders.len() {
+            let (from, to) = next;
+            next = senders.get(k + 1).map_or((to, to), |s| self.row(*s));
+            events += (to - from) as u64;
+            for at in (from..to).step_by(BLOCK) {
+                let ahead = next.0 + (at - from);
+                if ahead < next.1 {
+                    self.fetch(ahead);
+                }
+                f(at..(at + BLOCK).min(to));
+            }
+        }
+        events
+    }
+
+    /// Asks for a block of synapses that will be read soon.
+    fn fetch(&self, k: usize) {
+        match &self.targets {
+            Targets::Narrow(t) => prefetch(t, k),
+            Targets::Wide(t) => prefetch(t, k),
+        }
+        match &self.weights {
+            Weights::Constant => {}
+            Weights::Single(w) => prefetch(w, k),
+            Weights::Double(w) => prefetch(w, k),
+        }
+        match &self.delays {
+            Delays::Constant(_) => {}
+            Delays::Narrow(d) => prefetch(d, k),
+            Delays::Wide(d) => prefetch(d, k),
+        }
+    }
+
     fn deliver_row<T: Copy + Into<u32>>(&self, senders: &[u32], targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
         let start = ring.row(arrival);
         let end = start + ring.stride;
-        let mut events = 0;
         match (&mut ring.data, &self.weights) {
             (RingData::Count16(data), Weights::Constant) => {
                 let row = &mut data[start..end];
-                for s in senders {
-                    let (a, b) = self.row(*s);
-                    events += (b - a) as u64;
-                    count(&targets[a..b], row);
-                }
+                self.blocks(senders, |block| count(&targets[block], row))
             }
             (RingData::Count32(data), Weights::Constant) => {
                 let row = &mut data[start..end];
-                for s in senders {
-                    let (a, b) = self.row(*s);
-                    events += (b - a) as u64;
-                    count(&targets[a..b], row);
-                }
+                self.blocks(senders, |block| count(&targets[block], row))
             }
-            (RingData::Sum(data), weights) => {
+            (RingData::Sum(data), Weights::Single(w)) => {
                 let row = &mut data[start..end];
-                for s in senders {
-                    let (a, b) = self.row(*s);
-                    events += (b - a) as u64;
-                    match weights {
-                        Weights::Single(w) => add(&targets[a..b], &w[a..b], row),
-                        Weights::Double(w) => add(&targets[a..b], &w[a..b], row),
-                        Weights::Constant => {}
-                    }
-                }
+                self.blocks(senders, |block| add(&targets[block.clone()], &w[block], row))
+            }
+            (RingData::Sum(data), Weights::Double(w)) => {
+                let row = &mut data[start..end];
+                self.blocks(senders, |block| add(&targets[block.clone()], &w[block], row))
             }
             // Rows with weights land in sums; the plan of the network pairs them so.
-            _ => {}
+            _ => 0,
         }
-        events
     }
 
     fn deliver_slots<T, D>(&self, senders: &[u32], targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
@@ -137,38 +161,39 @@ impl Rows {
         D: Copy + Into<u32>,
     {
         let (mask, stride) = (ring.slots - 1, ring.stride);
-        let slot = |d: D| ((step as usize + d.into() as usize) & mask) * stride;
-        let mut events = 0;
-        for s in senders {
-            let (a, b) = self.row(*s);
-            events += (b - a) as u64;
-            let (targets, delays) = (&targets[a..b], &delays[a..b]);
-            match (&mut ring.data, &self.weights) {
-                (RingData::Count16(data), Weights::Constant) => {
-                    for (t, d) in targets.iter().zip(delays) {
-                        data[slot(*d) + (*t).into() as usize] += 1;
-                    }
-                }
-                (RingData::Count32(data), Weights::Constant) => {
-                    for (t, d) in targets.iter().zip(delays) {
-                        data[slot(*d) + (*t).into() as usize] += 1;
-                    }
-                }
-                (RingData::Sum(data), Weights::Single(w)) => {
-                    for ((t, d), w) in targets.iter().zip(delays).zip(&w[a..b]) {
-                        data[slot(*d) + (*t).into() as usize] += f64::from(*w);
-                    }
-                }
-                (RingData::Sum(data), Weights::Double(w)) => {
-                    for ((t, d), w) in targets.iter().zip(delays).zip(&w[a..b]) {
-                        data[slot(*d) + (*t).into() as usize] += *w;
-                    }
-                }
-                _ => {}
+        let cell = |(t, d): (&T, &D)| ((step as usize + (*d).into() as usize) & mask) * stride + (*t).into() as usize;
+        let cells = |block: Range<usize>| targets[block.clone()].iter().zip(&delays[block]).map(cell);
+        match (&mut ring.data, &self.weights) {
+            (RingData::Count16(data), Weights::Constant) => {
+                self.blocks(senders, |block| cells(block).for_each(|c| data[c] += 1))
             }
+            (RingData::Count32(data), Weights::Constant) => {
+                self.blocks(senders, |block| cells(block).for_each(|c| data[c] += 1))
+            }
+            (RingData::Sum(data), Weights::Single(w)) => self.blocks(senders, |block| {
+                cells(block.clone()).zip(&w[block]).for_each(|(c, w)| data[c] += f64::from(*w));
+            }),
+            (RingData::Sum(data), Weights::Double(w)) => self.blocks(senders, |block| {
+                cells(block.clone()).zip(&w[block]).for_each(|(c, w)| data[c] += *w);
+            }),
+            _ => 0,
         }
-        events
     }
+}
+
+/// Synapses between two looks ahead: a line of the cache of 16-bit targets.
+const BLOCK: usize = 32;
+
+/// Asks for the line of element `k`, which need not exist; nothing waits for it.
+fn prefetch<T>(list: &[T], k: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing as far as the program can tell; any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(list.as_ptr().wrapping_add(k).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, k);
 }
 
 /// One more spike for each target.

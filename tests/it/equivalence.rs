@@ -1,7 +1,7 @@
 //! The reference interpreter and the native back end agree to the last bit, on any number of threads; and the experiments of
 //! the corpus and of the examples hold what they expect.
 
-use crate::lab::{INTERP, Lab, Place, Ran, messages, native, run, same_bits};
+use crate::lab::{INTERP, Lab, NARROW, Place, Ran, messages, native, run, same_bits};
 use nsm::backend::Engine;
 use nsm::cli::FileLoader;
 use nsm::driver::{self, Options, Outcome};
@@ -149,6 +149,9 @@ fn interpreter_and_native_code_agree_to_the_last_bit() {
                         wrong.push(format!("{name}, {threads} threads: {d}"));
                     }
                 }
+                if let Some(d) = difference(&unit.network, &mut reference, &mut at(NARROW)) {
+                    wrong.push(format!("{name}, two lanes: {d}"));
+                }
             }
         }
     }
@@ -166,6 +169,8 @@ fn agree(text: &str) -> u64 {
         let d = difference(network, &mut reference, &mut lab.run(native(threads)));
         assert!(d.is_none(), "{threads} threads: {}\n{text}", d.unwrap_or_default());
     }
+    let d = difference(network, &mut reference, &mut lab.run(NARROW));
+    assert!(d.is_none(), "two lanes: {}\n{text}", d.unwrap_or_default());
     reference.outcome.populations.iter().map(|p| p.spikes).sum()
 }
 

@@ -54,6 +54,8 @@ pub struct Place {
 
 pub const INTERP: Place = Place { backend: Backend::Interp, threads: 1 };
 pub const NATIVE: Place = native(2);
+/// As on a machine without the widest vectors.
+pub const NARROW: Place = Place { backend: Backend::Narrow, threads: 2 };
 
 pub const fn native(threads: usize) -> Place {
     Place { backend: Backend::Native, threads }

@@ -94,6 +94,11 @@ impl Growth {
 
     /// The synapses at the end of `now` steps, without those that go and with those that come; `None` if none does either.
     pub fn rewired(&self, lanes: &Lanes, goes: &dyn Fn(u32) -> bool, now: u64) -> Option<Rewired> {
+        let count = lanes.targets.len();
+        // Most turns change nothing.
+        if self.indegree.iter().sum::<u32>() as usize <= count && !(0..count as u32).any(goes) {
+            return None;
+        }
         let lane_of = lanes.of_synapses();
         let mut all: Vec<(u32, u32, Option<u32>)> = Vec::with_capacity(lane_of.len());
         for ((k, lane), target) in (0..).zip(lane_of).zip(&lanes.targets) {
@@ -105,7 +110,7 @@ impl Growth {
         if !self.indegree.is_empty() {
             self.grow(lanes, now, &mut all);
         }
-        if kept == lanes.targets.len() && all.len() == kept {
+        if kept == count && all.len() == kept {
             return None;
         }
         // Stable: of several synapses between two cells the older come first.
@@ -160,7 +165,7 @@ impl Growth {
             let mut built: Vec<(u32, u32, u32)> =
                 self.built.iter().map(|(lane, target)| (neurons[*lane as usize], *target, *lane)).collect();
             built.sort_unstable();
-            let mut at = built.iter().peekable();
+            let mut at = built.iter();
             for edge in edges {
                 let (_, target, lane) = at.by_ref().find(|(pre, target, _)| (*pre, *target) == *edge)?;
                 wanted.push((*lane, *target));

@@ -42,40 +42,41 @@ impl Lanes {
         let (_, target) = plan.target();
         let constant_weight = if let Weight::Constant(w) = projection.weight { w } else { f64::NAN };
         let constant_delay = if let Delay::Constant(d) = projection.delay { d.max(1) } else { 1 };
+        let constant_delay = constant_delay.saturating_sub(rule.dendritic);
         let posts = positions(&projection.post, target.size, range.start, range.end);
-        // (source, axonal delay, target, weight)
-        let mut all: Vec<(u32, u32, u32, f64)> = Vec::new();
+        let dendritic = rule.dendritic;
+        let (mut pres, mut posts_of, mut weights_of, mut delays_of) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         plan.expand()?.incoming(posts, &mut |post, sources, weights, delays| {
-            for (k, pre) in sources.iter().enumerate() {
-                let weight = weights.get(k).copied().unwrap_or(constant_weight);
-                let delay = delays.get(k).copied().unwrap_or(constant_delay);
-                all.push((*pre, delay.saturating_sub(rule.dendritic), post - range.start, weight));
-            }
+            pres.extend_from_slice(sources);
+            posts_of.extend(std::iter::repeat_n(post - range.start, sources.len()));
+            weights_of.extend_from_slice(weights);
+            delays_of.extend(delays.iter().map(|d| d.saturating_sub(dendritic)));
         })?;
-        // Stable: synapses between the same two neurons stay in the order in which they were built.
-        all.sort_by_key(|(pre, delay, post, _)| (*pre, *delay, *post));
+        // Targets ascend as they come, so those of a source ascend, too, and synapses between the same two neurons stay in the order in
+        // which they were built.
+        let (rows, mut order) = by_end(&pres, source.size);
+        let delay_of = |k: u32| delays_of.get(k as usize).copied().unwrap_or(constant_delay);
         let mut sources = Vec::with_capacity(source.size as usize + 1);
         let (mut delays, mut starts) = (Vec::new(), Vec::new());
-        let mut at = 0;
-        for pre in 0..source.size {
+        for row in rows.windows(2) {
             sources.push(delays.len() as u32);
-            if rule.regrow.is_some() && (at == all.len() || all[at].0 != pre) {
-                delays.push(constant_delay.saturating_sub(rule.dendritic));
-                starts.push(at as u32);
+            let (from, to) = (row[0] as usize, row[1] as usize);
+            order[from..to].sort_by_key(|k| delay_of(*k));
+            if rule.regrow.is_some() && from == to {
+                delays.push(constant_delay);
+                starts.push(from as u32);
             }
-            while at < all.len() && all[at].0 == pre {
-                let delay = all[at].1;
-                delays.push(delay);
-                starts.push(at as u32);
-                while at < all.len() && all[at].0 == pre && all[at].1 == delay {
-                    at += 1;
+            for (at, k) in (from..).zip(&order[from..to]) {
+                if at == from || delays.last() != Some(&delay_of(*k)) {
+                    delays.push(delay_of(*k));
+                    starts.push(at as u32);
                 }
             }
         }
         sources.push(delays.len() as u32);
-        starts.push(all.len() as u32);
-        let targets = all.iter().map(|s| s.2).collect();
-        let weights = all.iter().map(|s| s.3).collect();
+        starts.push(order.len() as u32);
+        let targets = order.iter().map(|k| posts_of[*k as usize]).collect();
+        let weights = order.iter().map(|k| weights_of.get(*k as usize).copied().unwrap_or(constant_weight)).collect();
         Ok(Lanes { sources, delays, starts, targets, weights })
     }
 
@@ -93,27 +94,43 @@ impl Lanes {
 
     /// Synapses by target, in order of lanes: those of target j are the second list's `first[j] .. first[j + 1]`.
     pub fn by_target(&self, n: u32) -> (Vec<u32>, Vec<u32>) {
-        let mut into = vec![0_u32; n as usize + 1];
-        self.targets.iter().for_each(|t| into[*t as usize + 1] += 1);
-        for k in 0..n as usize {
-            into[k + 1] += into[k];
-        }
-        let mut next = into.clone();
-        let mut incoming = vec![0_u32; self.targets.len()];
-        for (synapse, t) in self.targets.iter().enumerate() {
-            incoming[next[*t as usize] as usize] = synapse as u32;
-            next[*t as usize] += 1;
-        }
-        (into, incoming)
+        by_end(&self.targets, n)
+    }
+
+    /// (presynaptic neuron, synapse) in order of presynaptic neuron, then target.
+    pub fn ordered(&self) -> impl Iterator<Item = (u32, u32)> {
+        let rows = 0..self.sources.len() - 1;
+        rows.flat_map(|pre| self.row(pre).into_iter().map(move |k| (pre as u32, k)))
+    }
+
+    /// (presynaptic neuron, target in the population) in that order; `lo` is the first target of the range.
+    pub fn edges(&self, lo: u32) -> Vec<(u32, u32)> {
+        self.ordered().map(|(pre, k)| (pre, lo + self.targets[k as usize])).collect()
     }
 
     /// Synapses of a presynaptic neuron in order of their targets, as their weights are read and written.
-    pub fn row(&self, pre: usize) -> Vec<u32> {
+    fn row(&self, pre: usize) -> Vec<u32> {
         let lanes = self.starts[self.sources[pre] as usize]..self.starts[self.sources[pre + 1] as usize];
         let mut row: Vec<u32> = lanes.collect();
         row.sort_by_key(|k| self.targets[*k as usize]);
         row
     }
+}
+
+/// Where the synapses of each neuron at one end begin, and the synapses in order of these.
+fn by_end(ends: &[u32], n: u32) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0_u32; n as usize + 1];
+    ends.iter().for_each(|p| starts[*p as usize + 1] += 1);
+    for k in 0..n as usize {
+        starts[k + 1] += starts[k];
+    }
+    let mut next = starts.clone();
+    let mut order = vec![0; ends.len()];
+    for (k, p) in (0..).zip(ends) {
+        order[next[*p as usize] as usize] = k;
+        next[*p as usize] += 1;
+    }
+    (starts, order)
 }
 
 /// Positions of the post subset whose cells lie in `lo .. hi`.

@@ -218,7 +218,7 @@ impl Plastic {
     pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
         let (due, back) = (self.due.len(), self.back.len());
         let lazy = self.rule.lazy && !self.drift.is_empty();
-        let (found, edges) = own_edges(state, self.lo, self.n);
+        let (found, edges) = own_edges(&state.edges, self.lo, self.n);
         if let Some(growth) = &self.growth {
             let Some(rewired) = growth.restored(&self.lanes, &edges) else { return Err(unfit("synapses")) };
             self.rewire(step, rewired);
@@ -436,7 +436,7 @@ impl Plastic {
     /// Takes over these synapses, (presynaptic cell, target in the population) in that order. Gives whether they can be.
     pub fn set_edges(&mut self, step: u64, edges: &[(u32, u32)]) -> bool {
         let Some(growth) = &self.growth else { return false };
-        let own: Vec<(u32, u32)> = edges.iter().map(|(pre, post)| (*pre, post.wrapping_sub(self.lo))).collect();
+        let (_, own) = own_edges(edges, self.lo, self.n);
         let Some(rewired) = growth.restored(&self.lanes, &own) else { return false };
         self.rewire(step, rewired);
         true
@@ -444,10 +444,7 @@ impl Plastic {
 
     /// (presynaptic cell, target in the population), where they come and go.
     pub fn edges(&self) -> Option<Vec<(u32, u32)>> {
-        self.growth.as_ref()?;
-        let rows = 0..self.lanes.sources.len() - 1;
-        let one = |pre: usize, k: u32| (pre as u32, self.lo + self.lanes.targets[k as usize]);
-        Some(rows.flat_map(|pre| self.lanes.row(pre).into_iter().map(move |k| one(pre, k))).collect())
+        self.growth.as_ref().map(|_| self.lanes.edges(self.lo))
     }
 
     /// Receptors whose arrivals are events of this rule.
@@ -459,24 +456,15 @@ impl Plastic {
     /// Weights up to date at the end of `step` steps: (presynaptic neuron, target in the population, weight), in order of both.
     pub fn weights(&mut self, step: u64, reads: &mut Reads) -> Vec<(u32, u32, f64)> {
         self.touch_all(step, reads);
-        let mut out = Vec::with_capacity(self.lanes.targets.len());
-        for pre in 0..self.lanes.sources.len() - 1 {
-            let one = |k: u32| (pre as u32, self.lo + self.lanes.targets[k as usize], self.synapse[0][k as usize]);
-            out.extend(self.lanes.row(pre).into_iter().map(one));
-        }
-        out
+        let one = |(pre, k): (u32, u32)| (pre, self.lo + self.lanes.targets[k as usize], self.synapse[0][k as usize]);
+        self.lanes.ordered().map(one).collect()
     }
 
     /// Writes weights in the order that [`Plastic::weights`] gives.
     pub fn set_weights(&mut self, step: u64, values: &[f64], reads: &mut Reads) {
         self.touch_all(step, reads);
-        let mut values = values.iter();
-        for pre in 0..self.lanes.sources.len() - 1 {
-            for k in self.lanes.row(pre) {
-                if let Some(v) = values.next() {
-                    self.synapse[0][k as usize] = *v;
-                }
-            }
+        for ((_, k), v) in self.lanes.ordered().zip(values) {
+            self.synapse[0][k as usize] = *v;
         }
     }
 

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::rules::{Draft, Rule};
 use super::translate;
+use super::wide;
 use crate::ir::Network;
 use cranelift_codegen::Context;
 use cranelift_codegen::settings::{self, Configurable};
@@ -50,8 +51,27 @@ fn module() -> Result<JITModule, String> {
 /// What was compiled: the code, the kernels of each plan, the rules with theirs.
 pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
 
+/// Neurons that one instruction computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// Cranelift's vectors of 128 bits.
+    Two,
+    /// AVX-512, see [`wide`].
+    Eight,
+}
+
+impl Lanes {
+    /// As many as this machine can.
+    pub fn most() -> Lanes {
+        if wide::available() { Lanes::Eight } else { Lanes::Two }
+    }
+}
+
+/// Bytes: a line of the cache.
+const ALIGNMENT: u64 = 64;
+
 /// Compiles the segments of each plan and the loops of each rule; plans that are equal share their code.
-pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>) -> Result<Compiled, String> {
+pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<Compiled, String> {
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
@@ -64,9 +84,16 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>) -> Result<Compiled, Strin
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
             let mut context = module.make_context();
-            translate::segment(&mut context.func, &mut builder_context, plan, k, config);
+            translate::sign(&mut context.func, config);
             let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
-            module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            if lanes == Lanes::Eight {
+                module
+                    .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k)?, &[])
+                    .map_err(|e| format!("{e:?}"))?;
+            } else {
+                translate::segment(&mut context.func, &mut builder_context, plan, k, config);
+                module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            }
             module.clear_context(&mut context);
             segments.push(id);
         }
@@ -124,6 +151,11 @@ pub fn text(network: &Network, plans: &[Plan], drafts: Vec<Draft>, asm: bool) ->
             out.push_str(&format!("; {} segment {k}\n", p.path));
             for call in &plan.segments[k].calls {
                 out.push_str(&format!("; before it {call:?}\n"));
+            }
+            if asm && Lanes::most() == Lanes::Eight {
+                out.push_str(&wide::text(plan, k)?);
+                out.push('\n');
+                continue;
             }
             print(&mut module, &mut context, asm, &mut out)?;
         }

@@ -10,24 +10,30 @@ mod plan;
 mod rules;
 mod translate;
 mod values;
+mod wide;
 mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan, positions};
 use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use crate::backend::held::{Part, merge};
+use crate::backend::profile::{Profile, ThreadProfile};
 use crate::backend::state::{self, EngineState, PopulationState, same};
 use crate::base;
 use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
-use crate::runtime::{Barrier, DelayForm, Delays, RowsBuilder, WeightForm, Weights, Winners, share};
+use crate::runtime::{
+    Aligned, Barrier, DelayForm, Delays, RingKind, RowsBuilder, WeightForm, Weights, Winners, aligned, share,
+};
 use crate::valid::Validated;
+pub use jit::Lanes;
 use learning::Learning;
-use plan::{Plan, RingKind};
+use plan::Plan;
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use worker::{Batch, Block, BlockSource, Fault, Incoming, ParamBlock, Shared, Worker};
 
 /// The code generator refused: a bug.
@@ -81,14 +87,14 @@ fn plans(network: &Network) -> Vec<Plan> {
         .collect()
 }
 
-/// Compiles the kernels of every population.
-pub fn compile(network: Validated) -> Result<Kernels, String> {
+/// Compiles the kernels of every population; those of rules have two lanes always.
+pub fn compile(network: Validated, lanes: Lanes) -> Result<Kernels, String> {
     let plans = plans(network.network());
     let adaptive: Vec<_> =
         network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, network.network().dt_ms)).collect();
     let mut all = plans.clone();
     all.extend(adaptive.iter().flatten().flatten().map(|(_, plan)| plan.clone()));
-    let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()))?;
+    let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()), lanes)?;
     let mut inner = kernels.split_off(plans.len()).into_iter();
     let adaptive = adaptive
         .into_iter()
@@ -157,6 +163,10 @@ enum Command {
         step: u64,
         initial: Arc<Vec<Vec<f64>>>,
     },
+    Measure {
+        epoch: Instant,
+    },
+    Profile,
     Quit,
 }
 
@@ -180,6 +190,7 @@ enum Reply {
     Edges(Vec<(u32, u32)>),
     Saved(Vec<PopulationState>, Vec<Part>),
     Failed(RunError),
+    Profile(ThreadProfile),
     Ok,
 }
 
@@ -218,6 +229,8 @@ pub struct Native {
     touches: Touches,
     synapses: u64,
     bytes: u64,
+    /// Path, synapses and bytes of each projection.
+    projections: Vec<(String, u64, u64)>,
     // Last, so that the threads are joined before their code is freed; see `Drop`.
     code: Option<Arc<jit::Code>>,
 }
@@ -324,7 +337,7 @@ impl Native {
                         builder.push(post - lo, pres, weights, delays)
                     })?;
                 }
-                incoming.push(Incoming { source, target, ring, rows: builder.finish() });
+                incoming.push(Incoming { projection: j, source, target, ring, rows: builder.finish() });
             }
             let winners = network
                 .populations()
@@ -377,6 +390,13 @@ impl Native {
         let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>()
             + learning().map(|l| l.synapses.bytes()).sum::<u64>()
             + couplings::bytes(&workers);
+        let of = |j: usize| -> (u64, u64) {
+            let rows = all().filter(|i| i.projection == j).map(|i| (i.rows.len(), i.rows.synapse_bytes()));
+            let learnt = learning().filter(|l| l.projection == j).map(|l| (l.synapses.synapses(), l.synapses.bytes()));
+            rows.chain(learnt).fold((0, 0), |(n, b), (m, c)| (n + m, b + c))
+        };
+        let paths = ids.iter().enumerate().map(|(j, e)| (network.graph[*e].path.clone(), of(j)));
+        let projections = paths.map(|(path, (synapses, bytes))| (path, synapses, bytes)).collect();
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations
@@ -438,6 +458,7 @@ impl Native {
             touches: Touches::default(),
             synapses: total,
             bytes,
+            projections,
             code: Some(kernels.code.clone()),
         })
     }
@@ -451,6 +472,14 @@ impl Native {
 
     fn replies(&self) -> Vec<Reply> {
         self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
+    }
+
+    /// What came of a command here and on all other threads.
+    fn done(&self, local: Result<(), RunError>) -> Result<(), RunError> {
+        self.replies().into_iter().fold(local, |result, reply| match reply {
+            Reply::Failed(e) => Err(e),
+            _ => result,
+        })
     }
 
     /// States, counters and coupled sums of a population, all neurons.
@@ -485,9 +514,8 @@ impl Native {
                     let block = match (&params[*k], &self.local.blocks[p].params[*k]) {
                         (v, ParamBlock::One(_)) => ParamBlock::One(v.at(0)),
                         (v, ParamBlock::Each(_)) => {
-                            let mut part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
-                            part.resize(padded, part.last().copied().unwrap_or(0.0));
-                            ParamBlock::Each(part)
+                            let part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
+                            ParamBlock::Each(aligned::padded(&part, part.last().copied().unwrap_or(0.0), padded))
                         }
                     };
                     (*k, block)
@@ -534,7 +562,7 @@ impl Drop for Native {
 fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
     let b = &w.blocks[population];
     let n = b.n as usize;
-    let rows = |all: &[Vec<f64>]| all.iter().map(|s| s[..n].to_vec()).collect();
+    let rows = |all: &[Aligned<f64>]| all.iter().map(|s| s[..n].to_vec()).collect();
     (rows(&b.states), b.counter[..n].to_vec(), rows(&b.coupled))
 }
 
@@ -610,6 +638,11 @@ fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
                     Ok(()) => Reply::Ok,
                     Err(e) => Reply::Failed(e),
                 },
+                Command::Measure { epoch } => {
+                    worker.measure(epoch);
+                    Reply::Ok
+                }
+                Command::Profile => Reply::Profile(worker.profile()),
                 Command::Quit => break,
             };
             if outbox.send(reply).is_err() {
@@ -789,13 +822,8 @@ impl Engine for Native {
         let step = self.step;
         let all = Arc::new(edges.to_vec());
         self.send(|_| Command::SetEdges { projection, step, edges: all.clone() });
-        let mut result = self.local.set_edges(projection, step, edges);
-        for reply in self.replies() {
-            if let Reply::Failed(e) = reply {
-                result = Err(e);
-            }
-        }
-        result
+        let local = self.local.set_edges(projection, step, edges);
+        self.done(local)
     }
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
@@ -882,12 +910,8 @@ impl Engine for Native {
         let state = Arc::new(state);
         self.send(|thread| Command::Load { state: state.clone(), own: own(thread) });
         let own = own(0);
-        let mut result = self.local.load(&state, &own);
-        for reply in self.replies() {
-            if let Reply::Failed(e) = reply {
-                result = Err(e);
-            }
-        }
+        let local = self.local.load(&state, &own);
+        let result = self.done(local);
         (self.step, self.events, self.touches) = (state.step, state.synaptic_events, state.touches);
         result
     }
@@ -906,5 +930,23 @@ impl Engine for Native {
 
     fn touches(&self) -> Touches {
         self.touches
+    }
+
+    fn measure(&mut self) {
+        let epoch = Instant::now();
+        self.local.measure(epoch);
+        self.send(|_| Command::Measure { epoch });
+        let _ = self.replies();
+    }
+
+    fn profile(&mut self) -> Option<Profile> {
+        self.send(|_| Command::Profile);
+        let others = self.replies().into_iter().filter_map(|reply| match reply {
+            Reply::Profile(profile) => Some(profile),
+            _ => None,
+        });
+        let threads = std::iter::once(self.local.profile()).chain(others).collect();
+        let populations = self.paths.iter().cloned().zip(self.sizes.iter().map(|n| u64::from(*n))).collect();
+        Some(Profile { threads, populations, projections: self.projections.clone() })
     }
 }

@@ -10,6 +10,7 @@
 //! computed once per step by the runtime.
 
 use crate::ir::{self, Arrival, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, ParamKind, Real, Spike, UnaryOp};
+use crate::runtime::RingKind;
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,14 +39,6 @@ pub enum Node {
     Binary(BinaryOp, Id, Id),
     Compare(Compare, Id, Id),
     Select(Id, Id, Id),
-}
-
-/// How a ring holds what arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RingKind {
-    Count16,
-    Count32,
-    Sum,
 }
 
 /// A ring buffer of one population: a receptor's arrival term.
@@ -514,20 +507,30 @@ fn cut(
         scratch_rows: 0,
         varying,
     };
-    // What the last segment reads: outputs are all computed there.
-    let mut last_use = vec![0_u32; n];
-    for k in 0..n {
-        if !needed[k] || !plan.varying[k] {
-            continue;
-        }
-        let used_at = if by_call(&plan.nodes[k]) { level[k].saturating_sub(1) } else { level[k] };
-        for c in children(&plan.nodes[k]) {
-            let u = &mut last_use[c.0 as usize];
-            *u = (*u).max(used_at);
-        }
-    }
+    // Segments that read each node: users stand after what they use, so they are known first.
+    let mut used = vec![Vec::new(); n];
     for id in plan.states.iter().copied().chain(plan.counter).chain(plan.spike).chain(plan.margin) {
-        last_use[id.0 as usize] = last;
+        used[id.0 as usize].push(last);
+    }
+    let mut stores = Vec::new();
+    for k in (0..n).rev().filter(|k| needed[*k] && plan.varying[*k]) {
+        used[k].sort_unstable();
+        used[k].dedup();
+        let node = &plan.nodes[k];
+        let computed_in = if by_call(node) {
+            vec![level[k].saturating_sub(1)]
+        } else if at_hand(node, &plan) {
+            used[k].clone()
+        } else {
+            // As late as its first reader: what waits for later ones waits in a row.
+            if used[k].len() > 1 {
+                stores.push((used[k][0], Id(k as u32)));
+            }
+            used[k][..1].to_vec()
+        };
+        for c in children(node) {
+            used[c.0 as usize].extend(&computed_in);
+        }
     }
     for k in 0..n {
         let id = Id(k as u32);
@@ -579,17 +582,48 @@ fn cut(
                 _ => continue,
             };
             plan.segments[at].calls.push(call);
-        } else if last_use[k] > level[k]
-            && !matches!(
-                plan.nodes[k],
-                Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_) | Node::Coupled(_)
-            )
-        {
-            let row = plan.row(id);
-            plan.store(level[k] as usize, row, id);
         }
     }
+    for (segment, id) in stores.into_iter().rev() {
+        let row = plan.row(id);
+        plan.store(segment as usize, row, id);
+    }
     plan
+}
+
+/// Whether a node costs less to compute again in each segment than to store and load: it is one operation on what is loaded anyway.
+fn at_hand(node: &Node, plan: &Plan) -> bool {
+    let loaded = |id: &Id| {
+        !plan.varying[id.0 as usize] || by_call(&plan.nodes[id.0 as usize]) || is_leaf(&plan.nodes[id.0 as usize])
+    };
+    children(node).iter().all(loaded)
+}
+
+fn is_leaf(node: &Node) -> bool {
+    matches!(node, Node::State(_) | Node::Param(_) | Node::Counter | Node::Ring(_) | Node::Coupled(_))
+}
+
+impl Call {
+    /// The row that holds the result.
+    fn row(&self) -> u32 {
+        match self {
+            Call::Unary { row, .. }
+            | Call::Pow { row, .. }
+            | Call::Normal { row, .. }
+            | Call::Uniform { row }
+            | Call::PoissonOne { row, .. }
+            | Call::PoissonEach { row, .. } => *row,
+        }
+    }
+}
+
+/// Nodes whose rows calls before segment `k` or stores of earlier segments filled.
+pub fn filled_before(plan: &Plan, k: usize) -> HashMap<Id, u32> {
+    let filled = |id: &Id, row: u32| {
+        plan.segments[..=k].iter().any(|s| s.calls.iter().any(|c| c.row() == row))
+            || plan.segments[..k].iter().any(|s| s.stores.iter().any(|(r, i)| *r == row && i == id))
+    };
+    plan.rows.iter().filter(|(id, row)| filled(id, **row)).map(|(id, row)| (*id, *row)).collect()
 }
 
 impl Plan {

@@ -3,16 +3,20 @@
 //! Kernel signature: `fn(pointers: *const *mut u8, scalars: *const f64, n: u64)`; `n` is a multiple of [`GRAIN`]. The table of
 //! pointers is laid out by [`Slots`]. A spike is one bit in a byte for each pair of neurons.
 
-use super::plan::{Form, Id, Node, Plan, RingKind, children};
+use super::plan::{Form, Id, Node, Plan, children, filled_before};
 use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
+use crate::runtime::RingKind;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::collections::HashMap;
 
-/// Neurons handled in one turn of the loop at most: chunks are multiples of it.
-pub const GRAIN: usize = 4;
+/// Neurons handled in one turn of a kernel's loop at most: chunks are multiples of it.
+pub const GRAIN: usize = 8;
+
+/// Pairs of neurons in one turn of the loop, where it is unrolled.
+const UNROLL: usize = 2;
 
 /// Positions in the table of pointers.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +72,16 @@ struct Translator<'b, 'f> {
     ready: &'b HashMap<Id, u32>,
 }
 
-/// Adds the body of one segment to `func`, whose signature is set.
+/// The signature of kernels.
+pub fn sign(func: &mut Function, config: TargetFrontendConfig) {
+    let pointer = config.pointer_type();
+    func.signature.params.clear();
+    for t in [pointer, pointer, types::I64] {
+        func.signature.params.push(AbiParam::new(t));
+    }
+}
+
+/// Adds the body of one segment to `func`, and sets its signature.
 pub fn segment(
     func: &mut Function,
     context: &mut FunctionBuilderContext,
@@ -77,10 +90,7 @@ pub fn segment(
     config: TargetFrontendConfig,
 ) {
     let pointer = config.pointer_type();
-    func.signature.params.clear();
-    for t in [pointer, pointer, types::I64] {
-        func.signature.params.push(AbiParam::new(t));
-    }
+    sign(func, config);
     let mut b = FunctionBuilder::new(func, context);
     let entry = b.create_block();
     let body = b.create_block();
@@ -98,16 +108,8 @@ pub fn segment(
     let start = b.block_params(body)[0];
     let mut fault = b.block_params(body)[1];
     let seg = &plan.segments[k];
-    let unroll = if plan.nodes.len() <= UNROLL_LIMIT { GRAIN / 2 } else { 1 };
-    // Rows that calls or stores of earlier segments filled.
-    let mut ready = HashMap::new();
-    for (id, row) in &plan.rows {
-        let before = plan.segments[..=k].iter().any(|s| s.calls.iter().any(|c| call_row(c) == *row))
-            || plan.segments[..k].iter().any(|s| s.stores.iter().any(|(r, i)| r == row && i == id));
-        if before {
-            ready.insert(*id, *row);
-        }
-    }
+    let unroll = if plan.nodes.len() <= UNROLL_LIMIT { UNROLL } else { 1 };
+    let ready = filled_before(plan, k);
     for pair in 0..unroll {
         let index = b.ins().iadd_imm_s(start, 2 * pair as i64);
         let mut t = Translator {
@@ -140,18 +142,6 @@ pub fn segment(
     b.ins().return_(&[]);
     b.seal_all_blocks();
     b.finalize(config);
-}
-
-pub fn call_row(c: &super::plan::Call) -> u32 {
-    use super::plan::Call;
-    match c {
-        Call::Unary { row, .. }
-        | Call::Pow { row, .. }
-        | Call::Normal { row, .. }
-        | Call::Uniform { row }
-        | Call::PoissonOne { row, .. }
-        | Call::PoissonEach { row, .. } => *row,
-    }
 }
 
 fn flags() -> MemFlagsData {
@@ -213,7 +203,7 @@ impl Translator<'_, '_> {
             self.b.ins().store(flags(), c, at, 0);
         }
         for (k, ring) in self.plan.rings.iter().enumerate() {
-            let bytes = ring_bytes(ring.kind);
+            let bytes = ring.kind.bytes();
             let at = self.address(self.slots.rings + k, bytes);
             match ring.kind {
                 RingKind::Count16 => {
@@ -408,7 +398,7 @@ impl Translator<'_, '_> {
 
     fn ring(&mut self, k: u32) -> Value {
         let kind = self.plan.rings[k as usize].kind;
-        let at = self.address(self.slots.rings + k as usize, ring_bytes(kind));
+        let at = self.address(self.slots.rings + k as usize, kind.bytes());
         match kind {
             RingKind::Sum => self.b.ins().load(LANES, flags(), at, 0),
             RingKind::Count16 => {
@@ -430,14 +420,6 @@ impl Translator<'_, '_> {
 
 fn little() -> MemFlagsData {
     MemFlagsData::new().with_endianness(Endianness::Little)
-}
-
-pub fn ring_bytes(kind: RingKind) -> u32 {
-    match kind {
-        RingKind::Count16 => 2,
-        RingKind::Count32 => 4,
-        RingKind::Sum => 8,
-    }
 }
 
 /// The machine's comparison for the language's; all but `!=` are false of what is no number.

@@ -7,17 +7,19 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Call, Form, Id, Node, Plan, RingKind};
+use super::plan::{Call, Form, Id, Node, Plan};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::Touches;
 use crate::backend::eval::evaluate;
+use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Barrier, Ring, RingData, Rows, Winners};
+use crate::runtime::{Aligned, Barrier, Ring, Rows, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
@@ -75,6 +77,8 @@ pub struct Shared {
 
 /// The rows of one projection that land here.
 pub struct Incoming {
+    /// Position in the network.
+    pub projection: usize,
     pub source: usize,
     pub target: usize,
     pub ring: usize,
@@ -85,7 +89,7 @@ pub struct Incoming {
 #[derive(Clone, Debug)]
 pub enum ParamBlock {
     One(f64),
-    Each(Vec<f64>),
+    Each(Aligned<f64>),
 }
 
 struct Trace {
@@ -102,15 +106,15 @@ struct Trace {
 pub struct Block {
     pub lo: u32,
     pub n: u32,
-    pub states: Vec<Vec<f64>>,
-    pub counter: Vec<f64>,
+    pub states: Vec<Aligned<f64>>,
+    pub counter: Aligned<f64>,
     pub params: Vec<ParamBlock>,
     /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
-    pub coupled: Vec<Vec<f64>>,
+    pub coupled: Vec<Aligned<f64>>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
     /// Empty unless winners are chosen.
-    margin: Vec<f64>,
+    margin: Aligned<f64>,
     schedule: Vec<(u64, u32)>,
     next: usize,
     dynamics: Dynamics,
@@ -123,6 +127,8 @@ pub struct Block {
     spike: StreamKey,
     inputs: Vec<(StreamKey, u64, Option<PoissonTable>)>,
     adaptive: Option<Box<AdaptiveBlocks>>,
+    /// Nanoseconds of calls, where they are measured.
+    called: Option<u64>,
 }
 
 /// Adaptive steps of a block: what precedes them, and one trial. They run on the states and params of the block around them.
@@ -143,11 +149,13 @@ pub struct Worker {
     pub couplings: Couplings,
     traces: Vec<Trace>,
     winners: Vec<Option<Winners>>,
-    scratch: Vec<f64>,
+    scratch: Aligned<f64>,
     values: Vec<f64>,
     pointers: Pointers,
     flag: [u64; 2],
     events: u64,
+    /// Where the time goes is measured.
+    clock: Option<Clock>,
 }
 
 /// The table that kernels read; refilled before every call.
@@ -195,26 +203,10 @@ impl Block {
     pub fn new(source: &BlockSource, lo: u32, hi: u32) -> Block {
         let n = (hi - lo) as usize;
         let padded = n.next_multiple_of(GRAIN);
-        let pad = |part: &[f64]| {
-            let mut v = part.to_vec();
-            // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
-            v.resize(padded, part.last().copied().unwrap_or(0.0));
-            v
-        };
+        // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
+        let pad = |part: &[f64]| aligned::padded(part, part.last().copied().unwrap_or(0.0), padded);
         let range = lo as usize..hi as usize;
-        let rings = source
-            .plan
-            .rings
-            .iter()
-            .map(|r| {
-                let data = match r.kind {
-                    RingKind::Count16 => RingData::Count16(Vec::new()),
-                    RingKind::Count32 => RingData::Count32(Vec::new()),
-                    RingKind::Sum => RingData::Sum(Vec::new()),
-                };
-                Ring::new(data, padded, r.longest)
-            })
-            .collect();
+        let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
             for (k, row) in rows[range.clone()].iter().enumerate() {
@@ -227,19 +219,19 @@ impl Block {
             lo,
             n: n as u32,
             states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
-            counter: vec![0.0; padded],
+            counter: aligned::filled(0.0, padded),
             params: Vec::new(),
-            coupled: vec![vec![0.0; padded]; source.dynamics.coupled.len()],
+            coupled: vec![aligned::filled(0.0, padded); source.dynamics.coupled.len()],
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
-            margin: vec![0.0; if source.plan.margin.is_some() { padded } else { 0 }],
+            margin: aligned::filled(0.0, if source.plan.margin.is_some() { padded } else { 0 }),
             schedule,
             next: 0,
             dynamics: source.dynamics.clone(),
             plan: source.plan.clone(),
             slots: Slots::of(source.plan),
             kernels: source.kernels.to_vec(),
-            scalars: vec![0.0; source.plan.scalars.len()],
+            scalars: scalars(source.plan),
             uniform: vec![0.0; source.plan.nodes.len()],
             noise: key(Purpose::Noise),
             spike: key(Purpose::Spike),
@@ -250,6 +242,7 @@ impl Block {
                 .map(|p| (StreamKey::new(source.seed, &p.path, Purpose::Input), u64::from(p.delay), None))
                 .collect(),
             adaptive: None,
+            called: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
         block
@@ -274,7 +267,7 @@ impl Block {
         a: &mut AdaptiveBlocks,
         step: u64,
         dt: f64,
-        scratch: &mut Vec<f64>,
+        scratch: &mut Aligned<f64>,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
@@ -311,11 +304,10 @@ impl Block {
     pub fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
         match (self.plan.forms[k], values) {
             (Form::One, v) => ParamBlock::One(v.at(0)),
-            (Form::Each, ParamValues::One(v)) => ParamBlock::Each(vec![*v; self.counter.len()]),
+            (Form::Each, ParamValues::One(v)) => ParamBlock::Each(aligned::filled(*v, self.counter.len())),
             (Form::Each, ParamValues::Each(all)) => {
-                let mut v = all[self.lo as usize..(self.lo + self.n) as usize].to_vec();
-                v.resize(self.counter.len(), v.last().copied().unwrap_or(0.0));
-                ParamBlock::Each(v)
+                let part = &all[self.lo as usize..(self.lo + self.n) as usize];
+                ParamBlock::Each(aligned::padded(part, part.last().copied().unwrap_or(0.0), self.counter.len()))
             }
         }
     }
@@ -387,7 +379,7 @@ impl Block {
         &mut self,
         step: u64,
         dt: f64,
-        scratch: &mut Vec<f64>,
+        scratch: &mut Aligned<f64>,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
         fired: &mut Vec<u32>,
@@ -427,7 +419,7 @@ impl Block {
         step: u64,
         start: usize,
         len: usize,
-        scratch: &mut Vec<f64>,
+        scratch: &mut Aligned<f64>,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
@@ -465,11 +457,15 @@ impl Block {
         for k in 0..self.kernels.len() {
             for c in 0..self.plan.segments[k].calls.len() {
                 let call = self.plan.segments[k].calls[c].clone();
+                let begin = self.called.map(|_| Instant::now());
                 self.call(&call, step, start, len, scratch);
+                if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
+                    *ns += begin.elapsed().as_nanos() as u64;
+                }
             }
             // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
             // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
-            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan.
+            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants.
             unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
         }
     }
@@ -573,6 +569,13 @@ impl Block {
     }
 }
 
+/// Room for what is the same for all neurons, then what never changes.
+fn scalars(plan: &Plan) -> Vec<f64> {
+    let mut out = vec![0.0; plan.scalars.len()];
+    out.extend(plan.constants().into_iter().map(f64::from_bits));
+    out
+}
+
 /// An operation on a row, in place.
 pub fn compute_unary(op: UnaryOp, x: &mut [f64]) {
     match op {
@@ -606,11 +609,29 @@ impl Worker {
             couplings,
             traces: Vec::new(),
             winners,
-            scratch: Vec::new(),
+            scratch: Aligned::new(0),
             values: Vec::new(),
             pointers: Pointers::default(),
             flag: [0; 2],
             events: 0,
+            clock: None,
+        }
+    }
+
+    /// Measures itself from now on.
+    pub fn measure(&mut self, epoch: Instant) {
+        self.clock = Some(Clock::new(epoch));
+        self.blocks.iter_mut().for_each(|b| b.called = Some(0));
+    }
+
+    /// What was measured.
+    pub fn profile(&self) -> ThreadProfile {
+        self.clock.as_ref().map_or_else(ThreadProfile::default, |c| c.profile.clone())
+    }
+
+    fn lap(&mut self, work: Work, count: u64) {
+        if let Some(clock) = &mut self.clock {
+            clock.lap(work, count, None);
         }
     }
 
@@ -666,6 +687,9 @@ impl Worker {
     ) -> u64 {
         let mut done = 0;
         let mut parity = 0;
+        if let Some(clock) = &mut self.clock {
+            clock.start();
+        }
         while done < steps {
             let window = shared.window.min(steps - done);
             let first = from + done;
@@ -683,18 +707,23 @@ impl Worker {
                 shared.halt[parity].store(true, Ordering::Relaxed);
             }
             shared.barrier.wait();
+            self.lap(Work::Wait, 0);
             let halt = shared.halt[parity].load(Ordering::Relaxed);
             let batches: Vec<_> =
                 shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
             let chosen = self.choose(&batches, first, window, shared.populations);
             let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
             for k in 0..window {
-                for i in &mut self.incoming {
+                for i in &self.incoming {
                     let ring = &mut self.blocks[i.target].rings[i.ring];
+                    let before = self.events;
                     for senders in spikes.of(k as usize, i.source) {
                         if !senders.is_empty() {
                             self.events += i.rows.deliver(senders, first + k, ring);
                         }
+                    }
+                    if let Some(clock) = &mut self.clock {
+                        clock.lap(Work::Deliver(i.projection), self.events - before, None);
                     }
                 }
             }
@@ -708,8 +737,14 @@ impl Worker {
                         l.synapses.sent(first + k + 1, senders);
                     }
                 }
+                if let Some(clock) = &mut self.clock {
+                    clock.lap(Work::Learn(l.projection), 0, None);
+                }
             }
             log(first, window, &spikes);
+            if let Some(clock) = &mut self.clock {
+                clock.lap(Work::Record, 0, None);
+            }
             drop(batches);
             done += window;
             parity ^= 1;
@@ -751,15 +786,26 @@ impl Worker {
 
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
         self.couplings.couple(step, shared.dt, &mut self.blocks, &shared.channels, &shared.barrier);
+        self.lap(Work::Couple, 0);
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block);
+                if let Some(clock) = &mut self.clock {
+                    clock.lap(Work::Learn(l.projection), 0, None);
+                }
             }
             let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
+            if let Some(clock) = &mut self.clock {
+                let called = std::mem::take(block.called.get_or_insert(0));
+                clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
+            }
             for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
+                if let Some(clock) = &mut self.clock {
+                    clock.lap(Work::Learn(l.projection), 0, None);
+                }
             }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
@@ -796,6 +842,9 @@ impl Worker {
                     t.samples.push(v);
                 }
             }
+        }
+        if !self.traces.is_empty() {
+            self.lap(Work::Record, 0);
         }
     }
 }

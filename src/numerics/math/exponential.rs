@@ -153,13 +153,31 @@ pub(crate) fn expm1(x: f64) -> f64 {
     if x.abs() < TINY * TINY { x } else { value }
 }
 
+/// Up to here n = 0 and r = x in `reduce`.
+const NEAR: f64 = 0.34;
+
+/// Whether `exprel_near` is `exprel`.
+#[inline(always)]
+pub(super) fn is_near(x: f64) -> bool {
+    x.abs() <= NEAR
+}
+
+/// (e^x - 1) / x close to 0, where no division is needed.
+#[inline(always)]
+pub(super) fn exprel_near(x: f64) -> f64 {
+    polynomial(x, &TAIL).mul_add(x, 0.5).mul_add(x, 1.0)
+}
+
 #[inline(always)]
 pub(crate) fn exprel(x: f64) -> f64 {
-    let (high, low) = expm1_parts(x);
-    let value = ratio(high, low, x, 0.0) * UP;
-    let value = if x.abs() < TINY { x.mul_add(0.5, 1.0) } else { value };
-    let value = if x > EXPM1_HIGH { f64::INFINITY } else { value };
-    if x < EXPM1_LOW { -1.0 / x } else { value }
+    // e^x - 1 = 2^n (e^r - 1) + (2^n - 1), times 2^-16 as in `expm1_parts`, over x times 2^-16. Little cancels: where n is not 0, e^x is not near 1. Below
+    // -60 the sum is -1 whatever x, and the quotient is still that by x.
+    let (n, r, _) = reduce(clamp(x, EXPM1_LOW, EXPM1_HIGH));
+    let power = power_of_two(n - 16.0);
+    let half = polynomial(r, &TAIL).mul_add(r, 0.5);
+    let value = power.mul_add((r * r).mul_add(half, r), power - DOWN) / (x * DOWN);
+    let value = if is_near(x) { half.mul_add(r, 1.0) } else { value };
+    if x > EXPM1_HIGH { f64::INFINITY } else { value }
 }
 
 #[inline(always)]

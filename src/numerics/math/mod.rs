@@ -48,6 +48,9 @@ macro_rules! scalar {
     };
 }
 
+/// Elements that [`exprel_batch`] looks at before it computes them.
+const NEAR_BLOCK: usize = 64;
+
 /// A function of one number with its batch versions.
 macro_rules! unary {
     ($(#[$meta:meta])* $name:ident, $batch:ident / $batch_at:ident, $batch_f32:ident / $batch_f32_at:ident) => {
@@ -150,10 +153,39 @@ unary! {
     /// e^x - 1, accurate for small x too. Error at most 0.82 ulp.
     expm1, expm1_batch / expm1_batch_at, expm1_batch_f32 / expm1_batch_f32_at
 }
-unary! {
-    /// (e^x - 1) / x, with its limit 1 at x = 0: the rate functions of Hodgkin-Huxley gates need it. Error at most 0.70 ulp.
-    exprel, exprel_batch / exprel_batch_at, exprel_batch_f32 / exprel_batch_f32_at
+scalar! {
+    /// (e^x - 1) / x, with its limit 1 at x = 0: the rate functions of Hodgkin-Huxley gates need it, and every step of a conductance.
+    /// Error at most 1.8 ulp: it is a good part of the time of such cells, and what would make it exact as much again.
+    exprel(x)
 }
+
+multiversion! {
+    /// Replaces every element `x` by [`exprel`]`(x)`, bit for bit.
+    pub fn exprel_batch / exprel_batch_at(values: &mut [f64]) {
+        // Steps of conductances are short against their time constants: most blocks need no division.
+        for block in values.chunks_mut(NEAR_BLOCK) {
+            if block.iter().fold(true, |all, x| all & exponential::is_near(*x)) {
+                for value in block {
+                    *value = exponential::exprel_near(*value);
+                }
+            } else {
+                for value in block {
+                    *value = kernel::exprel(*value);
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Replaces every element `x` by [`exprel`]`(x)`, rounded to `f32`.
+    pub fn exprel_batch_f32 / exprel_batch_f32_at(values: &mut [f32]) {
+        for value in values {
+            *value = kernel::exprel(f64::from(*value)) as f32;
+        }
+    }
+}
+
 unary! {
     /// Hyperbolic sine. Error at most 0.75 ulp.
     sinh, sinh_batch / sinh_batch_at, sinh_batch_f32 / sinh_batch_f32_at

@@ -325,8 +325,7 @@ impl Synapses {
     /// Takes over these synapses, (presynaptic cell, target in the population) in that order. Gives whether they can be.
     pub fn set_edges(&mut self, step: u64, edges: &[(u32, u32)]) -> bool {
         let Some(growth) = &self.growth else { return false };
-        let inside = edges.iter().filter(|(_, post)| (self.lo..self.lo + self.n).contains(post));
-        let own: Vec<(u32, u32)> = inside.map(|(pre, post)| (*pre, post - self.lo)).collect();
+        let (_, own) = own_edges(edges, self.lo, self.n);
         let Some(rewired) = growth.restored(&self.lanes, &own) else { return false };
         self.rewire(step, rewired);
         true
@@ -342,7 +341,7 @@ impl Synapses {
     pub fn weights(&mut self, step: u64) -> Vec<f64> {
         self.touch_all(step);
         let stride = self.rule.layout.words();
-        self.order().map(|(_, k)| f64::from_bits(self.words[k * stride])).collect()
+        self.lanes.ordered().map(|(_, k)| f64::from_bits(self.words[k as usize * stride])).collect()
     }
 
     /// Synapses of each presynaptic neuron.
@@ -353,19 +352,14 @@ impl Synapses {
 
     /// (presynaptic neuron, target in the population) in that order.
     pub fn edges(&self) -> Vec<(u32, u32)> {
-        self.order().map(|(pre, k)| (pre, self.lo + self.lanes.targets[k])).collect()
-    }
-
-    fn order(&self) -> impl Iterator<Item = (u32, usize)> {
-        let rows = 0..self.lanes.sources.len() - 1;
-        rows.flat_map(|pre| self.lanes.row(pre).into_iter().map(move |k| (pre as u32, k as usize)))
+        self.lanes.edges(self.lo)
     }
 
     /// Writes weights in the order that [`Synapses::weights`] gives.
     pub fn set_weights(&mut self, step: u64, values: &[f64]) {
         self.touch_all(step);
         let stride = self.rule.layout.words();
-        let order: Vec<usize> = self.order().map(|(_, k)| k).collect();
+        let order: Vec<usize> = self.lanes.ordered().map(|(_, k)| k as usize).collect();
         order.into_iter().zip(values).for_each(|(k, v)| self.words[k * stride] = v.to_bits());
     }
 
@@ -421,7 +415,7 @@ impl Synapses {
     /// [`RunError::Build`] where the state is another network's.
     pub fn load(&mut self, step: u64, state: &PlasticState, own: &[u32]) -> Result<(), RunError> {
         let (rings, rule) = ((self.due.len(), self.back.len()), self.rule.clone());
-        let (found, edges) = own_edges(state, self.lo, self.n);
+        let (found, edges) = own_edges(&state.edges, self.lo, self.n);
         if let Some(growth) = &self.growth {
             let Some(rewired) = growth.restored(&self.lanes, &edges) else { return Err(unfit("synapses")) };
             self.rewire(step, rewired);

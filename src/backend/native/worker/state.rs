@@ -4,13 +4,13 @@ use super::{Block, Worker};
 use crate::backend::engine::RunError;
 use crate::backend::held::Part;
 use crate::backend::state::{EngineState, InFlight, PopulationState, unfit};
-use crate::runtime::{Ring, RingData};
+use crate::runtime::{Aligned, Ring, RingData};
 
 impl Block {
     /// The cells of this block at the end of `step` steps, without what the engine keeps for all: params and winners.
     fn save(&self, step: u64) -> PopulationState {
         let n = self.n as usize;
-        let rows = |all: &[Vec<f64>]| all.iter().map(|v| v[..n].to_vec()).collect();
+        let rows = |all: &[Aligned<f64>]| all.iter().map(|v| v[..n].to_vec()).collect();
         PopulationState {
             states: rows(&self.states),
             // Whole numbers; what is beyond the range of integers never ends.

@@ -1,0 +1,490 @@
+//! Registers for the values of a list, and the bytes.
+//!
+//! Values are made and read in order, so one pass decides: a value stays in its register until its last use; where none is free, the
+//! value whose next use is furthest away leaves, to be loaded again from where it came from, or from the stack.
+
+use super::super::plan::Plan;
+use super::super::translate::Slots;
+use super::list::{Arg, Array, Instruction as Item, Kind, List, Op, Value};
+use crate::ir::Compare;
+use crate::runtime::RingKind;
+use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, Register};
+use std::collections::HashMap;
+
+/// Neurons of one turn of the loop.
+const LANES: i32 = 8;
+/// Numbers live in the registers below; the last two hold the faults and zeros.
+const NUMBERS: usize = 30;
+const FAULTS: Register = Register::ZMM30;
+const ZERO: Register = Register::ZMM31;
+/// Truths live in k1 to k6, k7 is for what needs two steps. As an operand of masking, k0 means no mask.
+const TRUTHS: usize = 6;
+const SPARE: Register = Register::K7;
+/// Arguments of the call, the index of the neuron, the bytes of spikes; RAX is free for what is needed at once.
+const TABLE: Register = Register::RDI;
+const SCALARS: Register = Register::RSI;
+const COUNT: Register = Register::RDX;
+const INDEX: Register = Register::RCX;
+const SPIKES: Register = Register::R11;
+const SCRATCH: Register = Register::RAX;
+/// Pointers to arrays; the last six belong to the caller.
+const POINTERS: [Register; 9] = [
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::RBX,
+    Register::RBP,
+    Register::R12,
+    Register::R13,
+    Register::R14,
+    Register::R15,
+];
+const OWN: usize = 3;
+
+/// Where a value is when it is in no register.
+#[derive(Clone, Copy)]
+enum Home {
+    /// It can be loaded again from its array or scalar.
+    Again,
+    /// Bytes above the stack pointer.
+    Stack(i32),
+}
+
+struct Emitter<'l> {
+    list: &'l List,
+    out: Vec<Instruction>,
+    /// Instructions that read each value, last first.
+    uses: Vec<Vec<usize>>,
+    /// Which value a register holds.
+    numbers: [Option<Value>; NUMBERS],
+    truths: [Option<Value>; TRUTHS],
+    at: HashMap<Value, usize>,
+    homes: HashMap<Value, Home>,
+    /// What makes a value that can be loaded again.
+    origins: HashMap<Value, &'l Item>,
+    stack: i32,
+    pointers: HashMap<usize, Register>,
+}
+
+type Result<T> = std::result::Result<T, IcedError>;
+
+/// Bytes of instructions, the only jump of which leads to a place that its target names as an index in the list.
+pub fn bytes(instructions: &[Instruction]) -> std::result::Result<Vec<u8>, String> {
+    let mut encoder = Encoder::new(64);
+    let mut starts = Vec::with_capacity(instructions.len());
+    let mut position = 0;
+    for instruction in instructions {
+        starts.push(position);
+        let mut instruction = *instruction;
+        if instruction.code() == Code::Jb_rel32_64 {
+            instruction.set_near_branch64(starts[instruction.near_branch64() as usize]);
+        }
+        position += encoder.encode(&instruction, position).map_err(|e| e.to_string())? as u64;
+    }
+    Ok(encoder.take_buffer())
+}
+
+/// The whole function.
+pub fn instructions(plan: &Plan, list: &List) -> std::result::Result<Vec<Instruction>, String> {
+    let mut uses = vec![Vec::new(); list.kinds.len()];
+    for (k, item) in list.instructions.iter().enumerate().rev() {
+        for arg in &item.args {
+            if let Arg::Value(v) = arg {
+                uses[v.0 as usize].push(k);
+            }
+        }
+    }
+    let mut e = Emitter {
+        list,
+        out: Vec::new(),
+        uses,
+        numbers: [None; NUMBERS],
+        truths: [None; TRUTHS],
+        at: HashMap::new(),
+        homes: HashMap::new(),
+        origins: HashMap::new(),
+        stack: 0,
+        pointers: arrays(list).into_iter().zip(POINTERS).collect(),
+    };
+    let body = e.body().map_err(|e| e.to_string());
+    body.and_then(|()| e.whole(plan).map_err(|e| e.to_string()))
+}
+
+/// Slots of the arrays, those used first first.
+fn arrays(list: &List) -> Vec<usize> {
+    let mut out = Vec::new();
+    for item in &list.instructions {
+        if let Op::Load(array) | Op::Store(array) | Op::Clear(array) = item.op
+            && !out.contains(&array.slot)
+        {
+            out.push(array.slot);
+        }
+    }
+    out
+}
+
+fn memory(base: Register, displacement: i32) -> MemoryOperand {
+    MemoryOperand::with_base_displ(base, i64::from(displacement))
+}
+
+fn scalar(slot: u32) -> MemoryOperand {
+    MemoryOperand::with_base_displ_size_bcst_seg(SCALARS, i64::from(slot) * 8, 1, true, Register::None)
+}
+
+fn number(k: usize) -> Register {
+    Register::ZMM0 + k as u32
+}
+
+fn truth(k: usize) -> Register {
+    Register::K1 + k as u32
+}
+
+impl Emitter<'_> {
+    fn push(&mut self, instruction: Result<Instruction>) -> Result<()> {
+        self.out.push(instruction?);
+        Ok(())
+    }
+
+    fn masked(&mut self, instruction: Result<Instruction>, mask: Register, zeroing: bool) -> Result<()> {
+        let mut instruction = instruction?;
+        instruction.set_op_mask(mask);
+        instruction.set_zeroing_masking(zeroing);
+        self.out.push(instruction);
+        Ok(())
+    }
+
+    /// The neuron's entry in an array; its pointer is fetched first if no register keeps it.
+    fn element(&mut self, array: Array) -> Result<MemoryOperand> {
+        let base = match self.pointers.get(&array.slot) {
+            Some(register) => *register,
+            None => {
+                self.push(Instruction::with2(Code::Mov_r64_rm64, SCRATCH, memory(TABLE, array.slot as i32 * 8)))?;
+                SCRATCH
+            }
+        };
+        Ok(MemoryOperand::with_base_index_scale(base, INDEX, array.kind.bytes()))
+    }
+
+    fn next_use(&self, v: Value, after: usize) -> Option<usize> {
+        self.uses[v.0 as usize].iter().rev().copied().find(|k| *k >= after)
+    }
+
+    /// Whether what made a value makes it again at its last use: its array is not written before.
+    fn stays(&self, origin: &Item, v: Value) -> bool {
+        let Op::Load(array) = origin.op else { return true };
+        let last = self.uses[v.0 as usize].first().copied().unwrap_or_default();
+        self.list.instructions[..last]
+            .iter()
+            .all(|i| !matches!(i.op, Op::Store(to) | Op::Clear(to) if to.slot == array.slot))
+    }
+
+    /// A register for a value that is made or fetched at instruction `k`; none of `pinned` leaves theirs.
+    fn room(&mut self, kind: Kind, k: usize, pinned: &[Value]) -> Result<usize> {
+        let held: &[Option<Value>] = match kind {
+            Kind::Number => &self.numbers,
+            Kind::Truth => &self.truths,
+        };
+        if let Some(free) = held.iter().position(Option::is_none) {
+            return Ok(free);
+        }
+        let furthest = held.iter().enumerate().filter_map(|(r, v)| {
+            let v = (*v)?;
+            (!pinned.contains(&v)).then(|| (self.next_use(v, k).unwrap_or(usize::MAX), r, v))
+        });
+        let Some((_, register, leaving)) = furthest.max() else {
+            // An instruction names three values at most.
+            return Ok(0);
+        };
+        if !self.homes.contains_key(&leaving) {
+            let home = if self.origins.get(&leaving).is_some_and(|o| self.stays(o, leaving)) {
+                Home::Again
+            } else {
+                let place = self.stack;
+                self.stack += if kind == Kind::Number { 64 } else { 8 };
+                let there = memory(Register::RSP, place);
+                self.push(match kind {
+                    Kind::Number => Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, number(register)),
+                    Kind::Truth => Instruction::with2(Code::VEX_Kmovb_m8_kr, there, truth(register)),
+                })?;
+                Home::Stack(place)
+            };
+            self.homes.insert(leaving, home);
+        }
+        self.release(leaving);
+        Ok(register)
+    }
+
+    fn hold(&mut self, v: Value, register: usize) {
+        match self.list.kinds[v.0 as usize] {
+            Kind::Number => self.numbers[register] = Some(v),
+            Kind::Truth => self.truths[register] = Some(v),
+        }
+        self.at.insert(v, register);
+    }
+
+    fn release(&mut self, v: Value) {
+        if let Some(register) = self.at.remove(&v) {
+            match self.list.kinds[v.0 as usize] {
+                Kind::Number => self.numbers[register] = None,
+                Kind::Truth => self.truths[register] = None,
+            }
+        }
+    }
+
+    /// The register of a value that instruction `k` reads.
+    fn fetch(&mut self, v: Value, k: usize, pinned: &[Value]) -> Result<()> {
+        if self.at.contains_key(&v) {
+            return Ok(());
+        }
+        let kind = self.list.kinds[v.0 as usize];
+        let register = self.room(kind, k, pinned)?;
+        self.hold(v, register);
+        match self.homes.get(&v).copied() {
+            Some(Home::Stack(place)) => {
+                let there = memory(Register::RSP, place);
+                self.push(match kind {
+                    Kind::Number => Instruction::with2(Code::EVEX_Vmovupd_zmm_k1z_zmmm512, number(register), there),
+                    Kind::Truth => Instruction::with2(Code::VEX_Kmovb_kr_km8, truth(register), there),
+                })
+            }
+            _ => match self.origins.get(&v).copied() {
+                Some(item) => self.load(item, number(register)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn load(&mut self, item: &Item, to: Register) -> Result<()> {
+        match (item.op, item.args.first()) {
+            (Op::Load(array), _) => {
+                let from = self.element(array)?;
+                match array.kind {
+                    RingKind::Sum => self.push(Instruction::with2(Code::EVEX_Vmovupd_zmm_k1z_zmmm512, to, from)),
+                    RingKind::Count32 => {
+                        self.push(Instruction::with2(Code::EVEX_Vcvtdq2pd_zmm_k1z_ymmm256b32_er, to, from))
+                    }
+                    RingKind::Count16 => {
+                        self.push(Instruction::with2(Code::EVEX_Vpmovzxwq_zmm_k1z_xmmm128, to, from))?;
+                        self.push(Instruction::with2(Code::EVEX_Vcvtqq2pd_zmm_k1z_zmmm512b64_er, to, to))
+                    }
+                }
+            }
+            (_, Some(Arg::Scalar(slot))) => {
+                let from = memory(SCALARS, *slot as i32 * 8);
+                self.push(Instruction::with2(Code::EVEX_Vbroadcastsd_zmm_k1z_xmmm64, to, from))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn body(&mut self) -> Result<()> {
+        let list = self.list;
+        for (k, item) in list.instructions.iter().enumerate() {
+            let pinned: Vec<Value> = item
+                .args
+                .iter()
+                .filter_map(|a| match a {
+                    Arg::Value(v) => Some(*v),
+                    Arg::Scalar(_) => None,
+                })
+                .collect();
+            for v in &pinned {
+                self.fetch(*v, k, &pinned)?;
+            }
+            let read: Vec<usize> = pinned.iter().map(|v| self.at[v]).collect();
+            for v in &pinned {
+                if self.next_use(*v, k + 1).is_none() {
+                    self.release(*v);
+                }
+            }
+            let made = match item.to {
+                Some(v) => {
+                    let register = self.room(list.kinds[v.0 as usize], k + 1, &pinned)?;
+                    self.hold(v, register);
+                    if matches!(item.op, Op::Load(_) | Op::Spread) {
+                        self.origins.insert(v, item);
+                    }
+                    register
+                }
+                None => 0,
+            };
+            self.one(item, made, &read)?;
+            if let Some(v) = item.to.filter(|v| self.uses[v.0 as usize].is_empty()) {
+                self.release(v);
+            }
+        }
+        Ok(())
+    }
+
+    /// An instruction whose values stand in the registers `read`, in the order of its arguments.
+    fn one(&mut self, item: &Item, made: usize, read: &[usize]) -> Result<()> {
+        let to = number(made);
+        let a = || number(read[0]);
+        let (t, k) = (|n: usize| truth(read[n]), truth(made));
+        match item.op {
+            Op::Load(_) | Op::Spread => self.load(item, to),
+            Op::Add => self.two(Code::EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
+            Op::Sub => self.two(Code::EVEX_Vsubpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
+            Op::Mul => self.two(Code::EVEX_Vmulpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
+            Op::Div => self.two(Code::EVEX_Vdivpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
+            Op::Min => self.two(Code::EVEX_Vminpd_zmm_k1z_zmm_zmmm512b64_sae, to, item, read),
+            Op::Max => self.two(Code::EVEX_Vmaxpd_zmm_k1z_zmm_zmmm512b64_sae, to, item, read),
+            Op::Xor => self.two(Code::EVEX_Vpxorq_zmm_k1z_zmm_zmmm512b64, to, item, read),
+            Op::And => self.two(Code::EVEX_Vpandq_zmm_k1z_zmm_zmmm512b64, to, item, read),
+            Op::Sqrt => self.push(Instruction::with2(Code::EVEX_Vsqrtpd_zmm_k1z_zmmm512b64_er, to, a())),
+            Op::Round(mode) => {
+                // Bit 3: an inexact result is no exception.
+                let immediate = 8 | u32::from(mode);
+                self.push(Instruction::with3(Code::EVEX_Vrndscalepd_zmm_k1z_zmmm512b64_imm8_sae, to, a(), immediate))
+            }
+            Op::Compare(op) => self.compare(k, a(), second(item, read), predicate(op)),
+            Op::ToTruth => self.compare(k, a(), Operand::Register(ZERO), predicate(Compare::Ne)),
+            Op::Both => self.push(Instruction::with3(Code::VEX_Kandb_kr_kr_kr, k, t(0), t(1))),
+            Op::Either => self.push(Instruction::with3(Code::VEX_Korb_kr_kr_kr, k, t(0), t(1))),
+            Op::Not => self.push(Instruction::with2(Code::VEX_Knotb_kr_kr, k, t(0))),
+            Op::ChooseTruth => {
+                self.push(Instruction::with3(Code::VEX_Kandb_kr_kr_kr, SPARE, t(0), t(1)))?;
+                self.push(Instruction::with3(Code::VEX_Kandnb_kr_kr_kr, k, t(0), t(2)))?;
+                self.push(Instruction::with3(Code::VEX_Korb_kr_kr_kr, k, k, SPARE))
+            }
+            Op::Choose => {
+                let code = Code::EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64;
+                let mask = t(0);
+                // The mask takes lanes of the second operand.
+                match item.args[1] {
+                    Arg::Scalar(slot) => {
+                        self.masked(Instruction::with3(code, to, number(read[1]), scalar(slot)), mask, false)
+                    }
+                    Arg::Value(_) => {
+                        let (then, other) = (number(read[1]), number(read[2]));
+                        self.masked(Instruction::with3(code, to, other, then), mask, false)
+                    }
+                }
+            }
+            Op::ToNumber => match item.args[1] {
+                Arg::Scalar(slot) => {
+                    let from = memory(SCALARS, slot as i32 * 8);
+                    self.masked(Instruction::with2(Code::EVEX_Vbroadcastsd_zmm_k1z_xmmm64, to, from), t(0), true)
+                }
+                Arg::Value(_) => Ok(()),
+            },
+            Op::Store(array) => {
+                let there = self.element(array)?;
+                self.push(Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, a()))
+            }
+            Op::Clear(array) => {
+                let there = self.element(array)?;
+                self.push(match array.kind {
+                    RingKind::Sum => Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, ZERO),
+                    RingKind::Count32 => {
+                        Instruction::with2(Code::EVEX_Vmovdqu32_ymmm256_k1z_ymm, there, Register::YMM31)
+                    }
+                    RingKind::Count16 => {
+                        Instruction::with2(Code::EVEX_Vmovdqu32_xmmm128_k1z_xmm, there, Register::XMM31)
+                    }
+                })
+            }
+            Op::Spikes => {
+                self.push(Instruction::with2(Code::VEX_Kmovb_r32_kr, Register::EAX, t(0)))?;
+                if let Arg::Scalar(pairs) = item.args[1] {
+                    let (code, eax) = (Code::VEX_Pdep_r32_r32_rm32, Register::EAX);
+                    self.push(Instruction::with3(code, eax, eax, memory(SCALARS, pairs as i32 * 8)))?;
+                }
+                self.push(Instruction::with2(Code::Mov_rm32_r32, memory(SPIKES, 0), Register::EAX))
+            }
+            Op::Fault => {
+                self.push(Instruction::with3(Code::EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er, FAULTS, FAULTS, a()))
+            }
+        }
+    }
+
+    fn two(&mut self, code: Code, to: Register, item: &Item, read: &[usize]) -> Result<()> {
+        let a = number(read[0]);
+        self.push(match second(item, read) {
+            Operand::Register(b) => Instruction::with3(code, to, a, b),
+            Operand::Memory(b) => Instruction::with3(code, to, a, b),
+        })
+    }
+
+    fn compare(&mut self, to: Register, a: Register, b: Operand, predicate: u32) -> Result<()> {
+        let code = Code::EVEX_Vcmppd_kr_k1_zmm_zmmm512b64_imm8_sae;
+        self.push(match b {
+            Operand::Register(b) => Instruction::with4(code, to, a, b, predicate),
+            Operand::Memory(b) => Instruction::with4(code, to, a, b, predicate),
+        })
+    }
+}
+
+impl Emitter<'_> {
+    /// What surrounds the body: the caller's registers, pointers, the loop, the faults.
+    fn whole(self, plan: &Plan) -> Result<Vec<Instruction>> {
+        let slots = Slots::of(plan);
+        let table = |slot: usize| memory(TABLE, slot as i32 * 8);
+        let kept: Vec<Register> =
+            POINTERS[OWN..].iter().copied().filter(|r| self.pointers.values().any(|p| p == r)).collect();
+        let mut out = Vec::with_capacity(self.out.len() + 40);
+        for register in &kept {
+            out.push(Instruction::with1(Code::Push_r64, *register)?);
+        }
+        out.push(Instruction::with2(Code::Sub_rm64_imm32, Register::RSP, self.stack)?);
+        let mut pointers: Vec<_> = self.pointers.iter().collect();
+        pointers.sort_unstable();
+        for (slot, register) in pointers {
+            out.push(Instruction::with2(Code::Mov_r64_rm64, *register, table(*slot))?);
+        }
+        out.push(Instruction::with2(Code::Mov_r64_rm64, SPIKES, table(slots.mask))?);
+        for register in [ZERO, FAULTS] {
+            let code = Code::EVEX_Vpxorq_zmm_k1z_zmm_zmmm512b64;
+            out.push(Instruction::with3(code, register, register, register)?);
+        }
+        out.push(Instruction::with2(Code::Xor_r32_rm32, Register::ECX, Register::ECX)?);
+        let start = out.len() as u64;
+        let faults = self.list.instructions.iter().any(|i| i.op == Op::Fault);
+        out.extend(self.out);
+        out.push(Instruction::with2(Code::Add_rm64_imm8, INDEX, LANES)?);
+        // A byte of spikes for two neurons.
+        out.push(Instruction::with2(Code::Add_rm64_imm8, SPIKES, LANES / 2)?);
+        out.push(Instruction::with2(Code::Cmp_r64_rm64, INDEX, COUNT)?);
+        out.push(Instruction::with_branch(Code::Jb_rel32_64, start)?);
+        if faults {
+            let compare = Code::EVEX_Vcmppd_kr_k1_zmm_zmmm512b64_imm8_sae;
+            out.push(Instruction::with4(compare, SPARE, FAULTS, ZERO, predicate(Compare::Ne))?);
+            out.push(Instruction::with2(Code::VEX_Kmovb_r32_kr, Register::EAX, SPARE)?);
+            out.push(Instruction::with2(Code::Mov_r64_rm64, INDEX, table(slots.flag))?);
+            out.push(Instruction::with2(Code::Or_rm32_r32, memory(INDEX, 0), Register::EAX)?);
+        }
+        // What the caller computes with narrow registers would wait for the wide ones otherwise.
+        out.push(Instruction::with(Code::VEX_Vzeroupper));
+        out.push(Instruction::with2(Code::Add_rm64_imm32, Register::RSP, self.stack)?);
+        for register in kept.iter().rev() {
+            out.push(Instruction::with1(Code::Pop_r64, *register)?);
+        }
+        out.push(Instruction::with(Code::Retnq));
+        Ok(out)
+    }
+}
+
+enum Operand {
+    Register(Register),
+    Memory(MemoryOperand),
+}
+
+/// The second argument: in a register, or a scalar in memory.
+fn second(item: &Item, read: &[usize]) -> Operand {
+    match item.args[1] {
+        Arg::Value(_) => Operand::Register(number(read[1])),
+        Arg::Scalar(slot) => Operand::Memory(scalar(slot)),
+    }
+}
+
+/// The immediate of a comparison that is quiet; all but `!=` are false of what is no number.
+fn predicate(op: Compare) -> u32 {
+    match op {
+        Compare::Eq => 0x00,
+        Compare::Ne => 0x04,
+        Compare::Lt => 0x11,
+        Compare::Le => 0x12,
+        Compare::Gt => 0x1e,
+        Compare::Ge => 0x1d,
+    }
+}

@@ -1,0 +1,21 @@
+//! Arrays that begin on a line of the cache: a vector of 512 bits that lies across two lines costs twice.
+
+use aligned_vec::{AVec, ConstAlign};
+
+/// A list whose first element lies at a multiple of 64 bytes.
+pub type Aligned<T> = AVec<T, ConstAlign<64>>;
+
+/// `n` times `value`.
+pub fn filled<T: Clone>(value: T, n: usize) -> Aligned<T> {
+    let mut out = Aligned::new(0);
+    out.resize(n, value);
+    out
+}
+
+/// The elements of `part`, then `fill` up to `n`.
+pub fn padded<T: Clone>(part: &[T], fill: T, n: usize) -> Aligned<T> {
+    let mut out = Aligned::with_capacity(0, n.max(part.len()));
+    out.extend_from_slice(part);
+    out.resize(n.max(part.len()), fill);
+    out
+}

@@ -21,6 +21,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
+    ("examples/nights.nsm", &[("days", "1"), ("episodes", "1"), ("moves", "2")]),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
 ];
 

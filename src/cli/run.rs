@@ -137,6 +137,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
         threads: execution.threads(),
         backend,
         backend_name: execution.backend.name(),
+        chip: None,
         limit: execution.limit(),
         quick: false,
         compile_s,
@@ -161,7 +162,7 @@ fn given(args: &RunArgs) -> Vec<(String, String)> {
     set.chain(times).collect()
 }
 
-fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
+pub(super) fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
     if json {
         super::test::print_summary(result);
     } else if !result.runs.is_empty() && !terminal.quiet {
@@ -171,6 +172,11 @@ fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
         let failed = result.expectations.iter().filter(|e| !e.holds());
         failed.for_each(|e| source::tell(&report::expectation(e, 0, terminal), args.message_format));
     }
+    tell_error(result, args, terminal);
+}
+
+/// What stopped a run, and what is kept of it.
+pub(super) fn tell_error(result: &JobResult, args: &RunArgs, terminal: &Terminal) {
     if let Some(d) = &result.error {
         source::fail_in(d, args.message_format, terminal);
     }

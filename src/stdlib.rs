@@ -48,6 +48,7 @@ files![
     "regions/cerebellum.nsm",
     "regions/cortex.nsm",
     "regions/hippocampus.nsm",
+    "regions/models.nsm",
     "regions/pfc.nsm",
     "regions/spatial_codes.nsm",
     "regions/thalamus.nsm",

@@ -322,7 +322,12 @@ pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'
 }
 
 /// Prepares the unit that a package was made of for runs on its chip, all of the package's seed.
-pub fn prepare_on_chip<'u>(unit: &'u Unit, machine: &'u chip::host::Machine) -> Result<Prepared<'u>, Diagnostic> {
+pub fn prepare_on_chip<'u>(
+    unit: &'u Unit,
+    machine: &'u chip::host::Machine,
+    allowed: f64,
+) -> Result<Prepared<'u>, Diagnostic> {
+    check_memory(unit, allowed)?;
     let network = valid::validate(&unit.network)
         .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
     Ok(Prepared { unit, network, runner: Runner::Chip(machine), compile_s: 0.0 })

@@ -67,8 +67,10 @@ impl Machine {
             cells.push(Cells { first, size: p.size, code, stale: false });
             first += p.size;
         }
-        let projections = deployment.network().projections().count();
-        if self.manifest.projections.len() != projections {
+        let position = |id| deployment.network().populations().position(|(p, _)| p == id);
+        let ends = deployment.network().projections().map(|(_, from, to, p)| (position(from), position(to), &p.path));
+        let records = self.manifest.projections.iter();
+        if !ends.eq(records.map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path))) {
             return Err(RunError::Build("the package has other projections".to_string()));
         }
         let keep = |k: usize| keep_spikes.get(k).copied().unwrap_or_default();
@@ -77,7 +79,7 @@ impl Machine {
             spikes: cells.iter().enumerate().map(|(k, c)| SpikeLog::new(c.size, keep(k))).collect(),
             seen: chip.spikes().len(),
             traces: traces.into_iter().map(|request| TraceLog { request, steps: vec![], values: vec![] }).collect(),
-            addresses: vec![None; projections],
+            addresses: vec![None; self.manifest.projections.len()],
             deployment,
             cells,
             chip: Some(chip),
@@ -116,6 +118,12 @@ struct Cells {
     code: Option<CellCode>,
     /// Params have changed that its words don't show yet.
     stale: bool,
+}
+
+impl Cells {
+    fn has(&self, neuron: u32) -> bool {
+        (self.first..self.first + self.size).contains(&neuron)
+    }
 }
 
 impl Drop for Host<'_> {
@@ -193,9 +201,15 @@ impl Host<'_> {
 
     /// Synapses of a projection in order of source and target.
     fn addresses(&mut self, projection: usize) -> &[Address] {
-        let chip = &self.chip;
-        let Some(slot) = self.addresses.get_mut(projection) else { return &[] };
-        slot.get_or_insert_with(|| chip.as_ref().map_or(vec![], |c| c.addresses(projection)))
+        let Some((_, from, to)) = self.edge(projection) else { return &[] };
+        let (from, to) = (&self.cells[from], &self.cells[to]);
+        let (chip, slot) = (&self.chip, &mut self.addresses[projection]);
+        slot.get_or_insert_with(|| {
+            let mut all = chip.as_ref().map_or(vec![], |c| c.addresses(projection));
+            // What leads elsewhere in a damaged package is nobody's to write.
+            all.retain(|a| from.has(a.source) && to.has(a.target));
+            all
+        })
     }
 
     fn cell_pairs(&mut self, projection: usize) -> Vec<(u32, u32)> {
@@ -336,8 +350,8 @@ impl Engine for Host<'_> {
             if let Some(k) = code.refractory() {
                 chip.write(neuron, k, 0);
             }
-            chip.clear(neuron);
         }
+        chip.clear(own.first..own.first + own.size);
         for k in 0..self.addresses.len() {
             if self.edge(k).is_some_and(|(_, _, to)| to == population)
                 && let Some(chip) = &mut self.chip

@@ -116,6 +116,7 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
     if execution.backend != BackendArg::Loihi2 {
         return Err(usage(format!("`{}` is a package for a chip", args.file)).help("add `--backend loihi2`"));
     }
+    super::run::unchanged(&args.circuit)?;
     let bytes = std::fs::read(&args.file).map_err(|e| codes::unreadable(&args.file, &LoadError::Io(e.to_string())))?;
     let broken = |what: String| {
         Diagnostic::error(codes::ARTEFACT, format!("`{}` is no package that can be run: {what}", args.file))

@@ -128,7 +128,7 @@ impl Series<'_> {
         let needs = needs(unit, point, self.recorded);
         let Needs { spikes, traces } = needs.map_err(|e| execute::diagnostic(&e, unit.network.dt_ms))?;
         let prepared = prepared.get_or_init(|| match settings.chip {
-            Some(machine) => driver::prepare_on_chip(unit, machine),
+            Some(machine) => driver::prepare_on_chip(unit, machine, self.allowed),
             None => driver::prepare(unit, settings.backend, self.allowed),
         });
         let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;

@@ -2,6 +2,7 @@
 
 use super::Emulator;
 use crate::chip::fixed::{Sign, SynapseFormat};
+use std::ops::Range;
 
 /// A synapse of a projection, and where it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,20 +32,23 @@ impl Emulator {
         state.and_then(|s| s.get(word)).copied().unwrap_or(0)
     }
 
-    /// Nothing is on its way to a neuron any more, and of synapses onto it that learn the traces and tags begin anew.
-    pub fn clear(&mut self, neuron: u32) {
-        let Some((core, k)) = self.place.get(neuron as usize).copied().flatten() else { return };
-        let core = &mut self.cores[core as usize];
-        let width = core.neurons.len() * core.accumulators;
-        for slot in 0..core.slots as usize {
-            let at = slot * width + k as usize * core.accumulators;
-            core.ring[at..at + core.accumulators].fill(0);
-        }
-        core.learners.iter_mut().for_each(|l| l.forget(k));
-        let s = &mut core.synapses;
-        for axon in core.axons.iter().filter(|a| a.learner.is_some()) {
-            for at in (axon.start..axon.end).filter(|at| s.target[*at] == k) {
-                (s.tag[at], s.learned_delay[at]) = (0, 0);
+    /// Nothing is on its way to these neurons any more, and of synapses onto them that learn the traces and tags begin anew.
+    pub fn clear(&mut self, neurons: Range<u32>) {
+        for core in &mut self.cores {
+            let meant: Vec<bool> = core.neurons.iter().map(|n| neurons.contains(n)).collect();
+            if !meant.contains(&true) {
+                continue;
+            }
+            let cells = core.ring.chunks_mut(core.accumulators).zip(meant.iter().cycle());
+            cells.filter(|(_, meant)| **meant).for_each(|(cell, _)| cell.fill(0));
+            for k in (0..).zip(&meant).filter(|(_, meant)| **meant).map(|(k, _)| k) {
+                core.learners.iter_mut().for_each(|l| l.forget(k));
+            }
+            let s = &mut core.synapses;
+            for axon in core.axons.iter().filter(|a| a.learner.is_some()) {
+                for at in (axon.start..axon.end).filter(|at| meant[s.target[*at] as usize]) {
+                    (s.tag[at], s.learned_delay[at]) = (0, 0);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ fn the_host_of_a_chip_does_what_this_machine_does() {
     let machine = machine(HOSTED);
     for point in &points {
         let needs = execute::needs(&unit, point, true).unwrap();
-        let prepared = driver::prepare_on_chip(&unit, &machine).unwrap();
+        let prepared = driver::prepare_on_chip(&unit, &machine, f64::INFINITY).unwrap();
         let (mut on_chip, _) = prepared.engine(SEED, needs.traces.clone(), &needs.spikes, 1).unwrap();
         let limit = MemoryLimit::Default;
         let (mut here, _) =
@@ -58,8 +58,20 @@ fn the_host_of_a_chip_does_what_this_machine_does() {
 fn a_package_runs_no_other_circuit() {
     let machine = machine(HOSTED);
     let other = unit(super::WAVE);
-    let prepared = driver::prepare_on_chip(&other, &machine).unwrap();
+    let prepared = driver::prepare_on_chip(&other, &machine, f64::INFINITY).unwrap();
     let refused = prepared.engine(SEED, vec![], &[], 1).err().expect("another circuit");
     assert_eq!(refused.code.0, "E0702");
     assert!(refused.message.contains("another program for"), "{}", refused.message);
+}
+
+#[test]
+fn the_examples_for_chips_are_legal_there() {
+    let mut files: Vec<_> = std::fs::read_dir("examples/chip").unwrap().map(|f| f.unwrap().path()).collect();
+    files.extend(["selection", "relay", "separation", "sequence"].map(|f| format!("examples/regions/{f}.nsm").into()));
+    for file in files {
+        let (loader, name) = nsm::cli::FileLoader::open(file.to_str().unwrap()).unwrap();
+        let options = driver::Options { target: super::loihi2(), quick: true, ..driver::Options::default() };
+        let out = driver::compile(&loader, &name, &options);
+        assert!(!out.diagnostics.has_errors(), "{}: {:?}", file.display(), out.diagnostics);
+    }
 }

@@ -294,11 +294,18 @@ pub struct Timings {
 /// A unit whose memory was estimated, whose network was checked and whose kernels are compiled: once, for any number of runs,
 /// which may build and run their engines at the same time.
 pub struct Prepared<'u> {
+    unit: &'u Unit,
     network: valid::Validated<'u>,
-    /// `None` for the interpreter.
-    kernels: Option<native::Kernels>,
+    runner: Runner<'u>,
     /// Seconds from IR to callable kernels.
     pub compile_s: f64,
+}
+
+/// What steps the network.
+enum Runner<'u> {
+    /// This machine; without kernels, the interpreter.
+    Here(Option<native::Kernels>),
+    Chip(&'u chip::host::Machine),
 }
 
 /// Prepares a unit of which one run may take `allowed` bytes.
@@ -314,7 +321,19 @@ pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'
     };
     let kernels = kernels.transpose().map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
     let compile_s = if kernels.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
-    Ok(Prepared { network, kernels, compile_s })
+    Ok(Prepared { unit, network, runner: Runner::Here(kernels), compile_s })
+}
+
+/// Prepares the unit that a package was made of for runs on its chip, all of the package's seed.
+pub fn prepare_on_chip<'u>(
+    unit: &'u Unit,
+    machine: &'u chip::host::Machine,
+    allowed: f64,
+) -> Result<Prepared<'u>, Diagnostic> {
+    check_memory(unit, allowed)?;
+    let network = valid::validate(&unit.network)
+        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
+    Ok(Prepared { unit, network, runner: Runner::Chip(machine), compile_s: 0.0 })
 }
 
 impl Prepared<'_> {
@@ -325,17 +344,31 @@ impl Prepared<'_> {
         traces: Vec<TraceRequest>,
         keep_spikes: &[Keep],
         threads: usize,
-    ) -> Result<(Box<dyn Engine>, f64), Diagnostic> {
+    ) -> Result<(Box<dyn Engine + '_>, f64), Diagnostic> {
         let start = Instant::now();
-        let network = self.network.network();
-        let engine: Result<Box<dyn Engine>, RunError> = match &self.kernels {
-            None => Interpreter::new(network, seed, traces, keep_spikes).map(|e| Box::new(e) as _),
-            Some(kernels) => {
-                Native::new(self.network, kernels, seed, traces, keep_spikes, threads).map(|e| Box::new(e) as _)
+        let engine = match &self.runner {
+            Runner::Here(kernels) => here(self.network, kernels.as_ref(), seed, traces, keep_spikes, threads),
+            Runner::Chip(machine) => {
+                machine.engine(self.unit, self.network, traces, keep_spikes).map(|e| Box::new(e) as _)
             }
         };
-        let engine = engine.map_err(|e| run_error(&e, network.dt_ms))?;
+        let engine = engine.map_err(|e| run_error(&e, self.network.network().dt_ms))?;
         Ok((engine, start.elapsed().as_secs_f64()))
+    }
+}
+
+/// An engine of this machine.
+fn here(
+    network: valid::Validated<'_>,
+    kernels: Option<&native::Kernels>,
+    seed: u64,
+    traces: Vec<TraceRequest>,
+    keep_spikes: &[Keep],
+    threads: usize,
+) -> Result<Box<dyn Engine>, RunError> {
+    match kernels {
+        None => Interpreter::new(network.network(), seed, traces, keep_spikes).map(|e| Box::new(e) as _),
+        Some(kernels) => Native::new(network, kernels, seed, traces, keep_spikes, threads).map(|e| Box::new(e) as _),
     }
 }
 
@@ -349,9 +382,15 @@ pub fn engine(
     threads: usize,
     limit: MemoryLimit,
 ) -> Result<(Box<dyn Engine>, Timings), Diagnostic> {
-    let prepared = prepare(unit, backend, allowed(limit))?;
-    let (engine, build_s) = prepared.engine(seed, traces, keep_spikes, threads)?;
-    Ok((engine, Timings { compile_s: prepared.compile_s, build_s }))
+    let Prepared { network, runner, compile_s, .. } = prepare(unit, backend, allowed(limit))?;
+    let start = Instant::now();
+    let kernels = match &runner {
+        Runner::Here(kernels) => kernels.as_ref(),
+        Runner::Chip(_) => None,
+    };
+    let engine = here(network, kernels, seed, traces, keep_spikes, threads);
+    let engine = engine.map_err(|e| run_error(&e, network.network().dt_ms))?;
+    Ok((engine, Timings { compile_s, build_s: start.elapsed().as_secs_f64() }))
 }
 
 fn run_error(e: &RunError, dt_ms: f64) -> Diagnostic {

@@ -35,6 +35,7 @@ files![
     "neurons/traub_hh.nsm",
     "neurons/wang_buzsaki.nsm",
     "neurons/wang_cell.nsm",
+    "chips/model.nsm",
     "environments/bandit.nsm",
     "environments/exec.nsm",
     "environments/grid_world.nsm",

@@ -248,4 +248,6 @@ pub enum RunError {
     Outside { place: String, message: String, notes: Vec<String>, help: Option<String> },
     /// The circuit asks for more than it may have.
     Limit(String),
+    /// A chip stopped, or can't do what the experiment asks of it.
+    Chip { message: String, help: Option<String> },
 }

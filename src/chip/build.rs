@@ -2,11 +2,12 @@
 
 use super::emit::{self, emit};
 use super::fixed::FixedNetwork;
-use super::legalise::{self, CAPACITY, MAPPING, PROTOCOL, WEIGHTS};
+use super::legalise::{self, CAPACITY, MAPPING, WEIGHTS};
 use super::limits::Limits;
 use super::map::{self, MapError, Mapping};
 use super::package::{Package, breaches};
 use super::target::Target;
+use super::writes::Writes;
 use super::{assign, quantise};
 use crate::base::Diagnostic;
 use crate::ir::artefact::Unit;
@@ -36,15 +37,11 @@ pub struct Built {
 /// # Errors
 /// What the chip doesn't do or doesn't hold.
 pub fn build(unit: &Unit, origins: &Origins, target: &Target, options: Options) -> Result<Built, Vec<Diagnostic>> {
-    let settings = legalise::settings(unit).map_err(|d| vec![d])?;
-    let Some(ms) = unit.protocol.duration_hint_ms else {
-        let d = Diagnostic::error(PROTOCOL, "how long the experiment lasts is known only while it runs");
-        return Err(vec![d.help("`simulate` constant times")]);
-    };
-    let steps = (ms / unit.network.dt_ms).round() as u64;
+    // Where nobody knows how long it lasts, sources play all that they have.
+    let steps = unit.protocol.duration_hint_ms.map_or(u64::MAX, |ms| (ms / unit.network.dt_ms).round() as u64);
     let network = valid::validate(&unit.network)
         .map_err(|e| vec![Diagnostic::error(WEIGHTS, format!("the network is not valid: {e}"))])?;
-    let (fixed, quantising) = quantise::quantise(network, options.seed, steps, &settings, &target.numbers)
+    let (fixed, quantising) = quantise::quantise(network, options.seed, steps, &Writes::of(unit), &target.numbers)
         .map_err(|findings| findings.iter().map(|f| legalise::diagnostic(f, origins)).collect::<Vec<_>>())?;
     let one = |d: Diagnostic| vec![d];
     let (trial, mapping) = place(&fixed, target, options).map_err(|e| one(refused(&e, &fixed, origins, target)))?;

@@ -55,7 +55,7 @@ pub fn emit(network: &FixedNetwork, assignment: &Assignment, limits: &Limits) ->
         rules: network.rules.clone(),
         sites: assignment.sites.clone(),
     };
-    Package { manifest, cores, host }
+    Package { manifest, cores, host, experiment: vec![] }
 }
 
 /// Number of the first neuron of each population.

@@ -2,12 +2,10 @@
 
 use super::quantise::{self, Finding, Kind, Place};
 use super::target::Target;
-use crate::backend::Setting;
+use super::writes::Writes;
 use crate::base::{Code, Diagnostic, Diagnostics};
-use crate::ir::artefact::{Job, Unit};
-use crate::ir::protocol::Stmt;
+use crate::ir::artefact::Job;
 use crate::lower::Origins;
-use crate::script::Value;
 use crate::valid;
 
 pub const DYNAMICS: Code = Code("E1101");
@@ -30,16 +28,9 @@ const SEED: u64 = 1;
 /// Reports everything in a job that the chip doesn't do; `origins` by unit.
 pub fn judge(job: &Job, origins: &[Origins], target: &Target, diags: &mut Diagnostics) {
     for (unit, origins) in job.units.iter().zip(origins) {
-        let settings = match settings(unit) {
-            Ok(settings) => settings,
-            Err(d) => {
-                diags.push(d);
-                vec![]
-            }
-        };
         // A network that is not valid was reported by whoever made it.
         if let Ok(network) = valid::validate(&unit.network) {
-            let findings = quantise::legalise(network, SEED, &settings, &target.numbers);
+            let findings = quantise::legalise(network, SEED, &Writes::of(unit), &target.numbers);
             findings.iter().for_each(|f| diags.push(diagnostic(f, origins)));
         }
     }
@@ -79,62 +70,15 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
             format!("the weights of `{name}` are none for a chip"),
             "weights are fixed when the circuit is built",
         ),
+        Kind::Host => (
+            PROTOCOL,
+            format!("the experiment changes the gain of `{name}`, and the host of a chip can't"),
+            "`update` its weights instead",
+        ),
     };
     let d = Diagnostic::error(code, message).help(help);
     match span {
         Some(span) => d.label(*span, finding.what.clone()),
         None => d.note(finding.what.clone()),
     }
-}
-
-/// What the experiment sets before it simulates: on the chip, values at the start.
-///
-/// # Errors
-/// A statement that the host of a chip would have to execute while the circuit runs.
-pub fn settings(unit: &Unit) -> Result<Vec<Setting>, Diagnostic> {
-    let mut out = Vec::new();
-    let mut started = false;
-    for stmt in &unit.protocol.statements {
-        match stmt {
-            Stmt::Simulate { .. } => started = true,
-            Stmt::Set { target, op: None, value, lasting: None, place } => match value.as_const() {
-                Some(Value::Number(v)) if !started && target.cells.slots.is_empty() => out.push(Setting {
-                    population: target.cells.population as usize,
-                    param: target.param,
-                    cells: None,
-                    op: None,
-                    values: vec![*v],
-                }),
-                _ => return Err(refuse(place)),
-            },
-            other => {
-                if let Some(place) = acts(other) {
-                    return Err(refuse(place));
-                }
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// Where a statement changes the circuit, itself or within.
-fn acts(stmt: &Stmt) -> Option<&str> {
-    match stmt {
-        Stmt::Set { place, .. }
-        | Stmt::Emit { place, .. }
-        | Stmt::SetSensor { place, .. }
-        | Stmt::Update { place, .. }
-        | Stmt::Downscale { place, .. }
-        | Stmt::Reset { place, .. } => Some(place),
-        Stmt::Learning { .. } => Some("a `learning` statement"),
-        Stmt::For { body, .. } | Stmt::Repeat { body, .. } => body.iter().find_map(acts),
-        Stmt::If { then, otherwise, .. } => then.iter().chain(otherwise).find_map(acts),
-        _ => None,
-    }
-}
-
-fn refuse(place: &str) -> Diagnostic {
-    Diagnostic::error(PROTOCOL, "a package holds a circuit, and this statement changes it while it runs")
-        .note(place.to_string())
-        .help("set whole params to constants before the first `simulate`")
 }

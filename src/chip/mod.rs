@@ -7,6 +7,7 @@
 //! | [`map`] | resources and connections of neurons | neurons to cores, cores to places on the mesh; checks of each |
 //! | [`legalise`] | jobs | diagnostics |
 //! | [`build`] | a unit, a target | its package, by way of all that follows |
+//! | [`writes`] | a unit | what its experiment changes of the circuit |
 //! | [`quantise`] | a validated network | the same in integers, and what that costs; or what the chip can't do |
 //! | [`fixed`] | – | a network of integers: programs, states, quantised synapses |
 //! | [`microcode`] | text | programs of neuron cores |
@@ -15,6 +16,7 @@
 //! | [`emit`] | a fixed network, neurons by core | a package |
 //! | [`package`] | – | tables of every core, packed synapses, as one file with checksums |
 //! | [`emulator`] | the bytes of a package | spikes, states, counts |
+//! | [`host`] | a package, the unit that it was made of | an engine, so that experiments run on the emulator |
 //! | [`energy`] | counts | joules, by a named profile |
 //! | [`sanafe`] | a run | its packets as a network of SANA-FE |
 //! | [`report`] | what was built | how it fits, what it sends, what it costs |
@@ -28,6 +30,7 @@ pub mod emit;
 pub mod emulator;
 pub mod energy;
 pub mod fixed;
+pub mod host;
 pub mod legalise;
 pub mod limits;
 pub mod map;
@@ -37,3 +40,4 @@ pub mod quantise;
 pub mod report;
 pub mod sanafe;
 pub mod target;
+pub mod writes;

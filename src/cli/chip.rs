@@ -5,19 +5,23 @@ mod report;
 use super::args::{BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
 use super::codes::{self, usage};
 use super::compile::{save, write_text};
+use super::job::{self, JobResult, Settings};
+use super::output::Output;
+use super::progress::{self, Bar};
 use super::terminal::{self, Terminal};
-use super::{Status, files, source};
+use super::{Status, artefact, files, source};
 use crate::base::{Diagnostic, LoadError};
 use crate::chip::build::Options;
 use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
-use crate::chip::package::FORMAT;
+use crate::chip::host::Machine;
+use crate::chip::package::{FORMAT, Package};
 use crate::chip::report::Report;
 use crate::chip::sanafe;
 use crate::chip::target::Target;
-use crate::driver::{self, Outcome};
+use crate::driver::{self, Backend, Outcome};
+use crate::ir::artefact::Job;
 use serde_json::json;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 pub(super) fn is_package(bytes: &[u8]) -> bool {
@@ -27,15 +31,22 @@ pub(super) fn is_package(bytes: &[u8]) -> bool {
 /// Writes the package of the one circuit that is meant, or lists its programs.
 pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
-    let units: Vec<_> = outcome.jobs.iter().flat_map(|j| &j.units).zip(outcome.origins.iter().flatten()).collect();
-    let [(unit, origins)] = units.as_slice() else {
+    let circuits = outcome.jobs.iter().zip(&outcome.origins);
+    let units: Vec<_> = circuits.flat_map(|(j, o)| j.units.iter().zip(o).map(move |(u, o)| (j, u, o))).collect();
+    let [(job, unit, origins)] = units.as_slice() else {
         let d = usage(format!("a package holds one circuit, and `{}` has {}", args.file, units.len()));
         return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
     };
     let options = Options { seed: args.seed, apart: args.apart };
-    let built = match driver::package(unit, origins, target, options) {
+    let mut built = match driver::package(unit, origins, target, options) {
         Ok(made) => made,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
+    };
+    // What is drawn is of one seed, so a package is for the runs of that seed.
+    let job = Job { seeds: 1, ..(*job).clone() };
+    built.package.experiment = match artefact::write(&[job], artefact::source_hash(&outcome.sources)) {
+        Ok(bytes) => bytes,
+        Err(e) => return fail(&usage(format!("the experiment can't be packed: {e}"))),
     };
     let package = &built.package;
     if args.emit == Some(Emit::Asm) {
@@ -95,39 +106,84 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
 }
 
 fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
+    let execution = &args.execution;
     if args.report.is_some() {
         return Err(codes::not_offered("a report of a package", "`nsmc run` on its source writes one"));
     }
-    if args.execution.backend != BackendArg::Loihi2 {
+    if args.checkpoint.is_some() || args.resume.is_some() {
+        return Err(codes::not_offered("checkpoints of a chip", "run its source with `--backend native`"));
+    }
+    if execution.backend != BackendArg::Loihi2 {
         return Err(usage(format!("`{}` is a package for a chip", args.file)).help("add `--backend loihi2`"));
     }
+    super::run::unchanged(&args.circuit)?;
     let bytes = std::fs::read(&args.file).map_err(|e| codes::unreadable(&args.file, &LoadError::Io(e.to_string())))?;
-    let mode = if args.lava { Mode::Lava010 } else { Mode::Strict };
-    let mut chip = Emulator::load(&bytes, mode).map_err(|e| {
-        Diagnostic::error(codes::ARTEFACT, format!("`{}` is no package that can be run: {e}", args.file))
+    let broken = |what: String| {
+        Diagnostic::error(codes::ARTEFACT, format!("`{}` is no package that can be run: {what}", args.file))
             .help("compile the source again with `nsmc compile --target loihi2`")
-    })?;
-    let steps = chip.manifest().steps;
-    let fault = chip.run(steps).err();
-    if let Some(dir) = &args.out {
+    };
+    let job = experiment(&bytes).map_err(broken)?;
+    let mode = if args.lava { Mode::Lava010 } else { Mode::Strict };
+    let machine = Machine::new(bytes, mode).map_err(|e| broken(e.to_string()))?;
+    let runs = job.points.len();
+    let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;
+    let settings = Settings {
+        measured: false,
+        seed: machine.manifest().seed,
+        threads: execution.threads(),
+        backend: Backend::default(),
+        backend_name: execution.backend.name(),
+        chip: Some(&machine),
+        limit: execution.limit(),
+        quick: false,
+        compile_s: 0.0,
+        checkpoints: None,
+        stop: progress::stop_flag(),
+        bar: &Bar::new(terminal.watched),
+    };
+    let result = job::execute(&job, &settings, output.as_ref());
+    let chips = machine.into_chips();
+    if let (Some(dir), [chip]) = (&args.out, chips.as_slice()) {
         let path = dir.join("spikes.csv");
-        let written = std::fs::create_dir_all(dir).and_then(|()| files::write_atomic(&path, |w| spikes(&chip, w)));
-        written.map_err(|e| codes::unwritable(&path, &e))?;
+        files::write_atomic(&path, |w| spikes(chip, w)).map_err(|e| codes::unwritable(&path, &e))?;
     }
     if let Some(path) = &args.sanafe {
-        let network = sanafe::network(&chip).map_err(usage)?;
+        let [chip] = chips.as_slice() else {
+            return Err(usage("`--sanafe` takes one run, and the experiment has several").help("leave its sweep out"));
+        };
+        let network = sanafe::network(chip).map_err(usage)?;
         save(path, network.as_bytes())?;
     }
-    let summary = summary(&chip);
-    match args.execution.summary {
-        Some(_) => terminal::out(&format!("{summary}\n")),
-        None if !terminal.quiet => source::tell(&table(&chip, &summary), args.message_format),
-        None => {}
+    tell(&result, &chips, args, terminal);
+    Ok(result.status())
+}
+
+/// The experiment in a package.
+fn experiment(bytes: &[u8]) -> Result<Job, String> {
+    let (package, _) = Package::read(bytes).map_err(|e| e.to_string())?;
+    let artefact = artefact::read(&package.experiment).map_err(|e| format!("its experiment: {e}"))?;
+    let [job] = <[Job; 1]>::try_from(artefact.jobs).map_err(|_| "it has no experiment, or several".to_string())?;
+    // A checksum says that nothing changed, not that it was right.
+    driver::verify(&job).map_err(|d| d.message)?;
+    Ok(job)
+}
+
+/// What came of the experiment, and what the chip did for it.
+fn tell(result: &JobResult, chips: &[Emulator], args: &RunArgs, terminal: &Terminal) {
+    let Some(first) = chips.first() else {
+        return super::run::tell(result, args, args.execution.summary.is_some(), terminal);
+    };
+    let counts = counts(first, chips);
+    if args.execution.summary.is_some() {
+        let mut summary = json!(result.summary);
+        summary["chip"] = counts;
+        terminal::out(&format!("{summary}\n"));
+        super::run::tell_error(result, args, terminal);
+        return;
     }
-    match fault {
-        None => Ok(Status::Fine),
-        Some(fault) => Err(Diagnostic::error(codes::CHIP, format!("the chip stopped: {fault}"))
-            .help("`--lava` wraps and saturates as lava-nc 0.10.0 does")),
+    super::run::tell(result, args, false, terminal);
+    if !terminal.quiet {
+        source::tell(&table(first, &counts), args.message_format);
     }
 }
 
@@ -148,28 +204,18 @@ fn spikes(chip: &Emulator, w: &mut dyn std::io::Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn summary(chip: &Emulator) -> serde_json::Value {
-    let m = chip.manifest();
-    let seconds = chip.step() as f64 * m.step_ns as f64 * 1e-9;
-    let mut first = 0;
-    let mut populations = Vec::new();
-    for p in &m.populations {
-        let mine = first..first + p.size;
-        let count = chip.spikes().iter().filter(|s| mine.contains(&s.neuron)).count();
-        let rate = count as f64 / f64::from(p.size.max(1)) / seconds.max(f64::MIN_POSITIVE);
-        populations.push(json!({ "path": p.path, "size": p.size, "spikes": count, "rate_hz": rate }));
-        first += p.size;
-    }
-    let cores: Vec<Counters> = chip.counters().collect();
-    let (all, host) = (Counters::sum(cores.iter().copied()), chip.host_counters());
+/// What all chips did, core by core.
+fn counts(first: &Emulator, chips: &[Emulator]) -> serde_json::Value {
+    let m = first.manifest();
+    let cores = (0..m.sites.len()).map(|k| Counters::sum(chips.iter().filter_map(|c| c.counters().nth(k))));
+    let cores: Vec<Counters> = cores.collect();
+    let (all, host) = (Counters::sum(cores.iter().copied()), Counters::sum(chips.iter().map(Emulator::host_counters)));
     let energy = LOIHI1_SANAFE.energy(&all, &host);
     let operations = all.synaptic_operations as f64;
     json!({
-        "network": m.network,
         "target": m.target.name,
-        "steps": chip.step(),
-        "seconds": seconds,
-        "populations": populations,
+        "runs": chips.len(),
+        "steps": chips.iter().map(Emulator::step).sum::<u64>(),
         "cores": cores,
         "total": all,
         "host": host,
@@ -180,38 +226,24 @@ fn summary(chip: &Emulator) -> serde_json::Value {
     })
 }
 
-fn table(chip: &Emulator, summary: &serde_json::Value) -> String {
+fn table(chip: &Emulator, counts: &serde_json::Value) -> String {
     let m = chip.manifest();
     let number = |v: &serde_json::Value| v.as_f64().unwrap_or(0.0);
-    let mut out = format!(
-        "{} on {}: {} steps of {} ms\n\n  population            size    spikes        rate\n",
-        m.network,
-        m.target.name,
-        chip.step(),
-        m.step_ns as f64 * 1e-6
-    );
-    for p in summary["populations"].as_array().into_iter().flatten() {
-        let path = p["path"].as_str().unwrap_or("");
-        let _ = writeln!(out, "  {path:<20} {:>5} {:>9} {:>8.2} Hz", p["size"], p["spikes"], number(&p["rate_hz"]));
-    }
-    let all = &summary["total"];
-    let _ = writeln!(
-        out,
-        "\n  {} cores: {} updates, {} operations, {} synaptic operations, {} packets, {} learning operations",
+    let (all, energy) = (&counts["total"], &counts["energy"]);
+    format!(
+        "  {} cores of {}, {} steps of {} ms: {} updates, {} operations, {} synaptic operations, {} packets, {} learning operations\n\
+         \x20 energy, an estimate: {:.3e} J with the costs of `loihi1-sanafe`; synapses on Loihi 2 between {:.1e} and {:.1e} J\n",
         m.sites.len(),
+        m.target.name,
+        counts["steps"],
+        m.step_ns as f64 * 1e-6,
         all["updates"],
         all["operations"],
         all["synaptic_operations"],
-        number(&all["packets_out"]) + number(&summary["host"]["packets_out"]),
-        all["learning_operations"]
-    );
-    let energy = &summary["energy"];
-    let _ = writeln!(
-        out,
-        "  energy, an estimate: {:.3e} J with the costs of `loihi1-sanafe`; synapses on Loihi 2 between {:.1e} and {:.1e} J",
+        number(&all["packets_out"]) + number(&counts["host"]["packets_out"]),
+        all["learning_operations"],
         number(&energy["loihi1-sanafe"]["total_j"]),
         number(&energy["loihi2-bounds"]["low_j"]),
         number(&energy["loihi2-bounds"]["high_j"])
-    );
-    out
+    )
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between the command line and the files: codes E0801 to E0808, and E0709.
+//! What can go wrong between the command line and the files: codes E0801 to E0808.
 
 use crate::base::{Code, Diagnostic, LoadError};
 use std::io;
@@ -21,12 +21,9 @@ pub(super) const CHECKPOINT: Code = Code("E0806");
 pub(super) const OTHER_RUN: Code = Code("E0807");
 /// A file of a chip's figures that can't be used.
 pub(super) const FIGURES: Code = Code("E0808");
-/// A number on a chip left its range.
-pub(super) const CHIP: Code = Code("E0709");
 
 /// All codes of this room.
-pub const CLI_CODES: [Code; 9] =
-    [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN, FIGURES, CHIP];
+pub const CLI_CODES: [Code; 8] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN, FIGURES];
 
 /// A file of the command line that can't be read.
 pub fn unreadable(name: &str, error: &LoadError) -> Diagnostic {

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::pool::{Pool, Task};
 use super::progress::Bar;
 use crate::base::Diagnostic;
+use crate::chip::host::Machine;
 use crate::driver::Profile;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
 use crate::execute::{
@@ -26,6 +27,8 @@ pub(super) struct Settings<'a> {
     pub threads: usize,
     pub backend: Backend,
     pub backend_name: &'static str,
+    /// Runs on this in the place of the back end.
+    pub chip: Option<&'a Machine>,
     pub limit: MemoryLimit,
     pub quick: bool,
     /// From source text to IR.
@@ -130,7 +133,10 @@ impl Series<'_> {
         let (origin, from, every) = self.saved(task.run, seeds, seed, unit)?;
         let needs = needs(unit, point, self.recorded);
         let Needs { spikes, traces } = needs.map_err(|e| execute::diagnostic(&e, unit.network.dt_ms))?;
-        let prepared = prepared.get_or_init(|| driver::prepare(unit, settings.backend, self.allowed));
+        let prepared = prepared.get_or_init(|| match settings.chip {
+            Some(machine) => driver::prepare_on_chip(unit, machine, self.allowed),
+            None => driver::prepare(unit, settings.backend, self.allowed),
+        });
         let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;
         let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, self.threads)?;
         let control = Control { stop: task.stop, progress: task.progress, quick: settings.quick };

@@ -1,6 +1,6 @@
 //! `nsmc run`: one experiment of a source file or an artefact.
 
-use super::args::{RunArgs, RunReport};
+use super::args::{CircuitArgs, RunArgs, RunReport};
 use super::checkpoint::Checkpoints;
 use super::codes::{self, not_offered, usage};
 use super::job::{self, JobResult, Settings};
@@ -71,10 +71,7 @@ fn begins(file: &str, with: fn(&[u8]) -> bool) -> bool {
 fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
     let begin = Instant::now();
     let fixed = &args.circuit;
-    if !fixed.set.is_empty() || fixed.dt.is_some() || fixed.for_time.is_some() {
-        let d = usage("`--set`, `--dt` and `--for` change a circuit, and that of an artefact is fixed");
-        return Err(d.help("give them to `nsmc compile`, or run the source").into());
-    }
+    unchanged(fixed)?;
     if fixed.precision.precision().is_none() {
         return Err(not_offered("single precision", "leave `--precision` out").into());
     }
@@ -90,6 +87,15 @@ fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
         driver::verify(job).map_err(|d| broken(d.message))?;
     }
     Ok((artefact.jobs, begin.elapsed().as_secs_f64()))
+}
+
+/// Refuses flags that change a circuit where it is compiled already.
+pub(super) fn unchanged(circuit: &CircuitArgs) -> Result<(), Diagnostic> {
+    if circuit.set.is_empty() && circuit.dt.is_none() && circuit.for_time.is_none() {
+        return Ok(());
+    }
+    let d = usage("`--set`, `--dt` and `--for` change a circuit, and that of an artefact is fixed");
+    Err(d.help("give them to `nsmc compile`, or run the source"))
 }
 
 /// The experiment that is meant.
@@ -138,6 +144,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
         threads: execution.threads(),
         backend,
         backend_name: execution.backend.name(),
+        chip: None,
         limit: execution.limit(),
         quick: false,
         compile_s,
@@ -173,7 +180,7 @@ fn given(args: &RunArgs) -> Vec<(String, String)> {
     set.chain(times).collect()
 }
 
-fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
+pub(super) fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
     if json {
         super::test::print_summary(result);
     } else if !result.runs.is_empty() && !terminal.quiet {
@@ -183,6 +190,11 @@ fn tell(result: &JobResult, args: &RunArgs, json: bool, terminal: &Terminal) {
         let failed = result.expectations.iter().filter(|e| !e.holds());
         failed.for_each(|e| source::tell(&report::expectation(e, 0, terminal), args.message_format));
     }
+    tell_error(result, args, terminal);
+}
+
+/// What stopped a run, and what is kept of it.
+pub(super) fn tell_error(result: &JobResult, args: &RunArgs, terminal: &Terminal) {
     if let Some(d) = &result.error {
         source::fail_in(d, args.message_format, terminal);
     }

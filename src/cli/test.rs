@@ -55,6 +55,7 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
                 threads: execution.threads(),
                 backend,
                 backend_name: execution.backend.name(),
+                chip: None,
                 limit: execution.limit(),
                 quick: args.quick,
                 compile_s: outcome.compile_s,

@@ -1,4 +1,4 @@
-//! What stops a run, as diagnostics: codes E0701 to E0706, each with a page in `base/explain`.
+//! What stops a run, as diagnostics: codes E0701 to E0706 and E0709, each with a page in `base/explain`.
 
 use crate::backend::RunError;
 use crate::base::{Code, Diagnostic};
@@ -11,9 +11,10 @@ pub const STATEMENT: Code = Code("E0703");
 pub const LIMIT: Code = Code("E0704");
 pub const TOO_MANY_STEPS: Code = Code("E0705");
 pub const OUTSIDE: Code = Code("E0706");
+pub const CHIP: Code = Code("E0709");
 
 /// All codes of this room.
-pub const RUN_CODES: [Code; 6] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT, TOO_MANY_STEPS, OUTSIDE];
+pub const RUN_CODES: [Code; 7] = [NOT_FINITE, NOT_BUILT, STATEMENT, LIMIT, TOO_MANY_STEPS, OUTSIDE, CHIP];
 
 /// Why the walk over the statements ended before the last one.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +69,9 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
             d.note(format!("at {place}")).maybe_help(help.clone())
         }
         RunError::Limit(message) => Diagnostic::error(LIMIT, message.clone()),
+        RunError::Chip { message, help } => {
+            Diagnostic::error(CHIP, format!("the chip stopped: {message}")).maybe_help(help.clone())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
+mod host;
 mod program;
 mod sanafe;
 
@@ -354,11 +355,16 @@ const ADAPTING: &str = "tests/corpus/ok/circuits/chip_adapting.nsm";
 const BURSTING: &str = "tests/corpus/ok/circuits/chip_izhikevich.nsm";
 
 fn unit(file: &str) -> nsm::ir::artefact::Unit {
+    job(file).0
+}
+
+/// The circuit of a file and the points of its sweep.
+fn job(file: &str) -> (nsm::ir::artefact::Unit, Vec<nsm::ir::protocol::Point>) {
     let (loader, name) = nsm::cli::FileLoader::open(file).unwrap();
     let options = Options { target: loihi2(), ..Options::default() };
     let out = driver::compile(&loader, &name, &options);
     assert!(!out.diagnostics.has_errors(), "{file}: {:?}", out.diagnostics);
-    out.jobs[0].units[0].clone()
+    (out.jobs[0].units[0].clone(), out.jobs[0].points.clone())
 }
 
 fn built(file: &str, chip: &Chip, options: build::Options) -> Built {
@@ -391,7 +397,7 @@ fn interpreter_rates(file: &str) -> Vec<f64> {
     let limit = driver::MemoryLimit::Default;
     let (mut engine, _) =
         driver::engine(&unit, 1, vec![], &keep, driver::Backend::Interp, 1, limit).unwrap_or_else(|d| panic!("{d:?}"));
-    for s in nsm::chip::legalise::settings(&unit).unwrap() {
+    for s in nsm::chip::writes::Writes::of(&unit).settings {
         engine.set(&s).unwrap();
     }
     let ms = unit.protocol.duration_hint_ms.unwrap();
@@ -458,7 +464,9 @@ fn quantised(file: &str) -> FixedNetwork {
     let network = nsm::valid::validate(&unit.network).unwrap();
     let steps = 300;
     let numbers = chip("loihi2").numbers;
-    nsm::chip::quantise::quantise(network, 1, steps, &[], &numbers).unwrap_or_else(|f| panic!("{f:?}")).0
+    nsm::chip::quantise::quantise(network, 1, steps, &Default::default(), &numbers)
+        .unwrap_or_else(|f| panic!("{f:?}"))
+        .0
 }
 
 /// Neurons in the order of `of`, so many to a core.

@@ -34,7 +34,6 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0807", "the command line"),
     ("E0808", "the command line"),
     ("E1106", "found when a package is made"),
-    ("E1107", "told at the place of a statement, in words"),
     ("E1108", "found when a package is made"),
     ("E1109", "a bug of the mapper"),
 ];

@@ -9,6 +9,7 @@ use crate::ir::{Derived, Dynamics, Expr, ExprId, ParamKind};
 use crate::numerics::matrix;
 use crate::script::BinaryOp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The values of one param.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -188,6 +189,20 @@ pub(super) fn dependencies(dynamics: &Dynamics, j: u32) -> Vec<u32> {
     reads
 }
 
+/// Params with all that is derived from them, directly or not.
+pub fn followers(dynamics: &Dynamics, of: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut out = of.clone();
+    loop {
+        let n = out.len();
+        let all = 0..dynamics.params.len() as u32;
+        let more: Vec<u32> = all.filter(|j| dependencies(dynamics, *j).iter().any(|k| out.contains(k))).collect();
+        out.extend(more);
+        if out.len() == n {
+            return out;
+        }
+    }
+}
+
 /// An order in which each of `0 .. n` stands after what it reads, ties by position; else those that no order can place.
 pub(super) fn dependency_order(n: usize, reads: impl Fn(u32) -> Vec<u32>) -> Result<Vec<u32>, Vec<u32>> {
     let mut missing: Vec<usize> = vec![0; n];
@@ -198,7 +213,7 @@ pub(super) fn dependency_order(n: usize, reads: impl Fn(u32) -> Vec<u32>) -> Res
             missing[j as usize] += 1;
         }
     }
-    let mut ready: std::collections::BTreeSet<u32> = (0..n as u32).filter(|j| missing[*j as usize] == 0).collect();
+    let mut ready: BTreeSet<u32> = (0..n as u32).filter(|j| missing[*j as usize] == 0).collect();
     let mut order = Vec::with_capacity(n);
     while let Some(j) = ready.pop_first() {
         order.push(j);

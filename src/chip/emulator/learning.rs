@@ -15,6 +15,8 @@ pub(super) struct Learner {
     pub projection: u32,
     pub rule: u32,
     format: SynapseFormat,
+    /// Weights stand still; traces and tags go on.
+    pub frozen: bool,
     /// Axons, one for each source.
     axons: Vec<u32>,
     pub x: Vec<[i32; 2]>,
@@ -70,6 +72,7 @@ impl Learner {
             projection,
             rule,
             format,
+            frozen: false,
             axons: vec![],
             x: vec![],
             x_time: vec![],
@@ -100,6 +103,18 @@ impl Learner {
 
     pub(super) fn post_of(&self, compartment: u32) -> Option<usize> {
         self.posts.get(&compartment).copied()
+    }
+
+    /// What the spikes of a compartment left behind is gone.
+    pub(super) fn forget(&mut self, compartment: u32) {
+        if let Some(k) = self.post_of(compartment) {
+            (self.y[k], self.y_time[k]) = ([0; 3], 0);
+        }
+    }
+
+    /// The same for the source of an axon.
+    pub(super) fn forget_source(&mut self, source: u32) {
+        (self.x[source as usize], self.x_time[source as usize]) = ([0; 2], 0);
     }
 
     /// A spike of a source in this step.
@@ -180,7 +195,10 @@ impl Learner {
                     Sign::Excitatory => 0..=*SUM.end(),
                     Sign::Inhibitory => *SUM.start()..=0,
                 };
-                let weight = instant.learn(instant.weight, &rule.weight, bounds, rounding).clamp(low, high);
+                let weight = match self.frozen {
+                    true => instant.weight,
+                    false => instant.learn(instant.weight, &rule.weight, bounds, rounding).clamp(low, high),
+                };
                 let delay = instant.learn(instant.delay, &rule.delay, 0..=*SUM.end(), rounding).clamp(0, 255);
                 let tag = instant.learn(instant.tag, &rule.tag, SUM, rounding).clamp(-257, 255);
                 (synapses.weight[k], synapses.learned_delay[k], synapses.tag[k]) = (weight, delay, tag);

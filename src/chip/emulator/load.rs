@@ -66,7 +66,8 @@ impl Emulator {
         let homeless = (0..place.len()).find(|n| place[*n].is_none() && driven[*n].is_none());
         ensure(homeless.is_none(), || format!("neuron {} is on no core", homeless.unwrap_or_default()))?;
         let mut rings = 0_u64;
-        let Package { manifest, cores, host } = package;
+        let memory = package.cores.iter().map(|c| c.words.len() as u64).sum();
+        let Package { manifest, cores, host, .. } = package;
         let mut states = Vec::with_capacity(cores.len());
         for (k, core) in cores.into_iter().enumerate() {
             let state = core_state(k as u32, core, &manifest, &programs, &mut rings)?;
@@ -81,7 +82,8 @@ impl Emulator {
             next_write: 0,
             counters: Counters::default(),
         };
-        let mut out = Emulator { manifest, programs, cores: states, host, mode, step: 0, spikes: vec![], place };
+        let mut out =
+            Emulator { manifest, programs, cores: states, host, mode, step: 0, spikes: vec![], place, memory };
         out.begin();
         Ok(out)
     }

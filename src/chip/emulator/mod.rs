@@ -12,11 +12,13 @@
 //! Nothing depends on which core a neuron is on: random numbers are functions of (seed, neuron, step, draw), and those of learning
 //! of the projection.
 
+mod access;
 mod core;
 mod learning;
 mod load;
 mod pcg;
 
+pub use access::Address;
 pub use load::LoadError;
 
 use self::core::CoreState;
@@ -113,6 +115,8 @@ pub struct Emulator {
     spikes: Vec<Spike>,
     /// Of each neuron: core and compartment; `None` for those of the host.
     place: Vec<Option<(u32, u32)>>,
+    /// Words of synapse memory.
+    memory: u64,
 }
 
 struct HostState {
@@ -168,19 +172,22 @@ impl Emulator {
         places.map(|(core, k)| self.cores[core as usize].state_of(k)[at]).collect()
     }
 
+    /// Where the spikes of a neuron go.
+    fn axons_of(&self, neuron: u32) -> &[AxonOut] {
+        let n = neuron as usize;
+        match (self.place[n], self.host.driven[n]) {
+            (Some((core, k)), _) => &self.cores[core as usize].axons_out[k as usize],
+            (None, Some(k)) => &self.host.axons_out[k as usize],
+            (None, None) => &[],
+        }
+    }
+
     /// The synapses of a projection as they are now: source and target within their populations, in this order.
     pub fn synapses(&self, projection: usize) -> Vec<SynapseState> {
         let mut out = Vec::new();
-        let mut take = |sources: &[AxonOut], source: u32| {
-            for a in sources {
+        for source in 0..self.place.len() as u32 {
+            for a in self.axons_of(source) {
                 self.cores[a.core as usize].synapses_of(a.axon, projection as u32, source, &mut out);
-            }
-        };
-        for (n, place) in self.place.iter().enumerate() {
-            match (place, self.host.driven[n]) {
-                (Some((core, k)), _) => take(&self.cores[*core as usize].axons_out[*k as usize], n as u32),
-                (None, Some(k)) => take(&self.host.axons_out[k as usize], n as u32),
-                (None, None) => {}
             }
         }
         out.sort_unstable();
@@ -191,11 +198,7 @@ impl Emulator {
     pub fn traces(&self, projection: usize) -> (Vec<SourceTraces>, Vec<TargetTraces>) {
         let (mut pre, mut post) = (vec![], vec![]);
         for (n, place) in self.place.iter().enumerate() {
-            let axons = match (place, self.host.driven[n]) {
-                (Some((core, k)), _) => &self.cores[*core as usize].axons_out[*k as usize],
-                (None, Some(k)) => &self.host.axons_out[k as usize],
-                (None, None) => continue,
-            };
+            let axons = self.axons_of(n as u32);
             let x = axons.iter().find_map(|a| self.cores[a.core as usize].pre_trace(a.axon, projection as u32));
             pre.extend(x.map(|x| (n as u32, x)));
             if let Some((core, k)) = place {

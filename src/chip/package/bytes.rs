@@ -7,11 +7,12 @@ use crate::chip::fixed::{HostSpike, TraceWrite};
 use crate::chip::microcode::{Program, assemble};
 
 /// What a package begins with.
-pub const FORMAT: Format = Format { magic: *b"nsmpkg\x1a\n", version: 1 };
+pub const FORMAT: Format = Format { magic: *b"nsmpkg\x1a\n", version: 2 };
 
 const MANIFEST: u32 = 1;
 const CORE: u32 = 2;
 const HOST: u32 = 3;
+const EXPERIMENT: u32 = 4;
 
 impl Package {
     /// The file: the same package gives the same bytes.
@@ -23,6 +24,7 @@ impl Package {
         let mut sections = vec![(MANIFEST, manifest)];
         sections.extend(self.cores.iter().map(|c| (CORE, core_bytes(c))));
         sections.push((HOST, host_bytes(&self.host)));
+        sections.push((EXPERIMENT, self.experiment.clone()));
         let mut out = Vec::new();
         FORMAT.write(&sections, &mut out).map_err(|e| e.to_string())?;
         Ok(out)
@@ -46,7 +48,7 @@ impl Package {
             .map(|text| assemble(text).map_err(|e| damaged(format!("a program can't be read: {e}"))))
             .collect();
         let programs = programs?;
-        let Some(((HOST, host), cores)) = rest.split_last() else {
+        let [cores @ .., (HOST, host), (EXPERIMENT, experiment)] = rest else {
             return Err(damaged("it has no part of the host".to_string()));
         };
         let words = |profile: u32| {
@@ -61,7 +63,7 @@ impl Package {
         let driven = manifest.populations.iter().filter(|p| p.profile.is_none());
         let driven: u64 = driven.map(|p| u64::from(p.size)).sum();
         let host = read_host(host, driven).ok_or_else(|| damaged("the part of the host can't be read".to_string()))?;
-        Ok((Package { manifest, cores: out, host }, programs))
+        Ok((Package { manifest, cores: out, host, experiment: experiment.to_vec() }, programs))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a chip would load, as one file.
 //!
 //! A package is a file of sections with checksums (`base::sections`): the manifest as canonical JSON (kind 1), the tables of each
-//! core in order (kind 2), the host's part (kind 3). The binary sections are little-endian:
+//! core in order (kind 2), the host's part (kind 3), the experiment that the host executes (kind 4; what `nsmc compile` makes of it
+//! without a target). The binary sections are little-endian:
 //!
 //! | section | what |
 //! |---|---|
@@ -35,6 +36,8 @@ pub struct Package {
     pub manifest: Manifest,
     pub cores: Vec<Core>,
     pub host: Host,
+    /// An artefact, for whoever drives the chip; the chip itself never sees it.
+    pub experiment: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 const COEFFICIENT: f64 = (1 << 23) as f64 - 1.0;
 /// Shift after a product of two states, both of which stand for their distance to threshold.
 const PRODUCT_SHIFT: u32 = 18;
+/// Bits after the point of a coefficient that the host writes; its word has 32 in all.
+const LIVE_SHIFT: i32 = 12;
 /// The most that a product is shifted by.
 const MAX_SHIFT: i32 = 60;
 /// Bits of a uniform number.
@@ -19,6 +21,8 @@ pub(super) struct Word {
     pub name: String,
     pub bits: u32,
     pub values: Vec<i32>,
+    /// The host writes it.
+    pub live: bool,
 }
 
 pub(super) struct Code {
@@ -104,8 +108,13 @@ impl Code {
         if !scaled.finite() || scaled.largest() > f64::from(i32::MAX) {
             return Err("a number that no word of the chip holds".to_string());
         }
-        let whole: Vec<i32> = scaled.0.iter().map(|v| *v as i32).collect();
+        let whole: Vec<i32> = scaled.each.iter().map(|v| *v as i32).collect();
         let first = whole.first().copied().unwrap_or(0);
+        if values.live {
+            let name = format!("p{}", self.words.len());
+            self.words.push(Word { name: name.clone(), bits: 32, values: whole, live: true });
+            return Ok(name);
+        }
         if whole.iter().all(|v| *v == first) {
             let at = self.params.iter().position(|p| *p == first).unwrap_or_else(|| {
                 self.params.push(first);
@@ -113,11 +122,11 @@ impl Code {
             });
             return Ok(format!("k{at}"));
         }
-        let at = self.words.iter().position(|w| w.values == whole).unwrap_or_else(|| {
+        let at = self.words.iter().position(|w| !w.live && w.values == whole).unwrap_or_else(|| {
             let largest = scaled.largest();
             let bits = [8, 16, 24, 32].into_iter().find(|b| largest < f64::from(2_u32.pow(b - 1)));
             let name = format!("p{}", self.words.len());
-            self.words.push(Word { name, bits: bits.unwrap_or(32), values: whole });
+            self.words.push(Word { name, bits: bits.unwrap_or(32), values: whole, live: false });
             self.words.len() - 1
         });
         Ok(format!("p{at}"))
@@ -125,12 +134,11 @@ impl Code {
 
     /// `value` (an operand in integers) times coefficients; a new temporary, or the operand itself where they are 1.
     fn times(&mut self, value: &str, by: &Values) -> Result<String, String> {
-        let is = |v: f64| by.0.iter().all(|b| *b == v);
-        if is(1.0) {
+        if by.always(1.0) {
             return Ok(value.to_string());
         }
         let to = self.temporary();
-        if is(-1.0) {
+        if by.always(-1.0) {
             self.line(format!("NEG {to}, {value}"));
             return Ok(to);
         }
@@ -138,9 +146,9 @@ impl Code {
         if !by.finite() || largest > COEFFICIENT {
             return Err("a coefficient that no word of the chip holds".to_string());
         }
-        let shift = floor_log2(COEFFICIENT / largest).clamp(0, MAX_SHIFT);
+        let shift = if by.live { LIVE_SHIFT } else { floor_log2(COEFFICIENT / largest).clamp(0, MAX_SHIFT) };
         let factor = 2_f64.powi(shift);
-        for b in by.0.iter().filter(|b| **b != 0.0) {
+        for b in by.each.iter().filter(|b| **b != 0.0) {
             self.error = self.error.max(((b * factor).round() / factor / b - 1.0).abs());
         }
         let k = self.constant(by, factor)?;
@@ -242,7 +250,7 @@ impl Code {
     /// The scale in which the first input of a polynomial needs no product.
     fn natural_scale(&self, p: &Polynomial) -> f64 {
         let linear = p.0.iter().find_map(|(m, by)| match m.as_slice() {
-            [leaf] if by.largest() > 0.0 => Some(self.scale(*leaf) / by.largest()),
+            [leaf] if by.largest() > 0.0 && !by.live => Some(self.scale(*leaf) / by.largest()),
             _ => None,
         });
         let any = p.0.iter().find_map(|(m, _)| m.first().map(|l| self.scale(*l)));

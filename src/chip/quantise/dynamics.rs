@@ -17,7 +17,10 @@ pub(super) struct Lowered {
     /// Assembly.
     pub text: String,
     pub params: Vec<i32>,
+    /// The model's states, the refractory counter if there is one, params of neurons.
     pub states: Vec<Words>,
+    /// Of the params of neurons, the last of `states`.
+    pub words: Vec<Named>,
     /// By receptor: its accumulator, and integers per unit of what arrives.
     pub receptors: Vec<Option<(u32, f64)>>,
     /// By state of the model: integers per unit.
@@ -27,6 +30,12 @@ pub(super) struct Lowered {
     pub error: f64,
 }
 
+/// A word that holds a param of each neuron.
+pub(super) struct Named {
+    pub name: String,
+    pub live: bool,
+}
+
 /// Uniform numbers that are added up for a normal one, and bits of each.
 const NORMAL_TERMS: i32 = 6;
 const NORMAL_BITS: i32 = 20;
@@ -34,22 +43,27 @@ const NORMAL_BITS: i32 = 20;
 const MOST_COUNTS: usize = 40;
 /// Probability of more spikes in a step than are told apart.
 const TAIL: f64 = 6e-8;
+/// How many comparisons a count takes depends on its rate.
+const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
 /// Most refractory steps, by its word's bits.
 const REFRACTORY_BITS: u32 = 16;
 
 /// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
+/// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ.
 ///
 /// # Errors
 /// What the core can't compute, in words.
 pub(super) fn lower(
     population: &Population,
     elements: &PopulationElements,
+    live: &BTreeSet<u32>,
     dt_ms: f64,
     bounds: &[Option<f64>],
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
-    let mut model = Model { population, reader: Reader::new(d, &elements.params, &offsets), dt_ms, refusals: vec![] };
+    let mut model =
+        Model { population, reader: Reader::new(d, &elements.params, live, &offsets), dt_ms, refusals: vec![] };
     if d.adaptive.is_some() {
         model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
     }
@@ -112,6 +126,7 @@ impl Model<'_> {
                 let Arrival::Poisson(k) = a else { continue };
                 let input = &d.poisson[*k as usize];
                 let rate = self.reader.constant(input.rate, "a rate");
+                let rate = rate.and_then(|r| if r.live { Err(LIVE_RATE.to_string()) } else { Ok(r) });
                 let rate = self.take(&input.path, rate);
                 let weight = self.reader.constant(input.weight, "a weight");
                 let weight = self.take(&input.path, weight);
@@ -140,6 +155,9 @@ impl Model<'_> {
             Some(r) => {
                 let steps = self.reader.constant(r.steps, "a refractory time");
                 let steps = self.take("the refractory time", steps)?;
+                if steps.live {
+                    self.refusals.push("a refractory time that the experiment changes".to_string());
+                }
                 if steps.largest() >= f64::from(1 << (REFRACTORY_BITS - 1)) {
                     self.refusals.push(format!("a refractory time of {} steps", steps.largest()));
                 }
@@ -200,14 +218,24 @@ fn write(
         states.push(("refractory".to_string(), REFRACTORY_BITS));
         words.push(Words::One(0));
     }
-    words.extend(code.words.iter().map(|w| Words::Each(w.values.clone())));
+    words.extend(code.words.iter().map(|w| shared(w.values.clone())));
+    let named = code.words.iter().map(|w| Named { name: w.name.clone(), live: w.live }).collect();
     let used: Vec<String> =
         receptors.iter().zip(&accumulators).filter(|(r, _)| r.is_some()).map(|p| p.1.clone()).collect();
     let name: String = population.dynamics.model.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("m{name}") };
     let text = code.text(&name, &states, &used);
     let offsets = offsets.to_vec();
-    Ok(Lowered { text, params: code.params, states: words, receptors, scales, offsets, error: code.error })
+    Ok(Lowered {
+        text,
+        params: code.params,
+        states: words,
+        words: named,
+        receptors,
+        scales,
+        offsets,
+        error: code.error,
+    })
 }
 
 fn shared(values: Vec<i32>) -> Words {
@@ -404,14 +432,14 @@ fn bounded(scale: f64, bound: Option<f64>) -> f64 {
 
 /// The limits of a uniform number above which there are more than 0, 1, 2 ... spikes in a step.
 fn poisson_limits(mean: &Values) -> Result<Vec<Values>, Refusal> {
-    if mean.0.iter().any(|m| !m.is_finite() || *m < 0.0) {
+    if mean.each.iter().any(|m| !m.is_finite() || *m < 0.0) {
         return Err("a Poisson input whose rate is no rate".to_string());
     }
     let mut term = mean.map(|m| crate::numerics::exp(-m));
     let mut sum = term.clone();
     let mut out = vec![sum.clone()];
     let mut k = 0.0;
-    while sum.0.iter().any(|s| 1.0 - s > TAIL) {
+    while sum.each.iter().any(|s| 1.0 - s > TAIL) {
         k += 1.0;
         term = term.zip(mean, |t, m| t * m / k);
         sum = sum.zip(&term, |s, t| s + t);

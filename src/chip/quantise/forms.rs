@@ -4,12 +4,14 @@ use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::ParamValues;
 use crate::backend::eval;
 use crate::ir::{BinaryOp, Compare, Dynamics, Expr, ExprId, Exprs, Real, UnaryOp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the expressions of one population.
 pub(super) struct Reader<'p> {
     exprs: &'p Exprs,
     params: &'p [ParamValues],
+    /// Params that the host writes while the circuit runs, and what is derived from them.
+    live: &'p BTreeSet<u32>,
     /// By state: what its integer is measured from.
     offsets: &'p [f64],
     /// Whether anything arrives at the receptor at hand.
@@ -30,13 +32,19 @@ enum Node {
 }
 
 impl<'p> Reader<'p> {
-    pub(super) fn new(dynamics: &'p Dynamics, params: &'p [ParamValues], offsets: &'p [f64]) -> Reader<'p> {
-        Reader { exprs: &dynamics.exprs, params, offsets, arrives: false, elapsed: None }
+    pub(super) fn new(
+        dynamics: &'p Dynamics,
+        params: &'p [ParamValues],
+        live: &'p BTreeSet<u32>,
+        offsets: &'p [f64],
+    ) -> Reader<'p> {
+        Reader { exprs: &dynamics.exprs, params, live, offsets, arrives: false, elapsed: None }
     }
 
     /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`.
     pub(super) fn of_rule(exprs: &'p Exprs, dt_ms: f64) -> Reader<'p> {
-        Reader { exprs, params: &[], offsets: &[], arrives: false, elapsed: Some(dt_ms) }
+        const NONE: &BTreeSet<u32> = &BTreeSet::new();
+        Reader { exprs, params: &[], live: NONE, offsets: &[], arrives: false, elapsed: Some(dt_ms) }
     }
 
     pub(super) fn form(&self, id: ExprId) -> Result<Form, Refusal> {
@@ -58,7 +66,7 @@ impl<'p> Reader<'p> {
             Node::Test(t) => Ok(t),
             Node::Known(k) => Err(k),
             Node::Form(f) => match f.as_constant() {
-                Some(v) if v.0.len() == 1 => Err(v.at(0) != 0.0),
+                Some(v) if v.each.len() == 1 && !v.live => Err(v.at(0) != 0.0),
                 _ => return Err("a condition that is a number".to_string()),
             },
         })
@@ -88,9 +96,10 @@ impl<'p> Reader<'p> {
             Expr::Param(k) => {
                 let values = self.params.get(*k as usize).ok_or("a param that is not there")?;
                 let values = match values {
-                    ParamValues::One(v) => Values::one(*v),
-                    ParamValues::Each(v) => Values(v.clone()),
+                    ParamValues::One(v) => vec![*v],
+                    ParamValues::Each(v) => v.clone(),
                 };
+                let values = Values { each: values, live: self.live.contains(k) };
                 Ok(Node::Form(Form::Polynomial(Polynomial::constant(values))))
             }
             Expr::State(k) => {
@@ -198,7 +207,7 @@ fn compare(op: Compare, a: &Form, b: &Form) -> Result<Node, Refusal> {
         Form::Polynomial(p) => {
             if let Some(v) = p.as_constant() {
                 let first = op.compute(v.at(0), 0.0);
-                if v.0.iter().all(|x| op.compute(*x, 0.0) == first) {
+                if !v.live && v.each.iter().all(|x| op.compute(*x, 0.0) == first) {
                     return Ok(Node::Known(first));
                 }
             }

@@ -4,6 +4,7 @@
 //! weight just fits, and mantissas rounded to the nearest. What each of them costs stands in the [`Report`].
 
 mod code;
+mod deployed;
 mod dynamics;
 mod forms;
 mod learning;
@@ -14,10 +15,12 @@ mod weights;
 use super::fixed::{FixedBody, FixedNetwork, FixedPopulation, FixedProjection, HostSpike};
 use super::microcode::{Program, assemble};
 use super::target::Numbers;
-use crate::backend::build::{Elements, SynapsePlan, apply, elements};
-use crate::backend::{RunError, Setting};
-use crate::ir::{Network, Population, PopulationId, ProjectionId, Spike};
+use super::writes::Writes;
+use crate::backend::build::{Elements, PopulationElements, SynapsePlan, apply, elements};
+use crate::backend::{RunError, Setting, eval};
+use crate::ir::{Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use crate::valid::Validated;
+pub use deployed::{CellCode, Deployment, SynapseCode};
 use dynamics::Lowered;
 pub use learning::TermReport;
 use serde::Serialize;
@@ -42,6 +45,8 @@ pub enum Kind {
     Winners,
     /// Weights or elements that can't be built or stored.
     Weights,
+    /// What the experiment changes and the host can't.
+    Host,
 }
 
 /// Where it stands, by path.
@@ -89,7 +94,8 @@ pub struct ProjectionReport {
     pub lost: u64,
 }
 
-/// A network as integers, and what that cost. `steps` is how long schedules of sources are kept.
+/// A network as integers, and what that cost. `steps` is how long schedules of sources are kept; `writes` is what the host will
+/// change of it.
 ///
 /// # Errors
 /// Everything that the chip doesn't do.
@@ -97,11 +103,11 @@ pub fn quantise(
     network: Validated<'_>,
     seed: u64,
     steps: u64,
-    settings: &[Setting],
+    writes: &Writes,
     numbers: &Numbers,
 ) -> Result<(FixedNetwork, Report), Vec<Finding>> {
     let network = network.network();
-    let (elements, lowered, mut findings) = examine(network, seed, settings, numbers);
+    let (elements, lowered, mut findings) = examine(network, seed, writes, numbers);
     let Some(elements) = elements.filter(|_| findings.is_empty()) else { return Err(findings) };
     let mut out = FixedNetwork {
         name: network.name.clone(),
@@ -157,19 +163,20 @@ pub fn quantise(
 }
 
 /// Everything that the chip doesn't do of a network, without building its synapses.
-pub fn legalise(network: Validated<'_>, seed: u64, settings: &[Setting], numbers: &Numbers) -> Vec<Finding> {
-    examine(network.network(), seed, settings, numbers).2
+pub fn legalise(network: Validated<'_>, seed: u64, writes: &Writes, numbers: &Numbers) -> Vec<Finding> {
+    examine(network.network(), seed, writes, numbers).2
 }
 
 /// Elements, and each population's program where it has one.
 fn examine(
     network: &Network,
     seed: u64,
-    settings: &[Setting],
+    writes: &Writes,
     numbers: &Numbers,
 ) -> (Option<Elements>, Vec<Option<Lowered>>, Vec<Finding>) {
     let mut findings = structure(network, numbers);
-    let elements = match elements(network, seed).and_then(|e| set(network, e, settings)) {
+    findings.extend(gains(network, writes));
+    let elements = match elements(network, seed).and_then(|e| set(network, e, &writes.settings)) {
         Ok(elements) => elements,
         Err(e) => {
             let place = Place::Population(network.name.clone());
@@ -178,22 +185,51 @@ fn examine(
         }
     };
     let mut lowered = Vec::new();
-    for ((id, p), built) in network.populations().zip(&elements.populations) {
+    for (k, ((_, p), built)) in network.populations().zip(&elements.populations).enumerate() {
         // What continuous projections bring was told at each of them.
-        if matches!(p.dynamics.spike, Spike::Schedule(_)) || !p.dynamics.coupled.is_empty() {
+        if !p.dynamics.coupled.is_empty() {
             lowered.push(None);
             continue;
         }
-        lowered.push(dynamics::lower(p, built, network.dt_ms, &bounds(network, id, p)).map_or_else(
-            |refusals| {
-                let place = Place::Population(p.path.clone());
-                findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
-                None
-            },
-            Some,
-        ));
+        lowered.push(lower(network, k, built, writes).unwrap_or_else(|refusals| {
+            let place = Place::Population(p.path.clone());
+            findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
+            None
+        }));
     }
     (Some(elements), lowered, findings)
+}
+
+/// A population's program and words; `None` where spikes come from the host.
+fn lower(
+    network: &Network,
+    population: usize,
+    built: &PopulationElements,
+    writes: &Writes,
+) -> Result<Option<Lowered>, Vec<String>> {
+    match network.populations().nth(population) {
+        Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
+            dynamics::lower(p, built, &writes.live(population), network.dt_ms, &bounds(network, id, p)).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Gains that the experiment changes: weights are stored with them.
+fn gains(network: &Network, writes: &Writes) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for (_, _, to, p) in network.projections() {
+        let (Some(gain), Some(at)) = (p.gain, network.populations().position(|(id, _)| id == to)) else { continue };
+        let (exprs, live) = (&network.graph[to], writes.live(at));
+        let crate::ir::Node::Population(target) = exprs else { continue };
+        let exprs = &target.dynamics.exprs;
+        let changes = |id: &ExprId| matches!(exprs.get(*id), Expr::Param(k) if live.contains(k));
+        if eval::order(exprs, &[gain]).iter().any(changes) {
+            let what = "weights are stored together with their gain".to_string();
+            out.push(Finding { kind: Kind::Host, place: Place::Projection(p.path.clone()), what });
+        }
+    }
+    out
 }
 
 /// Params as the experiment sets them before it begins.

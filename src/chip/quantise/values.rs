@@ -6,33 +6,42 @@ use std::collections::BTreeMap;
 
 /// One number for all neurons, or one for each.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Values(pub Vec<f64>);
+pub(super) struct Values {
+    pub each: Vec<f64>,
+    /// The host may write other numbers while the circuit runs, so no code may rest on these: every neuron has a word for its own.
+    pub live: bool,
+}
 
 impl Values {
     pub(super) fn one(v: f64) -> Values {
-        Values(vec![v])
+        Values { each: vec![v], live: false }
     }
 
     pub(super) fn at(&self, k: usize) -> f64 {
-        self.0.get(k).or(self.0.first()).copied().unwrap_or(f64::NAN)
+        self.each.get(k).or(self.each.first()).copied().unwrap_or(f64::NAN)
     }
 
     pub(super) fn map(&self, f: impl Fn(f64) -> f64) -> Values {
-        Values(self.0.iter().map(|v| f(*v)).collect())
+        Values { each: self.each.iter().map(|v| f(*v)).collect(), live: self.live }
     }
 
     pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64) -> Values {
-        let n = self.0.len().max(other.0.len());
-        Values((0..n).map(|k| f(self.at(k), other.at(k))).collect())
+        let n = self.each.len().max(other.each.len());
+        Values { each: (0..n).map(|k| f(self.at(k), other.at(k))).collect(), live: self.live || other.live }
     }
 
     /// The largest magnitude.
     pub(super) fn largest(&self) -> f64 {
-        self.0.iter().fold(0.0, |m, v| if v.abs() > m { v.abs() } else { m })
+        self.each.iter().fold(0.0, |m, v| if v.abs() > m { v.abs() } else { m })
     }
 
     pub(super) fn finite(&self) -> bool {
-        self.0.iter().all(|v| v.is_finite())
+        self.each.iter().all(|v| v.is_finite())
+    }
+
+    /// Whether all of them are this number, and stay it.
+    pub(super) fn always(&self, v: f64) -> bool {
+        !self.live && self.each.iter().all(|x| *x == v)
     }
 }
 
@@ -106,7 +115,7 @@ impl Polynomial {
     }
 
     fn tidy(mut self) -> Polynomial {
-        self.0.retain(|_, v| v.0.iter().any(|x| *x != 0.0));
+        self.0.retain(|_, v| !v.always(0.0));
         self
     }
 }

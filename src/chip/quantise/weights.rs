@@ -2,17 +2,34 @@
 
 use super::ProjectionReport;
 use crate::backend::RunError;
-use crate::backend::build::{Elements, ParamValues, SynapsePlan};
+use crate::backend::build::{Elements, ParamValues, PopulationElements, SynapsePlan};
 use crate::backend::eval;
 use crate::chip::fixed::{FixedSynapse, Sign, SynapseFormat};
-use crate::ir::{Delay, Expr, Network, Projection, ProjectionId, Weight};
+use crate::ir::{Delay, Expr, Network, Population, Projection, ProjectionId, Weight};
 
 /// A synapse with its weight at arrival, and its delay in steps of the IR.
 pub(super) struct Real {
-    pre: u32,
-    post: u32,
-    weight: f64,
-    delay: u32,
+    pub pre: u32,
+    pub post: u32,
+    pub weight: f64,
+    pub delay: u32,
+}
+
+/// The gain of a projection at each of its targets.
+pub(super) fn gains(p: &Projection, target: &Population, built: &PopulationElements) -> Vec<f64> {
+    let Some(gain) = p.gain else { return vec![1.0; target.size as usize] };
+    let exprs = &target.dynamics.exprs;
+    let order = eval::order(exprs, &[gain]);
+    let mut scratch = vec![];
+    let mut of = |post: u32| {
+        eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match e {
+            Expr::Param(k) => built.params.get(*k as usize).map_or(f64::NAN, |v: &ParamValues| v.at(post)),
+            // A gain that follows a state is no weight.
+            _ => f64::NAN,
+        });
+        scratch[gain.0 as usize]
+    };
+    (0..target.size).map(&mut of).collect()
 }
 
 /// All synapses, with the gain of their target.
@@ -25,21 +42,10 @@ pub(super) fn collect(
     let p = &network.graph[id];
     let (target, population) = plan.target();
     let synapses = plan.expand()?;
-    let built = &elements.populations[target];
-    let mut scratch = vec![];
-    let mut gain_of = |post: u32| {
-        let Some(gain) = p.gain else { return 1.0 };
-        let order = eval::order(&population.dynamics.exprs, &[gain]);
-        eval::evaluate(&population.dynamics.exprs, &order, &mut scratch, &mut |e, _| match e {
-            Expr::Param(k) => built.params.get(*k as usize).map_or(f64::NAN, |v: &ParamValues| v.at(post)),
-            // A gain that follows a state is no weight.
-            _ => f64::NAN,
-        });
-        scratch[gain.0 as usize]
-    };
+    let gains = gains(p, population, &elements.populations[target]);
     let mut out = Vec::new();
     synapses.incoming(0..plan.posts(), &mut |post, pres, weights, delays| {
-        let gain = gain_of(post);
+        let gain = gains[post as usize];
         for (k, pre) in pres.iter().enumerate() {
             let weight = match p.weight {
                 Weight::Constant(w) => w,

@@ -1,0 +1,173 @@
+//! The way back and forth between a circuit's numbers and those of its package, for whoever drives a package while it runs.
+//!
+//! Params are folded into constants and words of a program. So what a written param becomes is found by lowering its population
+//! anew: the program is the same, for it was made for [`Writes::live`], and words of neurons are what differs.
+
+use super::dynamics::Lowered;
+use super::weights::{self, Real};
+use super::{lower, set};
+use crate::backend::build::{Elements, PopulationElements, apply, elements};
+use crate::backend::{RunError, Setting};
+use crate::chip::fixed::{SynapseFormat, Words};
+use crate::chip::microcode::assemble;
+use crate::chip::writes::Writes;
+use crate::ir::{Network, Projection};
+use crate::valid::Validated;
+
+/// A network as it was quantised, its params as they are now.
+pub struct Deployment<'n> {
+    network: &'n Network,
+    writes: Writes,
+    elements: Elements,
+}
+
+/// How a population's states and params stand in the words of its neurons.
+pub struct CellCode(Lowered);
+
+/// How the weights of a projection stand as mantissas.
+pub struct SynapseCode {
+    accumulator: u32,
+    /// Integers per unit of weight, at an exponent of 0.
+    scale: f64,
+    /// By target.
+    gains: Vec<f64>,
+}
+
+/// Largest magnitude of a state.
+const LIMIT_24: f64 = (1 << 23) as f64 - 1.0;
+
+impl<'n> Deployment<'n> {
+    /// The same as what a package was made of with this seed.
+    ///
+    /// # Errors
+    /// Elements that can't be built.
+    pub fn new(network: Validated<'n>, seed: u64, writes: Writes) -> Result<Deployment<'n>, RunError> {
+        let network = network.network();
+        let elements = set(network, elements(network, seed)?, &writes.settings)?;
+        Ok(Deployment { network, writes, elements })
+    }
+
+    pub fn network(&self) -> &'n Network {
+        self.network
+    }
+
+    pub fn elements(&self, population: usize) -> &PopulationElements {
+        &self.elements.populations[population]
+    }
+
+    /// Writes a param; [`Deployment::code`] gives what becomes of it.
+    ///
+    /// # Errors
+    /// A param that can't be set.
+    pub fn set(&mut self, setting: &Setting) -> Result<(), RunError> {
+        let population = self.network.populations().nth(setting.population);
+        match (population, self.elements.populations.get_mut(setting.population)) {
+            (Some((_, p)), Some(built)) => apply(&p.dynamics, self.network.dt_ms, &mut built.params, p.size, setting),
+            _ => Err(RunError::Build(format!("there is no population {}", setting.population))),
+        }
+    }
+
+    /// The words of a population with its params as they are now; `None` where the host plays its spikes.
+    ///
+    /// # Errors
+    /// In words, why a core can't compute with them.
+    pub fn code(&self, population: usize) -> Result<Option<CellCode>, String> {
+        let lowered = lower(self.network, population, self.elements(population), &self.writes);
+        Ok(lowered.map_err(|refusals| refusals.join("; "))?.map(CellCode))
+    }
+
+    /// How weights onto a population that `code` is of stand as mantissas; `None` where nothing ends at the receptor.
+    pub fn synapses(&self, p: &Projection, target: usize, code: &CellCode) -> Option<SynapseCode> {
+        let (accumulator, scale) = code.0.receptors.get(p.receptor as usize).copied().flatten()?;
+        let (_, population) = self.network.populations().nth(target)?;
+        Some(SynapseCode { accumulator, scale, gains: weights::gains(p, population, self.elements(target)) })
+    }
+}
+
+impl CellCode {
+    /// Whether both are of one program that differs at most in words that belong to single neurons.
+    pub fn fits(&self, other: &CellCode) -> bool {
+        let (a, b) = (&self.0, &other.0);
+        (&a.text, &a.params, &a.scales, &a.offsets) == (&b.text, &b.params, &b.scales, &b.offsets)
+            && a.words.iter().map(|w| (&w.name, w.live)).eq(b.words.iter().map(|w| (&w.name, w.live)))
+    }
+
+    /// The program as a package lists it.
+    ///
+    /// # Errors
+    /// In words, why it can't be assembled.
+    pub fn program(&self) -> Result<String, String> {
+        assemble(&self.0.text).map(|p| p.to_string()).map_err(|e| e.to_string())
+    }
+
+    /// Constants that all neurons share.
+    pub fn params(&self) -> &[i32] {
+        &self.0.params
+    }
+
+    /// Number of states of the model; their words come first.
+    pub fn states(&self) -> usize {
+        self.0.scales.len()
+    }
+
+    /// The word that counts refractory steps.
+    pub fn refractory(&self) -> Option<usize> {
+        let words = self.0.states.len() - self.0.words.len();
+        (words > self.states()).then(|| self.states())
+    }
+
+    /// Words that the host writes: position in a neuron's state and values.
+    pub fn live(&self) -> impl Iterator<Item = (usize, &Words)> {
+        let first = self.0.states.len() - self.0.words.len();
+        let words = self.0.states[first..].iter().zip(&self.0.words).enumerate();
+        words.filter(|(_, (_, w))| w.live).map(move |(k, (values, _))| (first + k, values))
+    }
+
+    /// The value of a state.
+    pub fn value(&self, state: usize, word: i32) -> f64 {
+        self.0.offsets[state] + f64::from(word) / self.0.scales[state]
+    }
+
+    /// The word of a state; `None` outside of its 24 bits.
+    pub fn word(&self, state: usize, value: f64) -> Option<i32> {
+        let scaled = ((value - self.0.offsets[state]) * self.0.scales[state]).round();
+        (scaled.abs() <= LIMIT_24).then_some(scaled as i32)
+    }
+}
+
+impl SynapseCode {
+    /// The weight of a mantissa, without the gain of its target.
+    pub fn weight(&self, format: SynapseFormat, post: u32, mantissa: i32) -> f64 {
+        let gain = self.gains[post as usize];
+        let with = f64::from(mantissa) * 2_f64.powi(format.exponent) / self.scale;
+        if gain == 0.0 { 0.0 } else { with / gain }
+    }
+
+    /// Weights as mantissas of an exponent that all fit in; of the format as it is where a rule changes them. Synapses as (source,
+    /// target).
+    ///
+    /// # Errors
+    /// In words, which weights have no exponent.
+    pub fn mantissas(
+        &self,
+        p: &Projection,
+        format: SynapseFormat,
+        synapses: &[(u32, u32)],
+        values: &[f64],
+    ) -> Result<(SynapseFormat, Vec<i32>), String> {
+        let real = synapses.iter().zip(values).map(|((pre, post), w)| Real {
+            pre: *pre,
+            post: *post,
+            weight: w * self.gains[*post as usize],
+            delay: 1,
+        });
+        let real: Vec<Real> = real.collect();
+        if format.rule.is_some() {
+            let unit = 2_f64.powi(format.exponent) / self.scale;
+            return Ok((format, real.iter().map(|r| format.store((r.weight / unit).round() as i32)).collect()));
+        }
+        let (made, stored, _) = weights::quantise(p, &real, format.bits, self.accumulator, self.scale, 0.0)?;
+        let format = SynapseFormat { sign: made.sign, exponent: made.exponent, ..format };
+        Ok((format, stored.iter().map(|s| s.weight).collect()))
+    }
+}

@@ -55,7 +55,7 @@ fn integral(low: f64, high: f64) -> f64 {
         let (mut near, far) = ((-high).max(0.0), -low);
         while near < far {
             let next = (near + 0.5 * near.max(1.0)).min(far);
-            sum += panel(near, next, erfcx);
+            sum += panel(near, next, |_, value| value);
             near = next;
         }
     }
@@ -65,15 +65,15 @@ fn integral(low: f64, high: f64) -> f64 {
         // exp(-42) of the top is below the last digit of the sum.
         while top > end && top * top > high * high - 42.0 {
             let next = (top - 0.5 / top.max(1.0)).max(end);
-            sum += panel(next, top, |u| 2.0 * numerics::exp(u * u) - erfcx(u));
+            sum += panel(next, top, |u, value| 2.0 * numerics::exp(u * u) - value);
             top = next;
         }
     }
     sum
 }
 
-/// Gauss-Legendre quadrature with ten points.
-fn panel(a: f64, b: f64, f: impl Fn(f64) -> f64) -> f64 {
+/// Gauss-Legendre quadrature with ten points, of a function of u and `erfcx(u)`.
+fn panel(a: f64, b: f64, f: impl Fn(f64, f64) -> f64) -> f64 {
     const POINTS: [(f64, f64); 5] = [
         (0.148_874_338_981_631_2, 0.295_524_224_714_752_87),
         (0.433_395_394_129_247_2, 0.269_266_719_309_996_35),
@@ -82,14 +82,20 @@ fn panel(a: f64, b: f64, f: impl Fn(f64) -> f64) -> f64 {
         (0.973_906_528_517_171_7, 0.066_671_344_308_688_14),
     ];
     let (middle, half) = (0.5 * (a + b), 0.5 * (b - a));
-    half * POINTS.iter().map(|(x, w)| w * (f(middle - half * x) + f(middle + half * x))).sum::<f64>()
+    let at: [f64; 10] = std::array::from_fn(|k| {
+        let x = half * POINTS[k / 2].0;
+        if k % 2 == 0 { middle - x } else { middle + x }
+    });
+    let values = erfcx_each(at);
+    half * (0..10).map(|k| POINTS[k / 2].1 * f(at[k], values[k])).sum::<f64>()
 }
 
 /// `exp(x^2) erfc(x)` for x >= 0, to about 1e-14.
 ///
 /// A Chebyshev series in `(x - 3.75) / (x + 3.75)` for `(1 + 2x) erfcx(x)`, which is smooth over the whole half line (Shepherd and
-/// Laframboise 1981, Math. Comput. 36:249); its coefficients are taken from [`erfcx_by_terms`] at the first call.
-pub fn erfcx(x: f64) -> f64 {
+/// Laframboise 1981, Math. Comput. 36:249); its coefficients are taken from `erfcx_by_terms` at the first call. The sums of several numbers go
+/// side by side, as each waits for itself.
+fn erfcx_each<const N: usize>(x: [f64; N]) -> [f64; N] {
     const MIDDLE: f64 = 3.75;
     const TERMS: usize = 30;
     static SERIES: LazyLock<[f64; TERMS]> = LazyLock::new(|| {
@@ -104,12 +110,15 @@ pub fn erfcx(x: f64) -> f64 {
             (0..TERMS).map(term).sum::<f64>() * if k == 0 { 1.0 } else { 2.0 } / TERMS as f64
         })
     });
-    let y = (x - MIDDLE) / (x + MIDDLE);
-    let (mut b, mut after) = (0.0, 0.0);
-    for c in SERIES[1..].iter().rev() {
-        (b, after) = (2.0 * y * b - after + c, b);
+    let series = &*SERIES;
+    let y = x.map(|x| (x - MIDDLE) / (x + MIDDLE));
+    let (mut b, mut after) = ([0.0; N], [0.0; N]);
+    for c in series[1..].iter().rev() {
+        for k in 0..N {
+            (b[k], after[k]) = (2.0 * y[k] * b[k] - after[k] + c, b[k]);
+        }
     }
-    (y * b - after + SERIES[0]) / (1.0 + 2.0 * x)
+    std::array::from_fn(|k| (y[k] * b[k] - after[k] + series[0]) / (1.0 + 2.0 * x[k]))
 }
 
 /// The same below 2 from the series of `exp(x^2) erf(x)`, all of whose terms are positive; above from the continued fraction of
@@ -132,6 +141,10 @@ fn erfcx_by_terms(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn erfcx(x: f64) -> f64 {
+        erfcx_each([x])[0]
+    }
 
     /// `exp(x^2) erfc(x)` from the C library's `erfc`, and at 50 from the asymptotic series.
     #[test]

@@ -76,7 +76,7 @@ pub const MODELS: &[Model] = &[
         script: "microcircuit",
         theirs: &[],
         sim_ms: 500.0,
-        rate_hz: 2.9..=3.7,
+        rate_hz: 2.4..=3.2,
         recorded: &[("genn", 0.465 / 0.495)],
     },
     Model {

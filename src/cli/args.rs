@@ -81,9 +81,9 @@ pub(super) struct ChipArgs {
 /// What changes how a run is executed, and nothing of its result.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ExecutionArgs {
-    /// First seed; run k takes the first seed + k
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
+    /// First seed, 1 if not given; run k takes the first seed + k. A package for a chip has its own
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Threads; all cores if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub threads: Option<u16>,
@@ -365,6 +365,11 @@ pub(super) enum Emit {
 }
 
 impl ExecutionArgs {
+    /// The first seed.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
     pub fn limit(&self) -> MemoryLimit {
         self.memory_limit.map_or(MemoryLimit::Default, MemoryLimit::Bytes)
     }
@@ -426,7 +431,7 @@ mod tests {
         let Command::Run(args) = cli.command else { panic!() };
         assert_eq!(args.circuit.set, [("g".to_string(), "4.5".to_string()), ("J".to_string(), "0.2=x".to_string())]);
         assert_eq!(args.execution.memory_limit, Some(2 << 30));
-        assert!(cli.quiet && args.execution.seed == 7 && args.circuit.for_time.as_deref() == Some("2s"));
+        assert!(cli.quiet && args.execution.seed() == 7 && args.circuit.for_time.as_deref() == Some("2s"));
         for bad in
             ["nsmc run", "nsmc run a --set g", "nsmc run a --threads 0", "nsmc run a --memory-limit -1GB", "nsmc what"]
         {

@@ -125,11 +125,16 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
     let job = experiment(&bytes).map_err(broken)?;
     let mode = if args.lava { Mode::Lava010 } else { Mode::Strict };
     let machine = Machine::new(bytes, mode).map_err(|e| broken(e.to_string()))?;
+    let own = machine.manifest().seed;
+    if let Some(other) = execution.seed.filter(|s| *s != own) {
+        return Err(usage(format!("the package has seed {own}, and {other} is asked for"))
+            .help(format!("compile the source with `--target loihi2 --seed {other}`")));
+    }
     let runs = job.points.len();
     let output = args.out.as_deref().map(|dir| Output::new(dir, runs)).transpose()?;
     let settings = Settings {
         measured: false,
-        seed: machine.manifest().seed,
+        seed: own,
         threads: execution.threads(),
         backend: Backend::default(),
         backend_name: execution.backend.name(),

@@ -140,7 +140,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     let json = execution.summary.is_some();
     let settings = Settings {
         measured: args.profiling.wanted(),
-        seed: execution.seed,
+        seed: execution.seed(),
         threads: execution.threads(),
         backend,
         backend_name: execution.backend.name(),

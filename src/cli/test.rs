@@ -51,7 +51,7 @@ fn all(args: &TestArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         for job in experiments {
             let settings = Settings {
                 measured: false,
-                seed: execution.seed,
+                seed: execution.seed(),
                 threads: execution.threads(),
                 backend,
                 backend_name: execution.backend.name(),

@@ -277,7 +277,7 @@ impl Sema<'_> {
                     if let Some(e) = self.public_name(id, &name.text) {
                         return Some(e);
                     }
-                    all.extend(self.public_names(id));
+                    all.extend(self.public_names(id).into_iter().filter(|n| !self.shows(id, n)));
                 }
                 all.extend(self.loader.subfolders(folder));
                 self.not_in_module(&folder.replace('/', "."), name, &all);
@@ -298,6 +298,15 @@ impl Sema<'_> {
         let m = &self.modules[module.0];
         let own = self.scopes[m.scope.0].names.keys().filter(|n| !self.imported(module, n)).cloned();
         own.chain(m.exports.iter().map(|(n, _)| n.clone())).collect()
+    }
+
+    /// Whether a name is that of a circuit or an experiment: in a folder of models these show what the models do.
+    fn shows(&self, module: ModuleId, name: &str) -> bool {
+        self.modules[module.0].ast.items.iter().any(|item| match &item.kind {
+            ast::ItemKind::Network(n) => !n.region && n.name.text == name,
+            ast::ItemKind::Experiment(e) => e.name.text == name,
+            _ => false,
+        })
     }
 
     /// Names that a file got by `use` are its own business unless it exports them.
@@ -324,6 +333,7 @@ impl Sema<'_> {
             None => {
                 let mut names: Vec<&str> = all.iter().map(String::as_str).collect();
                 names.sort_unstable();
+                names.dedup();
                 format!("it has {}", names.join(", "))
             }
         };

@@ -122,6 +122,11 @@ fn reports_are_text_json_and_a_page_of_its_own() {
     assert_eq!(bytes, again, "the same seed gives the same package");
     let (_, other) = made(&["--seed", "2"]);
     assert_ne!(bytes, other);
+    // A package is of one seed.
+    let wave = package.to_str().expect("a path");
+    let out = run(&["run", wave, "--backend", "loihi2", "--seed", "7"]);
+    assert!(out.status.code() == Some(2) && text(&out).contains("the package has seed 2"), "{}", text(&out));
+    assert_eq!(run(&["run", wave, "--backend", "loihi2", "--seed", "2"]).status.code(), Some(0));
     let (out, _) = made(&["--report", "text"]);
     for word in ["what binds: neurons", "round-robin", "loihi1-sanafe", "gpu-paper", "assumes 10 pJ", "rms error"] {
         assert!(text(&out).contains(word), "expected {word} in {}", text(&out));

@@ -6,6 +6,7 @@
 
 pub mod aligned;
 mod column;
+mod pair_map;
 pub mod ring;
 pub mod rows;
 pub mod rows_builder;

@@ -6,6 +6,7 @@
 
 pub mod aligned;
 mod column;
+pub mod pages;
 mod pair_map;
 pub mod ring;
 pub mod rows;

@@ -3,6 +3,8 @@
 //! Where more than one pair in sixteen is connected, a map takes no more room than a list, and turning it from targets to sources is
 //! a matter of a few operations for 64 pairs, where a list is sorted synapse by synapse.
 
+use super::pages;
+
 /// Words of 64 sources that are turned together: a line of the cache.
 const BAND: usize = 8;
 
@@ -19,7 +21,7 @@ pub struct PairMap {
 impl PairMap {
     pub fn new(n_pre: u32, range: u32) -> PairMap {
         let stride = n_pre.div_ceil(64) as usize;
-        PairMap { n_pre, stride, bytes: vec![0; 8 * stride * range as usize], targets: 0 }
+        PairMap { n_pre, stride, bytes: pages::filled(8 * stride * range as usize), targets: 0 }
     }
 
     /// Takes the sources of a target. False where it can't hold them: not strictly ascending, or of a target before the last.
@@ -57,7 +59,7 @@ impl PairMap {
         let mut starts = Vec::with_capacity(self.n_pre as usize + 1);
         starts.push(0);
         let total: usize = self.bytes.iter().map(|byte| byte.count_ones() as usize).sum();
-        let (mut targets, mut listed) = (vec![T::default(); total + SLACK], 0);
+        let (mut targets, mut listed) = (pages::filled::<T>(total + SLACK), 0);
         let mut turned = vec![0_u64; BAND * 64 * across];
         for first in (0..self.stride).step_by(BAND) {
             let words = BAND.min(self.stride - first);

@@ -3,6 +3,7 @@
 //! What is gathered is held as narrow as the rows will hold it, so that the largest projection decides how much more than the
 //! finished rows is needed for a moment.
 
+use super::pages;
 use super::pair_map::PairMap;
 use super::rows::{Delays, Rows, Targets, Weights};
 
@@ -64,20 +65,20 @@ impl RowsBuilder {
             map: dense.then(|| PairMap::new(n_pre, range)),
             blocks: Vec::with_capacity(range as usize),
             pres: if n_pre <= 1 << 16 {
-                Sources::Narrow(Vec::with_capacity(room))
+                Sources::Narrow(pages::with_room(room))
             } else {
-                Sources::Wide(Vec::with_capacity(room))
+                Sources::Wide(pages::with_room(room))
             },
             ascending: true,
             weights: match weights {
                 WeightForm::Constant => Weights::Constant,
-                WeightForm::Single => Weights::Single(Vec::with_capacity(room)),
-                WeightForm::Double => Weights::Double(Vec::with_capacity(room)),
+                WeightForm::Single => Weights::Single(pages::with_room(room)),
+                WeightForm::Double => Weights::Double(pages::with_room(room)),
             },
             delays: match delays {
                 DelayForm::Constant(d) => Delays::Constant(d),
-                DelayForm::AtMost(most) if most < 256 => Delays::Narrow(Vec::with_capacity(room)),
-                DelayForm::AtMost(_) => Delays::Wide(Vec::with_capacity(room)),
+                DelayForm::AtMost(most) if most < 256 => Delays::Narrow(pages::with_room(room)),
+                DelayForm::AtMost(_) => Delays::Wide(pages::with_room(room)),
             },
             counts: vec![0; n_pre as usize],
         }
@@ -177,7 +178,7 @@ impl RowsBuilder {
         starts: &[u64],
         value: impl Fn(usize, u32) -> T,
     ) -> Vec<T> {
-        let mut out = vec![T::default(); pres.len()];
+        let mut out: Vec<T> = pages::filled(pres.len());
         let ends = self.blocks.iter().skip(1).map(|b| b.1).chain([pres.len()]);
         let mut left: Vec<(usize, usize, u32)> =
             self.blocks.iter().zip(ends).map(|((t, from), to)| (*from, to, *t)).collect();

@@ -75,6 +75,8 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
+    let mut context = module.make_context();
+    let signature = translate::signature(config);
     let mut ids: Vec<Vec<FuncId>> = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
         if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
@@ -83,9 +85,7 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
         }
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
-            let mut context = module.make_context();
-            translate::sign(&mut context.func, config);
-            let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
+            let id = module.declare_anonymous_function(&signature).map_err(|e| e.to_string())?;
             if lanes == Lanes::Eight {
                 module
                     .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k)?, &[])
@@ -93,8 +93,8 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
             } else {
                 translate::segment(&mut context.func, &mut builder_context, plan, k, config);
                 module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+                module.clear_context(&mut context);
             }
-            module.clear_context(&mut context);
             segments.push(id);
         }
         ids.push(segments);

@@ -7,7 +7,7 @@ use super::plan::{Form, Id, Node, Plan, children, filled_before};
 use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
 use crate::runtime::RingKind;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Signature, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::collections::HashMap;
@@ -73,12 +73,11 @@ struct Translator<'b, 'f> {
 }
 
 /// The signature of kernels.
-pub fn sign(func: &mut Function, config: TargetFrontendConfig) {
+pub fn signature(config: TargetFrontendConfig) -> Signature {
     let pointer = config.pointer_type();
-    func.signature.params.clear();
-    for t in [pointer, pointer, types::I64] {
-        func.signature.params.push(AbiParam::new(t));
-    }
+    let mut signature = Signature::new(config.default_call_conv);
+    signature.params.extend([pointer, pointer, types::I64].map(AbiParam::new));
+    signature
 }
 
 /// Adds the body of one segment to `func`, and sets its signature.
@@ -90,7 +89,7 @@ pub fn segment(
     config: TargetFrontendConfig,
 ) {
     let pointer = config.pointer_type();
-    sign(func, config);
+    func.signature = signature(config);
     let mut b = FunctionBuilder::new(func, context);
     let entry = b.create_block();
     let body = b.create_block();

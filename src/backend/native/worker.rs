@@ -1,4 +1,4 @@
-//! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
+//! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
 mod state;
 
@@ -10,21 +10,21 @@ use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
-use crate::backend::engine::Touches;
+use crate::backend::engine::{SpikeLog, Touches};
 use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Aligned, Barrier, Ring, Rows, Winners, aligned};
+use crate::runtime::{Aligned, Ring, Rows, Stages, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
 
-/// The spikes of one thread in one window.
+/// The spikes of one share in one window.
 #[derive(Default)]
 pub struct Batch {
     ids: Vec<u32>,
@@ -37,6 +37,13 @@ pub struct Batch {
 }
 
 impl Batch {
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.ends.clear();
+        self.margins.clear();
+        self.margin_ends.clear();
+    }
+
     fn slice(&self, k: usize) -> &[u32] {
         let start = k.checked_sub(1).map_or(0, |p| self.ends[p]);
         &self.ids[start..self.ends[k]]
@@ -60,19 +67,93 @@ pub struct Fault {
     pub stuck: Option<u32>,
 }
 
-/// What the threads share.
+/// What the threads of a run work on.
 pub struct Shared {
-    pub barrier: Barrier,
-    /// One pair per thread: windows alternate between them, so that one barrier per window suffices.
+    pub stages: Stages,
+    /// Each is locked by the thread that does its task.
+    pub workers: Vec<Mutex<Worker>>,
+    pub sequence: Mutex<Sequence>,
+    /// One pair for each share: windows alternate between them, so that a share may send while another still delivers.
     pub batches: Vec<[RwLock<Batch>; 2]>,
-    pub halt: [AtomicBool; 2],
+    /// The run ends with this window.
+    pub halt: AtomicBool,
     pub fault: Mutex<Option<Fault>>,
+    /// What is recorded of each population, while steps are made.
+    pub logs: Mutex<Vec<SpikeLog>>,
     pub populations: usize,
     /// Values of continuous projections.
     pub channels: Vec<Channel>,
     /// Steps of a window.
     pub window: u64,
     pub dt: f64,
+}
+
+impl Shared {
+    pub fn worker(&self, share: usize) -> MutexGuard<'_, Worker> {
+        self.workers[share].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Steps whose spikes are exchanged together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    first: u64,
+    steps: u64,
+    parity: usize,
+}
+
+/// What every share does before the next stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stage {
+    /// Spikes to deliver.
+    delivered: Option<Window>,
+    /// Steps to make, and which turn of them: one for each round of continuous projections in each step, and one for the rest.
+    window: Option<(Window, u64)>,
+}
+
+/// The stages of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequence {
+    pub stage: Stage,
+    from: u64,
+    to: u64,
+    /// Steps of a window at most.
+    window: u64,
+    /// Turns of a step.
+    turns: u64,
+}
+
+impl Sequence {
+    /// Of the steps `from .. to`, at least one.
+    pub fn new(from: u64, to: u64, window: u64, turns: u64) -> Sequence {
+        let mut sequence = Sequence { stage: Stage::default(), from, to, window, turns };
+        sequence.stage.window = Some((sequence.window(from, 0), 0));
+        sequence
+    }
+
+    fn window(&self, first: u64, parity: usize) -> Window {
+        Window { first, steps: self.window.min(self.to - first), parity }
+    }
+
+    /// Goes on to the next stage; `halt` ends the run with the window at hand. False where there is none.
+    pub fn advance(&mut self, halt: bool) -> bool {
+        let Some((window, turn)) = self.stage.window else { return false };
+        let end = window.first + window.steps;
+        self.stage = if turn < window.steps * self.turns {
+            Stage { delivered: None, window: Some((window, turn + 1)) }
+        } else if halt || end == self.to {
+            self.to = end;
+            Stage { delivered: Some(window), window: None }
+        } else {
+            Stage { delivered: Some(window), window: Some((self.window(end, 1 - window.parity), 0)) }
+        };
+        true
+    }
+
+    /// Steps that were made.
+    pub fn done(&self) -> u64 {
+        self.to - self.from
+    }
 }
 
 /// The rows of one projection that land here.
@@ -162,8 +243,8 @@ pub struct Worker {
 #[derive(Default)]
 pub struct Pointers(pub Vec<*mut u8>);
 
-// SAFETY: the pointers are written and read within one call of `Block::advance` or of `rules` by the thread that owns the worker;
-// between calls they are never read.
+// SAFETY: the pointers are written and read within one call of `Block::advance` or of `rules` by the thread that holds the worker's
+// lock; between calls they are never read.
 unsafe impl Send for Pointers {}
 
 /// The spikes of all threads in a window.
@@ -183,9 +264,6 @@ impl Spikes<'_> {
         chosen.into_iter().chain(parts.iter().map(move |b| b.slice(k)))
     }
 }
-
-/// Sees the spikes of a window: its first step, its length, who fired.
-pub type WindowLog<'l> = dyn FnMut(u64, u64, &Spikes) + 'l;
 
 /// What a block is made from.
 #[derive(Clone, Copy)]
@@ -629,12 +707,6 @@ impl Worker {
         self.clock.as_ref().map_or_else(ThreadProfile::default, |c| c.profile.clone())
     }
 
-    fn lap(&mut self, work: Work, count: u64) {
-        if let Some(clock) = &mut self.clock {
-            clock.lap(work, count, None);
-        }
-    }
-
     /// Adds a trace; gives the positions among the request's cells that lie here.
     pub fn add_trace(&mut self, population: usize, value: ExprId, cells: &[u32], every: u64) -> Vec<u32> {
         let block = &self.blocks[population];
@@ -676,83 +748,91 @@ impl Worker {
         self.traces.iter_mut().map(|t| std::mem::take(&mut t.samples)).collect()
     }
 
-    /// Runs up to `steps` steps. `log` sees every window's spikes; only the first thread has one and looks at `stop`.
-    pub fn advance(
-        &mut self,
-        shared: &Shared,
-        from: u64,
-        steps: u64,
-        stop: Option<&AtomicBool>,
-        log: &mut WindowLog,
-    ) -> u64 {
-        let mut done = 0;
-        let mut parity = 0;
+    /// Turns of a step besides the last.
+    pub fn turns(&self) -> u64 {
+        self.couplings.rounds().into()
+    }
+
+    /// What was done since the last task is nobody's.
+    pub fn start_clock(&mut self) {
         if let Some(clock) = &mut self.clock {
             clock.start();
         }
-        while done < steps {
-            let window = shared.window.min(steps - done);
-            let first = from + done;
-            {
-                let mut batch = shared.batches[self.id][parity].write().unwrap_or_else(PoisonError::into_inner);
-                batch.ids.clear();
-                batch.ends.clear();
-                batch.margins.clear();
-                batch.margin_ends.clear();
-                for step in first..first + window {
-                    self.step(step, shared, &mut batch, parity);
-                }
+    }
+
+    /// This share's task of a stage.
+    pub fn run(&mut self, shared: &Shared, stage: &Stage) {
+        lap(&mut self.clock, Work::Wait);
+        if let Some(window) = stage.delivered {
+            self.deliver(shared, window);
+        }
+        if let Some((window, turn)) = stage.window {
+            let mut batch = shared.batches[self.id][window.parity].write().unwrap_or_else(PoisonError::into_inner);
+            if turn == 0 {
+                batch.clear();
             }
-            if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
-                shared.halt[parity].store(true, Ordering::Relaxed);
-            }
-            shared.barrier.wait();
-            self.lap(Work::Wait, 0);
-            let halt = shared.halt[parity].load(Ordering::Relaxed);
-            let batches: Vec<_> =
-                shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
-            let chosen = self.choose(&batches, first, window, shared.populations);
-            let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
-            for k in 0..window {
-                for i in &self.incoming {
-                    let ring = &mut self.blocks[i.target].rings[i.ring];
-                    let before = self.events;
-                    for senders in spikes.of(k as usize, i.source) {
-                        if !senders.is_empty() {
-                            self.events += i.rows.deliver(senders, first + k, ring);
-                        }
-                    }
-                    if let Some(clock) = &mut self.clock {
-                        clock.lap(Work::Deliver(i.projection), self.events - before, None);
-                    }
-                }
-            }
-            for l in &mut self.learning {
-                for k in 0..window {
-                    if l.decided {
-                        let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
-                        l.end(first + k, shared.dt, &self.blocks[l.target], &fired);
-                    }
-                    for senders in spikes.of(k as usize, l.source) {
-                        l.synapses.sent(first + k + 1, senders);
+            self.make_steps(shared, window, turn, &mut batch);
+        }
+    }
+
+    /// One turn of a window's steps: what a round of continuous projections sums was written by all shares in the turn before.
+    fn make_steps(&mut self, shared: &Shared, window: Window, turn: u64, batch: &mut Batch) {
+        let turns = self.turns();
+        if turns == 0 {
+            (window.first..window.first + window.steps).for_each(|step| self.step(step, shared, batch));
+            return;
+        }
+        let (step, round) = (window.first + turn / turns, turn % turns);
+        let (before, last) = if round == 0 { (step - u64::from(turn > 0), turns - 1) } else { (step, round - 1) };
+        if turn > 0 {
+            self.couplings.sum(before, last as u32, &mut self.blocks, &shared.channels);
+            lap(&mut self.clock, Work::Couple);
+        }
+        if turn > 0 && round == 0 {
+            self.step(before, shared, batch);
+        }
+        if turn < turns * window.steps {
+            self.couplings.write(step, round as u32, shared.dt, &mut self.blocks, &shared.channels);
+            lap(&mut self.clock, Work::Couple);
+        }
+    }
+
+    /// Spikes of all shares into the rings and rules of this one.
+    fn deliver(&mut self, shared: &Shared, Window { first, steps, parity }: Window) {
+        let batches: Vec<_> =
+            shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
+        let chosen = self.choose(&batches, first, steps, shared.populations);
+        let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
+        for k in 0..steps {
+            for i in &self.incoming {
+                let ring = &mut self.blocks[i.target].rings[i.ring];
+                let before = self.events;
+                for senders in spikes.of(k as usize, i.source) {
+                    if !senders.is_empty() {
+                        self.events += i.rows.deliver(senders, first + k, ring);
                     }
                 }
                 if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
+                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
                 }
             }
-            log(first, window, &spikes);
-            if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Record, 0, None);
-            }
-            drop(batches);
-            done += window;
-            parity ^= 1;
-            if halt {
-                break;
-            }
         }
-        done
+        for l in &mut self.learning {
+            for k in 0..steps {
+                if l.decided {
+                    let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
+                    l.end(first + k, shared.dt, &self.blocks[l.target], &fired);
+                }
+                for senders in spikes.of(k as usize, l.source) {
+                    l.synapses.sent(first + k + 1, senders);
+                }
+            }
+            lap(&mut self.clock, Work::Learn(l.projection));
+        }
+        if self.id == 0 {
+            record(&spikes, first, steps, &mut shared.logs.lock().unwrap_or_else(PoisonError::into_inner));
+            lap(&mut self.clock, Work::Record);
+        }
     }
 
     /// Who sends, for each (step, population) of a window; nothing where no population has winners.
@@ -784,16 +864,12 @@ impl Worker {
         out
     }
 
-    fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
-        self.couplings.couple(step, shared.dt, &mut self.blocks, &shared.channels, &shared.barrier);
-        self.lap(Work::Couple, 0);
+    fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block);
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
-                }
+                lap(&mut self.clock, Work::Learn(l.projection));
             }
             let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
@@ -803,9 +879,7 @@ impl Worker {
             }
             for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
-                }
+                lap(&mut self.clock, Work::Learn(l.projection));
             }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
@@ -830,7 +904,7 @@ impl Worker {
                 if earlier {
                     *first = Some(fault);
                 }
-                shared.halt[parity].store(true, Ordering::Relaxed);
+                shared.halt.store(true, Ordering::Relaxed);
             }
         }
         for t in &mut self.traces {
@@ -844,7 +918,28 @@ impl Worker {
             }
         }
         if !self.traces.is_empty() {
-            self.lap(Work::Record, 0);
+            lap(&mut self.clock, Work::Record);
+        }
+    }
+}
+
+/// What went by since the last piece of work was this one.
+fn lap(clock: &mut Option<Clock>, work: Work) {
+    if let Some(clock) = clock {
+        clock.lap(work, 0, None);
+    }
+}
+
+/// Keeps the spikes of a window.
+fn record(spikes: &Spikes, first: u64, steps: u64, logs: &mut [SpikeLog]) {
+    let mut together = Vec::new();
+    for k in 0..steps {
+        for (p, log) in logs.iter_mut().enumerate() {
+            together.clear();
+            together.extend(spikes.of(k as usize, p).flatten());
+            if !together.is_empty() {
+                log.push(first + k + 1, &together);
+            }
         }
     }
 }

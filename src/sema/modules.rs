@@ -293,7 +293,7 @@ impl Sema<'_> {
                     let Some(id) = self.parsed(file, Some(name.span)) else { continue };
                     let names = self.written(id);
                     // The others need not be understood: a file may import from its own folder.
-                    if names.iter().any(|n| *n == name.text) {
+                    if names.contains(&name.text) {
                         self.module(file, Some(name.span))?;
                         return self.public_name(id, &name.text);
                     }

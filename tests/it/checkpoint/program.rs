@@ -37,7 +37,7 @@ use std.sources.Poisson
 network Net {
     param reward = 0.3
     source d: Poisson(rate = 20 kHz)
-    population E[2000]: LifDelta
+    population E[600]: LifDelta
     projection d -> E { weight 0.1 mV }
     projection rec: E -> E {
         connect fixed_indegree(20)  weight uniform(0 mV, 0.2 mV)  delay uniform(1 ms, 20 ms)
@@ -216,7 +216,7 @@ fn a_killed_run_leaves_a_checkpoint() {
         }
         if kill.is_multiple_of(2) {
             // Moments that have nothing to do with those of the program, within some of its files.
-            std::thread::sleep(Duration::from_micros(31_337 * kill % 101_000));
+            std::thread::sleep(Duration::from_micros(31_337 * kill % 53_000));
         } else {
             let begin = Instant::now();
             while half_written(f.path()).is_none() {

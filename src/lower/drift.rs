@@ -48,8 +48,8 @@ pub(super) enum Stepped {
     Bounds,
     /// No exponential solves it: it stands in a product with itself or in a function ...
     NotLinear,
-    /// ... what it is multiplied with changes ...
-    Rate,
+    /// ... what it is multiplied with changes, with a variable or something else ...
+    Rate(Option<u32>),
     /// ... it follows a variable that does more than decay ...
     Follows(u32),
     /// ... or a function of what changes.
@@ -66,7 +66,8 @@ impl Stepped {
             Stepped::Grows => "what it follows grows".to_string(),
             Stepped::Bounds => "within its bounds it may turn between events".to_string(),
             Stepped::NotLinear => "its equation is not linear in it".to_string(),
-            Stepped::Rate => "what it is multiplied with in its equation is no constant".to_string(),
+            Stepped::Rate(Some(k)) => format!("the rate of its decay changes with `{}`", variable(k)),
+            Stepped::Rate(None) => "the rate of its decay is no constant".to_string(),
             Stepped::Follows(k) => format!("it follows `{}`, whose equation is no mere decay", variable(k)),
             Stepped::NoProduct => "a term of its equation is no product of what decays".to_string(),
         }
@@ -84,7 +85,10 @@ pub(super) fn moving(x: &mut Exprs, equations: &[(u32, ExprId, Span)]) -> Moving
 /// The equation of variable `k` as a sum of exponentials, or why it is none.
 pub(super) fn solve(x: &mut Exprs, k: u32, rhs: ExprId, moving: &Moving) -> Result<Solved, Stepped> {
     let own = split(x, rhs, &|v| v == Variable::State(k)).ok_or(Stepped::NotLinear)?;
-    let rate = own.coefficients.get(&Variable::State(k)).map_or(Some(0.0), |c| x.as_const(*c)).ok_or(Stepped::Rate)?;
+    let rate = match own.coefficients.get(&Variable::State(k)) {
+        None => 0.0,
+        Some(c) => x.as_const(*c).ok_or_else(|| Stepped::Rate(first_state(x, *c, &|_| true)))?,
+    };
     let terms = match own.rest {
         Some(rest) => expand(x, rest, moving).ok_or_else(|| no_terms(x, rest, moving))?,
         None => Vec::new(),
@@ -94,16 +98,20 @@ pub(super) fn solve(x: &mut Exprs, k: u32, rhs: ExprId, moving: &Moving) -> Resu
 
 /// Why an expression is no sum of products of what decays.
 fn no_terms(x: &Exprs, e: ExprId, moving: &Moving) -> Stepped {
-    let mut follows = None;
+    first_state(x, e, &|k| moving.get(&k) == Some(&None)).map_or(Stepped::NoProduct, Stepped::Follows)
+}
+
+/// The first variable in an expression that `is` names.
+fn first_state(x: &Exprs, e: ExprId, is: &dyn Fn(u32) -> bool) -> Option<u32> {
+    let mut found = None;
     x.any(e, &mut |e| {
-        if let Expr::State(k) = e
-            && moving.get(k) == Some(&None)
-        {
-            follows = Some(*k);
-        }
-        follows.is_some()
+        found = match e {
+            Expr::State(k) if is(*k) => Some(*k),
+            _ => None,
+        };
+        found.is_some()
     });
-    follows.map_or(Stepped::NoProduct, Stepped::Follows)
+    found
 }
 
 impl Solved {

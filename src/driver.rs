@@ -18,7 +18,7 @@ pub use crate::valid::{Estimate, bytes_text};
 /// A failure of the compiler's own rules: a bug, or a damaged artefact.
 pub const INVALID_IR: Code = Code("E0606");
 
-/// Width of state and weights in the native back end.
+/// Of what cells compute and hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Precision {
     #[default]
@@ -219,6 +219,9 @@ fn jobs(
         let Some(lower::Lowered { mut job, origins }) = lowered else { continue };
         for unit in &mut job.units {
             passes::run(&mut unit.network);
+            if options.precision == Precision::F32 {
+                passes::narrow(&mut unit.network);
+            }
         }
         if let Err(d) = verify(&job) {
             diags.push(d);
@@ -326,8 +329,7 @@ pub fn prepare_on_chip<'u>(
 /// The network of a unit, if it fits into memory and is valid.
 fn checked(unit: &Unit, allowed: f64) -> Result<valid::Validated<'_>, Diagnostic> {
     check_memory(unit, allowed)?;
-    valid::validate(&unit.network)
-        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))
+    valid::validate(&unit.network).map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))
 }
 
 /// Kernels, where the back end has any, and the seconds that they took.

@@ -5,6 +5,9 @@
 //! the window before into each share's own rings, in the same order whatever the partition, and makes the share's steps.
 
 pub mod aligned;
+mod column;
+pub mod pages;
+mod pair_map;
 pub mod ring;
 pub mod rows;
 pub mod rows_builder;
@@ -12,6 +15,7 @@ pub mod stages;
 mod winners;
 
 pub use aligned::Aligned;
+pub use column::Column;
 pub use ring::{Ring, RingData, RingKind};
 pub use rows::{Delays, Rows, Targets, Weights};
 pub use rows_builder::{DelayForm, RowsBuilder, WeightForm};

@@ -152,7 +152,9 @@ mod tests {
                         assert!(now == 0 || done[now - 1].load(Ordering::Relaxed) == tasks);
                         done[now].fetch_add(1, Ordering::Relaxed);
                     },
-                    &mut || round.fetch_add(1, Ordering::Relaxed) + 1 < rounds && round.load(Ordering::Relaxed) % 100 != 0,
+                    &mut || {
+                        round.fetch_add(1, Ordering::Relaxed) + 1 < rounds && round.load(Ordering::Relaxed) % 100 != 0
+                    },
                 );
             };
             std::thread::scope(|s| {

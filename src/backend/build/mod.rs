@@ -79,6 +79,7 @@ mod tests {
             refractory: None,
             observables: vec![],
             solvers: vec![],
+            single: false,
         }
     }
 

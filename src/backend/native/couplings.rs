@@ -10,6 +10,7 @@ use crate::backend::build::{Elements, Gathered, GatheredClasses, SynapsePlan, Sy
 use crate::backend::engine::RunError;
 use crate::backend::state::{CouplingState, same};
 use crate::ir::{CoupledSum, Coupling, Delay, ExprId, Network, PopulationId, ProjectionId};
+use crate::runtime::Column;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The values of one expression of one population: rows of the latest steps. Row 0 is of the time before the run, row `k + 1` of
@@ -171,7 +172,7 @@ impl Expanded<'_> {
                     CoupledSum::Count | CoupledSum::Weights => {
                         for (post, count, weights) in sink.gathered.fixed() {
                             let v = if c.sum == CoupledSum::Count { count } else { weights };
-                            block.coupled[leaf][(post - block.lo) as usize] = v;
+                            block.coupled[leaf].set((post - block.lo) as usize, v);
                         }
                         repeat_last(&mut block.coupled[leaf], block.n as usize);
                     }
@@ -184,9 +185,9 @@ impl Expanded<'_> {
 }
 
 /// Lanes beyond the last neuron compute what it computes.
-fn repeat_last(values: &mut [f64], n: usize) {
-    if let Some(last) = n.checked_sub(1).map(|k| values[k]) {
-        values[n..].fill(last);
+fn repeat_last(values: &mut Column, n: usize) {
+    if let Some(last) = n.checked_sub(1).map(|k| values.at(k)) {
+        (n..values.len()).for_each(|k| values.set(k, last));
     }
 }
 
@@ -297,10 +298,10 @@ impl Sink {
         let mut put = |post: u32, v: f64, w: f64| {
             let at = (post - lo) as usize;
             if let Some(leaf) = values {
-                block.coupled[leaf][at] = v;
+                block.coupled[leaf].set(at, v);
             }
             if let Some(leaf) = weighted {
-                block.coupled[leaf][at] = w;
+                block.coupled[leaf].set(at, w);
             }
         };
         match &self.gathered {

@@ -13,7 +13,7 @@ use cranelift_module::{FuncId, Module};
 use std::sync::{Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
-pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const f64, u64);
+pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const u8, u64);
 
 /// Machine code; freed when this is dropped, so whoever holds a [`Kernel`] must not outlive it. Engines on several threads share
 /// it; the lock is never taken while code runs.
@@ -51,7 +51,7 @@ fn module() -> Result<JITModule, String> {
 /// What was compiled: the code, the kernels of each plan, the rules with theirs.
 pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
 
-/// Neurons that one instruction computes.
+/// Neurons that one instruction computes in double precision; in single precision twice as many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lanes {
     /// Cranelift's vectors of 128 bits.
@@ -131,6 +131,7 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
         && a.margin == b.margin
         && a.segments == b.segments
         && a.forms == b.forms
+        && a.single == b.single
         && a.scalars == b.scalars
         && a.rows == b.rows
         && a.coupled == b.coupled

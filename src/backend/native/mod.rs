@@ -19,10 +19,8 @@ use crate::backend::held::merge;
 use crate::backend::profile::Profile;
 use crate::backend::state::{self, EngineState, same};
 use crate::base;
-use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
-use crate::runtime::{
-    DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightForm, Weights, Winners, share,
-};
+use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight, single};
+use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightForm, Weights, Winners, share};
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
@@ -160,7 +158,7 @@ impl Native {
     ) -> Result<Native, RunError> {
         let network = network.network();
         let populations: Vec<_> = network.populations().map(|(_, p)| p).collect();
-        // A thread with less than a block of neurons would only wait at barriers.
+        // A thread with less than a block of neurons would only wait for the others.
         let neurons: u64 = populations.iter().map(|p| u64::from(p.size)).sum();
         let threads = threads.clamp(1, usize::try_from(neurons.div_ceil(64)).unwrap_or(1).max(1));
         let elements = build::elements(network, seed)?;
@@ -397,9 +395,9 @@ impl Native {
             let n = block.n as usize;
             let columns = block.states.iter().chain(&block.coupled);
             for (all, part) in states.iter_mut().chain(&mut coupled).zip(columns) {
-                all.extend_from_slice(&part[..n]);
+                all.extend(part.first(n));
             }
-            counter.extend_from_slice(&block.counter[..n]);
+            counter.extend(block.counter.first(n));
         }
         (states, counter, coupled)
     }
@@ -584,6 +582,7 @@ impl Engine for Native {
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
         let (states, counter, coupled) = self.gather(population);
+        let each = if d.single { d.per_neuron() } else { Vec::new() };
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -592,7 +591,10 @@ impl Engine for Native {
                 let at = *c as usize;
                 crate::backend::eval::evaluate(&d.exprs, &order, &mut scratch, &mut |e, _| match e {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
-                    crate::ir::Expr::Param(k) => self.params[population][*k as usize].at(*c),
+                    crate::ir::Expr::Param(k) => {
+                        let v = self.params[population][*k as usize].at(*c);
+                        if each.get(*k as usize) == Some(&true) { single::round(v) } else { v }
+                    }
                     crate::ir::Expr::Time => t,
                     crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],
                     crate::ir::Expr::Held => f64::from(u8::from(counter[at] > 0.0)),
@@ -677,8 +679,7 @@ impl Engine for Native {
         });
         let populations = populations.collect();
         let count = self.shared.worker(0).learning.len();
-        let plastic =
-            (0..count).map(|_| merge(rules.iter_mut().filter_map(Iterator::next).collect())).collect();
+        let plastic = (0..count).map(|_| merge(rules.iter_mut().filter_map(Iterator::next).collect())).collect();
         let written = self.written.clone();
         EngineState {
             step,

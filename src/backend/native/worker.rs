@@ -13,10 +13,10 @@ use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
 use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
-use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
+use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Aligned, Ring, Rows, Stages, Winners, aligned};
+use crate::runtime::{Aligned, Column, Ring, Rows, Stages, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
@@ -170,7 +170,7 @@ pub struct Incoming {
 #[derive(Clone, Debug)]
 pub enum ParamBlock {
     One(f64),
-    Each(Aligned<f64>),
+    Each(Column),
 }
 
 struct Trace {
@@ -187,15 +187,15 @@ struct Trace {
 pub struct Block {
     pub lo: u32,
     pub n: u32,
-    pub states: Vec<Aligned<f64>>,
-    pub counter: Aligned<f64>,
+    pub states: Vec<Column>,
+    pub counter: Column,
     pub params: Vec<ParamBlock>,
     /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
-    pub coupled: Vec<Aligned<f64>>,
+    pub coupled: Vec<Column>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
     /// Empty unless winners are chosen.
-    margin: Aligned<f64>,
+    margin: Column,
     schedule: Vec<(u64, u32)>,
     next: usize,
     dynamics: Dynamics,
@@ -203,6 +203,8 @@ pub struct Block {
     slots: Slots,
     kernels: Vec<Kernel>,
     scalars: Vec<f64>,
+    /// What kernels of single precision read instead.
+    single_scalars: Vec<f32>,
     uniform: Vec<f64>,
     noise: StreamKey,
     spike: StreamKey,
@@ -230,13 +232,39 @@ pub struct Worker {
     pub couplings: Couplings,
     traces: Vec<Trace>,
     winners: Vec<Option<Winners>>,
-    scratch: Aligned<f64>,
+    scratch: Scratch,
     values: Vec<f64>,
     pointers: Pointers,
     flag: [u64; 2],
     events: u64,
     /// Where the time goes is measured.
     clock: Option<Clock>,
+}
+
+/// Rows that kernels and calls write and read, of either precision.
+pub struct Scratch {
+    double: Aligned<f64>,
+    single: Aligned<f32>,
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch { double: Aligned::new(0), single: Aligned::new(0) }
+    }
+}
+
+impl Scratch {
+    fn reserve(&mut self, single: bool, needed: usize) {
+        if single && self.single.len() < needed {
+            self.single = aligned::filled(0.0, needed);
+        } else if !single && self.double.len() < needed {
+            self.double = aligned::filled(0.0, needed);
+        }
+    }
+
+    fn pointer(&mut self, single: bool, at: usize) -> *mut u8 {
+        if single { self.single[at..].as_mut_ptr().cast() } else { self.double[at..].as_mut_ptr().cast() }
+    }
 }
 
 /// The table that kernels read; refilled before every call.
@@ -281,9 +309,11 @@ impl Block {
     pub fn new(source: &BlockSource, lo: u32, hi: u32) -> Block {
         let n = (hi - lo) as usize;
         let padded = n.next_multiple_of(GRAIN);
-        // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
-        let pad = |part: &[f64]| aligned::padded(part, part.last().copied().unwrap_or(0.0), padded);
+        let single = source.plan.single;
         let range = lo as usize..hi as usize;
+        // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
+        let column =
+            |values: &[f64]| Column::padded(single, values[range.clone()].iter().map(|v| settled(single, *v)), padded);
         let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
@@ -296,20 +326,21 @@ impl Block {
         let mut block = Block {
             lo,
             n: n as u32,
-            states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
-            counter: aligned::filled(0.0, padded),
+            states: source.initial.iter().map(|s| column(s)).collect(),
+            counter: Column::filled(single, 0.0, padded),
             params: Vec::new(),
-            coupled: vec![aligned::filled(0.0, padded); source.dynamics.coupled.len()],
+            coupled: vec![Column::filled(single, 0.0, padded); source.dynamics.coupled.len()],
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
-            margin: aligned::filled(0.0, if source.plan.margin.is_some() { padded } else { 0 }),
+            margin: Column::filled(single, 0.0, if source.plan.margin.is_some() { padded } else { 0 }),
             schedule,
             next: 0,
             dynamics: source.dynamics.clone(),
             plan: source.plan.clone(),
             slots: Slots::of(source.plan),
             kernels: source.kernels.to_vec(),
-            scalars: scalars(source.plan),
+            scalars: vec![0.0; source.plan.scalars.len()],
+            single_scalars: Vec::new(),
             uniform: vec![0.0; source.plan.nodes.len()],
             noise: key(Purpose::Noise),
             spike: key(Purpose::Spike),
@@ -323,6 +354,12 @@ impl Block {
             called: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
+        if single {
+            block.single_scalars = vec![0.0; block.scalars.len()];
+            block.single_scalars.extend(source.plan.single_constants().into_iter().map(f32::from_bits));
+        } else {
+            block.scalars.extend(source.plan.constants().into_iter().map(f64::from_bits));
+        }
         block
     }
 
@@ -345,7 +382,7 @@ impl Block {
         a: &mut AdaptiveBlocks,
         step: u64,
         dt: f64,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
@@ -366,9 +403,9 @@ impl Block {
         for start in (0..padded).step_by(CHUNK) {
             let len = CHUNK.min(padded - start);
             let mut trials = 0;
-            while let Some(late) = a.trial.states[a.elapsed][start..start + len].iter().position(|e| *e < dt) {
+            while let Some(late) = (start..start + len).find(|k| a.trial.states[a.elapsed].at(*k) < dt) {
                 if trials == a.limit {
-                    a.stuck.get_or_insert(a.trial.lo + (start + late) as u32);
+                    a.stuck.get_or_insert(a.trial.lo + late as u32);
                     break;
                 }
                 a.trial.chunk(step, start, len, scratch, pointers, flag);
@@ -382,22 +419,21 @@ impl Block {
     pub fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
         match (self.plan.forms[k], values) {
             (Form::One, v) => ParamBlock::One(v.at(0)),
-            (Form::Each, ParamValues::One(v)) => ParamBlock::Each(aligned::filled(*v, self.counter.len())),
+            (Form::Each, ParamValues::One(v)) => {
+                ParamBlock::Each(Column::filled(self.plan.single, *v, self.counter.len()))
+            }
             (Form::Each, ParamValues::Each(all)) => {
-                let part = &all[self.lo as usize..(self.lo + self.n) as usize];
-                ParamBlock::Each(aligned::padded(part, part.last().copied().unwrap_or(0.0), self.counter.len()))
+                let part = all[self.lo as usize..(self.lo + self.n) as usize].iter().copied();
+                ParamBlock::Each(Column::padded(self.plan.single, part, self.counter.len()))
             }
         }
     }
 
     /// States as given for the whole population, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
-        let range = self.lo as usize..(self.lo + self.n) as usize;
+        let (range, single) = (self.lo as usize..(self.lo + self.n) as usize, self.plan.single);
         for (state, values) in self.states.iter_mut().zip(initial) {
-            let part = &values[range.clone()];
-            let last = part.last().copied().unwrap_or(0.0);
-            state[..part.len()].copy_from_slice(part);
-            state[part.len()..].fill(last);
+            state.put(values[range.clone()].iter().map(|v| settled(single, *v)));
         }
         self.counter.fill(0.0);
         self.rings.iter_mut().for_each(Ring::clear);
@@ -431,9 +467,12 @@ impl Block {
                 }
                 Node::Param(k) => match &self.params[*k as usize] {
                     ParamBlock::One(v) => *v,
-                    ParamBlock::Each(v) => v.first().copied().unwrap_or(f64::NAN),
+                    ParamBlock::Each(v) => v.at(0),
                 },
+                Node::Single(a) => single::round(at(*a, values)),
+                Node::Unary(op, a) if plan.is_single(*id) => op.compute_single(at(*a, values)),
                 Node::Unary(op, a) => op.compute(at(*a, values)),
+                Node::Binary(op, a, b) if plan.is_single(*id) => op.compute_single(at(*a, values), at(*b, values)),
                 Node::Binary(op, a, b) => op.compute(at(*a, values), at(*b, values)),
                 Node::Compare(op, a, b) => f64::from(u8::from(op.compute(at(*a, values), at(*b, values)))),
                 Node::Select(c, a, b) => {
@@ -448,6 +487,9 @@ impl Block {
             values[id.0 as usize] = v;
             if let Some(slot) = plan.scalars.get(id) {
                 self.scalars[*slot as usize] = v;
+                if let Some(single) = self.single_scalars.get_mut(*slot as usize) {
+                    *single = v as f32;
+                }
             }
         }
     }
@@ -457,7 +499,7 @@ impl Block {
         &mut self,
         step: u64,
         dt: f64,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
         fired: &mut Vec<u32>,
@@ -497,23 +539,21 @@ impl Block {
         step: u64,
         start: usize,
         len: usize,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
         let needed = self.chunk_rows() * CHUNK;
-        if scratch.len() < needed {
-            scratch.resize(needed, 0.0);
-        }
+        scratch.reserve(self.plan.single, needed);
         let slots = self.slots;
         pointers.0.resize(slots.count, std::ptr::null_mut());
         for (k, s) in self.states.iter_mut().enumerate() {
-            pointers.0[k] = s[start..].as_mut_ptr().cast();
+            pointers.0[k] = s.pointer(start);
         }
-        pointers.0[slots.counter] = self.counter[start..].as_mut_ptr().cast();
+        pointers.0[slots.counter] = self.counter.pointer(start);
         for (k, p) in self.params.iter_mut().enumerate() {
             if let ParamBlock::Each(v) = p {
-                pointers.0[slots.params + k] = v[start..].as_mut_ptr().cast();
+                pointers.0[slots.params + k] = v.pointer(start);
             }
         }
         for (k, ring) in self.rings.iter_mut().enumerate() {
@@ -522,57 +562,82 @@ impl Block {
             pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
         }
         for (k, sums) in self.coupled.iter_mut().enumerate() {
-            pointers.0[slots.coupled + k] = sums[start..].as_mut_ptr().cast();
+            pointers.0[slots.coupled + k] = sums.pointer(start);
         }
         for row in 0..self.plan.scratch_rows as usize {
-            pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
+            pointers.0[slots.scratch + row] = scratch.pointer(self.plan.single, row * CHUNK);
         }
         pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
         pointers.0[slots.flag] = flag.as_mut_ptr().cast();
-        if let Some(margin) = self.margin.get_mut(start..) {
-            pointers.0[slots.margin] = margin.as_mut_ptr().cast();
+        if !self.margin.is_empty() {
+            pointers.0[slots.margin] = self.margin.pointer(start);
         }
+        let scalars: *const u8 =
+            if self.plan.single { self.single_scalars.as_ptr().cast() } else { self.scalars.as_ptr().cast() };
         for k in 0..self.kernels.len() {
             for c in 0..self.plan.segments[k].calls.len() {
                 let call = self.plan.segments[k].calls[c].clone();
                 let begin = self.called.map(|_| Instant::now());
-                self.call(&call, step, start, len, scratch);
+                if self.plan.single {
+                    self.call_single(&call, step, start, len, &mut scratch.single);
+                } else {
+                    self.call_double(&call, step, start, len, &mut scratch.double);
+                }
                 if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
                     *ns += begin.elapsed().as_nanos() as u64;
                 }
             }
             // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
             // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
-            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants.
-            unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
+            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
+            unsafe { (self.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
         }
     }
 
-    fn call(&mut self, call: &Call, step: u64, start: usize, len: usize, scratch: &mut [f64]) {
-        let first = self.lo + start as u32;
+    fn call_double(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f64]) {
         let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
+        self.call(call, step, start, &mut rows[range(call.row())], &other);
+    }
+
+    /// Other calls than those of elementary functions compute in double precision, between roundings.
+    fn call_single(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f32]) {
+        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        if let Call::Unary { op, row } = call {
+            op.compute_singles(&mut rows[range(*row)]);
+            return;
+        }
+        let (mut row, mut other) = ([0.0; CHUNK], [0.0; CHUNK]);
+        if let Some(from) = call.other() {
+            numerics::widen(&rows[range(from)], &mut other[..len]);
+        }
+        if matches!(call, Call::Pow { .. }) {
+            numerics::widen(&rows[range(call.row())], &mut row[..len]);
+        }
+        self.call(call, step, start, &mut row[..len], &other[..len]);
+        if let Call::Uniform { .. } = call {
+            row[..len].iter_mut().for_each(|u| *u = single::uniform(*u));
+        }
+        numerics::narrow(&row[..len], &mut rows[range(call.row())]);
+    }
+
+    /// Fills or transforms a row; `other` is the row that it reads besides.
+    fn call(&mut self, call: &Call, step: u64, start: usize, out: &mut [f64], other: &[f64]) {
+        let first = self.lo + start as u32;
         match call {
-            Call::Unary { op, row } => compute_unary(*op, &mut scratch[range(*row)]),
-            Call::Pow { row, exponent } => {
-                let exponents = scratch[range(*exponent)].to_vec();
-                numerics::pow_batch(&mut scratch[range(*row)], &exponents);
-            }
-            Call::Normal { draw, row } => {
-                random::normal_batch(self.noise, step, first, *draw, &mut scratch[range(*row)])
-            }
-            Call::Uniform { row } => random::uniform_batch(self.spike, step, first, 0, &mut scratch[range(*row)]),
-            Call::PoissonOne { input, mean, row } => {
+            Call::Unary { op, .. } => compute_unary(*op, out),
+            Call::Pow { .. } => numerics::pow_batch(out, other),
+            Call::Normal { draw, .. } => random::normal_batch(self.noise, step, first, *draw, out),
+            Call::Uniform { .. } => random::uniform_batch(self.spike, step, first, 0, out),
+            Call::PoissonOne { input, mean, .. } => {
                 let mean = self.scalars[*mean as usize];
-                let out = &mut scratch[range(*row)];
                 let (key, delay, table) = &mut self.inputs[*input as usize];
                 let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
                     out.fill(0.0);
                     return;
                 };
                 if mean > MAX_POISSON_MEAN {
-                    out.fill(mean);
-                    let means = out.to_vec();
-                    random::poisson_each_batch(*key, sent, first, 0, &means, out);
+                    random::poisson_each_batch(*key, sent, first, 0, &vec![mean; out.len()], out);
                     return;
                 }
                 if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
@@ -583,12 +648,10 @@ impl Block {
                     None => out.fill(0.0),
                 }
             }
-            Call::PoissonEach { input, mean, row } => {
+            Call::PoissonEach { input, .. } => {
                 let (key, delay, _) = &self.inputs[*input as usize];
-                let means = scratch[range(*mean)].to_vec();
-                let out = &mut scratch[range(*row)];
                 match step.checked_sub(*delay) {
-                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, &means, out),
+                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, other, out),
                     None => out.fill(0.0),
                 }
             }
@@ -614,16 +677,9 @@ impl Block {
     /// The first neuron whose state is not finite.
     fn fault(&self, step: u64, population: usize) -> Option<Fault> {
         for k in 0..self.n as usize {
-            for (s, values) in self.states.iter().enumerate() {
-                if !values[k].is_finite() {
-                    return Some(Fault {
-                        step,
-                        population,
-                        neuron: self.lo + k as u32,
-                        state: s,
-                        value: values[k],
-                        stuck: None,
-                    });
+            for (s, value) in self.states.iter().map(|s| s.at(k)).enumerate() {
+                if !value.is_finite() {
+                    return Some(Fault { step, population, neuron: self.lo + k as u32, state: s, value, stuck: None });
                 }
             }
         }
@@ -633,25 +689,23 @@ impl Block {
     /// An observable of a neuron of this block, by offset, at time `t`.
     pub fn observe(&self, offset: usize, value: ExprId, order: &[ExprId], t: f64, values: &mut Vec<f64>) -> f64 {
         evaluate(&self.dynamics.exprs, order, values, &mut |e, _| match e {
-            Expr::State(k) => self.states[*k as usize][offset],
+            Expr::State(k) => self.states[*k as usize].at(offset),
             Expr::Param(k) => match &self.params[*k as usize] {
                 ParamBlock::One(v) => *v,
-                ParamBlock::Each(v) => v[offset],
+                ParamBlock::Each(v) => v.at(offset),
             },
             Expr::Time => t,
-            Expr::Coupled(k) => self.coupled[*k as usize][offset],
-            Expr::Held => f64::from(u8::from(self.counter[offset] > 0.0)),
+            Expr::Coupled(k) => self.coupled[*k as usize].at(offset),
+            Expr::Held => f64::from(u8::from(self.counter.at(offset) > 0.0)),
             _ => 0.0,
         });
         values[value.0 as usize]
     }
 }
 
-/// Room for what is the same for all neurons, then what never changes.
-fn scalars(plan: &Plan) -> Vec<f64> {
-    let mut out = vec![0.0; plan.scalars.len()];
-    out.extend(plan.constants().into_iter().map(f64::from_bits));
-    out
+/// A value as a state holds it between steps.
+fn settled(single: bool, value: f64) -> f64 {
+    if single { single::settle(value) } else { value }
 }
 
 /// An operation on a row, in place.
@@ -687,7 +741,7 @@ impl Worker {
             couplings,
             traces: Vec::new(),
             winners,
-            scratch: Aligned::new(0),
+            scratch: Scratch::default(),
             values: Vec::new(),
             pointers: Pointers::default(),
             flag: [0; 2],
@@ -883,7 +937,7 @@ impl Worker {
             }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
-                let margins = batch.ids[from..].iter().map(|n| block.margin[(n - block.lo) as usize]);
+                let margins = batch.ids[from..].iter().map(|n| block.margin.at((n - block.lo) as usize));
                 batch.margins.extend(margins);
             }
             batch.margin_ends.push(batch.margins.len());

@@ -87,6 +87,11 @@ impl Diagnostics {
         }
     }
 
+    /// Takes back what turns out to follow from another finding.
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.list.retain(keep);
+    }
+
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.severity == Severity::Error)
     }

@@ -92,8 +92,11 @@ impl SourceMap {
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoadError {
     NotFound,
-    /// The path leaves the project's folder.
-    Outside,
+    /// The path leaves the folder of its project; the flag says whether a manifest lies there.
+    Outside {
+        project: String,
+        manifest: bool,
+    },
     NotUtf8 {
         valid_up_to: usize,
     },

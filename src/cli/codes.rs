@@ -29,7 +29,7 @@ pub const CLI_CODES: [Code; 8] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_O
 pub fn unreadable(name: &str, error: &LoadError) -> Diagnostic {
     let (message, help) = match error {
         LoadError::NotFound => (format!("there is no file `{name}`"), None),
-        LoadError::Outside => (format!("`{name}` lies outside the project"), None),
+        LoadError::Outside { .. } => (format!("`{name}` lies outside the project"), None),
         LoadError::NotUtf8 { valid_up_to } => (
             format!("`{name}` is not UTF-8 text (byte {valid_up_to} is the first bad one)"),
             Some("save the file with the encoding UTF-8".to_string()),

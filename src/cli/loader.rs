@@ -6,7 +6,7 @@
 //! reached by name alone, and hold to the same rule within themselves. Names are paths from the working folder where the
 //! file lies below it, else absolute, always with `/`.
 
-use super::project::{Files, Projects};
+use super::project::{Files, MANIFEST, Projects};
 use crate::base::{LibraryError, LoadError, Loader, ProjectError};
 use std::fs;
 use std::io::{self, Read};
@@ -54,7 +54,13 @@ impl FileLoader {
     /// The canonical path of a name, which may be of a file that sema put together from a folder and a word.
     fn path(&self, name: &str) -> Result<PathBuf, LoadError> {
         let path = fs::canonicalize(self.disk.working.join(name)).map_err(|e| error(&e))?;
-        if self.projects.contain(&path) { Ok(path) } else { Err(LoadError::Outside) }
+        if self.projects.contain(&path) { Ok(path) } else { Err(self.outside(self.projects.main())) }
+    }
+
+    fn outside(&self, root: &Path) -> LoadError {
+        let shown = self.disk.shown(root);
+        let project = if shown.is_empty() { ".".to_string() } else { shown };
+        LoadError::Outside { project, manifest: root.join(MANIFEST).is_file() }
     }
 
     /// What lies directly in a folder of the projects, as canonical paths.
@@ -101,28 +107,29 @@ impl Files for Disk {
 impl Loader for FileLoader {
     fn resolve(&self, from: &str, path: &str) -> Result<String, LoadError> {
         let written = Path::new(path);
-        if written.is_absolute() {
-            return Err(LoadError::Outside);
-        }
         let from = self.disk.working.join(from);
         let folder = from.parent().unwrap_or(&self.disk.working);
         let root = self.projects.root_of(folder);
+        let outside = || Err(self.outside(root));
+        if written.is_absolute() {
+            return outside();
+        }
         // Before the file system is asked, so that nobody learns what exists outside.
         let mut target = folder.to_path_buf();
         for part in written.components() {
             match part {
-                Component::ParentDir if target == root || !target.pop() => return Err(LoadError::Outside),
+                Component::ParentDir if target == root || !target.pop() => return outside(),
                 Component::ParentDir | Component::CurDir => {}
                 Component::Normal(name) => target.push(name),
-                Component::RootDir | Component::Prefix(_) => return Err(LoadError::Outside),
+                Component::RootDir | Component::Prefix(_) => return outside(),
             }
         }
         if !target.starts_with(root) {
-            return Err(LoadError::Outside);
+            return outside();
         }
         let found = fs::canonicalize(&target).map_err(|e| error(&e))?;
         if !found.starts_with(root) {
-            return Err(LoadError::Outside);
+            return outside();
         }
         Ok(self.disk.shown(&found))
     }
@@ -207,19 +214,25 @@ mod tests {
         (dir, loader, name)
     }
 
+    fn outside(dir: &tempfile::TempDir) -> LoadError {
+        let project = fs::canonicalize(dir.path().join("p")).unwrap().to_string_lossy().into_owned();
+        LoadError::Outside { project, manifest: true }
+    }
+
     #[test]
     fn paths_stay_inside_the_project() {
-        let (_dir, loader, main) = project_folder();
+        let (dir, loader, main) = project_folder();
         let a = loader.resolve(&main, "../a.nsm").unwrap();
         assert_eq!(loader.text(&a).unwrap(), "a");
         // One file by two paths has one name.
         assert_eq!(loader.resolve(&a, "deep/../a.nsm").unwrap(), a);
-        assert_eq!(loader.resolve(&main, "../../../out.nsm"), Err(LoadError::Outside));
-        assert_eq!(loader.resolve(&main, "../../../nothing.nsm"), Err(LoadError::Outside));
-        assert_eq!(loader.resolve(&main, "../../../p/lib/a.nsm"), Err(LoadError::Outside));
-        assert_eq!(loader.resolve(&main, "/etc/passwd"), Err(LoadError::Outside));
+        let outside = Err(outside(&dir));
+        assert_eq!(loader.resolve(&main, "../../../out.nsm"), outside);
+        assert_eq!(loader.resolve(&main, "../../../nothing.nsm"), outside);
+        assert_eq!(loader.resolve(&main, "../../../p/lib/a.nsm"), outside);
+        assert_eq!(loader.resolve(&main, "/etc/passwd"), outside);
         assert_eq!(loader.resolve(&main, "none.nsm"), Err(LoadError::NotFound));
-        assert_eq!(loader.text("/etc/passwd"), Err(LoadError::Outside));
+        assert_eq!(loader.text("/etc/passwd"), outside);
     }
 
     #[test]
@@ -239,7 +252,7 @@ mod tests {
         let (dir, loader, main) = project_folder();
         let deep = dir.path().join("p/lib/deep");
         std::os::unix::fs::symlink(dir.path().join("out.nsm"), deep.join("link.nsm")).unwrap();
-        assert_eq!(loader.resolve(&main, "link.nsm"), Err(LoadError::Outside));
+        assert_eq!(loader.resolve(&main, "link.nsm"), Err(outside(&dir)));
         std::os::unix::fs::symlink(dir.path().join("p/lib/a.nsm"), deep.join("inner.nsm")).unwrap();
         assert_eq!(loader.text(&loader.resolve(&main, "inner.nsm").unwrap()).unwrap(), "a");
         assert!(matches!(FileLoader::open("/dev/zero"), Err(LoadError::Io(_))));

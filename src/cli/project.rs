@@ -115,7 +115,7 @@ fn manifest(root: &Path, files: &impl Files) -> Result<Manifest, Box<ProjectErro
     let text = files.text(&path).map_err(|e| {
         let why = match e {
             LoadError::NotFound => "it is not there".to_string(),
-            LoadError::Outside => "it leads out of its folder".to_string(),
+            LoadError::Outside { .. } => "it leads out of its folder".to_string(),
             LoadError::NotUtf8 { valid_up_to } => format!("byte {valid_up_to} is not UTF-8"),
             LoadError::TooLarge { bytes, limit } => format!("it has {bytes} bytes, more than {limit}"),
             LoadError::Io(why) => why,

@@ -6,7 +6,7 @@ use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::rows::{Row, Rows};
 use crate::backend::RunError;
-use crate::ir::protocol::{Protocol, Stmt};
+use crate::ir::protocol::{CurvePlot, Protocol, Stmt};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
 use crate::units::Dimension;
 use std::cmp::Ordering;
@@ -44,6 +44,7 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         variables: Variables::new(protocol),
         ledger: Ledger::default(),
         position: Position::default(),
+        without: BTreeMap::new(),
     };
     let walked = walk(&mut host, &protocol.conclude);
     let mut out = Conclusion::default();
@@ -53,9 +54,9 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         Ok(()) | Err(Halt::Interrupted) => {}
     }
     for plot in &protocol.conclude_plots {
-        match host.groups(&plot.rows) {
+        match host.points(plot) {
             Ok(groups) => {
-                let name = plot.rows.by.clone().unwrap_or_default();
+                let name = plot.rows.first().and_then(|r| r.by.clone()).unwrap_or_default();
                 let known = rows.variables.iter().find(|(n, _)| *n == name);
                 let x = (name, known.map_or(Dimension::NUMBER, |(_, d)| *d));
                 out.curves.push(curve(plot.title.clone(), x, plot.dimension, groups));
@@ -92,6 +93,8 @@ struct Concluder<'a> {
     variables: Variables,
     ledger: Ledger,
     position: Position,
+    /// Variables that have no value under `quick`, because there was nothing to take it from.
+    without: BTreeMap<VarId, EvalError>,
 }
 
 /// A row that passed the filter: its group, and what is aggregated of it.
@@ -105,6 +108,25 @@ enum Source {
 }
 
 impl Concluder<'_> {
+    /// Groups and y of a curve.
+    fn points(&mut self, plot: &CurvePlot) -> Result<Vec<(Option<Value>, f64)>, EvalError> {
+        let mut names: Option<Vec<Option<Value>>> = None;
+        for query in &plot.rows {
+            let groups: Vec<Option<Value>> = self.groups(query)?.into_iter().map(|(group, _)| group).collect();
+            if names.get_or_insert_with(|| groups.clone()) != &groups {
+                let by = query.by.as_deref().unwrap_or_default();
+                return Err(EvalError::new(format!("{}: not all have rows for the same values of `{by}`", plot.title)));
+            }
+        }
+        let names = names.unwrap_or_default();
+        match eval(&plot.value, self)? {
+            Value::List(values) if values.len() == names.len() => {
+                names.into_iter().zip(values).map(|(group, v)| Ok((group, v.number()?))).collect()
+            }
+            other => Err(EvalError::new(format!("{}: {} for {} values", plot.title, other.describe(), names.len()))),
+        }
+    }
+
     /// The aggregate of each group; one group without a value where there is no `by`.
     ///
     /// Groups ascend where their values are numbers; else they stand in the order of first appearance.
@@ -244,6 +266,14 @@ impl Actor for Concluder<'_> {
         false
     }
 
+    fn without_value(&mut self, variable: VarId, e: EvalError) -> Result<(), EvalError> {
+        if !e.empty || !self.quick {
+            return Err(e);
+        }
+        self.without.insert(variable, e);
+        Ok(())
+    }
+
     fn position(&mut self) -> &mut Position {
         &mut self.position
     }
@@ -259,7 +289,8 @@ impl Actor for Concluder<'_> {
 
 impl Host for Concluder<'_> {
     fn variable(&self, id: VarId) -> Result<Value, EvalError> {
-        self.variables.get(id)
+        let found = self.variables.get(id);
+        found.map_err(|e| self.without.get(&id).cloned().unwrap_or(e))
     }
 
     fn bind(&mut self, id: VarId, value: Value) {
@@ -297,7 +328,7 @@ impl Host for Concluder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::protocol::{CurvePlot, Expect, Protocol};
+    use crate::ir::protocol::{Expect, Protocol};
     use crate::script::{BinaryOp, Expr};
 
     /// Two runs of two trials: `correct` is 1, 0 | 1, 1, `truth` is 10, 20 | 30, 40.
@@ -340,6 +371,7 @@ mod tests {
             variables: Variables::default(),
             ledger: Ledger::default(),
             position: Position::default(),
+            without: BTreeMap::new(),
         };
         host.rows(&query)
     }
@@ -366,6 +398,7 @@ mod tests {
             variables: Variables::default(),
             ledger: Ledger::default(),
             position: Position::default(),
+            without: BTreeMap::new(),
         };
         host.bind(9, Value::Number(1.0));
         let late = Expr::Binary(BinaryOp::Ge, Box::new(Expr::Var(0)), Box::new(Expr::Var(9)));
@@ -408,19 +441,43 @@ mod tests {
         let quick = conclude(&protocol, &rows(), true);
         assert_eq!(quick.error, None);
         assert!(quick.expectations.iter().all(|e| e.was_skipped() && e.holds()));
+        // The same by way of a variable.
+        let mut protocol = protocol;
+        let Some(Stmt::Expect(expect)) = protocol.conclude.last_mut() else { panic!("an expectation") };
+        let value = Expr::Rows(Box::new(query(Func::Mean, &["latency"])));
+        expect.condition = Expr::Binary(BinaryOp::Lt, Box::new(Expr::Var(0)), Box::new(Expr::number(1.0)));
+        let place = "a.nsm:8:9".to_string();
+        protocol.conclude.insert(0, Stmt::Assign { variable: 0, slots: Vec::new(), op: None, value, place });
+        let strict = conclude(&protocol, &rows(), false);
+        assert!(matches!(strict.error, Some(RunError::Script { ref place, .. }) if place == "a.nsm:8:9"));
+        let quick = conclude(&protocol, &rows(), true);
+        assert_eq!(quick.error, None);
+        assert!(quick.expectations.iter().all(|e| e.was_skipped() && e.holds()));
     }
 
     #[test]
     fn curves_run_over_the_groups() {
-        let plot = CurvePlot {
+        let by_trial = |f| RowQuery { by: Some("trial".into()), ..query(f, &["correct"]) };
+        let (mean, sum) = (by_trial(Func::Mean), by_trial(Func::Sum));
+        let rows_of = |q: &RowQuery| Box::new(Expr::Rows(Box::new(q.clone())));
+        let plot = |rows: &[&RowQuery], value| CurvePlot {
             title: "correct by trial".into(),
-            rows: RowQuery { by: Some("trial".into()), ..query(Func::Mean, &["correct"]) },
+            rows: rows.iter().map(|r| (*r).clone()).collect(),
+            value,
             dimension: Dimension::NUMBER,
             place: String::new(),
         };
-        let protocol = Protocol { conclude_plots: vec![plot], ..Protocol::default() };
+        let sum_over_mean = Expr::Binary(BinaryOp::Div, rows_of(&sum), rows_of(&mean));
+        let last = RowQuery { filter: is(0, 1.0), ..mean.clone() };
+        let uneven = Expr::Binary(BinaryOp::Add, rows_of(&mean), rows_of(&last));
+        let plots = vec![plot(&[&mean], *rows_of(&mean)), plot(&[&sum, &mean], sum_over_mean)];
+        let mut protocol = Protocol { conclude_plots: plots, ..Protocol::default() };
         let out = conclude(&protocol, &rows(), false);
         assert_eq!(out.curves[0].points, [(0.0, 1.0), (1.0, 0.5)]);
         assert_eq!(out.curves[0].x.0, "trial");
+        assert_eq!(out.curves[1].points, [(0.0, 2.0), (1.0, 2.0)]);
+        protocol.conclude_plots = vec![plot(&[&mean, &last], uneven)];
+        let error = conclude(&protocol, &rows(), false).error.expect("groups differ");
+        assert!(format!("{error:?}").contains("same values of `trial`"), "{error:?}");
     }
 }

@@ -19,6 +19,10 @@ pub(super) trait Actor: Host {
     /// Expectations without data are skipped instead of failing.
     fn quick(&self) -> bool;
     fn interrupted(&self) -> bool;
+    /// A variable whose value could not be found; `Err` where nothing can go on.
+    fn without_value(&mut self, _: VarId, e: EvalError) -> Result<(), EvalError> {
+        Err(e)
+    }
     fn position(&mut self) -> &mut Position;
     /// A statement that is not shared.
     fn act(&mut self, stmt: &Stmt) -> Result<(), Halt>;
@@ -83,7 +87,8 @@ pub(super) fn walk<A: Actor>(actor: &mut A, stmts: &[Stmt]) -> Result<(), Halt> 
         }
         match stmt {
             Stmt::Assign { variable, slots, op, value, place } => {
-                assign(actor, *variable, slots, *op, value).map_err(|e| script(place, e))?;
+                let assigned = assign(actor, *variable, slots, *op, value);
+                assigned.or_else(|e| actor.without_value(*variable, e)).map_err(|e| script(place, e))?;
             }
             Stmt::If { condition, then, otherwise, place } => {
                 let holds = match actor.position().back(|f| if let Frame::Branch(b) = f { Some(b) } else { None })? {

@@ -65,6 +65,8 @@ pub struct Plasticity {
     pub integrals: Vec<Integral>,
     /// Synapses are brought up to date when an event touches them, not in every step.
     pub lazy: bool,
+    /// Why it is not lazy: each variable that can't wait, in words.
+    pub stepped: Vec<String>,
     pub handlers: Vec<Handler>,
     /// Steps of the delay that lie in the dendrite.
     pub dendritic: u32,
@@ -122,7 +124,49 @@ pub struct Handler {
     pub deliver: Option<ExprId>,
 }
 
+/// How synapses keep up with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing happens between two events.
+    Events,
+    /// What happens between two events is made up for at the second.
+    Lazy,
+    /// All synapses advance in every step.
+    Clock,
+}
+
 impl Plasticity {
+    pub fn form(&self) -> Form {
+        match (self.lazy, self.drift.is_empty()) {
+            (_, true) => Form::Events,
+            (true, false) => Form::Lazy,
+            (false, false) => Form::Clock,
+        }
+    }
+
+    /// What a synapse keeps, by name.
+    pub fn state(&self) -> impl Iterator<Item = &str> {
+        let own = self.variables.iter().filter(|v| v.place == Place::Synapse).map(|v| v.name.as_str());
+        own.chain((self.form() == Form::Lazy).then_some("time of its last event"))
+    }
+
+    /// The form that was proved, what a synapse keeps (8 bytes each), and why it is the clock where it is.
+    pub fn summary(&self) -> String {
+        let mut out = match self.form() {
+            Form::Events => "event-driven".to_string(),
+            Form::Lazy if self.integrals.is_empty() => "lazily decayed, brought up to date at events".to_string(),
+            Form::Lazy => "lazily decayed, brought up to date at events by running integrals of levels".to_string(),
+            Form::Clock => "clock-driven, every synapse in every step".to_string(),
+        };
+        let state: Vec<&str> = self.state().collect();
+        out.push_str(&format!("; {} bytes a synapse ({})", 8 * state.len(), state.join(", ")));
+        if !self.stepped.is_empty() {
+            out.push_str("; because ");
+            out.push_str(&self.stepped.join("; "));
+        }
+        out
+    }
+
     pub fn place(&self, variable: u32) -> Place {
         self.variables.get(variable as usize).map_or(Place::Synapse, |v| v.place)
     }

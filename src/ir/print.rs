@@ -153,8 +153,8 @@ fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) 
         });
         out
     };
-    let form = if rule.lazy { "event-driven" } else { "clock-driven" };
-    let _ = writeln!(w, "  plasticity {} ({form}, dendritic delay {} steps)", rule.name, rule.dendritic);
+    let _ = writeln!(w, "  plasticity {} (dendritic delay {} steps)", rule.name, rule.dendritic);
+    let _ = writeln!(w, "    {}", rule.summary());
     for v in &rule.variables {
         let _ = writeln!(w, "    {:?} {}: {} = {}", v.place, v.name, v.dimension, v.initial);
     }

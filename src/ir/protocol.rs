@@ -269,11 +269,14 @@ pub struct PlotItem {
     pub observable: Option<u32>,
 }
 
-/// `plot curve of mean(m by x)`: y over the values of a row variable.
+/// `plot curve of mean(m by x)`, or an expression over such aggregates: y over the values of a row variable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePlot {
     pub title: String,
-    pub rows: crate::script::RowQuery,
+    /// The aggregates, all `by` the same; their groups must be the same.
+    pub rows: Vec<crate::script::RowQuery>,
+    /// A list: y of each group.
+    pub value: Expr,
     pub dimension: Dimension,
     pub place: Place,
 }

@@ -35,10 +35,44 @@ pub(super) struct Solved {
     terms: Vec<Term>,
 }
 
-const STEPPED_CELL: &str = "exact over every step, it follows the cell";
-const STEPPED_TRACE: &str = "exact over every step, it follows a trace";
-const STEPPED_GROWS: &str = "exact over every step, what it follows grows";
-const STEPPED_BOUNDS: &str = "exact over every step, within its bounds it may turn between events";
+/// Why a variable can't wait for its next event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stepped {
+    /// It is solved over a step, but follows something of the cell, time, a draw ...
+    Cell(Option<u32>),
+    /// ... a trace ...
+    Trace(u32),
+    /// ... something that grows ...
+    Grows,
+    /// ... or turns within its bounds.
+    Bounds,
+    /// No exponential solves it: it stands in a product with itself or in a function ...
+    NotLinear,
+    /// ... what it is multiplied with changes, with a variable or something else ...
+    Rate(Option<u32>),
+    /// ... it follows a variable that does more than decay ...
+    Follows(u32),
+    /// ... or a function of what changes.
+    NoProduct,
+}
+
+impl Stepped {
+    /// In words, with names for variables and for what is read of the cell.
+    pub fn words<'n>(self, variable: &dyn Fn(u32) -> &'n str, read: &dyn Fn(u32) -> &'n str) -> String {
+        match self {
+            Stepped::Cell(Some(k)) => format!("it follows the cell, by `{}`", read(k)),
+            Stepped::Cell(None) => "it follows the cell, by time or chance".to_string(),
+            Stepped::Trace(k) => format!("it follows a trace, `{}`", variable(k)),
+            Stepped::Grows => "what it follows grows".to_string(),
+            Stepped::Bounds => "within its bounds it may turn between events".to_string(),
+            Stepped::NotLinear => "its equation is not linear in it".to_string(),
+            Stepped::Rate(Some(k)) => format!("the rate of its decay changes with `{}`", variable(k)),
+            Stepped::Rate(None) => "the rate of its decay is no constant".to_string(),
+            Stepped::Follows(k) => format!("it follows `{}`, whose equation is no mere decay", variable(k)),
+            Stepped::NoProduct => "a term of its equation is no product of what decays".to_string(),
+        }
+    }
+}
 
 pub(super) fn moving(x: &mut Exprs, equations: &[(u32, ExprId, Span)]) -> Moving {
     let mut rate = |k: u32, rhs: ExprId| {
@@ -48,51 +82,83 @@ pub(super) fn moving(x: &mut Exprs, equations: &[(u32, ExprId, Span)]) -> Moving
     equations.iter().map(|(k, rhs, _)| (*k, rate(*k, *rhs))).collect()
 }
 
-/// The equation of variable `k` as a sum of exponentials; `None` where it is none.
-pub(super) fn solve(x: &mut Exprs, k: u32, rhs: ExprId, moving: &Moving) -> Option<Solved> {
-    let own = split(x, rhs, &|v| v == Variable::State(k))?;
-    let rate = own.coefficients.get(&Variable::State(k)).map_or(Some(0.0), |c| x.as_const(*c))?;
+/// The equation of variable `k` as a sum of exponentials, or why it is none.
+pub(super) fn solve(x: &mut Exprs, k: u32, rhs: ExprId, moving: &Moving) -> Result<Solved, Stepped> {
+    let own = split(x, rhs, &|v| v == Variable::State(k)).ok_or(Stepped::NotLinear)?;
+    let rate = match own.coefficients.get(&Variable::State(k)) {
+        None => 0.0,
+        Some(c) => x.as_const(*c).ok_or_else(|| Stepped::Rate(first_state(x, *c, &|_| true)))?,
+    };
     let terms = match own.rest {
-        Some(rest) => expand(x, rest, moving)?,
+        Some(rest) => expand(x, rest, moving).ok_or_else(|| no_terms(x, rest, moving))?,
         None => Vec::new(),
     };
-    Some(Solved { rate, terms: gathered(x, terms) })
+    Ok(Solved { rate, terms: gathered(x, terms) })
+}
+
+/// Why an expression is no sum of products of what decays.
+fn no_terms(x: &Exprs, e: ExprId, moving: &Moving) -> Stepped {
+    first_state(x, e, &|k| moving.get(&k) == Some(&None)).map_or(Stepped::NoProduct, Stepped::Follows)
+}
+
+/// The first variable in an expression that `is` names.
+fn first_state(x: &Exprs, e: ExprId, is: &dyn Fn(u32) -> bool) -> Option<u32> {
+    let mut found = None;
+    x.any(e, &mut |e| {
+        found = match e {
+            Expr::State(k) if is(*k) => Some(*k),
+            _ => None,
+        };
+        found.is_some()
+    });
+    found
 }
 
 impl Solved {
     /// Whether the variable may wait for its next event: `Ok(true)` if it then takes up integrals of levels, or why not.
-    pub(super) fn waits(
-        &self,
-        x: &Exprs,
-        places: &[Place],
-        levels: &[bool],
-        bounded: bool,
-    ) -> Result<bool, &'static str> {
+    pub(super) fn waits(&self, x: &Exprs, places: &[Place], levels: &[bool], bounded: bool) -> Result<bool, Stepped> {
         let foreign = |e: &Expr| match e {
-            Expr::Read(k) => !levels.get(*k as usize).is_some_and(|l| *l),
-            Expr::Time | Expr::Uniform => true,
-            _ => false,
+            Expr::Read(k) if !levels.get(*k as usize).is_some_and(|l| *l) => Some(Stepped::Cell(Some(*k))),
+            Expr::Time | Expr::Uniform => Some(Stepped::Cell(None)),
+            _ => None,
         };
         let trace = |k: u32| places.get(k as usize).is_none_or(|p| *p != Place::Synapse);
         let mut integrates = false;
         for t in &self.terms {
-            let own = |test: &mut dyn FnMut(&Expr) -> bool| t.own.is_some_and(|o| x.any(o, test));
-            if t.states.iter().any(|k| trace(*k)) || own(&mut |e| matches!(e, Expr::State(k) if trace(*k))) {
-                return Err(STEPPED_TRACE);
+            let mut found = t.states.iter().find(|k| trace(**k)).map(|k| Stepped::Trace(*k));
+            if let Some(own) = t.own {
+                x.any(own, &mut |e| {
+                    found = found.or(match e {
+                        Expr::State(k) if trace(*k) => Some(Stepped::Trace(*k)),
+                        _ => None,
+                    });
+                    false
+                });
+                x.any(own, &mut |e| {
+                    found = found.or(match e {
+                        Expr::Read(_) => foreign(e).or(Some(Stepped::NoProduct)),
+                        other => foreign(other),
+                    });
+                    false
+                });
             }
-            if x.any(t.level, &mut |e| foreign(e)) || own(&mut |e| foreign(e) || matches!(e, Expr::Read(_))) {
-                return Err(STEPPED_CELL);
+            x.any(t.level, &mut |e| {
+                found = found.or(foreign(e));
+                false
+            });
+            if let Some(why) = found {
+                return Err(why);
             }
             if t.varies(x) {
                 integrates = true;
                 if t.rate > 0.0 || self.rate > 0.0 {
-                    return Err(STEPPED_GROWS);
+                    return Err(Stepped::Grows);
                 }
             }
         }
         let one_way = self.rate == 0.0 && self.terms.len() == 1;
         let settles = self.terms.iter().all(|t| t.rate == 0.0 && !t.varies(x));
-        if bounded && !one_way && !settles { Err(STEPPED_BOUNDS) } else { Ok(integrates) }
+        if bounded && !one_way && !settles { Err(Stepped::Bounds) } else { Ok(integrates) }
     }
 
     /// The value after one step; what is read holds over it.

@@ -1,6 +1,6 @@
 //! Plasticity rules: handlers as assignments, traces as propagators, continuous change as exact integrals where that is proved.
 
-use super::drift::{Solved, moving, solve};
+use super::drift::{Solved, Stepped, moving, solve};
 use super::dynamics::{Cx, Mode};
 use super::error::*;
 use super::linear::{Variable, split};
@@ -77,6 +77,7 @@ impl Lowering<'_> {
             drift: Vec::new(),
             integrals: Vec::new(),
             lazy: true,
+            stepped: Vec::new(),
             handlers: Vec::new(),
             dendritic,
             notes: Vec::new(),
@@ -424,20 +425,33 @@ impl Lowering<'_> {
         let levels: Vec<bool> = body.reads.iter().map(|r| !matches!(r, RuleRead::Cell(_))).collect();
         let bounded = bounds.0 > f64::NEG_INFINITY || bounds.1 < f64::INFINITY;
         let moving = moving(&mut body.exprs, equations);
-        let mut solved: Vec<(u32, Option<Solved>, Result<bool, &str>)> = Vec::new();
+        let mut solved: Vec<(u32, Option<Solved>, Result<bool, Stepped>)> = Vec::new();
         for (k, rhs) in &mine {
             let x = &mut body.exprs;
             let s = solve(x, *k, *rhs, &moving);
             let form = match &s {
-                None => Err("forward Euler in every step, no sum of exponentials"),
-                Some(s) => s.waits(x, &body.places, &levels, *k == 0 && bounded),
+                Err(why) => Err(*why),
+                Ok(s) => s.waits(x, &body.places, &levels, *k == 0 && bounded),
             };
-            solved.push((*k, s, form));
+            solved.push((*k, s.ok(), form));
         }
         rule.lazy = solved.iter().all(|(.., form)| form.is_ok());
-        for (k, _, form) in &solved {
+        let variable = |k: u32| rule.variables.get(k as usize).map_or("?", |v| v.name.as_str());
+        let read = |k: u32| match body.reads.get(k as usize) {
+            Some(RuleRead::Cell(name)) => name.as_str(),
+            _ => "?",
+        };
+        let why = |s: &Stepped| s.words(&variable, &read);
+        rule.stepped = solved
+            .iter()
+            .filter_map(|(k, _, f)| Some((*k, f.as_ref().err()?)))
+            .map(|(k, s)| format!("`{}`: {}", variable(k), why(s)))
+            .collect();
+        let mut notes = Vec::new();
+        for (k, solver, form) in &solved {
             let what = match form {
-                Err(why) => (*why).to_string(),
+                Err(s) if solver.is_some() => format!("exact over every step: {}", why(s)),
+                Err(s) => format!("forward Euler in every step, no sum of exponentials: {}", why(s)),
                 Ok(_) if !rule.lazy => "exact over every step, along with the others".to_string(),
                 Ok(false) => "exact, brought up to date when an event touches it".to_string(),
                 Ok(true) => {
@@ -446,8 +460,9 @@ impl Lowering<'_> {
                     format!("exact, brought up to date by running integrals of levels when an event touches it{turns}")
                 }
             };
-            rule.notes.push(format!("synapse {}: {what}", rule.variables[*k as usize].name));
+            notes.push(format!("synapse {}: {what}", variable(*k)));
         }
+        rule.notes.extend(notes);
         let x = &mut body.exprs;
         let mut now = BTreeMap::new();
         for ((k, s, _), (_, rhs)) in solved.into_iter().zip(&mine) {

@@ -73,7 +73,7 @@ impl Lowering<'_> {
         protocol.statements = self.statements(&e.body, out);
         protocol.conclude = self.statements(&e.conclude, out);
         for (curve, span) in &e.curves {
-            let lowered = self.curve(curve, *span);
+            let lowered = self.curve(curve, *span, out);
             if let Some(c) = self.report(lowered) {
                 protocol.conclude_plots.push(c);
             }
@@ -673,14 +673,23 @@ impl Lowering<'_> {
         Ok(Plot { kind: p.kind, of, weights })
     }
 
-    fn curve(&mut self, e: &hir::Expr, span: Span) -> Result<CurvePlot, Fail> {
-        let ExprKind::Rows { func, values, filter, by } = &e.kind else {
-            return Err(Diagnostic::error(EVALUATION, "a curve is an aggregate `by` a variable").label(span, "here"));
-        };
+    fn curve(&mut self, e: &hir::Expr, span: Span, out: &mut Elaborated) -> Result<CurvePlot, Fail> {
+        let mut grouped = Vec::new();
+        super::reads(e, self.program, &mut |x| {
+            if let ExprKind::Rows { func, values, filter, by: Some(by) } = &x.kind {
+                grouped.push((*func, values.clone(), filter.clone(), by.clone()));
+            }
+            false
+        });
+        let mut rows = Vec::with_capacity(grouped.len());
+        for (func, values, filter, by) in grouped {
+            rows.push(self.rows(func, &values, filter.as_deref(), Some(&by))?);
+        }
         let title = self.sources.snippet(span).split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(CurvePlot {
             title,
-            rows: self.rows(*func, values, filter.as_deref(), by.as_ref())?,
+            rows,
+            value: self.live_script(e, out)?,
             dimension: e.ty.dimension(),
             place: self.place(span),
         })

@@ -673,14 +673,32 @@ impl Sema<'_> {
                     }
                     for arg in &p.of {
                         let e = self.expr(&arg.value, cx, None);
-                        if !matches!(&e.kind, hir::ExprKind::Rows { by: Some(_), .. } | hir::ExprKind::Error) {
-                            self.diags.push(
-                                Diagnostic::error(KIND_MISMATCH, "a curve is an aggregate `by` a variable")
-                                    .label(arg.span, "such as mean(m by coherence)"),
-                            );
-                            continue;
+                        let mut groups: Vec<String> = Vec::new();
+                        super::query::walk(&e, &mut |x| {
+                            if let hir::ExprKind::Rows { by: Some(by), .. } = &x.kind
+                                && !groups.contains(by)
+                            {
+                                groups.push(by.clone());
+                            }
+                            true
+                        });
+                        let wrong = match groups.as_slice() {
+                            _ if e.ty.kind == Kind::Unknown => None,
+                            [] => Some("such as mean(m by coherence)".to_string()),
+                            [_] if e.ty.kind != Kind::Number || e.ty.rank != 1 => {
+                                Some("this is not one number for each value of it".to_string())
+                            }
+                            [_] => None,
+                            [a, b, ..] => Some(format!("by `{a}` and by `{b}`")),
+                        };
+                        match wrong {
+                            Some(label) => self.diags.push(
+                                Diagnostic::error(KIND_MISMATCH, "a curve is an aggregate `by` one variable")
+                                    .label(arg.span, label)
+                                    .help("or a formula over such: 1 - mean(m by x) / mean(n by x)"),
+                            ),
+                            None => out.curves.push((e, arg.span)),
                         }
-                        out.curves.push((e, arg.span));
                     }
                 }
             }

@@ -36,6 +36,8 @@ pub struct ModuleId(pub usize);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ModuleState {
+    /// Nothing of it has been asked for.
+    Parsed,
     Loading,
     Declared,
 }
@@ -141,6 +143,8 @@ struct Sema<'a> {
     xis: u32,
     /// Of the experiment at hand.
     environments: Vec<hir::Environment>,
+    /// Names that unreadable pieces would have declared.
+    lost: BTreeSet<String>,
     quick: bool,
 }
 
@@ -193,12 +197,15 @@ pub fn analyse(
         mutable: BTreeSet::new(),
         xis: 0,
         environments: Vec::new(),
+        lost: BTreeSet::new(),
         quick,
     };
     if let Err(e) = sema.loader.project() {
         sema.project_error(*e, None);
     }
-    let main = sema.module(file, None)?;
+    let main = sema.module(file, None);
+    sema.forgive();
+    let main = main?;
     let scope = sema.modules[main.0].scope;
     let module_ast = sema.modules[main.0].ast.clone();
     let mut networks = Vec::new();
@@ -225,7 +232,24 @@ pub fn analyse(
     Some(Analysis { program: sema.program, ast: module_ast, file: main_file, networks, experiments })
 }
 
+/// What says that a name is not there.
+const MISSING: [crate::base::Code; 5] =
+    [error::UNKNOWN_NAME, error::UNKNOWN_MEMBER, error::UNKNOWN_ARGUMENT, error::UNKNOWN_STATE, error::UNKNOWN_WINDOW];
+
 impl Sema<'_> {
+    /// A name is not missing if it stands in a piece that could not be read: that piece has its error.
+    fn forgive(&mut self) {
+        let Sema { lost, sources, diags, .. } = self;
+        if lost.is_empty() {
+            return;
+        }
+        diags.retain(|d| {
+            let text = d.span().map_or("", |s| sources.snippet(s));
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            !MISSING.contains(&d.code) || !words.any(|w| lost.contains(w))
+        });
+    }
+
     /// Declares every item of a file, then resolves them: models before networks before experiments.
     fn declare_file(&mut self, id: ModuleId) {
         let file = self.modules[id.0].ast.clone();

@@ -14,9 +14,10 @@ const FILE_LIMIT: usize = 1000;
 impl Sema<'_> {
     /// Loads, parses and declares a file and, before it, what it imports. `from` is the place of the `use`, if any.
     pub(super) fn module(&mut self, name: &str, from: Option<Span>) -> Option<ModuleId> {
-        if let Some(id) = self.by_name.get(name) {
-            let id = *id;
-            if matches!(self.modules[id.0].state, ModuleState::Loading) {
+        let id = self.parsed(name, from)?;
+        match self.modules[id.0].state {
+            ModuleState::Declared => return Some(id),
+            ModuleState::Loading => {
                 let start = self.loading.iter().position(|n| n == name).unwrap_or(0);
                 let mut chain: Vec<&str> = self.loading[start..].iter().map(String::as_str).collect();
                 chain.push(name);
@@ -28,7 +29,20 @@ impl Sema<'_> {
                 self.diags.push(d);
                 return None;
             }
-            return Some(id);
+            ModuleState::Parsed => {}
+        }
+        self.modules[id.0].state = ModuleState::Loading;
+        self.loading.push(name.to_string());
+        self.declare_file(id);
+        self.loading.pop();
+        self.modules[id.0].state = ModuleState::Declared;
+        Some(id)
+    }
+
+    /// Loads and parses a file, once.
+    fn parsed(&mut self, name: &str, from: Option<Span>) -> Option<ModuleId> {
+        if let Some(id) = self.by_name.get(name) {
+            return Some(*id);
         }
         if self.modules.len() >= FILE_LIMIT {
             self.diags.push(Diagnostic::error(UNREADABLE, format!("more than {FILE_LIMIT} files are imported")));
@@ -46,21 +60,18 @@ impl Sema<'_> {
         for e in parsed.errors {
             self.diags.push(e.into_diagnostic());
         }
+        self.lost.extend(parsed.lost);
         let id = ModuleId(self.modules.len());
         let scope = self.new_scope(None);
         self.modules.push(Module {
             name: name.to_string(),
             scope,
             ast: Rc::new(parsed.file),
-            state: ModuleState::Loading,
+            state: ModuleState::Parsed,
             main: !name.starts_with("std/") && from.is_none(),
             exports: Vec::new(),
         });
         self.by_name.insert(name.to_string(), id);
-        self.loading.push(name.to_string());
-        self.declare_file(id);
-        self.loading.pop();
-        self.modules[id.0].state = ModuleState::Declared;
         Some(id)
     }
 
@@ -71,12 +82,18 @@ impl Sema<'_> {
                 format!("there is no file `{path}`"),
                 Some("paths are relative to the file they are written in, with `/`".to_string()),
             ),
-            LoadError::Outside => (
+            LoadError::Outside { project, manifest } => (
                 OUTSIDE_PROJECT,
-                format!("`{path}` lies outside the project"),
+                format!("`{path}` lies outside the project, which is the folder `{project}`"),
                 Some(
-                    "a project's files stay below the folder of its nsm.toml (or of its main file); copy the file in"
-                        .to_string(),
+                    if manifest {
+                        "its nsm.toml lies there: copy the file in, or declare its folder as a library of \
+                         [dependencies]"
+                    } else {
+                        "without an nsm.toml a project is the folder of its main file: put one, which may be empty, \
+                         into a folder above that holds both, or copy the file in"
+                    }
+                    .to_string(),
                 ),
             ),
             LoadError::NotUtf8 { valid_up_to } => (
@@ -273,11 +290,14 @@ impl Sema<'_> {
                 let ordered = files.iter().filter(|f| **f == likely).chain(files.iter().filter(|f| **f != likely));
                 let mut all = Vec::new();
                 for file in ordered {
-                    let Some(id) = self.module(file, Some(name.span)) else { continue };
-                    if let Some(e) = self.public_name(id, &name.text) {
-                        return Some(e);
+                    let Some(id) = self.parsed(file, Some(name.span)) else { continue };
+                    let names = self.written(id);
+                    // The others need not be understood: a file may import from its own folder.
+                    if names.contains(&name.text) {
+                        self.module(file, Some(name.span))?;
+                        return self.public_name(id, &name.text);
                     }
-                    all.extend(self.public_names(id).into_iter().filter(|n| !self.shows(id, n)));
+                    all.extend(names.into_iter().filter(|n| !self.shows(id, n)));
                 }
                 all.extend(self.loader.subfolders(folder));
                 self.not_in_module(&folder.replace('/', "."), name, &all);
@@ -300,6 +320,26 @@ impl Sema<'_> {
         own.chain(m.exports.iter().map(|(n, _)| n.clone())).collect()
     }
 
+    /// The names that a file gives to others, as its text says.
+    fn written(&self, module: ModuleId) -> Vec<String> {
+        let mut out = Vec::new();
+        for item in &self.modules[module.0].ast.items {
+            match &item.kind {
+                ast::ItemKind::Let(l) => out.push(l.name.text.clone()),
+                ast::ItemKind::Labels(l) => out.extend([&l.name].into_iter().chain(&l.members).map(|n| n.text.clone())),
+                ast::ItemKind::Model(m) => out.push(m.name.text.clone()),
+                ast::ItemKind::Plasticity(p) => out.push(p.name.text.clone()),
+                ast::ItemKind::Sleep(s) => out.push(s.name.text.clone()),
+                ast::ItemKind::Network(n) => out.push(n.name.text.clone()),
+                ast::ItemKind::Experiment(e) => out.push(e.name.text.clone()),
+                ast::ItemKind::Broken { name } => out.extend(name.iter().map(|n| n.text.clone())),
+                ast::ItemKind::Use(u) if u.export => out.extend(used_names(u).map(str::to_string)),
+                ast::ItemKind::Use(_) => {}
+            }
+        }
+        out
+    }
+
     /// Whether a name is that of a circuit or an experiment: in a folder of models these show what the models do.
     fn shows(&self, module: ModuleId, name: &str) -> bool {
         self.modules[module.0].ast.items.iter().any(|item| match &item.kind {
@@ -312,15 +352,7 @@ impl Sema<'_> {
     /// Names that a file got by `use` are its own business unless it exports them.
     fn imported(&self, module: ModuleId, name: &str) -> bool {
         self.modules[module.0].ast.items.iter().any(|item| match &item.kind {
-            ast::ItemKind::Use(u) => match (&u.alias, &u.select) {
-                (Some(alias), _) => alias.text == name,
-                (None, ast::UseSelect::Many(names)) => names.iter().any(|n| n.text == name),
-                (None, ast::UseSelect::One(n)) => n.text == name,
-                (None, ast::UseSelect::Whole) => match &u.source {
-                    ast::UseSource::Path(p) => p.names.last().is_some_and(|n| n.text == name),
-                    ast::UseSource::File { text, .. } => file_stem(text) == name,
-                },
-            },
+            ast::ItemKind::Use(u) => used_names(u).any(|n| n == name),
             _ => false,
         })
     }
@@ -343,6 +375,20 @@ impl Sema<'_> {
                 .help(help),
         );
     }
+}
+
+/// The names that a `use` brings.
+fn used_names(u: &ast::Use) -> impl Iterator<Item = &str> {
+    let (one, many): (Option<&str>, &[ast::Name]) = match (&u.alias, &u.select) {
+        (Some(alias), _) => (Some(&alias.text), &[]),
+        (None, ast::UseSelect::Many(names)) => (None, names),
+        (None, ast::UseSelect::One(name)) => (Some(&name.text), &[]),
+        (None, ast::UseSelect::Whole) => match &u.source {
+            ast::UseSource::Path(path) => (path.names.last().map(|n| n.text.as_str()), &[]),
+            ast::UseSource::File { text, .. } => (Some(file_stem(text)), &[]),
+        },
+    };
+    one.into_iter().chain(many.iter().map(|n| n.text.as_str()))
 }
 
 /// The name that a file has where it is imported: `lib/cells.nsm` is `cells`.

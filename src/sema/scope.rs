@@ -115,20 +115,39 @@ impl Sema<'_> {
         }
         if let Some((old, other)) = self.lookup_with_span(scope, &name.text) {
             // A broken item was declared as poison; its repair or repetition says nothing new.
-            if old == Entity::Poison || entity == Entity::Poison {
-                return;
+            if old != Entity::Poison && entity != Entity::Poison {
+                self.name_taken(scope, name, &old, other);
             }
-            let mut d = Diagnostic::error(NAME_TAKEN, format!("`{}` is already defined", name.text))
-                .label(name.span, "second definition");
-            if let Some(other) = other {
-                d = d.label(other, format!("first defined here, as {}", old.words()));
-            }
-            self.diags.push(d.help("no name may hide another that is visible: choose another name"));
             return;
         }
         let s = &mut self.scopes[scope.0];
         s.names.insert(name.text.clone(), entity);
         s.spans.insert(name.text.clone(), name.span);
+    }
+
+    /// Tells that `name` is taken: declared twice, or visible from further out, which it must not hide.
+    fn name_taken(&mut self, scope: ScopeId, name: &ast::Name, old: &Entity, other: Option<Span>) {
+        let text = &name.text;
+        let hides = !self.scopes[scope.0].spans.contains_key(text);
+        let (message, label, help) = if hides {
+            (
+                format!("`{text}` is {} here already, and no name may hide another", old.words()),
+                "would hide it",
+                "choose another name: what stands inside sees all names around it, an experiment those of its network \
+                 and its file",
+            )
+        } else {
+            (format!("`{text}` is already defined"), "second definition", "choose another name")
+        };
+        let mut d = Diagnostic::error(NAME_TAKEN, message).label(name.span, label);
+        if let Some(other) = other {
+            d = d.label(other, format!("first defined here, as {}", old.words()));
+        }
+        self.diags.push(d.help(help));
+        // What is meant where it is used further in is anyone's guess.
+        if hides {
+            self.scopes[scope.0].names.insert(text.clone(), Entity::Poison);
+        }
     }
 
     /// Declares a formal of a function or receptor: its scope is so small that it may hide an outer name.

@@ -32,6 +32,8 @@ use crate::base::{FileId, Span};
 pub struct Parsed {
     pub file: ast::File,
     pub errors: Vec<SyntaxError>,
+    /// Names that pieces of bodies would have declared, had they been readable.
+    pub lost: Vec<String>,
 }
 
 /// Most errors reported of one file; a text that breaks this often is no `.nsm` file.
@@ -49,17 +51,18 @@ pub fn parse(file: FileId, text: &str) -> Parsed {
             "this file",
         )
         .help("keep tables of numbers in data files and read them with `file(\"..\")`");
-        return Parsed { file: ast::File::default(), errors: vec![error] };
+        return Parsed { errors: vec![error], ..Parsed::default() };
     }
     // A byte order mark is not part of the text.
     let from = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
     let mut scan = scan::Scan::new(file, text, from);
     let mut errors = std::mem::take(&mut scan.errors);
-    let items = if scan.excess { Vec::new() } else { with_room(file, text, from, &mut scan, &mut errors) };
+    let (items, lost) =
+        if scan.excess { Default::default() } else { with_room(file, text, from, &mut scan, &mut errors) };
     errors.sort_by_key(|e| (e.span, e.code));
     errors.dedup();
     errors.truncate(MAX_ERRORS);
-    Parsed { file: ast::File { items, comments: scan.plain_comments(file, text) }, errors }
+    Parsed { file: ast::File { items, comments: scan.plain_comments(file, text) }, errors, lost }
 }
 
 /// Nesting up to which the caller's stack is sure to do: a level costs the parser up to 10 KiB in an unoptimised build, and
@@ -75,7 +78,7 @@ fn with_room(
     from: usize,
     scan: &mut scan::Scan,
     errors: &mut Vec<SyntaxError>,
-) -> Vec<ast::Item> {
+) -> (Vec<ast::Item>, Vec<String>) {
     if scan.depth <= SHALLOW {
         return recover::items(file, text, from, scan, errors);
     }
@@ -89,6 +92,6 @@ fn with_room(
     });
     items.unwrap_or_else(|| {
         errors.push(scan::too_deep(Span::new(file, from, from)));
-        Vec::new()
+        Default::default()
     })
 }

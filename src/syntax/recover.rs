@@ -20,37 +20,39 @@ use super::parser::{NsmParser, Pair, Parts, Rule};
 use super::scan::{Lexer, Scan, Token, TokenKind, too_deep};
 use crate::base::{FileId, Span};
 
-/// The items of the text from byte `from` on; errors are appended.
+/// The items of the text from byte `from` on, and the names that broken members of theirs would have declared; errors are
+/// appended.
 pub(super) fn items(
     file: FileId,
     text: &str,
     from: usize,
     scan: &mut Scan,
     errors: &mut Vec<SyntaxError>,
-) -> Vec<Item> {
+) -> (Vec<Item>, Vec<String>) {
     match NsmParser::parse(Rule::file, &text[from..]) {
         Ok(mut pairs) => {
             let mut builder = Builder { file, base: from, text, scan, errors, level: 0 };
             match pairs.next().and_then(|p| builder.file_items(p)) {
-                Some(items) => items,
+                Some(items) => (items, Vec::new()),
                 None => {
                     errors.push(internal(Span::new(file, from, text.len())));
-                    Vec::new()
+                    Default::default()
                 }
             }
         }
         Err(error) => {
             let tokens: Vec<Token> = Lexer::new(text, from).filter(|t| t.kind != TokenKind::Comment).collect();
             let before = errors.len();
-            let mut recovery = Recovery { file, text, tokens: &tokens, scan, errors, items: Vec::new() };
+            let mut recovery =
+                Recovery { file, text, tokens: &tokens, scan, errors, items: Vec::new(), lost: Vec::new() };
             recovery.file();
-            let items = recovery.items;
+            let Recovery { items, lost, .. } = recovery;
             if errors.len() == before {
                 // Each piece is right alone but their sum is not; the parser's own word is the best there is.
                 let (at, rules) = place_of(&error);
                 errors.push(Stop { file, text, tokens: &tokens, at: from + at, rules, body: Body::File }.error());
             }
-            items
+            (items, lost)
         }
     }
 }
@@ -77,6 +79,7 @@ struct Recovery<'a> {
     scan: &'a mut Scan,
     errors: &'a mut Vec<SyntaxError>,
     items: Vec<Item>,
+    lost: Vec<String>,
 }
 
 /// How a piece of a body went.
@@ -454,7 +457,9 @@ impl<'a> Recovery<'a> {
                         && stopped < end
                         && self.first_on_line(stopped)
                         && body.opens(self.word(stopped));
-                    k = if resume { stopped } else { end };
+                    let next = if resume { stopped } else { end };
+                    self.lose(k, next);
+                    k = next;
                 }
             }
         };
@@ -509,6 +514,28 @@ impl<'a> Recovery<'a> {
             .error()
         };
         self.errors.push(error);
+    }
+
+    /// Takes note of what the broken member at `from..to` may declare. No expression holds two names side by side, so a name
+    /// after a word is what that word opens; after a comma it goes on with a list, as in `param a = 1, b = 2`.
+    fn lose(&mut self, from: usize, to: usize) {
+        let mut depth = 0_usize;
+        let labels = self.word(from) == "labels";
+        for k in from..to.min(self.tokens.len()) {
+            match self.tokens[k].kind {
+                TokenKind::Open(b'(' | b'[') => depth += 1,
+                TokenKind::Close(b')' | b']') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let Some(before) = k.checked_sub(1).filter(|b| *b >= from && self.is_name(k)) else { continue };
+            let opened =
+                self.is(before, TokenKind::Word) && matches!(self.word(before), "as" | "for") || self.is_name(before);
+            let listed = depth == 0 && self.word(before) == "," && matches!(self.word(k + 1), "=" | ":" | "in");
+            if opened || listed || labels {
+                let name = self.word(k).to_owned();
+                self.lost.push(name);
+            }
+        }
     }
 
     /// The name a broken member would have had: `population E`, `projection rec:`.

@@ -37,7 +37,7 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let seconds = f64::from(p.size) * arrays as f64 * CELL;
         out.push(Estimate { path: p.path.clone(), items: f64::from(p.size), bytes, seconds });
     }
-    for (_, from, to, p) in network.projections() {
+    for (edge, from, to, p) in network.projections() {
         let (Some(source), Some(target)) = (network.population(from), network.population(to)) else { continue };
         let (n_pre, n_post) = (f64::from(p.pre.len(source.size)), f64::from(p.post.len(target.size)));
         let synapses = synapses(p, n_pre, n_post);
@@ -59,7 +59,10 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         };
         let rows = f64::from(source.size) * 8.0;
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
-        let bytes = synapses * (index + weight + delay) + rows + ring;
+        // Synapses that learn lie in lanes of one delay, with their order by target and 8 bytes for each of their variables.
+        let rule = network.plasticity.iter().find(|r| r.projection == edge);
+        let each = rule.map_or(index + weight + delay, |r| 12.0 + 8.0 * r.state().count() as f64);
+        let bytes = synapses * each + rows + ring;
         // Source, weight and delay of each synapse as gathered, before they are sorted into rows.
         let gathered = synapses * (4.0 + weight + delay);
         if gathered > most.1 {

@@ -237,6 +237,17 @@ fn check_as_json_gives_one_object_per_finding() {
 }
 
 #[test]
+fn check_says_in_which_form_each_rule_runs() {
+    let said = |args: &[&str]| String::from_utf8_lossy(&run(args).stderr).into_owned();
+    let oja = said(&["check", "stdlib/plasticity/oja.nsm"]);
+    assert!(oja.contains("  Oja (syn): clock-driven") && oja.contains("because `w`: "), "{oja}");
+    let tagged = said(&["check", "examples/learning/distal_reward.nsm"]);
+    assert!(tagged.contains("  NearestRewardStdp (tagged, rec, out): lazily decayed"), "{tagged}");
+    assert_eq!(said(&["check", "stdlib/plasticity/oja.nsm", "--quiet"]), "");
+    assert!(!said(&["check", "examples/brunel.nsm"]).contains("event-driven"));
+}
+
+#[test]
 fn explain_has_a_page_for_every_code_it_lists() {
     let out = run(&["explain", "E0302"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out));

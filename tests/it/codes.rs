@@ -120,7 +120,7 @@ struct Page(BTreeMap<String, String>);
 impl Loader for Page {
     fn resolve(&self, _: &str, path: &str) -> Result<String, LoadError> {
         if path.starts_with("..") || path.starts_with('/') {
-            return Err(LoadError::Outside);
+            return Err(LoadError::Outside { project: ".".to_string(), manifest: false });
         }
         if self.0.contains_key(path) { Ok(path.to_string()) } else { Err(LoadError::NotFound) }
     }

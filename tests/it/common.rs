@@ -9,7 +9,7 @@ pub fn fresh_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn folder(name: &str) -> Vec<String> {
+pub fn folder(name: &str) -> Vec<String> {
     let entries = std::fs::read_dir(fresh_root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut files: Vec<String> = entries
         .map(|e| format!("{name}/{}", e.expect("entry").file_name().to_string_lossy()))

@@ -36,6 +36,19 @@ fn ir_text() {
     }
 }
 
+/// What was proved for each rule of the library, on the circuits of its own file and in the examples of learning.
+#[test]
+fn forms_of_rules() {
+    let mut lines = std::collections::BTreeSet::new();
+    for file in crate::common::folder("stdlib/plasticity").iter().chain(&crate::common::folder("examples/learning")) {
+        for network in compile_file(file).jobs.iter().flat_map(|j| &j.units).map(|u| &u.network) {
+            lines.extend(network.plasticity.iter().map(|r| format!("{}: {}", r.name, r.summary())));
+        }
+    }
+    let text: String = lines.into_iter().collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("forms_of_rules", text);
+}
+
 #[test]
 fn ron_text() {
     // One in full: the others differ in size, not in kind.

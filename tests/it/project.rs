@@ -89,6 +89,40 @@ fn a_library_stays_in_its_own_folder() {
     assert!(found.iter().all(|f| f.starts_with("E0103")) && !found.is_empty(), "{found:?}");
 }
 
+#[test]
+fn a_file_imports_from_its_own_folder() {
+    // What is asked for stands in the last file; those before it, the asking one among them, are not asked what they mean.
+    let text = "use \".\".Zero\nnetwork Both { population a[1]: Zero }\n";
+    let (folder, _) = with("own-folder", "cells/deep/both.nsm", text);
+    let zero = "use \".\".Both\nneuron Zero {\n    state V = 0 mV\n    V' = -V / 1 ms\n}\n";
+    std::fs::write(folder.join("cells/deep/x.nsm"), zero.lines().skip(1).collect::<Vec<_>>().join("\n")).expect("file");
+    std::fs::write(folder.join("app/main.nsm"), "use cells.deep.Both\nexperiment Go of Both { simulate 1 ms }\n")
+        .expect("temporary file");
+    let out = compile(&folder.join("app/main.nsm"));
+    assert!(out.diagnostics.is_empty(), "{:?}", findings(&out));
+    // Two files that need each other are a circle still.
+    std::fs::write(folder.join("cells/deep/x.nsm"), zero).expect("file");
+    let found = findings(&compile(&folder.join("app/main.nsm")));
+    assert!(found.len() == 1 && found[0].starts_with("E0102"), "{found:?}");
+}
+
+#[test]
+fn what_a_project_is_stands_beside_what_lies_outside() {
+    let (folder, _) = with("outside", "app/main.nsm", "use \"../cells/leaky.nsm\".Leaky\n");
+    let help = |file: &str| {
+        let out = compile(&folder.join(file));
+        let d = out.diagnostics.iter().next().expect("a finding").clone();
+        assert!(d.code.0 == "E0103" && d.message.contains("the folder `"), "{}", d.message);
+        d.help.unwrap_or_default()
+    };
+    assert!(help("app/main.nsm").starts_with("its nsm.toml lies there"));
+    std::fs::remove_file(folder.join("app/nsm.toml")).expect("manifest");
+    assert!(help("app/main.nsm").starts_with("without an nsm.toml"));
+    std::fs::write(folder.join("nsm.toml"), "").expect("manifest");
+    let found = findings(&compile(&folder.join("app/main.nsm")));
+    assert!(found.is_empty(), "{found:?}");
+}
+
 /// File and text of every label.
 fn labels(out: &Outcome, sources: &SourceMap) -> Vec<(String, String)> {
     let mut all = Vec::new();

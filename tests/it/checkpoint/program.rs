@@ -29,6 +29,29 @@ experiment Sweep of Net {
 }
 ";
 
+/// Synapses that learn, with variables of their own and spikes on their way.
+const PLASTIC: &str = "
+use std.neurons.LifDelta
+use std.plasticity.RewardStdp
+use std.sources.Poisson
+network Net {
+    param reward = 0.3
+    source d: Poisson(rate = 20 kHz)
+    population E[600]: LifDelta
+    projection d -> E { weight 0.1 mV }
+    projection rec: E -> E {
+        connect fixed_indegree(20)  weight uniform(0 mV, 0.2 mV)  delay uniform(1 ms, 20 ms)
+        plasticity RewardStdp(eta = 1 mV/s, w_max = 0.2 mV, M = reward)
+    }
+}
+experiment Go of Net {
+    record spikes of E[..50]
+    record weights of rec every 20 ms
+    simulate 1 s
+    measure rate = rate(E)
+}
+";
+
 fn nsmc(folder: &Path, args: &[&str]) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_nsmc"));
     c.env("NO_COLOR", "1").current_dir(folder).args(args).stdin(Stdio::null());
@@ -169,38 +192,56 @@ fn wait_for(path: &Path, before: Option<SystemTime>) {
     }
 }
 
+/// A file that is being written in the folder, or was when its writer died.
+#[cfg(unix)]
+fn half_written(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("folder").map(|e| e.expect("entry").path());
+    entries.into_iter().find(|p| p.extension().is_some_and(|x| x == "tmp"))
+}
+
+/// Twenty times: a run is taken up where it is, goes on, and is killed while it writes or at any moment in between.
 #[cfg(unix)]
 #[test]
 fn a_killed_run_leaves_a_checkpoint() {
     let f = folder();
+    std::fs::write(f.path().join("net.nsm"), PLASTIC).expect("circuit");
     let path = f.path().join("state");
-    let (mut kills, mut latest, mut cut_short) = (0, 0.0, 0);
-    while kills < 20 {
-        let resumed = ["--every", "1 ms", "--resume", "state"];
-        let before = written(&path);
-        let mut child = endless(f.path(), &resumed[..if kills == 0 { 2 } else { 4 }]);
-        wait_for(&path, before);
-        // Moments that have nothing to do with those of the program, within some tens of its files.
-        std::thread::sleep(Duration::from_micros(31_337 * kills % 101_000));
+    let (mut latest, mut cut_short) = (0.0, 0);
+    for kill in 0..20_u64 {
+        let more = ["--every", "1 ms", "--out", "out", "--resume", "state"];
+        let mut child = endless(f.path(), &more[..if kill == 0 { 4 } else { 6 }]);
+        // The first may be that of the moment that it was resumed at.
+        for _ in 0..2 {
+            wait_for(&path, written(&path));
+        }
+        if kill.is_multiple_of(2) {
+            // Moments that have nothing to do with those of the program, within some of its files.
+            std::thread::sleep(Duration::from_micros(31_337 * kill % 53_000));
+        } else {
+            let begin = Instant::now();
+            while half_written(f.path()).is_none() {
+                assert!(begin.elapsed() < Duration::from_secs(120), "no checkpoint is written");
+            }
+            std::thread::sleep(Duration::from_micros(137 * kill));
+        }
         child.kill().expect("SIGKILL");
         child.wait().expect("it ends");
         let checkpoint = Checkpoint::read(&std::fs::read(&path).expect("a file")).unwrap_or_else(|e| panic!("{e}"));
-        assert!(checkpoint.time_ms() >= latest, "back from {latest} to {} ms", checkpoint.time_ms());
+        assert!(checkpoint.time_ms() > latest, "kill {kill}: from {latest} to {} ms", checkpoint.time_ms());
         latest = checkpoint.time_ms();
-        for entry in std::fs::read_dir(f.path()).expect("folder") {
-            let name = entry.expect("entry").file_name().to_string_lossy().into_owned();
-            if name.ends_with(".tmp") {
-                cut_short += 1;
-                std::fs::remove_file(f.path().join(name)).expect("a temporary file");
-            }
+        if let Some(half) = half_written(f.path()) {
+            cut_short += 1;
+            std::fs::remove_file(half).expect("a temporary file");
         }
-        kills += 1;
     }
-    assert!(latest > 0.0);
-    println!("{cut_short} of {kills} kills came while a checkpoint was written, the last at {latest} ms");
+    println!("{cut_short} of 20 kills came while a checkpoint was written, the last at {latest} ms");
+    assert!(cut_short > 0, "no kill came while a checkpoint was written");
     let end = format!("{} ms", latest + 3.0);
-    let out = run(f.path(), &[&GO[..], &["--for", &end, "--resume", "state"]].concat());
-    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    for (dir, more) in [("out", &["--resume", "state"][..]), ("whole", &[])] {
+        let out = run(f.path(), &[&GO[..], &["--for", &end, "--out", dir], more].concat());
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    }
+    assert!(results(f.path().join("out")) == results(f.path().join("whole")), "results differ after the kills");
 }
 
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use nsm::ir::protocol::Point;
 use std::sync::atomic::AtomicBool;
 
 const HOSTED: &str = "tests/corpus/ok/circuits/chip_host.nsm";
+const WORLD: &str = "tests/corpus/ok/circuits/chip_world.nsm";
 const SEED: u64 = 3;
 
 fn machine(file: &str) -> Machine {
@@ -25,25 +26,30 @@ fn run(unit: &Unit, point: &Point, engine: &mut dyn nsm::backend::Engine) -> Run
     out
 }
 
+/// A run on the emulated chip and one of the interpreter, in both of which all expectations hold and the measures are the same.
+fn beside(unit: &Unit, point: &Point, machine: &Machine) -> (RunOutcome, RunOutcome) {
+    let needs = execute::needs(unit, point, true).unwrap();
+    let prepared = driver::prepare_on_chip(unit, machine, f64::INFINITY).unwrap();
+    let (mut on_chip, _) = prepared.engine(SEED, needs.traces.clone(), &needs.spikes, 1).unwrap();
+    let limit = MemoryLimit::Default;
+    let (mut here, _) = driver::engine(unit, SEED, needs.traces, &needs.spikes, Backend::Interp, 1, limit).unwrap();
+    let (on_chip, here) = (run(unit, point, on_chip.as_mut()), run(unit, point, here.as_mut()));
+    for out in [&on_chip, &here] {
+        let failed: Vec<_> = out.expectations.iter().filter(|e| !e.holds()).map(|e| &e.text).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+    // Cells have no noise, and what they count lies far from where a rounded weight would matter.
+    let rows = |out: &RunOutcome| out.rows.summaries().iter().map(|m| (m.name.clone(), m.mean)).collect::<Vec<_>>();
+    assert_eq!(rows(&on_chip), rows(&here));
+    (on_chip, here)
+}
+
 #[test]
 fn the_host_of_a_chip_does_what_this_machine_does() {
     let (unit, points) = super::job(HOSTED);
     let machine = machine(HOSTED);
     for point in &points {
-        let needs = execute::needs(&unit, point, true).unwrap();
-        let prepared = driver::prepare_on_chip(&unit, &machine, f64::INFINITY).unwrap();
-        let (mut on_chip, _) = prepared.engine(SEED, needs.traces.clone(), &needs.spikes, 1).unwrap();
-        let limit = MemoryLimit::Default;
-        let (mut here, _) =
-            driver::engine(&unit, SEED, needs.traces, &needs.spikes, Backend::Interp, 1, limit).unwrap();
-        let (on_chip, here) = (run(&unit, point, on_chip.as_mut()), run(&unit, point, here.as_mut()));
-        for out in [&on_chip, &here] {
-            let failed: Vec<_> = out.expectations.iter().filter(|e| !e.holds()).map(|e| &e.text).collect();
-            assert!(failed.is_empty(), "{failed:?}");
-        }
-        // Cells have no noise, and what they count lies far from where a rounded weight would matter.
-        let rows = |out: &RunOutcome| out.rows.summaries().iter().map(|m| (m.name.clone(), m.mean)).collect::<Vec<_>>();
-        assert_eq!(rows(&on_chip), rows(&here));
+        let (on_chip, here) = beside(&unit, point, &machine);
         let voltage = |out: &RunOutcome| out.recording.states[0].values.clone();
         let (a, b) = (voltage(&on_chip), voltage(&here));
         assert_eq!(a.len(), b.len());
@@ -52,6 +58,17 @@ fn the_host_of_a_chip_does_what_this_machine_does() {
         assert!(worst < 0.01, "{worst} mV");
     }
     assert_eq!(machine.into_chips().len(), points.len());
+}
+
+/// The circuit's own expectations say what each of these does; here they are held to it on the chip and on this machine.
+#[test]
+fn the_host_of_a_chip_sends_events_steps_a_world_and_switches_learning() {
+    let (unit, points) = super::job(WORLD);
+    let (on_chip, _) = beside(&unit, &points[0], &machine(WORLD));
+    let rows = on_chip.rows.summaries();
+    let mean = |name: &str| rows.iter().find(|m| m.name == name).map(|m| m.mean);
+    assert_eq!((mean("at_once"), mean("late"), mean("won")), (Some(12.0), Some(12.0), Some(2.0 / 3.0)));
+    assert_eq!(on_chip.expectations.iter().count(), 7);
 }
 
 #[test]

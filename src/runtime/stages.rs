@@ -153,7 +153,8 @@ mod tests {
                         done[now].fetch_add(1, Ordering::Relaxed);
                     },
                     &mut || {
-                        round.fetch_add(1, Ordering::Relaxed) + 1 < rounds && round.load(Ordering::Relaxed) % 100 != 0
+                        round.fetch_add(1, Ordering::Relaxed) + 1 < rounds
+                            && !round.load(Ordering::Relaxed).is_multiple_of(100)
                     },
                 );
             };

@@ -3,7 +3,7 @@
 
 /// 1.5 * 2^23: adding it rounds to an integer, which then sits in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
-const LN2: f32 = 0.693_147_2;
+const LN2: f32 = std::f32::consts::LN_2;
 /// What `LN2` lacks.
 const LN2_TAIL: f32 = -1.904_654_2e-9;
 

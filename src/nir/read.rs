@@ -453,7 +453,7 @@ impl Reader<'_> {
         for d in delays {
             let steps = (d / self.dt).round();
             if !(*d >= 0.0 && steps < f64::from(u32::MAX / 2)) {
-                return Err(format!("node `{name}`: a delay of {d} s"));
+                return Err(format!("node `{name}`: a delay of {d:?} s"));
             }
             rounded |= (d / self.dt - steps).abs() > OFF_GRID;
             out.push(steps as u32);

@@ -1,8 +1,8 @@
 //! A circuit as a graph of NIR. What NIR has no node for is refused where it was written, and nothing is left out.
 //!
 //! - A population is a `LIF`, `IF`, `CubaLIF`, `LI` or `CubaLI`. A constant drive is part of `v_leak`: V rests there.
-//! - A source is an `Input`: what it sends is data to NIR. Whose spikes an experiment records has an `Output`; where none does, every
-//!   population that nothing listens to.
+//! - A source is an `Input`: what it sends is data to NIR. Whose spikes an experiment records has an `Output`; where none does, each
+//!   population that no other listens to, or all.
 //! - A projection is a dense `Linear`, one for each delay that its synapses have, behind a `Delay` where that is longer than a step.
 
 use super::MOST_NUMBERS;
@@ -240,8 +240,13 @@ impl Writer<'_> {
         let cells = || paths.iter().filter(|(k, _)| self.all[*k].is_some());
         let mut chosen: Vec<&Population> = cells().filter(|(k, _)| recorded(*k)).map(|(_, p)| *p).collect();
         if chosen.is_empty() {
-            let heard = |p: &Population| self.graph.edges.iter().any(|(from, _)| *from == p.path);
-            chosen = cells().filter(|(_, p)| !heard(p)).map(|(_, p)| *p).collect();
+            let ends: Vec<_> = self.network.projections().map(|(_, from, to, _)| (from, to)).collect();
+            let heard: Vec<bool> =
+                self.network.populations().map(|(id, _)| ends.iter().any(|(a, b)| *a == id && *b != id)).collect();
+            chosen = cells().filter(|(k, _)| !heard[*k]).map(|(_, p)| *p).collect();
+        }
+        if chosen.is_empty() {
+            chosen = cells().map(|(_, p)| *p).collect();
         }
         for p in chosen {
             let name = format!("{}, output", p.path);

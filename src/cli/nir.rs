@@ -63,6 +63,9 @@ fn imported(args: &ImportArgs, terminal: &Terminal) -> Result<(), Diagnostic> {
         Ok(dt) => dt.map(|ms| ms / 1e3),
         Err((what, help)) => return Err(usage(format!("`--dt`: {what}")).help(help)),
     };
+    if args.output.as_deref() == Some(Path::new("-")) {
+        return Err(usage("edges are files beside the circuit, and standard output has no folder").help("name a file"));
+    }
     let size = std::fs::metadata(&args.file).map_err(unreadable)?.len();
     if size > LARGEST {
         return Err(wrong(format!("it has {size} bytes, and at most {LARGEST} are read")));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The step where neither the file nor the user names one, s.
 const STEP: f64 = 1e-4;
 /// Synapses that a way may have: more would take gigabytes.
-const MOST_SYNAPSES: usize = 1 << 25;
+const MOST_SYNAPSES: usize = 1 << 24;
 /// Linear nodes on one way.
 const MOST_NODES: usize = 64;
 /// Part of a step by which a delay may miss a whole number of steps: rounding alone.
@@ -202,6 +202,9 @@ fn part(node: &Node, dt: f64) -> Result<Part, Fail> {
             let [rows, columns] = weight.shape[..] else {
                 return Err(format!("weights of the shape {:?}, where a matrix has two axes", weight.shape));
             };
+            if rows.checked_mul(columns) != Some(weight.data.len()) {
+                return Err(format!("{} weights of the shape {:?}", weight.data.len(), weight.shape));
+            }
             let bias = match node.kind.as_str() {
                 "Affine" => Some(field(node, "bias")?.data.clone()),
                 _ => None,

@@ -15,10 +15,15 @@ pub struct Files {
 pub fn text(circuit: &Circuit, from: &str, stem: &str) -> Files {
     let names = names(&circuit.populations);
     let mut out = String::new();
+    // A name with a line break would end its comment.
+    let line = |s: &str| s.replace(|c: char| c.is_control(), " ");
+    let from = line(from);
+    let plain = |c: char| if c.is_alphanumeric() || ['_', '-', '.'].contains(&c) { c } else { '_' };
+    let stem: String = stem.chars().map(plain).collect();
     // Writing to a string can't fail, here and below.
     let _ = writeln!(out, "// Read from {from} by `nsmc import`. In NIR a spike is an input of height 1 for one step.");
     for note in &circuit.notes {
-        let _ = writeln!(out, "// Rounded: {note}.");
+        let _ = writeln!(out, "// Rounded: {}.", line(note));
     }
     if circuit.populations.iter().any(|p| p.cells.is_none()) {
         out.push_str("use std.sources.Poisson\n");

@@ -290,6 +290,35 @@ fn lava() -> Package {
 }
 
 #[test]
+fn cells_are_written_with_their_dynamics_and_others_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let network = |body: &str| {
+        let case = Case { name: "case", each: 100, body: body.to_string() };
+        nsm::chip::sanafe::cells::network(&mapped(&case, dir.path()))
+    };
+    let source = "source s[2]: SpikeTimes(times = [[2 ms], [3 ms, 5 ms]])\n";
+    let cells = |bindings: &str| format!("population P[2]: LifDelta({bindings})\n");
+    let link = |rest: &str| format!("projection s -> P {{ connect one_to_one  {rest} }}\n");
+    let written = network(&[source, &cells("t_ref = 0 ms"), &link("weight 3 mV  delay 4 ms")].concat()).unwrap();
+    assert_eq!(written.matches("delay: 3}").count(), 2, "{written}");
+    assert_eq!(written.matches("threshold: ").count(), 2, "{written}");
+    assert!(written.contains("- 1: [spikes: [0, 0, 1, 0, 1, 0,"), "{written}");
+    let refused = |body: &[&str], words: &str| {
+        let found = network(&body.concat());
+        assert!(found.as_ref().is_err_and(|e| e.contains(words)), "expected {words} in {found:?}");
+    };
+    refused(&[source, &cells("t_ref = 2 ms"), &link("weight 3 mV  delay 1 ms")], "cells of `P`");
+    refused(&[source, &cells("t_ref = 0 ms"), &link("weight 3 mV  delay 7 ms")], "delays of 7 steps");
+    refused(&[source, &cells("t_ref = 0 ms, V = 5 mV"), &link("weight 3 mV  delay 1 ms")], "start");
+    let twice = "population Q[2]: LifDelta(t_ref = 0 ms)
+projection P -> Q { connect all_to_all  weight 1 mV  delay 1 ms }
+projection P -> P { connect all_to_all  weight 1 mV  delay 1 ms }\n";
+    refused(&[source, &cells("t_ref = 0 ms"), &link("weight 3 mV  delay 1 ms"), twice], "sent twice");
+    let wave = nsm::chip::sanafe::cells::network(&super::package(WAVE));
+    assert!(wave.is_err_and(|e| e.contains("doesn't do")));
+}
+
+#[test]
 #[ignore = "needs Python with sanafe 2.2.9"]
 fn sanafe_computes_the_same_spikes_potentials_packets_and_energy() {
     let python = std::env::var("NSM_PYTHON").unwrap_or_else(|_| "python3".to_string());

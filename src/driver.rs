@@ -18,7 +18,7 @@ pub use crate::valid::{Estimate, bytes_text};
 /// A failure of the compiler's own rules: a bug, or a damaged artefact.
 pub const INVALID_IR: Code = Code("E0606");
 
-/// Width of state and weights in the native back end.
+/// Of what cells compute and hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Precision {
     #[default]
@@ -221,6 +221,9 @@ fn jobs(
         let Some(lower::Lowered { mut job, origins }) = lowered else { continue };
         for unit in &mut job.units {
             passes::run(&mut unit.network);
+            if options.precision == Precision::F32 {
+                passes::narrow(&mut unit.network);
+            }
         }
         if let Err(d) = verify(&job) {
             diags.push(d);
@@ -310,7 +313,6 @@ pub struct Timings {
 /// A unit whose memory was estimated, whose network was checked and whose kernels are compiled: once, for any number of runs,
 /// which may build and run their engines at the same time.
 pub struct Prepared<'u> {
-    unit: &'u Unit,
     network: valid::Validated<'u>,
     runner: Runner<'u>,
     /// Seconds from IR to callable kernels.
@@ -321,23 +323,14 @@ pub struct Prepared<'u> {
 enum Runner<'u> {
     /// This machine; without kernels, the interpreter.
     Here(Option<native::Kernels>),
-    Chip(&'u chip::host::Machine),
+    Chip(&'u chip::host::Machine, &'u Unit),
 }
 
 /// Prepares a unit of which one run may take `allowed` bytes.
 pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'_>, Diagnostic> {
-    check_memory(unit, allowed)?;
-    let network = valid::validate(&unit.network)
-        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
-    let start = Instant::now();
-    let kernels = match backend {
-        Backend::Interp => None,
-        Backend::Native => Some(native::compile(network, Lanes::most())),
-        Backend::Narrow => Some(native::compile(network, Lanes::Two)),
-    };
-    let kernels = kernels.transpose().map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))?;
-    let compile_s = if kernels.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
-    Ok(Prepared { unit, network, runner: Runner::Here(kernels), compile_s })
+    let network = checked(unit, allowed)?;
+    let (kernels, compile_s) = kernels(network, backend)?;
+    Ok(Prepared { network, runner: Runner::Here(kernels), compile_s })
 }
 
 /// Prepares the unit that a package was made of for runs on its chip, all of the package's seed.
@@ -346,10 +339,25 @@ pub fn prepare_on_chip<'u>(
     machine: &'u chip::host::Machine,
     allowed: f64,
 ) -> Result<Prepared<'u>, Diagnostic> {
+    Ok(Prepared { network: checked(unit, allowed)?, runner: Runner::Chip(machine, unit), compile_s: 0.0 })
+}
+
+/// The network of a unit, if it fits into memory and is valid.
+fn checked(unit: &Unit, allowed: f64) -> Result<valid::Validated<'_>, Diagnostic> {
     check_memory(unit, allowed)?;
-    let network = valid::validate(&unit.network)
-        .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
-    Ok(Prepared { unit, network, runner: Runner::Chip(machine), compile_s: 0.0 })
+    valid::validate(&unit.network).map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))
+}
+
+/// Kernels, where the back end has any, and the seconds that they took.
+fn kernels(network: valid::Validated, backend: Backend) -> Result<(Option<native::Kernels>, f64), Diagnostic> {
+    let lanes = match backend {
+        Backend::Interp => return Ok((None, 0.0)),
+        Backend::Native => Lanes::most(),
+        Backend::Narrow => Lanes::Two,
+    };
+    let start = Instant::now();
+    let kernels = native::compile(network, lanes).map_err(|e| Diagnostic::error(native::CODEGEN, e))?;
+    Ok((Some(kernels), start.elapsed().as_secs_f64()))
 }
 
 impl Prepared<'_> {
@@ -364,8 +372,8 @@ impl Prepared<'_> {
         let start = Instant::now();
         let engine = match &self.runner {
             Runner::Here(kernels) => here(self.network, kernels.as_ref(), seed, traces, keep_spikes, threads),
-            Runner::Chip(machine) => {
-                machine.engine(self.unit, self.network, traces, keep_spikes).map(|e| Box::new(e) as _)
+            Runner::Chip(machine, unit) => {
+                machine.engine(unit, self.network, traces, keep_spikes).map(|e| Box::new(e) as _)
             }
         };
         let engine = engine.map_err(|e| run_error(&e, self.network.network().dt_ms))?;
@@ -398,13 +406,10 @@ pub fn engine(
     threads: usize,
     limit: MemoryLimit,
 ) -> Result<(Box<dyn Engine>, Timings), Diagnostic> {
-    let Prepared { network, runner, compile_s, .. } = prepare(unit, backend, allowed(limit))?;
+    let network = checked(unit, allowed(limit))?;
+    let (kernels, compile_s) = kernels(network, backend)?;
     let start = Instant::now();
-    let kernels = match &runner {
-        Runner::Here(kernels) => kernels.as_ref(),
-        Runner::Chip(_) => None,
-    };
-    let engine = here(network, kernels, seed, traces, keep_spikes, threads);
+    let engine = here(network, kernels.as_ref(), seed, traces, keep_spikes, threads);
     let engine = engine.map_err(|e| run_error(&e, network.network().dt_ms))?;
     Ok((engine, Timings { compile_s, build_s: start.elapsed().as_secs_f64() }))
 }

@@ -67,7 +67,7 @@ pub(super) struct CircuitArgs {
     /// Duration of the only `simulate`, or of a circuit without experiment: --for "2 s"
     #[arg(long = "for", value_name = "TIME")]
     pub for_time: Option<String>,
-    /// Floating-point numbers of the simulation
+    /// What cells compute in and hold; synapses that learn are in f64 always
     #[arg(long, value_enum, default_value = "f64")]
     pub precision: PrecisionArg,
 }
@@ -305,15 +305,15 @@ pub(super) enum RunReport {
 pub(super) enum PrecisionArg {
     #[default]
     F64,
+    /// Faster; results are the same on all machines as well, and other ones than in f64
     F32,
 }
 
 impl PrecisionArg {
-    /// `None` where no back end offers it.
-    pub fn precision(self) -> Option<Precision> {
+    pub fn precision(self) -> Precision {
         match self {
-            PrecisionArg::F64 => Some(Precision::F64),
-            PrecisionArg::F32 => None,
+            PrecisionArg::F64 => Precision::F64,
+            PrecisionArg::F32 => Precision::F32,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `nsmc run`: one experiment of a source file or an artefact.
 
-use super::args::{CircuitArgs, RunArgs, RunReport};
+use super::args::{CircuitArgs, PrecisionArg, RunArgs, RunReport};
 use super::checkpoint::Checkpoints;
 use super::codes::{self, not_offered, usage};
 use super::job::{self, JobResult, Settings};
@@ -72,9 +72,6 @@ fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
     let begin = Instant::now();
     let fixed = &args.circuit;
     unchanged(fixed)?;
-    if fixed.precision.precision().is_none() {
-        return Err(not_offered("single precision", "leave `--precision` out").into());
-    }
     let read = std::fs::read(&args.file);
     let bytes = read.map_err(|e| codes::unreadable(&args.file, &LoadError::Io(e.to_string())))?;
     let broken = |what: String| {
@@ -91,10 +88,11 @@ fn load(args: &RunArgs) -> Result<(Vec<Job>, f64), Stop> {
 
 /// Refuses flags that change a circuit where it is compiled already.
 pub(super) fn unchanged(circuit: &CircuitArgs) -> Result<(), Diagnostic> {
-    if circuit.set.is_empty() && circuit.dt.is_none() && circuit.for_time.is_none() {
+    let same = circuit.set.is_empty() && circuit.dt.is_none() && circuit.for_time.is_none();
+    if same && circuit.precision == PrecisionArg::F64 {
         return Ok(());
     }
-    let d = usage("`--set`, `--dt` and `--for` change a circuit, and that of an artefact is fixed");
+    let d = usage("`--set`, `--dt`, `--for` and `--precision` change a circuit, and that of an artefact is fixed");
     Err(d.help("give them to `nsmc compile`, or run the source"))
 }
 

@@ -1,7 +1,7 @@
 //! From a file of the command line to compiled jobs, with its diagnostics shown.
 
-use super::args::{CircuitArgs, MessageFormat};
-use super::codes::{self, not_offered};
+use super::args::{CircuitArgs, MessageFormat, PrecisionArg};
+use super::codes::{self, usage};
 use super::terminal::{self, Terminal};
 use super::{Status, loader::FileLoader, messages, render};
 use crate::base::{Diagnostic, LoadError, Severity, SourceMap};
@@ -22,10 +22,11 @@ pub(super) fn compile_for(
     quick: bool,
     target: Target,
 ) -> Result<Outcome, Diagnostic> {
-    // Asked before the file is opened: a flag is wrong whatever the file says.
-    circuit.precision.precision().ok_or_else(|| {
-        not_offered("single precision", "leave `--precision` out: f64 is fast, and its results are the same everywhere")
-    })?;
+    // Asked before the file is opened: flags are wrong whatever the file says.
+    if circuit.precision == PrecisionArg::F32 && matches!(target, Target::Chip(_)) {
+        let d = usage("`--precision f32` is of this machine, and a chip has numbers of its own");
+        return Err(d.help("leave `--precision` out; `--quantise report` says what the chip's numbers cost"));
+    }
     let (loader, name) = FileLoader::open(file).map_err(|e| codes::unreadable(file, &e))?;
     Ok(driver::compile(&loader, &name, &Options { target, ..options(circuit, quick) }))
 }
@@ -38,7 +39,7 @@ pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
         for_time: circuit.for_time.clone(),
         alone: false,
         quick,
-        precision: circuit.precision.precision().unwrap_or_default(),
+        precision: circuit.precision.precision(),
         target: Target::Native,
     }
 }

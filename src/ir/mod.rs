@@ -38,7 +38,7 @@
 //! 4. **Plasticity**: see [`plasticity`], which says where its parts stand among these phases.
 //! 5. **Queue.** A spike of step `k` over a delay of `d` steps is in the arrivals of step `k + d`.
 //!
-//! A condition whose value is NaN is false. No product and sum are contracted into one rounding. `min(a, b)` is
+//! All of this is in double precision, or in the way of [`single`] where [`Dynamics::single`] says so. A condition whose value is NaN is false. No product and sum are contracted into one rounding. `min(a, b)` is
 //! `a < b ? a : b`. Random numbers are functions of (seed, entity path, purpose, step, element), see `random`.
 
 pub mod artefact;
@@ -49,6 +49,7 @@ mod network;
 pub mod plasticity;
 mod print;
 pub mod protocol;
+pub mod single;
 
 pub use coupling::{Coupled, CoupledSum, Coupling, Gather};
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};

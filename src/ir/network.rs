@@ -292,6 +292,9 @@ pub struct Dynamics {
     pub refractory: Option<Refractory>,
     pub observables: Vec<Observable>,
     pub solvers: Vec<SolverChoice>,
+    /// A step is computed in single precision: see [`super::single`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single: bool,
 }
 
 /// Trial steps, repeated for each neuron until its own time has reached the end of the network's step.

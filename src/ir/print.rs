@@ -90,6 +90,9 @@ fn population(w: &mut String, network: &Network, p: &Population) {
     for s in &d.states {
         let _ = writeln!(w, "  state {}: {} = {}", s.name, s.dimension, build_text(network, s.initial));
     }
+    if d.single {
+        let _ = writeln!(w, "  in single precision");
+    }
     for s in &d.solvers {
         let _ = writeln!(w, "  solve {} by {}: {}", s.states.join(", "), s.method, s.reason);
     }

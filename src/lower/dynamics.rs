@@ -128,6 +128,7 @@ impl Body {
                 refractory: None,
                 observables: Vec::new(),
                 solvers: Vec::new(),
+                single: false,
             },
             model,
             args,

@@ -10,5 +10,7 @@ pub mod dispatch;
 pub mod math;
 pub mod matrix;
 
+mod convert;
 mod double_double;
+pub use convert::{narrow, widen};
 pub use math::*;

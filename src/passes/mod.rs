@@ -2,9 +2,11 @@
 
 mod accumulate;
 mod gather;
+mod narrow;
 
 pub use accumulate::accumulate;
 pub use gather::gather;
+pub use narrow::narrow;
 
 use crate::ir::Network;
 

@@ -11,11 +11,3 @@ pub fn filled<T: Clone>(value: T, n: usize) -> Aligned<T> {
     out.resize(n, value);
     out
 }
-
-/// The elements of `part`, then `fill` up to `n`.
-pub fn padded<T: Clone>(part: &[T], fill: T, n: usize) -> Aligned<T> {
-    let mut out = Aligned::with_capacity(0, n.max(part.len()));
-    out.extend_from_slice(part);
-    out.resize(n.max(part.len()), fill);
-    out
-}

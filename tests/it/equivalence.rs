@@ -1,10 +1,10 @@
 //! The reference interpreter and the native back end agree to the last bit, on any number of threads; and the experiments of
 //! the corpus and of the examples hold what they expect.
 
-use crate::lab::{INTERP, Lab, NARROW, Place, Ran, messages, native, run, same_bits};
+use crate::lab::{Files, INTERP, Lab, NARROW, Place, Ran, messages, native, run, same_bits};
 use nsm::backend::Engine;
 use nsm::cli::FileLoader;
-use nsm::driver::{self, Options, Outcome};
+use nsm::driver::{self, Options, Outcome, Precision};
 use nsm::execute::{self, Ledger, Rows};
 use nsm::ir::Network;
 use nsm::ir::artefact::Job;
@@ -56,9 +56,13 @@ fn compile(path: &Path, options: &Options) -> Outcome {
 
 /// The experiments of a file, each 50 ms long where it has one `simulate`, and with the sizes of [`SMALL`].
 pub fn short(path: &Path) -> Vec<Job> {
+    short_in(path, Precision::F64)
+}
+
+fn short_in(path: &Path, precision: Precision) -> Vec<Job> {
     let known = SMALL.iter().find(|(file, _)| Path::new(file) == path);
     let set = known.map_or(Vec::new(), |(_, set)| set.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect());
-    let full = Options { set, ..Options::default() };
+    let full = Options { set, precision, ..Options::default() };
     let out = compile(path, &full);
     assert!(!out.jobs.is_empty(), "{}\n{}", path.display(), messages(&out));
     let short = |job: &Job| {
@@ -125,13 +129,22 @@ fn difference(network: &Network, a: &mut Ran, b: &mut Ran) -> Option<String> {
 
 #[test]
 fn interpreter_and_native_code_agree_to_the_last_bit() {
+    agree_everywhere(Precision::F64, &[1, 2, 3, 7]);
+}
+
+#[test]
+fn they_agree_in_single_precision_too() {
+    agree_everywhere(Precision::F32, &[2]);
+}
+
+fn agree_everywhere(precision: Precision, threads: &[usize]) {
     let mut wrong = Vec::new();
     let (mut compared, mut spikes) = (0, 0);
     let files = circuits();
     for path in &files {
         // The library's experiments are long, and what differs from one to the other are equations, not threads.
-        let numbers: &[usize] = if path.starts_with("stdlib") { &[2] } else { &[1, 2, 3, 7] };
-        for job in short(path) {
+        let numbers = if path.starts_with("stdlib") { &[2] } else { threads };
+        for job in short_in(path, precision) {
             // The first and the last point of a sweep, on the networks that they need.
             let mut points: Vec<usize> = vec![0, job.points.len() - 1];
             points.dedup();
@@ -171,6 +184,12 @@ fn agree(text: &str) -> u64 {
     }
     let d = difference(network, &mut reference, &mut lab.run(NARROW));
     assert!(d.is_none(), "two lanes: {}\n{text}", d.unwrap_or_default());
+    let single = Lab::of(&Files::new(text), &Options { precision: Precision::F32, ..Options::default() });
+    let mut alike = single.run(INTERP);
+    for place in [native(2), NARROW] {
+        let d = difference(&single.unit().network, &mut alike, &mut single.run(place));
+        assert!(d.is_none(), "{place:?} in single precision: {}\n{text}", d.unwrap_or_default());
+    }
     reference.outcome.populations.iter().map(|p| p.spikes).sum()
 }
 

@@ -81,6 +81,7 @@ mod tests {
             refractory: None,
             observables: vec![],
             solvers: vec![],
+            single: false,
         }
     }
 

@@ -6,7 +6,8 @@ use super::rows::Rows;
 use crate::backend::build::{self, ParamValues, PopulationElements};
 use crate::backend::engine::{RunError, Setting};
 use crate::backend::eval;
-use crate::ir::{Arrival, Assign, Expr, ExprId, Exprs, Network, Population, PopulationId, Spike};
+use crate::ir::single;
+use crate::ir::{Arrival, Assign, BinaryOp, Dynamics, Expr, ExprId, Exprs, Network, Population, PopulationId, Spike};
 use crate::random::{self, Purpose, StreamKey};
 use std::collections::VecDeque;
 
@@ -16,7 +17,7 @@ pub struct Cells {
     dt_ms: f64,
     params: Vec<ParamValues>,
     /// What continuous projections bring in this step: `[leaf][neuron]`.
-    pub coupled: Vec<Vec<f64>>,
+    coupled: Vec<Vec<f64>>,
     /// `[neuron][state]`
     states: Vec<Vec<f64>>,
     /// Steps for which a neuron is refractory still.
@@ -24,6 +25,9 @@ pub struct Cells {
     /// What arrives in the steps to come; the first is the next one.
     inboxes: VecDeque<Inbox>,
     code: Code,
+    /// Expressions of single precision, and params that have a value for each neuron.
+    singles: Vec<bool>,
+    each: Vec<bool>,
     noise: StreamKey,
     spike: StreamKey,
     inputs: Vec<StreamKey>,
@@ -114,9 +118,23 @@ impl Code {
     }
 }
 
+/// A value as a state holds it between steps.
+fn state_of(dynamics: &Dynamics, value: f64) -> f64 {
+    if dynamics.single { single::settle(value) } else { value }
+}
+
+/// The end of a step.
+fn settle(dynamics: &Dynamics, states: &mut [f64]) {
+    states.iter_mut().for_each(|s| *s = state_of(dynamics, *s));
+}
+
 /// What the leaves of one neuron's expressions are at one moment of a step.
 struct Moment<'m> {
     exprs: &'m Exprs,
+    /// Empty where all is computed in double precision.
+    singles: &'m [bool],
+    /// Params that are held in single precision.
+    narrow: &'m [bool],
     params: &'m [ParamValues],
     coupled: &'m [Vec<f64>],
     neuron: u32,
@@ -133,14 +151,20 @@ struct Moment<'m> {
 
 impl Moment<'_> {
     fn evaluate(&self, value: &Value, states: &[f64], scratch: &mut Vec<f64>) -> f64 {
-        eval::evaluate(self.exprs, &value.order, scratch, &mut |e, _| match e {
+        eval::evaluate_single(self.exprs, self.singles, &value.order, scratch, &mut |e, _| match e {
             Expr::State(s) => states[*s as usize],
-            Expr::Param(j) => self.params[*j as usize].at(self.neuron),
+            Expr::Param(j) => {
+                let v = self.params[*j as usize].at(self.neuron);
+                if self.narrow.get(*j as usize) == Some(&true) { single::round(v) } else { v }
+            }
             Expr::Coupled(k) => self.coupled[*k as usize][self.neuron as usize],
             Expr::Arrival => self.arrival,
             Expr::Time => self.time,
             Expr::Noise(k) => random::normal(self.noise, self.step, self.neuron, *k),
-            Expr::Uniform => random::uniform(self.spike, self.step, self.neuron, 0),
+            Expr::Uniform => {
+                let u = random::uniform(self.spike, self.step, self.neuron, 0);
+                if self.singles.is_empty() { u } else { single::uniform(u) }
+            }
             Expr::Held => f64::from(u8::from(self.refractory)),
             Expr::Before(inner) => self.before.iter().find(|(e, _)| e == inner).map_or(f64::NAN, |(_, v)| *v),
             // Leaves of the build have no place in dynamics; `valid` refuses them.
@@ -175,7 +199,11 @@ impl Cells {
         let key = |path: &str, purpose| StreamKey::new(seed, path, purpose);
         Cells {
             dt_ms: network.dt_ms,
-            states: (0..size).map(|n| elements.initial.iter().map(|state| state[n]).collect()).collect(),
+            states: (0..size)
+                .map(|n| elements.initial.iter().map(|state| state_of(dynamics, state[n])).collect())
+                .collect(),
+            singles: if dynamics.single { dynamics.singles() } else { vec![] },
+            each: if dynamics.single { dynamics.per_neuron() } else { vec![] },
             params: elements.params,
             coupled: vec![vec![0.0; size]; dynamics.coupled.len()],
             refractory: vec![0; size],
@@ -190,6 +218,12 @@ impl Cells {
             scratch: vec![],
             population: population.clone(),
         }
+    }
+
+    /// What a continuous projection brings to a neuron.
+    pub fn couple(&mut self, leaf: usize, neuron: u32, sum: f64) {
+        let sum = if self.population.dynamics.single { single::round(sum) } else { sum };
+        self.coupled[leaf][neuron as usize] = sum;
     }
 
     pub fn size(&self) -> u32 {
@@ -221,8 +255,10 @@ impl Cells {
 
     /// The order of one step for one neuron, as the head of `ir` states it. Gives whether it fired.
     fn advance_neuron(&mut self, k: u64, neuron: u32, inbox: &Inbox) -> bool {
-        let Cells { population, dt_ms, params, code, scratch, stuck, .. } = self;
+        let Cells { population, dt_ms, params, code, scratch, stuck, singles, each, .. } = self;
         let dynamics = &population.dynamics;
+        // What a step computes of cells, as their precision holds it.
+        let narrow = |x: f64| if dynamics.single { single::round(x) } else { x };
         let states = &mut self.states[neuron as usize];
         let counter = &mut self.refractory[neuron as usize];
         let refractory = *counter > 0;
@@ -231,6 +267,8 @@ impl Cells {
         let (start, end) = (k as f64 * *dt_ms, (k + 1) as f64 * *dt_ms);
         let mut now = Moment {
             exprs: &dynamics.exprs,
+            singles,
+            narrow: each,
             params,
             coupled: &self.coupled,
             neuron,
@@ -249,13 +287,17 @@ impl Cells {
         now.before = &before;
         let mut counts = Vec::with_capacity(code.inputs.len());
         for (i, (rate, _)) in code.inputs.iter().enumerate() {
-            let mean = now.evaluate(rate, states, scratch) * *dt_ms;
+            let mean = now.evaluate(rate, states, scratch);
+            let mean = match singles.get(rate.root.0 as usize) {
+                Some(true) => BinaryOp::Mul.compute_single(mean, *dt_ms),
+                _ => mean * *dt_ms,
+            };
             // Nothing was sent before the run began. A mean that is NaN or negative counts as none.
             let count = match k.checked_sub(u64::from(dynamics.poisson[i].delay)) {
                 Some(sent) => random::poisson_each(self.inputs[i], sent, neuron, 0, mean),
                 None => 0.0,
             };
-            counts.push(count);
+            counts.push(narrow(count));
         }
 
         // 1. Integrate.
@@ -263,7 +305,7 @@ impl Cells {
             let values: Vec<f64> = stage.iter().map(|(_, value)| now.evaluate(value, states, scratch)).collect();
             for ((state, _), value) in stage.iter().zip(values) {
                 if !held(*state) {
-                    states[*state as usize] = value;
+                    states[*state as usize] = narrow(value);
                 }
             }
         };
@@ -288,33 +330,34 @@ impl Cells {
             let mut arrival: Option<f64> = None;
             for (term, (weight, gain)) in receptor.terms.iter().enumerate() {
                 let mut value = match &inbox[r][term] {
-                    Pending::Counts(counts) => counts[neuron as usize] as f64,
-                    Pending::Sums(sums) => sums[neuron as usize],
+                    Pending::Counts(counts) => narrow(counts[neuron as usize] as f64),
+                    Pending::Sums(sums) => narrow(sums[neuron as usize]),
                     Pending::Poisson => 0.0,
                 };
                 if let Arrival::Poisson(i) = dynamics.receptors[r].arrivals[term] {
                     let i = i as usize;
-                    value = counts[i] * now.evaluate(&code.inputs[i].1, states, scratch);
+                    value = narrow(counts[i] * narrow(now.evaluate(&code.inputs[i].1, states, scratch)));
                 }
                 if let Some(weight) = weight {
-                    value *= now.evaluate(weight, states, scratch);
+                    value = narrow(value * narrow(now.evaluate(weight, states, scratch)));
                 }
                 if let Some(gain) = gain {
-                    value *= now.evaluate(gain, states, scratch);
+                    value = narrow(value * narrow(now.evaluate(gain, states, scratch)));
                 }
-                arrival = Some(arrival.map_or(value, |sum| sum + value));
+                arrival = Some(arrival.map_or(value, |sum| narrow(sum + value)));
             }
             now.arrival = arrival.unwrap_or(0.0);
             for (state, value) in &receptor.body {
                 if !held(*state) {
-                    states[*state as usize] = now.evaluate(value, states, scratch);
+                    states[*state as usize] = narrow(now.evaluate(value, states, scratch));
                 }
             }
         }
 
         // 3. Spike.
         if refractory {
-            *counter -= 1;
+            *counter = if dynamics.single { narrow(*counter as f64 - 1.0) as u64 } else { *counter - 1 };
+            settle(dynamics, states);
             return false;
         }
         now.time = end;
@@ -331,16 +374,17 @@ impl Cells {
         };
         if fires {
             if let Some(margin) = &code.margin {
-                self.margins.push(now.evaluate(margin, states, scratch));
+                self.margins.push(narrow(now.evaluate(margin, states, scratch)));
             }
             for (state, value) in &code.reset {
-                states[*state as usize] = now.evaluate(value, states, scratch);
+                states[*state as usize] = narrow(now.evaluate(value, states, scratch));
             }
             if let Some(steps) = &code.refractory {
                 // The conversion takes what is negative or NaN for 0.
-                *counter = now.evaluate(steps, states, scratch) as u64;
+                *counter = narrow(now.evaluate(steps, states, scratch).floor()) as u64;
             }
         }
+        settle(dynamics, states);
         fires
     }
 
@@ -390,7 +434,7 @@ impl Cells {
     /// States as given, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
         for (n, states) in self.states.iter_mut().enumerate() {
-            states.iter_mut().zip(initial).for_each(|(s, values)| *s = values[n]);
+            states.iter_mut().zip(initial).for_each(|(s, values)| *s = state_of(&self.population.dynamics, values[n]));
         }
         self.refractory.fill(0);
         for pending in self.inboxes.iter_mut().flatten().flatten() {
@@ -495,6 +539,8 @@ impl Cells {
             .map(|neuron| {
                 let now = Moment {
                     exprs: &self.population.dynamics.exprs,
+                    singles: &[],
+                    narrow: &self.each,
                     params: &self.params,
                     coupled: &self.coupled,
                     neuron: *neuron,

@@ -47,10 +47,9 @@ impl Couplings {
             let leaves: Vec<(usize, CoupledSum)> = leaves.map(|k| (k, coupled[k].sum)).collect();
             for (post, count, weights) in gathered.fixed() {
                 for (leaf, sum) in &leaves {
-                    let cell = &mut populations[to].coupled[*leaf][post as usize];
                     match sum {
-                        CoupledSum::Count => *cell = count,
-                        CoupledSum::Weights => *cell = weights,
+                        CoupledSum::Count => populations[to].couple(*leaf, post, count),
+                        CoupledSum::Weights => populations[to].couple(*leaf, post, weights),
                         CoupledSum::Values | CoupledSum::Weighted => {}
                     }
                 }
@@ -171,11 +170,10 @@ impl Projection {
             }
         }
         for (leaf, sum) in &self.leaves {
-            let cells = &mut populations[self.to].coupled[*leaf];
             for (post, values, weighted) in &sums {
                 match sum {
-                    CoupledSum::Values => cells[*post as usize] = *values,
-                    CoupledSum::Weighted => cells[*post as usize] = *weighted,
+                    CoupledSum::Values => populations[self.to].couple(*leaf, *post, *values),
+                    CoupledSum::Weighted => populations[self.to].couple(*leaf, *post, *weighted),
                     CoupledSum::Count | CoupledSum::Weights => {}
                 }
             }

@@ -50,6 +50,7 @@ fn counter(arrivals: Vec<Arrival>, initial: ExprId) -> Dynamics {
         refractory: None,
         observables: vec![Observable { name: "V".into(), dimension: NUMBER, value: v }],
         solvers: vec![],
+        single: false,
         exprs,
     }
 }

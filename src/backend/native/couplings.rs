@@ -1,8 +1,8 @@
-//! Continuous projections of one thread: section 0 of the order of a step.
+//! Continuous projections of one share: section 0 of the order of a step.
 //!
-//! Each thread computes the values of its own cells and writes them where all threads see them; after a barrier it makes the sums
-//! of its own targets, in the order that `ir` states, so any split gives the same bits. The values of the latest steps lie in a ring
-//! of rows per value: with two rows more than the longest delay, a thread that is one step ahead writes a row that nobody reads.
+//! Each share computes the values of its own cells and writes them where all see them; in the next stage it makes the sums of its own
+//! targets, in the order that `ir` states, so any split gives the same bits. The values of the latest steps lie in a ring of rows per
+//! value: with two rows more than the longest delay, a share that is one step ahead writes a row that nobody reads.
 
 use super::values::Values;
 use super::worker::{Block, Worker};
@@ -10,7 +10,7 @@ use crate::backend::build::{Elements, Gathered, GatheredClasses, SynapsePlan, Sy
 use crate::backend::engine::RunError;
 use crate::backend::state::{CouplingState, same};
 use crate::ir::{CoupledSum, Coupling, Delay, ExprId, Network, PopulationId, ProjectionId};
-use crate::runtime::Barrier;
+use crate::runtime::Column;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The values of one expression of one population: rows of the latest steps. Row 0 is of the time before the run, row `k + 1` of
@@ -22,7 +22,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Relaxed throughout: the barrier between writing and reading orders what it must.
+    /// Relaxed throughout: the end of a stage between writing and reading orders what it must.
     fn row(&self, row: u64) -> &[AtomicU64] {
         let at = (row % self.rows as u64) as usize * self.size;
         &self.data[at..at + self.size]
@@ -55,7 +55,7 @@ struct Part<'n> {
     delay: Delay,
 }
 
-/// What the continuous projections of a network need, before threads have their shares.
+/// What the continuous projections of a network need, before they are cut into shares.
 pub struct Layout<'n> {
     network: &'n Network,
     channels: Vec<ChannelPlan>,
@@ -138,7 +138,7 @@ impl Expanded<'_> {
         self.layout.channels.iter().map(make).collect()
     }
 
-    /// The share of one thread; the sums that never change are put into its blocks.
+    /// One share; the sums that never change are put into its blocks.
     pub fn couplings(&self, blocks: &mut [Block]) -> Result<Couplings, RunError> {
         let layout = self.layout;
         let populations: Vec<PopulationId> = layout.network.populations().map(|(id, _)| id).collect();
@@ -172,7 +172,7 @@ impl Expanded<'_> {
                     CoupledSum::Count | CoupledSum::Weights => {
                         for (post, count, weights) in sink.gathered.fixed() {
                             let v = if c.sum == CoupledSum::Count { count } else { weights };
-                            block.coupled[leaf][(post - block.lo) as usize] = v;
+                            block.coupled[leaf].set((post - block.lo) as usize, v);
                         }
                         repeat_last(&mut block.coupled[leaf], block.n as usize);
                     }
@@ -185,9 +185,9 @@ impl Expanded<'_> {
 }
 
 /// Lanes beyond the last neuron compute what it computes.
-fn repeat_last(values: &mut [f64], n: usize) {
-    if let Some(last) = n.checked_sub(1).map(|k| values[k]) {
-        values[n..].fill(last);
+fn repeat_last(values: &mut Column, n: usize) {
+    if let Some(last) = n.checked_sub(1).map(|k| values.at(k)) {
+        (n..values.len()).for_each(|k| values.set(k, last));
     }
 }
 
@@ -211,7 +211,7 @@ struct Sink {
     classes: Vec<f64>,
 }
 
-/// The continuous projections of one thread.
+/// The continuous projections of one share.
 pub struct Couplings {
     sources: Vec<Source>,
     sinks: Vec<Sink>,
@@ -219,20 +219,33 @@ pub struct Couplings {
 }
 
 impl Couplings {
-    /// Reads the values of this thread's cells at the start of step `k` and makes its sums.
-    pub fn couple(&mut self, k: u64, dt: f64, blocks: &mut [Block], channels: &[Channel], barrier: &Barrier) {
-        if self.rounds == 0 {
-            return;
+    /// Rounds of a step: what reads sums of the same step comes after them.
+    pub fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Sums of the time before the run, which all delays reach into at first. Rounds are written and summed in turn, each by all shares.
+    pub fn write_first(&mut self, round: u32, blocks: &[Block], channels: &[Channel]) {
+        self.write_row(0, round, 0.0, blocks, channels);
+    }
+
+    pub fn sum_first(&mut self, round: u32, blocks: &mut [Block], channels: &[Channel]) {
+        self.sum_row(0, round, blocks, channels);
+    }
+
+    /// A round of step `k`: values of this share's cells at its start.
+    pub fn write(&mut self, k: u64, round: u32, dt: f64, blocks: &mut [Block], channels: &[Channel]) {
+        if round == 0 {
+            for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
+                sink.sum(k + 1, &channels[sink.channel], &mut blocks[sink.target]);
+            }
         }
-        let t = k as f64 * dt;
-        if k == 0 {
-            // The time before the run: all delayed sums are 0 still.
-            self.all_rounds(0, t, blocks, channels, barrier);
-        }
-        for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
-            sink.sum(k + 1, &channels[sink.channel], &mut blocks[sink.target]);
-        }
-        self.all_rounds(k + 1, t, blocks, channels, barrier);
+        self.write_row(k + 1, round, k as f64 * dt, blocks, channels);
+    }
+
+    /// The sums that follow from a round that all shares have written.
+    pub fn sum(&mut self, k: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
+        self.sum_row(k + 1, round, blocks, channels);
     }
 
     /// What the cells of a population were before is what they are now, at the end of `k` steps: their states were reset.
@@ -248,19 +261,19 @@ impl Couplings {
         }
     }
 
-    fn all_rounds(&mut self, row: u64, t: f64, blocks: &mut [Block], channels: &[Channel], barrier: &Barrier) {
-        for round in 0..self.rounds {
-            for source in self.sources.iter_mut().filter(|s| s.rank == round) {
-                let block = &blocks[source.population];
-                let channel = &channels[source.channel];
-                source.values.compute(block, block.n, t, &mut |first, values| {
-                    channel.write(row, block.lo as usize + first, values);
-                });
-            }
-            barrier.wait();
-            for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
-                sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
-            }
+    fn write_row(&mut self, row: u64, round: u32, t: f64, blocks: &[Block], channels: &[Channel]) {
+        for source in self.sources.iter_mut().filter(|s| s.rank == round) {
+            let block = &blocks[source.population];
+            let channel = &channels[source.channel];
+            source.values.compute(block, block.n, t, &mut |first, values| {
+                channel.write(row, block.lo as usize + first, values);
+            });
+        }
+    }
+
+    fn sum_row(&mut self, row: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
+        for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
+            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
         }
     }
 }
@@ -274,7 +287,7 @@ pub fn bytes(workers: &[Worker]) -> u64 {
 }
 
 impl Sink {
-    /// Makes the sums of this thread's targets. `newest` is the row of the step at hand; a delay of d steps reads d rows before
+    /// Makes the sums of this share's targets. `newest` is the row of the step at hand; a delay of d steps reads d rows before
     /// it, or the first row of all.
     fn sum(&mut self, newest: u64, channel: &Channel, block: &mut Block) {
         let n = block.n as usize;
@@ -285,10 +298,10 @@ impl Sink {
         let mut put = |post: u32, v: f64, w: f64| {
             let at = (post - lo) as usize;
             if let Some(leaf) = values {
-                block.coupled[leaf][at] = v;
+                block.coupled[leaf].set(at, v);
             }
             if let Some(leaf) = weighted {
-                block.coupled[leaf][at] = w;
+                block.coupled[leaf].set(at, w);
             }
         };
         match &self.gathered {

@@ -13,7 +13,7 @@ use cranelift_module::{FuncId, Module};
 use std::sync::{Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
-pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const f64, u64);
+pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const u8, u64);
 
 /// Machine code; freed when this is dropped, so whoever holds a [`Kernel`] must not outlive it. Engines on several threads share
 /// it; the lock is never taken while code runs.
@@ -51,7 +51,7 @@ fn module() -> Result<JITModule, String> {
 /// What was compiled: the code, the kernels of each plan, the rules with theirs.
 pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
 
-/// Neurons that one instruction computes.
+/// Neurons that one instruction computes in double precision; in single precision twice as many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lanes {
     /// Cranelift's vectors of 128 bits.
@@ -75,6 +75,8 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
+    let mut context = module.make_context();
+    let signature = translate::signature(config);
     let mut ids: Vec<Vec<FuncId>> = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
         if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
@@ -83,9 +85,7 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
         }
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
-            let mut context = module.make_context();
-            translate::sign(&mut context.func, config);
-            let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
+            let id = module.declare_anonymous_function(&signature).map_err(|e| e.to_string())?;
             if lanes == Lanes::Eight {
                 module
                     .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k)?, &[])
@@ -93,8 +93,8 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
             } else {
                 translate::segment(&mut context.func, &mut builder_context, plan, k, config);
                 module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+                module.clear_context(&mut context);
             }
-            module.clear_context(&mut context);
             segments.push(id);
         }
         ids.push(segments);
@@ -131,6 +131,7 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
         && a.margin == b.margin
         && a.segments == b.segments
         && a.forms == b.forms
+        && a.single == b.single
         && a.scalars == b.scalars
         && a.rows == b.rows
         && a.coupled == b.coupled

@@ -15,14 +15,12 @@ mod worker;
 
 use crate::backend::build::{self, ParamValues, SynapsePlan, positions};
 use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
-use crate::backend::held::{Part, merge};
-use crate::backend::profile::{Profile, ThreadProfile};
-use crate::backend::state::{self, EngineState, PopulationState, same};
+use crate::backend::held::merge;
+use crate::backend::profile::Profile;
+use crate::backend::state::{self, EngineState, same};
 use crate::base;
-use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight};
-use crate::runtime::{
-    Aligned, Barrier, DelayForm, Delays, RingKind, RowsBuilder, WeightForm, Weights, Winners, aligned, share,
-};
+use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight, single};
+use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightForm, Weights, Winners, share};
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
@@ -30,11 +28,10 @@ use plan::Plan;
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use worker::{Batch, Block, BlockSource, Fault, Incoming, ParamBlock, Shared, Worker};
+use worker::{Batch, Block, BlockSource, Fault, Incoming, Sequence, Shared, Worker};
 
 /// The code generator refused: a bug.
 pub const CODEGEN: base::Code = base::Code("E0607");
@@ -114,95 +111,9 @@ pub fn disassembly(network: Validated) -> Result<String, String> {
     jit::text(network.network(), &plans(network.network()), drafts(network.network()), true)
 }
 
-enum Command {
-    Advance {
-        from: u64,
-        steps: u64,
-    },
-    Params {
-        population: usize,
-        values: Vec<(usize, ParamBlock)>,
-    },
-    States {
-        population: usize,
-    },
-    Weights {
-        projection: usize,
-        step: u64,
-    },
-    Edges {
-        projection: usize,
-    },
-    /// Weights of this thread's part, row by row.
-    SetWeights {
-        projection: usize,
-        step: u64,
-        values: Vec<f64>,
-    },
-    /// Synapses of all threads.
-    SetEdges {
-        projection: usize,
-        step: u64,
-        edges: Arc<Vec<(u32, u32)>>,
-    },
-    Learn {
-        projection: usize,
-        step: u64,
-        on: bool,
-    },
-    Save {
-        step: u64,
-    },
-    /// For each rule, where its synapses here stand among all.
-    Load {
-        state: Arc<EngineState>,
-        own: Vec<Vec<u32>>,
-    },
-    Reset {
-        population: usize,
-        step: u64,
-        initial: Arc<Vec<Vec<f64>>>,
-    },
-    Measure {
-        epoch: Instant,
-    },
-    Profile,
-    Quit,
-}
-
-enum Reply {
-    Done {
-        steps: u64,
-        events: u64,
-        touches: Touches,
-        samples: Vec<Vec<f64>>,
-    },
-    States {
-        states: Vec<Vec<f64>>,
-        counter: Vec<f64>,
-        coupled: Vec<Vec<f64>>,
-    },
-    /// Row lengths and weights, row by row.
-    Weights {
-        lengths: Vec<usize>,
-        weights: Vec<f64>,
-    },
-    Edges(Vec<(u32, u32)>),
-    Saved(Vec<PopulationState>, Vec<Part>),
-    Failed(RunError),
-    Profile(ThreadProfile),
-    Ok,
-}
-
-struct Thread {
-    commands: Sender<Command>,
-    replies: Receiver<Reply>,
-    handle: Option<JoinHandle<()>>,
-}
-
 struct TraceParts {
     request: TraceRequest,
-    /// For each thread, positions among the request's cells.
+    /// For each share, positions among the request's cells.
     parts: Vec<Vec<u32>>,
 }
 
@@ -216,8 +127,9 @@ pub struct Native {
     params: Vec<Vec<ParamValues>>,
     ranges: Vec<Vec<(u32, u32)>>,
     shared: Arc<Shared>,
-    local: Worker,
-    threads: Vec<Thread>,
+    /// All but the caller's.
+    threads: Vec<JoinHandle<()>>,
+    turns: u64,
     logs: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
     trace_parts: Vec<TraceParts>,
@@ -409,21 +321,22 @@ impl Native {
                 .collect();
             trace_parts.push(TraceParts { request: request.clone(), parts });
         }
+        let turns = workers.iter().map(Worker::turns).max().unwrap_or(0);
         let shared = Arc::new(Shared {
-            barrier: Barrier::new(threads),
+            stages: Stages::new(threads),
+            workers: workers.into_iter().map(Mutex::new).collect(),
+            sequence: Mutex::new(Sequence::default()),
             batches: (0..threads).map(|_| [RwLock::new(Batch::default()), RwLock::new(Batch::default())]).collect(),
-            halt: [AtomicBool::new(false), AtomicBool::new(false)],
+            halt: AtomicBool::new(false),
             fault: Mutex::new(None),
+            logs: Mutex::new(Vec::new()),
             populations: populations.len(),
             channels: layout.channels(),
             window,
             dt: network.dt_ms,
         });
         let ranges = populations.iter().map(|p| (0..threads).map(|t| share(p.size, t, threads)).collect()).collect();
-        let mut rest = workers.split_off(1);
-        let Some(local) = workers.pop() else { return Err(RunError::Build("no thread".to_string())) };
-        let threads = rest.drain(..).map(|w| spawn(w, shared.clone())).collect::<Result<_, _>>()?;
-        Ok(Native {
+        let mut native = Native {
             dt: network.dt_ms,
             step: 0,
             paths: populations.iter().map(|p| p.path.clone()).collect(),
@@ -432,8 +345,8 @@ impl Native {
             params: elements.populations.iter().map(|p| p.params.clone()).collect(),
             ranges,
             shared,
-            local,
-            threads,
+            threads: Vec::new(),
+            turns,
             logs: populations
                 .iter()
                 .enumerate()
@@ -460,70 +373,58 @@ impl Native {
             bytes,
             projections,
             code: Some(kernels.code.clone()),
-        })
-    }
-
-    fn send(&self, command: impl Fn(usize) -> Command) {
-        for (k, t) in self.threads.iter().enumerate() {
-            // A thread that is gone answers nothing; its reply is then missing below.
-            let _ = t.commands.send(command(k + 1));
+        };
+        for home in 1..threads {
+            native.threads.push(spawn(home, native.shared.clone())?);
         }
+        Ok(native)
     }
 
-    fn replies(&self) -> Vec<Reply> {
-        self.threads.iter().filter_map(|t| t.replies.recv().ok()).collect()
-    }
-
-    /// What came of a command here and on all other threads.
-    fn done(&self, local: Result<(), RunError>) -> Result<(), RunError> {
-        self.replies().into_iter().fold(local, |result, reply| match reply {
-            Reply::Failed(e) => Err(e),
-            _ => result,
-        })
+    /// The shares of the network, one after the other; no step is under way.
+    fn shares(&self) -> impl Iterator<Item = MutexGuard<'_, Worker>> {
+        (0..self.shared.workers.len()).map(|share| self.shared.worker(share))
     }
 
     /// States, counters and coupled sums of a population, all neurons.
     fn gather(&self, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
-        self.send(|_| Command::States { population });
-        let (mut states, mut counter, mut coupled) = states_of(&self.local, population);
-        for reply in self.replies() {
-            if let Reply::States { states: more, counter: c, coupled: sums } = reply {
-                for (all, part) in states.iter_mut().zip(more).chain(coupled.iter_mut().zip(sums)) {
-                    all.extend(part);
-                }
-                counter.extend(c);
+        let d = &self.dynamics[population];
+        let (mut states, mut coupled) = (vec![Vec::new(); d.states.len()], vec![Vec::new(); d.coupled.len()]);
+        let mut counter = Vec::new();
+        for worker in self.shares() {
+            let block = &worker.blocks[population];
+            let n = block.n as usize;
+            let columns = block.states.iter().chain(&block.coupled);
+            for (all, part) in states.iter_mut().chain(&mut coupled).zip(columns) {
+                all.extend(part.first(n));
             }
+            counter.extend(block.counter.first(n));
         }
         (states, counter, coupled)
     }
 
-    /// Gives all threads the values of the params that may have changed.
+    /// Gives all shares the values of the params that may have changed.
     fn spread_params(&mut self, p: usize) {
-        let follow: Vec<usize> = state::moving_params(&self.dynamics[p]).collect();
-        let params = &self.params[p];
-        for k in &follow {
-            self.local.blocks[p].params[*k] = self.local.blocks[p].param_block(*k, &params[*k]);
+        for mut worker in self.shares() {
+            let block = &mut worker.blocks[p];
+            for k in state::moving_params(&self.dynamics[p]) {
+                block.params[k] = block.param_block(k, &self.params[p][k]);
+            }
         }
-        let ranges = &self.ranges[p];
-        self.send(|thread| {
-            let (lo, hi) = ranges[thread];
-            let padded = ((hi - lo) as usize).next_multiple_of(translate::GRAIN);
-            let values = follow
-                .iter()
-                .map(|k| {
-                    let block = match (&params[*k], &self.local.blocks[p].params[*k]) {
-                        (v, ParamBlock::One(_)) => ParamBlock::One(v.at(0)),
-                        (v, ParamBlock::Each(_)) => {
-                            let part: Vec<f64> = (lo..hi).map(|i| v.at(i)).collect();
-                            ParamBlock::Each(aligned::padded(&part, part.last().copied().unwrap_or(0.0), padded))
-                        }
-                    };
-                    (*k, block)
-                })
-                .collect();
-            Command::Params { population: p, values }
-        });
-        self.replies();
+    }
+
+    /// Sums of the time before the run, which the delays of continuous projections reach into at first.
+    fn couple_first(&self) {
+        let mut workers: Vec<_> = self.shares().collect();
+        for round in 0..self.turns as u32 {
+            for worker in &mut workers {
+                let Worker { couplings, blocks, .. } = &mut **worker;
+                couplings.write_first(round, blocks, &self.shared.channels);
+            }
+            for worker in &mut workers {
+                let Worker { couplings, blocks, .. } = &mut **worker;
+                couplings.sum_first(round, blocks, &self.shared.channels);
+            }
+        }
     }
 
     fn merge(&mut self, from: u64, done: u64, samples: &[Vec<Vec<f64>>]) {
@@ -548,22 +449,13 @@ impl Native {
 
 impl Drop for Native {
     fn drop(&mut self) {
-        self.send(|_| Command::Quit);
-        for t in &mut self.threads {
-            if let Some(h) = t.handle.take() {
-                let _ = h.join();
-            }
+        self.shared.stages.end();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
-        // All holders of kernels but `local` are gone, and `local` runs nothing any more.
+        // Nobody is left who calls kernels.
         self.code.take();
     }
-}
-
-fn states_of(w: &Worker, population: usize) -> (Vec<Vec<f64>>, Vec<f64>, Vec<Vec<f64>>) {
-    let b = &w.blocks[population];
-    let n = b.n as usize;
-    let rows = |all: &[Aligned<f64>]| all.iter().map(|s| s[..n].to_vec()).collect();
-    (rows(&b.states), b.counter[..n].to_vec(), rows(&b.coupled))
 }
 
 fn shortest(d: &Delays) -> Option<u32> {
@@ -588,73 +480,30 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
     (lengths, weights)
 }
 
-fn spawn(mut worker: Worker, shared: Arc<Shared>) -> Result<Thread, RunError> {
-    let (commands, inbox) = channel::<Command>();
-    let (outbox, replies) = channel::<Reply>();
+/// A thread that helps with every stage.
+fn spawn(home: usize, shared: Arc<Shared>) -> Result<JoinHandle<()>, RunError> {
     let body = move || {
-        while let Ok(command) = inbox.recv() {
-            let reply = match command {
-                Command::Advance { from, steps } => {
-                    let done = worker.advance(&shared, from, steps, None, &mut |_, _, _| {});
-                    let (events, touches) = (worker.take_events(), worker.take_touches());
-                    Reply::Done { steps: done, events, touches, samples: worker.take_samples() }
-                }
-                Command::Params { population, values } => {
-                    for (k, v) in values {
-                        worker.blocks[population].params[k] = v;
-                    }
-                    Reply::Ok
-                }
-                Command::States { population } => {
-                    let (states, counter, coupled) = states_of(&worker, population);
-                    Reply::States { states, counter, coupled }
-                }
-                Command::Weights { projection, step } => {
-                    let (lengths, weights) = weights_of(&mut worker, projection, step);
-                    Reply::Weights { lengths, weights }
-                }
-                Command::Edges { projection } => Reply::Edges(worker.edges(projection)),
-                Command::SetWeights { projection, step, values } => {
-                    worker.set_weights(projection, step, &values);
-                    Reply::Ok
-                }
-                Command::SetEdges { projection, step, edges } => match worker.set_edges(projection, step, &edges) {
-                    Ok(()) => Reply::Ok,
-                    Err(e) => Reply::Failed(e),
-                },
-                Command::Reset { population, step, initial } => {
-                    worker.reset(&shared, population, step, &initial);
-                    Reply::Ok
-                }
-                Command::Learn { projection, step, on } => {
-                    worker.learn(projection, step, on);
-                    Reply::Ok
-                }
-                Command::Save { step } => {
-                    let (populations, rules) = worker.save(step);
-                    Reply::Saved(populations, rules)
-                }
-                Command::Load { state, own } => match worker.load(&state, &own) {
-                    Ok(()) => Reply::Ok,
-                    Err(e) => Reply::Failed(e),
-                },
-                Command::Measure { epoch } => {
-                    worker.measure(epoch);
-                    Reply::Ok
-                }
-                Command::Profile => Reply::Profile(worker.profile()),
-                Command::Quit => break,
-            };
-            if outbox.send(reply).is_err() {
-                break;
-            }
+        while shared.stages.await_open() {
+            work(&shared, home, &mut || {});
         }
     };
-    let handle = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name("nsm-worker".to_string())
         .spawn(body)
-        .map_err(|e| RunError::Limit(format!("a thread can't be started: {e}")))?;
-    Ok(Thread { commands, replies, handle: Some(handle) })
+        .map_err(|e| RunError::Limit(format!("a thread can't be started: {e}")))
+}
+
+/// Does tasks until the run is over; calls `each` before every one.
+fn work(shared: &Shared, home: usize, each: &mut dyn FnMut()) {
+    let sequence = || shared.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut run = |share: usize| {
+        each();
+        let stage = sequence().stage;
+        shared.worker(share).run(shared, &stage);
+    };
+    // The end of the stage has made a halt visible.
+    let mut next = || sequence().advance(shared.halt.load(Ordering::Relaxed));
+    shared.stages.work(home, &mut run, &mut next);
 }
 
 impl Engine for Native {
@@ -663,41 +512,39 @@ impl Engine for Native {
     }
 
     fn advance(&mut self, steps: u64, stop: &AtomicBool) -> Result<u64, RunError> {
+        if steps == 0 {
+            return Ok(0);
+        }
         let from = self.step;
-        self.shared.halt.iter().for_each(|h| h.store(false, Ordering::Relaxed));
-        self.send(|_| Command::Advance { from, steps });
         let shared = self.shared.clone();
-        let logs = &mut self.logs;
-        let mut together = Vec::new();
-        let done = self.local.advance(&shared, from, steps, Some(stop), &mut |first, window, spikes| {
-            for k in 0..window {
-                for (p, log) in logs.iter_mut().enumerate() {
-                    together.clear();
-                    for part in spikes.of(k as usize, p) {
-                        together.extend_from_slice(part);
-                    }
-                    if together.is_empty() {
-                        continue;
-                    }
-                    log.push(first + k + 1, &together);
-                }
+        let lock = || shared.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        let logs = || shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.halt.store(false, Ordering::Relaxed);
+        *lock() = Sequence::new(from, from + steps, shared.window, self.turns);
+        *logs() = std::mem::take(&mut self.logs);
+        if from == 0 {
+            self.couple_first();
+        }
+        self.shares().for_each(|mut worker| worker.start_clock());
+        shared.stages.open();
+        work(&shared, 0, &mut || {
+            if stop.load(Ordering::Relaxed) {
+                shared.halt.store(true, Ordering::Relaxed);
             }
         });
-        self.events += self.local.take_events();
-        self.touches += self.local.take_touches();
-        let mut samples = vec![self.local.take_samples()];
-        for reply in self.replies() {
-            if let Reply::Done { samples: s, steps, events, touches } = reply {
-                debug_assert_eq!(steps, done);
-                self.events += events;
-                self.touches += touches;
-                samples.push(s);
-            }
+        self.logs = std::mem::take(&mut *logs());
+        let done = lock().done();
+        let mut samples = Vec::new();
+        let (mut events, mut touches) = (0, Touches::default());
+        for mut worker in self.shares() {
+            events += worker.take_events();
+            touches += worker.take_touches();
+            samples.push(worker.take_samples());
         }
+        self.events += events;
+        self.touches += touches;
         self.step += done;
-        if samples.len() == self.threads.len() + 1 {
-            self.merge(from, done, &samples);
-        }
+        self.merge(from, done, &samples);
         let fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Fault { step, population, neuron, stuck: Some(limit), .. }) = fault {
             let population = self.paths[population].clone();
@@ -735,6 +582,7 @@ impl Engine for Native {
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
         let (states, counter, coupled) = self.gather(population);
+        let each = if d.single { d.per_neuron() } else { Vec::new() };
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -743,7 +591,10 @@ impl Engine for Native {
                 let at = *c as usize;
                 crate::backend::eval::evaluate(&d.exprs, &order, &mut scratch, &mut |e, _| match e {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
-                    crate::ir::Expr::Param(k) => self.params[population][*k as usize].at(*c),
+                    crate::ir::Expr::Param(k) => {
+                        let v = self.params[population][*k as usize].at(*c);
+                        if each.get(*k as usize) == Some(&true) { single::round(v) } else { v }
+                    }
                     crate::ir::Expr::Time => t,
                     crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],
                     crate::ir::Expr::Held => f64::from(u8::from(counter[at] > 0.0)),
@@ -767,14 +618,7 @@ impl Engine for Native {
     }
 
     fn weights(&mut self, projection: usize) -> Vec<f64> {
-        let step = self.step;
-        self.send(|_| Command::Weights { projection, step });
-        let mut parts = vec![weights_of(&mut self.local, projection, step)];
-        for reply in self.replies() {
-            if let Reply::Weights { lengths, weights } = reply {
-                parts.push((lengths, weights));
-            }
-        }
+        let parts: Vec<_> = self.shares().map(|mut worker| weights_of(&mut worker, projection, self.step)).collect();
         if let Some(w) = self.constant_weights[projection] {
             return vec![w; parts.iter().flat_map(|p| &p.0).sum()];
         }
@@ -790,79 +634,52 @@ impl Engine for Native {
     }
 
     fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
-        self.send(|_| Command::Edges { projection });
-        let mut all = self.local.edges(projection);
-        for reply in self.replies() {
-            if let Reply::Edges(more) = reply {
-                all.extend(more);
-            }
-        }
-        // Each thread has its own targets, so a stable sort by source keeps targets ascending within a row.
+        let mut all: Vec<(u32, u32)> = self.shares().flat_map(|worker| worker.edges(projection)).collect();
+        // Each share has its own targets, so a stable sort by source keeps targets ascending within a row.
         all.sort_by_key(|(pre, _)| *pre);
         all
     }
 
     fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError> {
-        let step = self.step;
         let edges = self.edges(projection);
-        let Some(target) = self.local.incoming.get(projection).map(|i| i.target) else {
+        let Some(target) = self.shared.worker(0).incoming.get(projection).map(|i| i.target) else {
             return Err(RunError::Build("weights of what does not exist".to_string()));
         };
-        let part = |(lo, hi): (u32, u32)| -> Vec<f64> {
-            edges.iter().zip(values).filter(|((_, post), _)| (lo..hi).contains(post)).map(|(_, v)| *v).collect()
-        };
-        let ranges = &self.ranges[target];
-        self.send(|thread| Command::SetWeights { projection, step, values: part(ranges[thread]) });
-        self.local.set_weights(projection, step, &part(ranges[0]));
-        self.replies();
+        for (mut worker, (lo, hi)) in self.shares().zip(&self.ranges[target]) {
+            let here = edges.iter().zip(values).filter(|((_, post), _)| (lo..hi).contains(&post));
+            let part: Vec<f64> = here.map(|(_, v)| *v).collect();
+            worker.set_weights(projection, self.step, &part);
+        }
         Ok(())
     }
 
     fn set_edges(&mut self, projection: usize, edges: &[(u32, u32)]) -> Result<(), RunError> {
-        let step = self.step;
-        let all = Arc::new(edges.to_vec());
-        self.send(|_| Command::SetEdges { projection, step, edges: all.clone() });
-        let local = self.local.set_edges(projection, step, edges);
-        self.done(local)
+        self.shares().try_for_each(|mut worker| worker.set_edges(projection, self.step, edges))
     }
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
-        let step = self.step;
-        let all = Arc::new(initial.to_vec());
-        self.send(|_| Command::Reset { population, step, initial: all.clone() });
-        self.local.reset(&self.shared, population, step, initial);
-        self.replies();
+        self.shares().for_each(|mut worker| worker.reset(&self.shared, population, self.step, initial));
         Ok(())
     }
 
     fn set_learning(&mut self, projection: usize, on: bool) {
-        let step = self.step;
-        self.send(|_| Command::Learn { projection, step, on });
-        self.local.learn(projection, step, on);
-        self.replies();
+        self.shares().for_each(|mut worker| worker.learn(projection, self.step, on));
     }
 
     fn save(&mut self) -> EngineState {
         let step = self.step;
-        self.send(|_| Command::Save { step });
-        let mut parts = vec![self.local.save(step)];
-        for reply in self.replies() {
-            if let Reply::Saved(populations, rules) = reply {
-                parts.push((populations, rules));
-            }
-        }
-        let (mut blocks, mut rules): (Vec<_>, Vec<_>) =
-            parts.into_iter().map(|(b, r)| (b.into_iter(), r.into_iter())).unzip();
+        let parts = self.shares().map(|worker| worker.save(step));
+        let (mut blocks, mut rules): (Vec<_>, Vec<_>) = parts.map(|(b, r)| (b.into_iter(), r.into_iter())).unzip();
         let populations = (0..self.sizes.len()).map(|p| {
             let mut state = worker::join(&mut blocks.iter_mut().filter_map(Iterator::next));
             state.params =
                 state::moving_params(&self.dynamics[p]).map(|k| (k as u32, self.params[p][k].clone())).collect();
-            state.senders = self.local.senders(p);
+            state.senders = self.shared.worker(0).senders(p);
             state
         });
         let populations = populations.collect();
-        let plastic = self.local.learning.iter().map(|_| merge(rules.iter_mut().filter_map(Iterator::next).collect()));
-        let plastic = plastic.collect();
+        let count = self.shared.worker(0).learning.len();
+        let plastic = (0..count).map(|_| merge(rules.iter_mut().filter_map(Iterator::next).collect())).collect();
         let written = self.written.clone();
         EngineState {
             step,
@@ -896,24 +713,22 @@ impl Engine for Native {
         for (reach, saved) in self.reaches.iter().zip(&state.couplings) {
             reach.load(state.step, saved, &self.shared.channels)?;
         }
-        same(state.plastic.len(), self.local.learning.len(), "rules")?;
-        let rules: Vec<(usize, usize)> = self.local.learning.iter().map(|l| (l.projection, l.target)).collect();
+        let rules: Vec<(usize, usize)> =
+            self.shared.worker(0).learning.iter().map(|l| (l.projection, l.target)).collect();
+        same(state.plastic.len(), rules.len(), "rules")?;
         let rules: Vec<(Vec<(u32, u32)>, usize)> = rules.into_iter().map(|(p, t)| (self.edges(p), t)).collect();
-        let own = |thread: usize| -> Vec<Vec<u32>> {
+        for (share, mut worker) in self.shares().enumerate() {
+            // Where the synapses of each rule stand among all.
             let here = |(edges, target): &(Vec<(u32, u32)>, usize)| {
-                let (lo, hi) = self.ranges[*target][thread];
+                let (lo, hi) = self.ranges[*target][share];
                 let inside = (0..).zip(edges).filter(|(_, (_, post))| (lo..hi).contains(post));
                 inside.map(|(k, _)| k).collect()
             };
-            rules.iter().map(here).collect()
-        };
-        let state = Arc::new(state);
-        self.send(|thread| Command::Load { state: state.clone(), own: own(thread) });
-        let own = own(0);
-        let local = self.local.load(&state, &own);
-        let result = self.done(local);
+            let own: Vec<Vec<u32>> = rules.iter().map(here).collect();
+            worker.load(&state, &own)?;
+        }
         (self.step, self.events, self.touches) = (state.step, state.synaptic_events, state.touches);
-        result
+        Ok(())
     }
 
     fn synapses(&self) -> u64 {
@@ -934,18 +749,11 @@ impl Engine for Native {
 
     fn measure(&mut self) {
         let epoch = Instant::now();
-        self.local.measure(epoch);
-        self.send(|_| Command::Measure { epoch });
-        let _ = self.replies();
+        self.shares().for_each(|mut worker| worker.measure(epoch));
     }
 
     fn profile(&mut self) -> Option<Profile> {
-        self.send(|_| Command::Profile);
-        let others = self.replies().into_iter().filter_map(|reply| match reply {
-            Reply::Profile(profile) => Some(profile),
-            _ => None,
-        });
-        let threads = std::iter::once(self.local.profile()).chain(others).collect();
+        let threads = self.shares().map(|worker| worker.profile()).collect();
         let populations = self.paths.iter().cloned().zip(self.sizes.iter().map(|n| u64::from(*n))).collect();
         Some(Profile { threads, populations, projections: self.projections.clone() })
     }

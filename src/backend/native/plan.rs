@@ -9,7 +9,7 @@
 //! segment stores states and spikes. What crosses a cut waits in a scratch row. Values that are the same for all neurons are
 //! computed once per step by the runtime.
 
-use crate::ir::{self, Arrival, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, ParamKind, Real, Spike, UnaryOp};
+use crate::ir::{self, Arrival, BinaryOp, Compare, Dynamics, Expr, ExprId, Real, Spike, UnaryOp, single};
 use crate::runtime::RingKind;
 use std::collections::{BTreeMap, HashMap};
 
@@ -33,6 +33,8 @@ pub enum Node {
     Ring(u32),
     /// A sum over continuous projections.
     Coupled(u32),
+    /// A value that is the same for all neurons, rounded to single precision.
+    Single(Id),
     /// Spikes of a Poisson input; the argument is the mean count.
     Poisson(u32, Id),
     Unary(UnaryOp, Id),
@@ -124,6 +126,9 @@ pub struct Plan {
     pub scratch_rows: u32,
     /// Nodes that differ between neurons.
     pub varying: Vec<bool>,
+    /// What differs between neurons is computed and held in single precision; and which nodes are, see [`ir::single`].
+    pub single: bool,
+    pub singles: Vec<bool>,
 }
 
 /// Nodes from which an arena may nest too deep for recursion.
@@ -132,7 +137,10 @@ const DEEP: usize = 1000;
 struct Builder<'d> {
     d: &'d Dynamics,
     nodes: Vec<Node>,
+    /// Which of the nodes are in single precision.
+    singles: Vec<bool>,
     index: HashMap<Node, Id>,
+    forms: Vec<Form>,
     dt: f64,
 }
 
@@ -145,13 +153,55 @@ struct Moment {
 
 impl Builder<'_> {
     fn node(&mut self, n: Node) -> Id {
+        let (n, single) = if self.d.single { self.matched(n) } else { (n, false) };
         if let Some(id) = self.index.get(&n) {
             return *id;
         }
         let id = Id(self.nodes.len() as u32);
         self.nodes.push(n.clone());
+        self.singles.push(single);
         self.index.insert(n, id);
         id
+    }
+
+    /// A node with operands of one precision, and whether it is single.
+    fn matched(&mut self, n: Node) -> (Node, bool) {
+        let single = match &n {
+            Node::State(_)
+            | Node::Counter
+            | Node::Ring(_)
+            | Node::Coupled(_)
+            | Node::Noise(_)
+            | Node::Uniform
+            | Node::Single(_)
+            | Node::Poisson(..) => return (n, true),
+            Node::Param(k) => return (n.clone(), self.forms[*k as usize] == Form::Each),
+            other => children(other).iter().any(|c| self.singles[c.0 as usize]),
+        };
+        if !single {
+            return (n, false);
+        }
+        let n = match n {
+            Node::Unary(op, a) => Node::Unary(op, self.operand(a)),
+            Node::Binary(op, a, b) => Node::Binary(op, self.operand(a), self.operand(b)),
+            Node::Compare(op, a, b) => Node::Compare(op, self.operand(a), self.operand(b)),
+            Node::Select(c, a, b) => Node::Select(self.operand(c), self.operand(a), self.operand(b)),
+            other => other,
+        };
+        (n, true)
+    }
+
+    /// A value as an operation of single precision reads it.
+    fn operand(&mut self, id: Id) -> Id {
+        match self.nodes[id.0 as usize] {
+            Node::Const(Real(v)) => self.real(single::round(v)),
+            _ => self.narrow(id),
+        }
+    }
+
+    /// A value as cells hold it.
+    fn narrow(&mut self, id: Id) -> Id {
+        if !self.d.single || self.singles[id.0 as usize] { id } else { self.node(Node::Single(id)) }
     }
 
     fn real(&mut self, v: f64) -> Id {
@@ -229,49 +279,25 @@ impl Builder<'_> {
         self.node(Node::Compare(Compare::Gt, counter, zero))
     }
 
+    /// What a state is at the end of a step.
+    fn settled(&mut self, state: u32, value: Id) -> Id {
+        if self.nodes[value.0 as usize] == Node::State(state) {
+            return value;
+        }
+        let magnitude = self.node(Node::Unary(UnaryOp::Abs, value));
+        let (smallest, zero) = (self.real(single::SMALLEST), self.real(0.0));
+        let next_to_nothing = self.node(Node::Compare(Compare::Lt, magnitude, smallest));
+        self.node(Node::Select(next_to_nothing, zero, value))
+    }
+
     fn all_states(&mut self) -> Vec<Id> {
         (0..self.d.states.len() as u32).map(|k| self.node(Node::State(k))).collect()
     }
 }
 
-/// Which params are stored per neuron: a setting may address single cells, so what can be set is.
-pub fn forms(d: &Dynamics) -> Vec<Form> {
-    let mut forms: Vec<Form> = d
-        .params
-        .iter()
-        .map(|p| match p.kind {
-            ParamKind::PerNeuron(_) => Form::Each,
-            _ if p.settable => Form::Each,
-            _ => Form::One,
-        })
-        .collect();
-    // Derived params may read derived ones: repeat until nothing changes.
-    loop {
-        let mut changed = false;
-        for (k, p) in d.params.iter().enumerate() {
-            let ParamKind::Derived(derived) = &p.kind else { continue };
-            let roots: Vec<ExprId> = match derived {
-                Derived::Expr(e) => vec![*e],
-                Derived::Propagator { system, .. }
-                | Derived::Integral { system, .. }
-                | Derived::Noise { system, .. } => d
-                    .systems
-                    .get(*system as usize)
-                    .map(|s| s.a.iter().chain(&s.g).copied().collect())
-                    .unwrap_or_default(),
-            };
-            let each = roots.iter().any(|r| {
-                d.exprs.any(*r, &mut |e| matches!(e, Expr::Param(j) if forms.get(*j as usize) == Some(&Form::Each)))
-            });
-            if each && forms[k] == Form::One {
-                forms[k] = Form::Each;
-                changed = true;
-            }
-        }
-        if !changed {
-            return forms;
-        }
-    }
+/// How params are stored.
+fn forms(d: &Dynamics) -> Vec<Form> {
+    d.per_neuron().into_iter().map(|each| if each { Form::Each } else { Form::One }).collect()
 }
 
 /// Gives the kind of ring that projections need (counts or not) and their longest delay.
@@ -279,7 +305,7 @@ pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32) + 'r;
 
 /// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
 pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> Plan {
-    let mut b = Builder { d, nodes: Vec::new(), index: HashMap::new(), dt };
+    let mut b = Builder { d, nodes: Vec::new(), singles: Vec::new(), index: HashMap::new(), forms: forms(d), dt };
     let mut rings = Vec::new();
     let initial = b.all_states();
     let start = Moment { states: initial.clone(), end: false, arrival: None };
@@ -299,6 +325,7 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
         let mut next = now.states.clone();
         for a in &stage.assigns {
             let value = b.compose(a.value, &now, &start, &mut memo);
+            let value = b.narrow(value);
             let old = now.states[a.state as usize];
             next[a.state as usize] = keep(&mut b, a.state, old, value);
         }
@@ -343,9 +370,10 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
             Some(t) => t,
             None => b.real(0.0),
         };
-        now.arrival = Some(arrival);
+        now.arrival = Some(b.narrow(arrival));
         for a in &r.body {
             let value = b.compose(a.value, &now, &start, &mut HashMap::new());
+            let value = b.narrow(value);
             let old = now.states[a.state as usize];
             now.states[a.state as usize] = keep(&mut b, a.state, old, value);
         }
@@ -354,7 +382,10 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
     now.end = true;
     let mut spike = None;
     let mut counter = None;
-    let margin = margin.map(|m| b.compose(m, &now, &start, &mut HashMap::new()));
+    let margin = margin.map(|m| {
+        let margin = b.compose(m, &now, &start, &mut HashMap::new());
+        b.narrow(margin)
+    });
     if let Spike::When(c) = &d.spike {
         let condition = b.compose(*c, &now, &start, &mut HashMap::new());
         let fire = if refractory.is_some() {
@@ -366,6 +397,7 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
         };
         for a in &d.reset {
             let value = b.compose(a.value, &now, &start, &mut HashMap::new());
+            let value = b.narrow(value);
             let old = now.states[a.state as usize];
             now.states[a.state as usize] = b.select(fire, value, old);
         }
@@ -390,9 +422,14 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
             counter = Some(b.node(Node::Select(fire, whole, counted)));
         }
     }
-    let forms = forms(d);
-    let mut plan = cut(b.nodes, now.states, [counter, spike, margin], rings, forms);
+    if d.single {
+        for (k, state) in now.states.iter_mut().enumerate() {
+            *state = b.settled(k as u32, *state);
+        }
+    }
+    let mut plan = cut(b.nodes, now.states, [counter, spike, margin], rings, b.forms);
     plan.coupled = d.coupled.len();
+    (plan.single, plan.singles) = (d.single, b.singles);
     plan
 }
 
@@ -433,7 +470,7 @@ fn scaled(
 
 pub fn children(n: &Node) -> Vec<Id> {
     match n {
-        Node::Unary(_, a) | Node::Poisson(_, a) => vec![*a],
+        Node::Unary(_, a) | Node::Poisson(_, a) | Node::Single(a) => vec![*a],
         Node::Binary(_, a, b) | Node::Compare(_, a, b) => vec![*a, *b],
         Node::Select(c, a, b) => vec![*c, *a, *b],
         _ => Vec::new(),
@@ -506,6 +543,8 @@ fn cut(
         rows: BTreeMap::new(),
         scratch_rows: 0,
         varying,
+        single: false,
+        singles: Vec::new(),
     };
     // Segments that read each node: users stand after what they use, so they are known first.
     let mut used = vec![Vec::new(); n];
@@ -604,8 +643,17 @@ fn is_leaf(node: &Node) -> bool {
 }
 
 impl Call {
+    /// The row that it reads besides its own.
+    pub fn other(&self) -> Option<u32> {
+        match self {
+            Call::Pow { exponent, .. } => Some(*exponent),
+            Call::PoissonEach { mean, .. } => Some(*mean),
+            _ => None,
+        }
+    }
+
     /// The row that holds the result.
-    fn row(&self) -> u32 {
+    pub fn row(&self) -> u32 {
         match self {
             Call::Unary { row, .. }
             | Call::Pow { row, .. }
@@ -640,6 +688,11 @@ impl Plan {
 
     fn store(&mut self, segment: usize, row: u32, id: Id) {
         self.segments[segment].stores.push((row, id));
+    }
+
+    /// Whether a node is computed in single precision.
+    pub fn is_single(&self, id: Id) -> bool {
+        self.singles.get(id.0 as usize) == Some(&true)
     }
 
     /// Whether a node is a truth value rather than a number.

@@ -1,21 +1,21 @@
-//! Segments to Cranelift IR: one loop over a chunk of neurons in pairs of f64 lanes.
+//! Segments to Cranelift IR: one loop over a chunk of neurons in vectors of 128 bits, two f64 or four f32 lanes.
 //!
-//! Kernel signature: `fn(pointers: *const *mut u8, scalars: *const f64, n: u64)`; `n` is a multiple of [`GRAIN`]. The table of
+//! Kernel signature: `fn(pointers: *const *mut u8, scalars: *const u8, n: u64)`, scalars in the precision of the plan; `n` is a multiple of [`GRAIN`]. The table of
 //! pointers is laid out by [`Slots`]. A spike is one bit in a byte for each pair of neurons.
 
 use super::plan::{Form, Id, Node, Plan, children, filled_before};
 use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
 use crate::runtime::RingKind;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{AbiParam, Endianness, Function, InstBuilder, MemFlagsData, Signature, Type, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::collections::HashMap;
 
 /// Neurons handled in one turn of a kernel's loop at most: chunks are multiples of it.
-pub const GRAIN: usize = 8;
+pub const GRAIN: usize = 16;
 
-/// Pairs of neurons in one turn of the loop, where it is unrolled.
+/// Vectors of neurons in one turn of the loop, where it is unrolled.
 const UNROLL: usize = 2;
 
 /// Positions in the table of pointers.
@@ -47,8 +47,26 @@ impl Slots {
     }
 }
 
-const LANES: Type = types::F64X2;
-const MASKS: Type = types::I64X2;
+/// The vectors of a precision.
+#[derive(Clone, Copy)]
+struct Shape {
+    lane: Type,
+    numbers: Type,
+    masks: Type,
+    lanes: i64,
+    /// Of a lane.
+    bytes: u32,
+}
+
+impl Shape {
+    fn of(plan: &Plan) -> Shape {
+        if plan.single {
+            Shape { lane: types::F32, numbers: types::F32X4, masks: types::I32X4, lanes: 4, bytes: 4 }
+        } else {
+            Shape { lane: types::F64, numbers: types::F64X2, masks: types::I64X2, lanes: 2, bytes: 8 }
+        }
+    }
+}
 
 /// Graphs above this size are not unrolled: their loops have enough independent work, and code costs compile time.
 const UNROLL_LIMIT: usize = 80;
@@ -60,10 +78,11 @@ struct Translator<'b, 'f> {
     b: &'b mut FunctionBuilder<'f>,
     plan: &'b Plan,
     slots: Slots,
+    shape: Shape,
     pointer: Type,
     table: Value,
     scalars: Value,
-    /// First neuron of the pair, in the chunk.
+    /// First neuron of the vector, in the chunk.
     index: Value,
     values: HashMap<Id, Value>,
     last: bool,
@@ -73,12 +92,11 @@ struct Translator<'b, 'f> {
 }
 
 /// The signature of kernels.
-pub fn sign(func: &mut Function, config: TargetFrontendConfig) {
+pub fn signature(config: TargetFrontendConfig) -> Signature {
     let pointer = config.pointer_type();
-    func.signature.params.clear();
-    for t in [pointer, pointer, types::I64] {
-        func.signature.params.push(AbiParam::new(t));
-    }
+    let mut signature = Signature::new(config.default_call_conv);
+    signature.params.extend([pointer, pointer, types::I64].map(AbiParam::new));
+    signature
 }
 
 /// Adds the body of one segment to `func`, and sets its signature.
@@ -90,7 +108,7 @@ pub fn segment(
     config: TargetFrontendConfig,
 ) {
     let pointer = config.pointer_type();
-    sign(func, config);
+    func.signature = signature(config);
     let mut b = FunctionBuilder::new(func, context);
     let entry = b.create_block();
     let body = b.create_block();
@@ -98,11 +116,12 @@ pub fn segment(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let [table, scalars, n] = [0, 1, 2].map(|p| b.block_params(entry)[p]);
+    let shape = Shape::of(plan);
     let zero = b.ins().iconst(types::I64, 0);
-    let clean = zero_lanes(&mut b);
+    let clean = no_lanes(&mut b, shape.masks);
     b.append_block_param(body, types::I64);
-    b.append_block_param(body, MASKS);
-    b.append_block_param(exit, MASKS);
+    b.append_block_param(body, shape.masks);
+    b.append_block_param(exit, shape.masks);
     b.ins().jump(body, &[zero.into(), clean.into()]);
     b.switch_to_block(body);
     let start = b.block_params(body)[0];
@@ -110,12 +129,13 @@ pub fn segment(
     let seg = &plan.segments[k];
     let unroll = if plan.nodes.len() <= UNROLL_LIMIT { UNROLL } else { 1 };
     let ready = filled_before(plan, k);
-    for pair in 0..unroll {
-        let index = b.ins().iadd_imm_s(start, 2 * pair as i64);
+    for vector in 0..unroll {
+        let index = b.ins().iadd_imm_s(start, shape.lanes * vector as i64);
         let mut t = Translator {
             b: &mut b,
             plan,
             slots: Slots::of(plan),
+            shape,
             pointer,
             table,
             scalars,
@@ -125,9 +145,9 @@ pub fn segment(
             segment: k,
             ready: &ready,
         };
-        fault = t.pair(fault);
+        fault = t.vector(fault);
     }
-    let next = b.ins().iadd_imm_s(start, 2 * unroll as i64);
+    let next = b.ins().iadd_imm_s(start, shape.lanes * unroll as i64);
     let more = b.ins().icmp(IntCC::UnsignedLessThan, next, n);
     b.ins().brif(more, body, &[next.into(), fault.into()], exit, &[fault.into()]);
     b.switch_to_block(exit);
@@ -135,7 +155,7 @@ pub fn segment(
         let fault = b.block_params(exit)[0];
         let slot = Slots::of(plan).flag;
         let at = b.ins().load(pointer, flags(), table, (slot * 8) as i32);
-        let old = b.ins().load(MASKS, flags(), at, 0);
+        let old = b.ins().load(shape.masks, flags(), at, 0);
         let all = b.ins().bor(old, fault);
         b.ins().store(flags(), all, at, 0);
     }
@@ -149,9 +169,9 @@ fn flags() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
-fn zero_lanes(b: &mut FunctionBuilder) -> Value {
-    let zero = b.ins().iconst(types::I64, 0);
-    b.ins().splat(MASKS, zero)
+fn no_lanes(b: &mut FunctionBuilder, masks: Type) -> Value {
+    let zero = b.ins().iconst(masks.lane_type(), 0);
+    b.ins().splat(masks, zero)
 }
 
 impl Translator<'_, '_> {
@@ -159,7 +179,12 @@ impl Translator<'_, '_> {
         self.b.ins().load(self.pointer, flags().with_readonly(), self.table, (slot * 8) as i32)
     }
 
-    /// Address of this pair in an array of `bytes` per neuron.
+    /// Address of this vector in an array of numbers.
+    fn place(&mut self, slot: usize) -> Value {
+        self.address(slot, self.shape.bytes)
+    }
+
+    /// Address of this vector in an array of `bytes` per neuron.
     fn address(&mut self, slot: usize, bytes: u32) -> Value {
         let base = self.pointer(slot);
         let offset = match bytes {
@@ -169,14 +194,14 @@ impl Translator<'_, '_> {
         self.b.ins().iadd(base, offset)
     }
 
-    fn pair(&mut self, mut fault: Value) -> Value {
+    fn vector(&mut self, mut fault: Value) -> Value {
         let seg = self.plan.segments[self.segment].clone();
         if self.plan.nodes.len() > DEEP {
             self.children_first(&seg);
         }
         for (row, id) in &seg.stores {
             let v = self.number(*id);
-            let at = self.address(self.slots.scratch + *row as usize, 8);
+            let at = self.place(self.slots.scratch + *row as usize);
             self.b.ins().store(flags(), v, at, 0);
         }
         if !self.last {
@@ -190,7 +215,7 @@ impl Translator<'_, '_> {
             if self.plan.nodes[self.plan.states[k].0 as usize] == Node::State(k as u32) {
                 continue;
             }
-            let at = self.address(k, 8);
+            let at = self.place(k);
             self.b.ins().store(flags(), v, at, 0);
             // x - x is 0 for a finite x and NaN for any other.
             let difference = self.b.ins().fsub(v, v);
@@ -199,40 +224,47 @@ impl Translator<'_, '_> {
             fault = self.b.ins().bor(fault, bad);
         }
         if let Some(c) = counter {
-            let at = self.address(self.slots.counter, 8);
+            let at = self.place(self.slots.counter);
             self.b.ins().store(flags(), c, at, 0);
         }
         for (k, ring) in self.plan.rings.iter().enumerate() {
             let bytes = ring.kind.bytes();
             let at = self.address(self.slots.rings + k, bytes);
-            match ring.kind {
-                RingKind::Count16 => {
-                    let zero = self.b.ins().iconst(types::I32, 0);
-                    self.b.ins().store(flags(), zero, at, 0);
-                }
-                RingKind::Count32 => {
-                    let zero = self.b.ins().iconst(types::I64, 0);
-                    self.b.ins().store(flags(), zero, at, 0);
-                }
-                RingKind::Sum => {
-                    let zero = zero_lanes(self.b);
-                    self.b.ins().store(flags(), zero, at, 0);
-                }
+            let whole = bytes * self.shape.lanes as u32;
+            for offset in (0..whole as i32).step_by(16) {
+                let zero = match whole {
+                    4 => self.b.ins().iconst(types::I32, 0),
+                    8 => self.b.ins().iconst(types::I64, 0),
+                    _ => no_lanes(self.b, types::I64X2),
+                };
+                self.b.ins().store(flags(), zero, at, offset);
             }
         }
         if let Some(m) = margin {
-            let at = self.address(self.slots.margin, 8);
+            let at = self.place(self.slots.margin);
             self.b.ins().store(flags(), m, at, 0);
         }
         if let Some(s) = spike {
             let bits = self.b.ins().vhigh_bits(types::I32, s);
-            let byte = self.b.ins().ireduce(types::I8, bits);
+            let bytes = self.mask_bytes(bits);
             let base = self.pointer(self.slots.mask);
             let half = self.b.ins().ushr_imm_u(self.index, 1);
             let at = self.b.ins().iadd(base, half);
-            self.b.ins().store(flags(), byte, at, 0);
+            self.b.ins().store(flags(), bytes, at, 0);
         }
         fault
+    }
+
+    /// A bit for each lane as a byte for each pair of neurons.
+    fn mask_bytes(&mut self, bits: Value) -> Value {
+        if self.shape.lanes == 2 {
+            return self.b.ins().ireduce(types::I8, bits);
+        }
+        let low = self.b.ins().band_imm_s(bits, 3);
+        let high = self.b.ins().band_imm_s(bits, 12);
+        let high = self.b.ins().ishl_imm_u(high, 6);
+        let both = self.b.ins().bor(low, high);
+        self.b.ins().ireduce(types::I16, both)
     }
 
     /// Computes what the segment needs from the leaves up, so that deep graphs don't nest on the stack.
@@ -254,8 +286,8 @@ impl Translator<'_, '_> {
     }
 
     fn constant(&mut self, v: f64) -> Value {
-        let x = self.b.ins().f64const(v);
-        self.b.ins().splat(LANES, x)
+        let x = if self.plan.single { self.b.ins().f32const(v as f32) } else { self.b.ins().f64const(v) };
+        self.b.ins().splat(self.shape.numbers, x)
     }
 
     /// The value as numbers.
@@ -263,9 +295,9 @@ impl Translator<'_, '_> {
         let v = self.value(id);
         if self.plan.is_bool(id) && !self.in_row(id) {
             let one = self.constant(1.0);
-            let bits = self.b.ins().bitcast(MASKS, little(), one);
+            let bits = self.b.ins().bitcast(self.shape.masks, little(), one);
             let masked = self.b.ins().band(v, bits);
-            return self.b.ins().bitcast(LANES, little(), masked);
+            return self.b.ins().bitcast(self.shape.numbers, little(), masked);
         }
         v
     }
@@ -296,8 +328,8 @@ impl Translator<'_, '_> {
 
     fn compute(&mut self, id: Id) -> Value {
         if let Some(row) = self.ready.get(&id) {
-            let at = self.address(self.slots.scratch + *row as usize, 8);
-            return self.b.ins().load(LANES, flags(), at, 0);
+            let at = self.place(self.slots.scratch + *row as usize);
+            return self.load(at);
         }
         let node = self.plan.nodes[id.0 as usize].clone();
         if let Node::Const(Real(v)) = node {
@@ -305,27 +337,28 @@ impl Translator<'_, '_> {
         }
         if !self.plan.varying[id.0 as usize] {
             let slot = self.plan.scalars.get(&id).copied().unwrap_or(0);
-            let x = self.b.ins().load(types::F64, flags().with_readonly(), self.scalars, (slot * 8) as i32);
-            return self.b.ins().splat(LANES, x);
+            let at = (slot * self.shape.bytes) as i32;
+            let x = self.b.ins().load(self.shape.lane, flags().with_readonly(), self.scalars, at);
+            return self.b.ins().splat(self.shape.numbers, x);
         }
         match node {
             Node::State(k) => {
-                let at = self.address(k as usize, 8);
-                self.b.ins().load(LANES, flags(), at, 0)
+                let at = self.place(k as usize);
+                self.load(at)
             }
             Node::Counter => {
-                let at = self.address(self.slots.counter, 8);
-                self.b.ins().load(LANES, flags(), at, 0)
+                let at = self.place(self.slots.counter);
+                self.load(at)
             }
             Node::Param(k) => {
                 debug_assert_eq!(self.plan.forms[k as usize], Form::Each);
-                let at = self.address(self.slots.params + k as usize, 8);
-                self.b.ins().load(LANES, flags(), at, 0)
+                let at = self.place(self.slots.params + k as usize);
+                self.load(at)
             }
             Node::Ring(k) => self.ring(k),
             Node::Coupled(k) => {
-                let at = self.address(self.slots.coupled + k as usize, 8);
-                self.b.ins().load(LANES, flags(), at, 0)
+                let at = self.place(self.slots.coupled + k as usize);
+                self.load(at)
             }
             Node::Unary(UnaryOp::Not, a) => {
                 let a = self.truth(a);
@@ -386,27 +419,53 @@ impl Translator<'_, '_> {
     }
 
     fn choose(&mut self, mask: Value, a: Value, b: Value) -> Value {
-        let mask = self.b.ins().bitcast(LANES, little(), mask);
+        let mask = self.b.ins().bitcast(self.shape.numbers, little(), mask);
         self.b.ins().bitselect(mask, a, b)
     }
 
-    /// The lower two of four signed words as numbers: one instruction on both architectures.
+    fn load(&mut self, at: Value) -> Value {
+        self.b.ins().load(self.shape.numbers, flags(), at, 0)
+    }
+
+    /// The lower of four signed words as numbers: one instruction on both architectures.
     fn signed_lanes(&mut self, words: Value) -> Value {
+        if self.plan.single {
+            return self.b.ins().fcvt_from_sint(types::F32X4, words);
+        }
         let wide = self.b.ins().swiden_low(words);
-        self.b.ins().fcvt_from_sint(LANES, wide)
+        self.b.ins().fcvt_from_sint(types::F64X2, wide)
     }
 
     fn ring(&mut self, k: u32) -> Value {
         let kind = self.plan.rings[k as usize].kind;
         let at = self.address(self.slots.rings + k as usize, kind.bytes());
         match kind {
-            RingKind::Sum => self.b.ins().load(LANES, flags(), at, 0),
+            RingKind::Sum if self.plan.single => {
+                let [low, high] = [0, 16].map(|offset| {
+                    let two = self.b.ins().load(types::F64X2, flags(), at, offset);
+                    let narrow = self.b.ins().fvdemote(two);
+                    self.b.ins().bitcast(types::I64X2, little(), narrow)
+                });
+                let upper = self.b.ins().extractlane(high, 0);
+                let both = self.b.ins().insertlane(low, upper, 1);
+                self.b.ins().bitcast(types::F32X4, little(), both)
+            }
+            RingKind::Sum => self.load(at),
             RingKind::Count16 => {
-                let two = self.b.ins().load(types::I32, flags(), at, 0);
-                let wide = self.b.ins().scalar_to_vector(types::I32X4, two);
+                let wide = if self.plan.single {
+                    let four = self.b.ins().load(types::I64, flags(), at, 0);
+                    self.b.ins().scalar_to_vector(types::I64X2, four)
+                } else {
+                    let two = self.b.ins().load(types::I32, flags(), at, 0);
+                    self.b.ins().scalar_to_vector(types::I32X4, two)
+                };
                 let words = self.b.ins().bitcast(types::I16X8, little(), wide);
                 let wide = self.b.ins().uwiden_low(words);
                 self.signed_lanes(wide)
+            }
+            RingKind::Count32 if self.plan.single => {
+                let words = self.b.ins().load(types::I32X4, flags(), at, 0);
+                self.signed_lanes(words)
             }
             RingKind::Count32 => {
                 let two = self.b.ins().load(types::I64, flags(), at, 0);

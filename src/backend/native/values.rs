@@ -6,6 +6,7 @@
 use super::worker::{Block, ParamBlock};
 use crate::backend::eval;
 use crate::ir::{BinaryOp, Compare, Expr, ExprId, Exprs, Real, UnaryOp};
+use crate::runtime::Column;
 
 /// Neurons of a chunk: the rows of a short expression stay in the innermost cache.
 const CHUNK: usize = 256;
@@ -59,8 +60,10 @@ impl Values {
     /// is the time of the start of the step, ms.
     pub fn compute(&mut self, block: &Block, n: u32, t: f64, sink: &mut dyn FnMut(usize, &[f64])) {
         let n = n.min(block.n) as usize;
-        if let [Op::State(k)] = self.ops.as_slice() {
-            sink(0, &block.states[*k][..n]);
+        if let [Op::State(k)] = self.ops.as_slice()
+            && let Column::Double(values) = &block.states[*k]
+        {
+            sink(0, &values[..n]);
             return;
         }
         let mut start = 0;
@@ -73,16 +76,15 @@ impl Values {
                 match *op {
                     Op::Const(v) => out.fill(v),
                     Op::Time => out.fill(t),
-                    Op::State(k) => out.copy_from_slice(&block.states[k][start..start + len]),
-                    Op::Coupled(k) => out.copy_from_slice(&block.coupled[k][start..start + len]),
+                    Op::State(k) => block.states[k].copy_to(start, out),
+                    Op::Coupled(k) => block.coupled[k].copy_to(start, out),
                     Op::Param(k) => match &block.params[k] {
                         ParamBlock::One(v) => out.fill(*v),
-                        ParamBlock::Each(v) => out.copy_from_slice(&v[start..start + len]),
+                        ParamBlock::Each(v) => v.copy_to(start, out),
                     },
                     Op::Held => {
-                        for (v, counter) in out.iter_mut().zip(&block.counter[start..start + len]) {
-                            *v = f64::from(u8::from(*counter > 0.0));
-                        }
+                        block.counter.copy_to(start, out);
+                        out.iter_mut().for_each(|v| *v = f64::from(u8::from(*v > 0.0)));
                     }
                     Op::Unary(op, a) => out.iter_mut().zip(at(a)).for_each(|(v, a)| *v = op.compute(*a)),
                     Op::Binary(op, a, b) => {

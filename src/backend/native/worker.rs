@@ -1,4 +1,4 @@
-//! One thread's share: its ranges of every population, the rings and synapses that land there, and the loop over steps.
+//! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
 mod state;
 
@@ -10,21 +10,21 @@ use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
-use crate::backend::engine::Touches;
+use crate::backend::engine::{SpikeLog, Touches};
 use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
-use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp};
+use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
 use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Aligned, Barrier, Ring, Rows, Winners, aligned};
+use crate::runtime::{Aligned, Column, Ring, Rows, Stages, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
 
-/// The spikes of one thread in one window.
+/// The spikes of one share in one window.
 #[derive(Default)]
 pub struct Batch {
     ids: Vec<u32>,
@@ -37,6 +37,13 @@ pub struct Batch {
 }
 
 impl Batch {
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.ends.clear();
+        self.margins.clear();
+        self.margin_ends.clear();
+    }
+
     fn slice(&self, k: usize) -> &[u32] {
         let start = k.checked_sub(1).map_or(0, |p| self.ends[p]);
         &self.ids[start..self.ends[k]]
@@ -60,19 +67,93 @@ pub struct Fault {
     pub stuck: Option<u32>,
 }
 
-/// What the threads share.
+/// What the threads of a run work on.
 pub struct Shared {
-    pub barrier: Barrier,
-    /// One pair per thread: windows alternate between them, so that one barrier per window suffices.
+    pub stages: Stages,
+    /// Each is locked by the thread that does its task.
+    pub workers: Vec<Mutex<Worker>>,
+    pub sequence: Mutex<Sequence>,
+    /// One pair for each share: windows alternate between them, so that a share may send while another still delivers.
     pub batches: Vec<[RwLock<Batch>; 2]>,
-    pub halt: [AtomicBool; 2],
+    /// The run ends with this window.
+    pub halt: AtomicBool,
     pub fault: Mutex<Option<Fault>>,
+    /// What is recorded of each population, while steps are made.
+    pub logs: Mutex<Vec<SpikeLog>>,
     pub populations: usize,
     /// Values of continuous projections.
     pub channels: Vec<Channel>,
     /// Steps of a window.
     pub window: u64,
     pub dt: f64,
+}
+
+impl Shared {
+    pub fn worker(&self, share: usize) -> MutexGuard<'_, Worker> {
+        self.workers[share].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Steps whose spikes are exchanged together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    first: u64,
+    steps: u64,
+    parity: usize,
+}
+
+/// What every share does before the next stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stage {
+    /// Spikes to deliver.
+    delivered: Option<Window>,
+    /// Steps to make, and which turn of them: one for each round of continuous projections in each step, and one for the rest.
+    window: Option<(Window, u64)>,
+}
+
+/// The stages of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequence {
+    pub stage: Stage,
+    from: u64,
+    to: u64,
+    /// Steps of a window at most.
+    window: u64,
+    /// Turns of a step.
+    turns: u64,
+}
+
+impl Sequence {
+    /// Of the steps `from .. to`, at least one.
+    pub fn new(from: u64, to: u64, window: u64, turns: u64) -> Sequence {
+        let mut sequence = Sequence { stage: Stage::default(), from, to, window, turns };
+        sequence.stage.window = Some((sequence.window(from, 0), 0));
+        sequence
+    }
+
+    fn window(&self, first: u64, parity: usize) -> Window {
+        Window { first, steps: self.window.min(self.to - first), parity }
+    }
+
+    /// Goes on to the next stage; `halt` ends the run with the window at hand. False where there is none.
+    pub fn advance(&mut self, halt: bool) -> bool {
+        let Some((window, turn)) = self.stage.window else { return false };
+        let end = window.first + window.steps;
+        self.stage = if turn < window.steps * self.turns {
+            Stage { delivered: None, window: Some((window, turn + 1)) }
+        } else if halt || end == self.to {
+            self.to = end;
+            Stage { delivered: Some(window), window: None }
+        } else {
+            Stage { delivered: Some(window), window: Some((self.window(end, 1 - window.parity), 0)) }
+        };
+        true
+    }
+
+    /// Steps that were made.
+    pub fn done(&self) -> u64 {
+        self.to - self.from
+    }
 }
 
 /// The rows of one projection that land here.
@@ -89,7 +170,7 @@ pub struct Incoming {
 #[derive(Clone, Debug)]
 pub enum ParamBlock {
     One(f64),
-    Each(Aligned<f64>),
+    Each(Column),
 }
 
 struct Trace {
@@ -106,15 +187,15 @@ struct Trace {
 pub struct Block {
     pub lo: u32,
     pub n: u32,
-    pub states: Vec<Aligned<f64>>,
-    pub counter: Aligned<f64>,
+    pub states: Vec<Column>,
+    pub counter: Column,
     pub params: Vec<ParamBlock>,
     /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
-    pub coupled: Vec<Aligned<f64>>,
+    pub coupled: Vec<Column>,
     rings: Vec<Ring>,
     mask: Vec<u8>,
     /// Empty unless winners are chosen.
-    margin: Aligned<f64>,
+    margin: Column,
     schedule: Vec<(u64, u32)>,
     next: usize,
     dynamics: Dynamics,
@@ -122,6 +203,8 @@ pub struct Block {
     slots: Slots,
     kernels: Vec<Kernel>,
     scalars: Vec<f64>,
+    /// What kernels of single precision read instead.
+    single_scalars: Vec<f32>,
     uniform: Vec<f64>,
     noise: StreamKey,
     spike: StreamKey,
@@ -149,7 +232,7 @@ pub struct Worker {
     pub couplings: Couplings,
     traces: Vec<Trace>,
     winners: Vec<Option<Winners>>,
-    scratch: Aligned<f64>,
+    scratch: Scratch,
     values: Vec<f64>,
     pointers: Pointers,
     flag: [u64; 2],
@@ -158,12 +241,38 @@ pub struct Worker {
     clock: Option<Clock>,
 }
 
+/// Rows that kernels and calls write and read, of either precision.
+pub struct Scratch {
+    double: Aligned<f64>,
+    single: Aligned<f32>,
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch { double: Aligned::new(0), single: Aligned::new(0) }
+    }
+}
+
+impl Scratch {
+    fn reserve(&mut self, single: bool, needed: usize) {
+        if single && self.single.len() < needed {
+            self.single = aligned::filled(0.0, needed);
+        } else if !single && self.double.len() < needed {
+            self.double = aligned::filled(0.0, needed);
+        }
+    }
+
+    fn pointer(&mut self, single: bool, at: usize) -> *mut u8 {
+        if single { self.single[at..].as_mut_ptr().cast() } else { self.double[at..].as_mut_ptr().cast() }
+    }
+}
+
 /// The table that kernels read; refilled before every call.
 #[derive(Default)]
 pub struct Pointers(pub Vec<*mut u8>);
 
-// SAFETY: the pointers are written and read within one call of `Block::advance` or of `rules` by the thread that owns the worker;
-// between calls they are never read.
+// SAFETY: the pointers are written and read within one call of `Block::advance` or of `rules` by the thread that holds the worker's
+// lock; between calls they are never read.
 unsafe impl Send for Pointers {}
 
 /// The spikes of all threads in a window.
@@ -184,9 +293,6 @@ impl Spikes<'_> {
     }
 }
 
-/// Sees the spikes of a window: its first step, its length, who fired.
-pub type WindowLog<'l> = dyn FnMut(u64, u64, &Spikes) + 'l;
-
 /// What a block is made from.
 #[derive(Clone, Copy)]
 pub struct BlockSource<'s> {
@@ -203,9 +309,11 @@ impl Block {
     pub fn new(source: &BlockSource, lo: u32, hi: u32) -> Block {
         let n = (hi - lo) as usize;
         let padded = n.next_multiple_of(GRAIN);
-        // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
-        let pad = |part: &[f64]| aligned::padded(part, part.last().copied().unwrap_or(0.0), padded);
+        let single = source.plan.single;
         let range = lo as usize..hi as usize;
+        // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
+        let column =
+            |values: &[f64]| Column::padded(single, values[range.clone()].iter().map(|v| settled(single, *v)), padded);
         let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
@@ -218,20 +326,21 @@ impl Block {
         let mut block = Block {
             lo,
             n: n as u32,
-            states: source.initial.iter().map(|s| pad(&s[range.clone()])).collect(),
-            counter: aligned::filled(0.0, padded),
+            states: source.initial.iter().map(|s| column(s)).collect(),
+            counter: Column::filled(single, 0.0, padded),
             params: Vec::new(),
-            coupled: vec![aligned::filled(0.0, padded); source.dynamics.coupled.len()],
+            coupled: vec![Column::filled(single, 0.0, padded); source.dynamics.coupled.len()],
             rings,
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
-            margin: aligned::filled(0.0, if source.plan.margin.is_some() { padded } else { 0 }),
+            margin: Column::filled(single, 0.0, if source.plan.margin.is_some() { padded } else { 0 }),
             schedule,
             next: 0,
             dynamics: source.dynamics.clone(),
             plan: source.plan.clone(),
             slots: Slots::of(source.plan),
             kernels: source.kernels.to_vec(),
-            scalars: scalars(source.plan),
+            scalars: vec![0.0; source.plan.scalars.len()],
+            single_scalars: Vec::new(),
             uniform: vec![0.0; source.plan.nodes.len()],
             noise: key(Purpose::Noise),
             spike: key(Purpose::Spike),
@@ -245,6 +354,12 @@ impl Block {
             called: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
+        if single {
+            block.single_scalars = vec![0.0; block.scalars.len()];
+            block.single_scalars.extend(source.plan.single_constants().into_iter().map(f32::from_bits));
+        } else {
+            block.scalars.extend(source.plan.constants().into_iter().map(f64::from_bits));
+        }
         block
     }
 
@@ -267,7 +382,7 @@ impl Block {
         a: &mut AdaptiveBlocks,
         step: u64,
         dt: f64,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
@@ -288,9 +403,9 @@ impl Block {
         for start in (0..padded).step_by(CHUNK) {
             let len = CHUNK.min(padded - start);
             let mut trials = 0;
-            while let Some(late) = a.trial.states[a.elapsed][start..start + len].iter().position(|e| *e < dt) {
+            while let Some(late) = (start..start + len).find(|k| a.trial.states[a.elapsed].at(*k) < dt) {
                 if trials == a.limit {
-                    a.stuck.get_or_insert(a.trial.lo + (start + late) as u32);
+                    a.stuck.get_or_insert(a.trial.lo + late as u32);
                     break;
                 }
                 a.trial.chunk(step, start, len, scratch, pointers, flag);
@@ -304,22 +419,21 @@ impl Block {
     pub fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
         match (self.plan.forms[k], values) {
             (Form::One, v) => ParamBlock::One(v.at(0)),
-            (Form::Each, ParamValues::One(v)) => ParamBlock::Each(aligned::filled(*v, self.counter.len())),
+            (Form::Each, ParamValues::One(v)) => {
+                ParamBlock::Each(Column::filled(self.plan.single, *v, self.counter.len()))
+            }
             (Form::Each, ParamValues::Each(all)) => {
-                let part = &all[self.lo as usize..(self.lo + self.n) as usize];
-                ParamBlock::Each(aligned::padded(part, part.last().copied().unwrap_or(0.0), self.counter.len()))
+                let part = all[self.lo as usize..(self.lo + self.n) as usize].iter().copied();
+                ParamBlock::Each(Column::padded(self.plan.single, part, self.counter.len()))
             }
         }
     }
 
     /// States as given for the whole population, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
-        let range = self.lo as usize..(self.lo + self.n) as usize;
+        let (range, single) = (self.lo as usize..(self.lo + self.n) as usize, self.plan.single);
         for (state, values) in self.states.iter_mut().zip(initial) {
-            let part = &values[range.clone()];
-            let last = part.last().copied().unwrap_or(0.0);
-            state[..part.len()].copy_from_slice(part);
-            state[part.len()..].fill(last);
+            state.put(values[range.clone()].iter().map(|v| settled(single, *v)));
         }
         self.counter.fill(0.0);
         self.rings.iter_mut().for_each(Ring::clear);
@@ -353,9 +467,12 @@ impl Block {
                 }
                 Node::Param(k) => match &self.params[*k as usize] {
                     ParamBlock::One(v) => *v,
-                    ParamBlock::Each(v) => v.first().copied().unwrap_or(f64::NAN),
+                    ParamBlock::Each(v) => v.at(0),
                 },
+                Node::Single(a) => single::round(at(*a, values)),
+                Node::Unary(op, a) if plan.is_single(*id) => op.compute_single(at(*a, values)),
                 Node::Unary(op, a) => op.compute(at(*a, values)),
+                Node::Binary(op, a, b) if plan.is_single(*id) => op.compute_single(at(*a, values), at(*b, values)),
                 Node::Binary(op, a, b) => op.compute(at(*a, values), at(*b, values)),
                 Node::Compare(op, a, b) => f64::from(u8::from(op.compute(at(*a, values), at(*b, values)))),
                 Node::Select(c, a, b) => {
@@ -370,6 +487,9 @@ impl Block {
             values[id.0 as usize] = v;
             if let Some(slot) = plan.scalars.get(id) {
                 self.scalars[*slot as usize] = v;
+                if let Some(single) = self.single_scalars.get_mut(*slot as usize) {
+                    *single = v as f32;
+                }
             }
         }
     }
@@ -379,7 +499,7 @@ impl Block {
         &mut self,
         step: u64,
         dt: f64,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
         fired: &mut Vec<u32>,
@@ -419,23 +539,21 @@ impl Block {
         step: u64,
         start: usize,
         len: usize,
-        scratch: &mut Aligned<f64>,
+        scratch: &mut Scratch,
         pointers: &mut Pointers,
         flag: &mut [u64; 2],
     ) {
         let needed = self.chunk_rows() * CHUNK;
-        if scratch.len() < needed {
-            scratch.resize(needed, 0.0);
-        }
+        scratch.reserve(self.plan.single, needed);
         let slots = self.slots;
         pointers.0.resize(slots.count, std::ptr::null_mut());
         for (k, s) in self.states.iter_mut().enumerate() {
-            pointers.0[k] = s[start..].as_mut_ptr().cast();
+            pointers.0[k] = s.pointer(start);
         }
-        pointers.0[slots.counter] = self.counter[start..].as_mut_ptr().cast();
+        pointers.0[slots.counter] = self.counter.pointer(start);
         for (k, p) in self.params.iter_mut().enumerate() {
             if let ParamBlock::Each(v) = p {
-                pointers.0[slots.params + k] = v[start..].as_mut_ptr().cast();
+                pointers.0[slots.params + k] = v.pointer(start);
             }
         }
         for (k, ring) in self.rings.iter_mut().enumerate() {
@@ -444,57 +562,82 @@ impl Block {
             pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
         }
         for (k, sums) in self.coupled.iter_mut().enumerate() {
-            pointers.0[slots.coupled + k] = sums[start..].as_mut_ptr().cast();
+            pointers.0[slots.coupled + k] = sums.pointer(start);
         }
         for row in 0..self.plan.scratch_rows as usize {
-            pointers.0[slots.scratch + row] = scratch[row * CHUNK..].as_mut_ptr().cast();
+            pointers.0[slots.scratch + row] = scratch.pointer(self.plan.single, row * CHUNK);
         }
         pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
         pointers.0[slots.flag] = flag.as_mut_ptr().cast();
-        if let Some(margin) = self.margin.get_mut(start..) {
-            pointers.0[slots.margin] = margin.as_mut_ptr().cast();
+        if !self.margin.is_empty() {
+            pointers.0[slots.margin] = self.margin.pointer(start);
         }
+        let scalars: *const u8 =
+            if self.plan.single { self.single_scalars.as_ptr().cast() } else { self.scalars.as_ptr().cast() };
         for k in 0..self.kernels.len() {
             for c in 0..self.plan.segments[k].calls.len() {
                 let call = self.plan.segments[k].calls[c].clone();
                 let begin = self.called.map(|_| Instant::now());
-                self.call(&call, step, start, len, scratch);
+                if self.plan.single {
+                    self.call_single(&call, step, start, len, &mut scratch.single);
+                } else {
+                    self.call_double(&call, step, start, len, &mut scratch.double);
+                }
                 if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
                     *ns += begin.elapsed().as_nanos() as u64;
                 }
             }
             // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
             // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
-            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants.
-            unsafe { (self.kernels[k])(pointers.0.as_ptr(), self.scalars.as_ptr(), len as u64) };
+            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
+            unsafe { (self.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
         }
     }
 
-    fn call(&mut self, call: &Call, step: u64, start: usize, len: usize, scratch: &mut [f64]) {
-        let first = self.lo + start as u32;
+    fn call_double(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f64]) {
         let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
+        self.call(call, step, start, &mut rows[range(call.row())], &other);
+    }
+
+    /// Other calls than those of elementary functions compute in double precision, between roundings.
+    fn call_single(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f32]) {
+        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        if let Call::Unary { op, row } = call {
+            op.compute_singles(&mut rows[range(*row)]);
+            return;
+        }
+        let (mut row, mut other) = ([0.0; CHUNK], [0.0; CHUNK]);
+        if let Some(from) = call.other() {
+            numerics::widen(&rows[range(from)], &mut other[..len]);
+        }
+        if matches!(call, Call::Pow { .. }) {
+            numerics::widen(&rows[range(call.row())], &mut row[..len]);
+        }
+        self.call(call, step, start, &mut row[..len], &other[..len]);
+        if let Call::Uniform { .. } = call {
+            row[..len].iter_mut().for_each(|u| *u = single::uniform(*u));
+        }
+        numerics::narrow(&row[..len], &mut rows[range(call.row())]);
+    }
+
+    /// Fills or transforms a row; `other` is the row that it reads besides.
+    fn call(&mut self, call: &Call, step: u64, start: usize, out: &mut [f64], other: &[f64]) {
+        let first = self.lo + start as u32;
         match call {
-            Call::Unary { op, row } => compute_unary(*op, &mut scratch[range(*row)]),
-            Call::Pow { row, exponent } => {
-                let exponents = scratch[range(*exponent)].to_vec();
-                numerics::pow_batch(&mut scratch[range(*row)], &exponents);
-            }
-            Call::Normal { draw, row } => {
-                random::normal_batch(self.noise, step, first, *draw, &mut scratch[range(*row)])
-            }
-            Call::Uniform { row } => random::uniform_batch(self.spike, step, first, 0, &mut scratch[range(*row)]),
-            Call::PoissonOne { input, mean, row } => {
+            Call::Unary { op, .. } => compute_unary(*op, out),
+            Call::Pow { .. } => numerics::pow_batch(out, other),
+            Call::Normal { draw, .. } => random::normal_batch(self.noise, step, first, *draw, out),
+            Call::Uniform { .. } => random::uniform_batch(self.spike, step, first, 0, out),
+            Call::PoissonOne { input, mean, .. } => {
                 let mean = self.scalars[*mean as usize];
-                let out = &mut scratch[range(*row)];
                 let (key, delay, table) = &mut self.inputs[*input as usize];
                 let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
                     out.fill(0.0);
                     return;
                 };
                 if mean > MAX_POISSON_MEAN {
-                    out.fill(mean);
-                    let means = out.to_vec();
-                    random::poisson_each_batch(*key, sent, first, 0, &means, out);
+                    random::poisson_each_batch(*key, sent, first, 0, &vec![mean; out.len()], out);
                     return;
                 }
                 if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
@@ -505,12 +648,10 @@ impl Block {
                     None => out.fill(0.0),
                 }
             }
-            Call::PoissonEach { input, mean, row } => {
+            Call::PoissonEach { input, .. } => {
                 let (key, delay, _) = &self.inputs[*input as usize];
-                let means = scratch[range(*mean)].to_vec();
-                let out = &mut scratch[range(*row)];
                 match step.checked_sub(*delay) {
-                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, &means, out),
+                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, other, out),
                     None => out.fill(0.0),
                 }
             }
@@ -536,16 +677,9 @@ impl Block {
     /// The first neuron whose state is not finite.
     fn fault(&self, step: u64, population: usize) -> Option<Fault> {
         for k in 0..self.n as usize {
-            for (s, values) in self.states.iter().enumerate() {
-                if !values[k].is_finite() {
-                    return Some(Fault {
-                        step,
-                        population,
-                        neuron: self.lo + k as u32,
-                        state: s,
-                        value: values[k],
-                        stuck: None,
-                    });
+            for (s, value) in self.states.iter().map(|s| s.at(k)).enumerate() {
+                if !value.is_finite() {
+                    return Some(Fault { step, population, neuron: self.lo + k as u32, state: s, value, stuck: None });
                 }
             }
         }
@@ -555,25 +689,23 @@ impl Block {
     /// An observable of a neuron of this block, by offset, at time `t`.
     pub fn observe(&self, offset: usize, value: ExprId, order: &[ExprId], t: f64, values: &mut Vec<f64>) -> f64 {
         evaluate(&self.dynamics.exprs, order, values, &mut |e, _| match e {
-            Expr::State(k) => self.states[*k as usize][offset],
+            Expr::State(k) => self.states[*k as usize].at(offset),
             Expr::Param(k) => match &self.params[*k as usize] {
                 ParamBlock::One(v) => *v,
-                ParamBlock::Each(v) => v[offset],
+                ParamBlock::Each(v) => v.at(offset),
             },
             Expr::Time => t,
-            Expr::Coupled(k) => self.coupled[*k as usize][offset],
-            Expr::Held => f64::from(u8::from(self.counter[offset] > 0.0)),
+            Expr::Coupled(k) => self.coupled[*k as usize].at(offset),
+            Expr::Held => f64::from(u8::from(self.counter.at(offset) > 0.0)),
             _ => 0.0,
         });
         values[value.0 as usize]
     }
 }
 
-/// Room for what is the same for all neurons, then what never changes.
-fn scalars(plan: &Plan) -> Vec<f64> {
-    let mut out = vec![0.0; plan.scalars.len()];
-    out.extend(plan.constants().into_iter().map(f64::from_bits));
-    out
+/// A value as a state holds it between steps.
+fn settled(single: bool, value: f64) -> f64 {
+    if single { single::settle(value) } else { value }
 }
 
 /// An operation on a row, in place.
@@ -609,7 +741,7 @@ impl Worker {
             couplings,
             traces: Vec::new(),
             winners,
-            scratch: Aligned::new(0),
+            scratch: Scratch::default(),
             values: Vec::new(),
             pointers: Pointers::default(),
             flag: [0; 2],
@@ -627,12 +759,6 @@ impl Worker {
     /// What was measured.
     pub fn profile(&self) -> ThreadProfile {
         self.clock.as_ref().map_or_else(ThreadProfile::default, |c| c.profile.clone())
-    }
-
-    fn lap(&mut self, work: Work, count: u64) {
-        if let Some(clock) = &mut self.clock {
-            clock.lap(work, count, None);
-        }
     }
 
     /// Adds a trace; gives the positions among the request's cells that lie here.
@@ -676,83 +802,91 @@ impl Worker {
         self.traces.iter_mut().map(|t| std::mem::take(&mut t.samples)).collect()
     }
 
-    /// Runs up to `steps` steps. `log` sees every window's spikes; only the first thread has one and looks at `stop`.
-    pub fn advance(
-        &mut self,
-        shared: &Shared,
-        from: u64,
-        steps: u64,
-        stop: Option<&AtomicBool>,
-        log: &mut WindowLog,
-    ) -> u64 {
-        let mut done = 0;
-        let mut parity = 0;
+    /// Turns of a step besides the last.
+    pub fn turns(&self) -> u64 {
+        self.couplings.rounds().into()
+    }
+
+    /// What was done since the last task is nobody's.
+    pub fn start_clock(&mut self) {
         if let Some(clock) = &mut self.clock {
             clock.start();
         }
-        while done < steps {
-            let window = shared.window.min(steps - done);
-            let first = from + done;
-            {
-                let mut batch = shared.batches[self.id][parity].write().unwrap_or_else(PoisonError::into_inner);
-                batch.ids.clear();
-                batch.ends.clear();
-                batch.margins.clear();
-                batch.margin_ends.clear();
-                for step in first..first + window {
-                    self.step(step, shared, &mut batch, parity);
-                }
+    }
+
+    /// This share's task of a stage.
+    pub fn run(&mut self, shared: &Shared, stage: &Stage) {
+        lap(&mut self.clock, Work::Wait);
+        if let Some(window) = stage.delivered {
+            self.deliver(shared, window);
+        }
+        if let Some((window, turn)) = stage.window {
+            let mut batch = shared.batches[self.id][window.parity].write().unwrap_or_else(PoisonError::into_inner);
+            if turn == 0 {
+                batch.clear();
             }
-            if stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
-                shared.halt[parity].store(true, Ordering::Relaxed);
-            }
-            shared.barrier.wait();
-            self.lap(Work::Wait, 0);
-            let halt = shared.halt[parity].load(Ordering::Relaxed);
-            let batches: Vec<_> =
-                shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
-            let chosen = self.choose(&batches, first, window, shared.populations);
-            let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
-            for k in 0..window {
-                for i in &self.incoming {
-                    let ring = &mut self.blocks[i.target].rings[i.ring];
-                    let before = self.events;
-                    for senders in spikes.of(k as usize, i.source) {
-                        if !senders.is_empty() {
-                            self.events += i.rows.deliver(senders, first + k, ring);
-                        }
-                    }
-                    if let Some(clock) = &mut self.clock {
-                        clock.lap(Work::Deliver(i.projection), self.events - before, None);
-                    }
-                }
-            }
-            for l in &mut self.learning {
-                for k in 0..window {
-                    if l.decided {
-                        let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
-                        l.end(first + k, shared.dt, &self.blocks[l.target], &fired);
-                    }
-                    for senders in spikes.of(k as usize, l.source) {
-                        l.synapses.sent(first + k + 1, senders);
+            self.make_steps(shared, window, turn, &mut batch);
+        }
+    }
+
+    /// One turn of a window's steps: what a round of continuous projections sums was written by all shares in the turn before.
+    fn make_steps(&mut self, shared: &Shared, window: Window, turn: u64, batch: &mut Batch) {
+        let turns = self.turns();
+        if turns == 0 {
+            (window.first..window.first + window.steps).for_each(|step| self.step(step, shared, batch));
+            return;
+        }
+        let (step, round) = (window.first + turn / turns, turn % turns);
+        let (before, last) = if round == 0 { (step - u64::from(turn > 0), turns - 1) } else { (step, round - 1) };
+        if turn > 0 {
+            self.couplings.sum(before, last as u32, &mut self.blocks, &shared.channels);
+            lap(&mut self.clock, Work::Couple);
+        }
+        if turn > 0 && round == 0 {
+            self.step(before, shared, batch);
+        }
+        if turn < turns * window.steps {
+            self.couplings.write(step, round as u32, shared.dt, &mut self.blocks, &shared.channels);
+            lap(&mut self.clock, Work::Couple);
+        }
+    }
+
+    /// Spikes of all shares into the rings and rules of this one.
+    fn deliver(&mut self, shared: &Shared, Window { first, steps, parity }: Window) {
+        let batches: Vec<_> =
+            shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
+        let chosen = self.choose(&batches, first, steps, shared.populations);
+        let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
+        for k in 0..steps {
+            for i in &self.incoming {
+                let ring = &mut self.blocks[i.target].rings[i.ring];
+                let before = self.events;
+                for senders in spikes.of(k as usize, i.source) {
+                    if !senders.is_empty() {
+                        self.events += i.rows.deliver(senders, first + k, ring);
                     }
                 }
                 if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
+                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
                 }
             }
-            log(first, window, &spikes);
-            if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Record, 0, None);
-            }
-            drop(batches);
-            done += window;
-            parity ^= 1;
-            if halt {
-                break;
-            }
         }
-        done
+        for l in &mut self.learning {
+            for k in 0..steps {
+                if l.decided {
+                    let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
+                    l.end(first + k, shared.dt, &self.blocks[l.target], &fired);
+                }
+                for senders in spikes.of(k as usize, l.source) {
+                    l.synapses.sent(first + k + 1, senders);
+                }
+            }
+            lap(&mut self.clock, Work::Learn(l.projection));
+        }
+        if self.id == 0 {
+            record(&spikes, first, steps, &mut shared.logs.lock().unwrap_or_else(PoisonError::into_inner));
+            lap(&mut self.clock, Work::Record);
+        }
     }
 
     /// Who sends, for each (step, population) of a window; nothing where no population has winners.
@@ -784,16 +918,12 @@ impl Worker {
         out
     }
 
-    fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch, parity: usize) {
-        self.couplings.couple(step, shared.dt, &mut self.blocks, &shared.channels, &shared.barrier);
-        self.lap(Work::Couple, 0);
+    fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block);
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
-                }
+                lap(&mut self.clock, Work::Learn(l.projection));
             }
             let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
@@ -803,13 +933,11 @@ impl Worker {
             }
             for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Learn(l.projection), 0, None);
-                }
+                lap(&mut self.clock, Work::Learn(l.projection));
             }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
-                let margins = batch.ids[from..].iter().map(|n| block.margin[(n - block.lo) as usize]);
+                let margins = batch.ids[from..].iter().map(|n| block.margin.at((n - block.lo) as usize));
                 batch.margins.extend(margins);
             }
             batch.margin_ends.push(batch.margins.len());
@@ -830,7 +958,7 @@ impl Worker {
                 if earlier {
                     *first = Some(fault);
                 }
-                shared.halt[parity].store(true, Ordering::Relaxed);
+                shared.halt.store(true, Ordering::Relaxed);
             }
         }
         for t in &mut self.traces {
@@ -844,7 +972,28 @@ impl Worker {
             }
         }
         if !self.traces.is_empty() {
-            self.lap(Work::Record, 0);
+            lap(&mut self.clock, Work::Record);
+        }
+    }
+}
+
+/// What went by since the last piece of work was this one.
+fn lap(clock: &mut Option<Clock>, work: Work) {
+    if let Some(clock) = clock {
+        clock.lap(work, 0, None);
+    }
+}
+
+/// Keeps the spikes of a window.
+fn record(spikes: &Spikes, first: u64, steps: u64, logs: &mut [SpikeLog]) {
+    let mut together = Vec::new();
+    for k in 0..steps {
+        for (p, log) in logs.iter_mut().enumerate() {
+            together.clear();
+            together.extend(spikes.of(k as usize, p).flatten());
+            if !together.is_empty() {
+                log.push(first + k + 1, &together);
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ fn dynamics() -> Dynamics {
         refractory: None,
         observables: vec![Observable { name: "V".into(), dimension: Dimension::VOLTAGE, value }],
         solvers: Vec::new(),
+        single: false,
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod exponential;
 mod logarithm;
+mod single;
 mod trigonometric;
 
 #[cfg(test)]
@@ -21,21 +22,25 @@ use crate::numerics::dispatch::multiversion;
 pub(crate) mod kernel {
     pub(crate) use super::exponential::{cosh, exp, expm1, exprel, sinh, tanh};
     pub(crate) use super::logarithm::{ln, ln_normal, ln1p, log2, log10, pow};
+    pub(crate) use super::single::{exp_single, exprel_single};
     pub(crate) use super::trigonometric::{atan, atan2, cos, sin, sincos_turn, tan};
 }
 
 /// Runs a kernel where fused multiply-add is one instruction, if this machine has it.
 macro_rules! scalar {
     ($(#[$meta:meta])* $name:ident($($arg:ident),+)) => {
+        scalar! { $(#[$meta])* $name($($arg),+): f64 }
+    };
+    ($(#[$meta:meta])* $name:ident($($arg:ident),+): $number:ty) => {
         $(#[$meta])*
         #[inline]
-        pub fn $name($($arg: f64),+) -> f64 {
+        pub fn $name($($arg: $number),+) -> $number {
             #[cfg(target_arch = "x86_64")]
             {
                 use crate::numerics::dispatch::Level;
 
                 #[target_feature(enable = "avx2,fma")]
-                fn fused($($arg: f64),+) -> f64 {
+                fn fused($($arg: $number),+) -> $number {
                     kernel::$name($($arg),+)
                 }
                 if Level::detected() >= Level::Avx2 {
@@ -186,6 +191,30 @@ multiversion! {
     }
 }
 
+/// A function of single precision with its batch version.
+macro_rules! unary_single {
+    ($(#[$meta:meta])* $name:ident, $batch:ident / $batch_at:ident) => {
+        scalar!($(#[$meta])* $name(x): f32);
+
+        multiversion! {
+            #[doc = concat!("Replaces every element `x` by [`", stringify!($name), "`]`(x)`, bit for bit.")]
+            pub fn $batch / $batch_at(values: &mut [f32]) {
+                for value in values {
+                    *value = kernel::$name(*value);
+                }
+            }
+        }
+    };
+}
+
+unary_single! {
+    /// e to the power x in single precision. Error at most 0.98 ulp.
+    exp_single, exp_single_batch / exp_single_batch_at
+}
+unary_single! {
+    /// [`exprel`] in single precision. Error at most 1.9 ulp.
+    exprel_single, exprel_single_batch / exprel_single_batch_at
+}
 unary! {
     /// Hyperbolic sine. Error at most 0.75 ulp.
     sinh, sinh_batch / sinh_batch_at, sinh_batch_f32 / sinh_batch_f32_at

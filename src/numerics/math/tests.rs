@@ -208,3 +208,42 @@ fn turns_agree_with_angles() {
         assert!((s * s + c * c - 1.0).abs() < 5e-16, "{u}");
     }
 }
+
+/// In units in the last place of single precision, against double precision.
+#[test]
+fn single_precision_is_close_to_double_precision() {
+    type Case = (&'static str, fn(f32) -> f32, Scalar, fn(Level, &mut [f32]));
+    let cases: [Case; 2] =
+        [("exp", exp_single, exp, exp_single_batch_at), ("exprel", exprel_single, exprel, exprel_single_batch_at)];
+    let mut all: Vec<f32> = arguments(300_000).iter().map(|x| *x as f32).collect();
+    all.extend((0..2_000_000).map(|k| -104.5 + 194.0 * (k as f32 / 2_000_000.0)));
+    for (name, function, exact, batch) in cases {
+        let mut most: f64 = 0.0;
+        for x in &all {
+            let (found, expected) = (function(*x), exact(f64::from(*x)));
+            if expected.is_nan() {
+                assert!(found.is_nan(), "{name}({x:e})");
+                continue;
+            }
+            let nearest = expected as f32;
+            if !nearest.is_finite() || expected == 0.0 || !found.is_finite() {
+                // Overflow at the very edge may go either way.
+                assert!(found == nearest || expected.abs() > f64::from(f32::MAX) * 0.999, "{name}({x:e}) = {found:e}");
+                continue;
+            }
+            let unit = f64::from(nearest.abs().max(f32::MIN_POSITIVE)) * f64::from(f32::EPSILON) / 2.0;
+            let exponent =
+                f64::from(f32::EPSILON) * f64::powi(2.0, nearest.abs().max(f32::MIN_POSITIVE).log2().floor() as i32);
+            most = most.max((f64::from(found) - expected).abs() / unit.max(exponent));
+        }
+        // See the functions for their errors.
+        let allowed = if name == "exp" { 0.98 } else { 1.9 };
+        assert!(most <= allowed, "{name}: {most} ulp");
+        for level in Level::ALL {
+            let mut values = all[..100_000].to_vec();
+            batch(level, &mut values);
+            let same = |(x, v): (&f32, &f32)| function(*x).to_bits() == v.to_bits() || v.is_nan();
+            assert!(all.iter().zip(&values).all(same), "{name} at {level:?}");
+        }
+    }
+}

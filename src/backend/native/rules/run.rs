@@ -193,7 +193,7 @@ impl Engine {
             // were counted by it. Tables are as long as the limit in `scalars` says, within which the kernel holds its index; those of
             // integrals have an entry for every position up to `REACH`, within which it holds that, and for every span of these.
             // `scalars` has an entry for every slot of the program, and `count` is positive.
-            unsafe { kernel(self.pointers.0.as_ptr(), self.scalars.as_ptr(), items.count as u64) };
+            unsafe { kernel(self.pointers.0.as_ptr(), self.scalars.as_ptr().cast(), items.count as u64) };
         }
     }
 

@@ -5,16 +5,16 @@
 
 use super::super::plan::Plan;
 use super::super::translate::Slots;
-use super::list::{Arg, Array, Instruction as Item, Kind, List, Op, Value};
+use super::list::{Arg, Array, Element, Instruction as Item, Kind, List, Op, Value};
+use super::shape::Shape;
 use crate::ir::Compare;
 use crate::runtime::RingKind;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::HashMap;
 
-/// Neurons of one turn of the loop.
-const LANES: i32 = 8;
-/// Numbers live in the registers below; the last two hold the faults and zeros.
-const NUMBERS: usize = 30;
+/// Numbers live in the registers below; the last three are for what needs two steps, the faults and zeros.
+const NUMBERS: usize = 29;
+const HALF: Register = Register::ZMM29;
 const FAULTS: Register = Register::ZMM30;
 const ZERO: Register = Register::ZMM31;
 /// Truths live in k1 to k6, k7 is for what needs two steps. As an operand of masking, k0 means no mask.
@@ -52,6 +52,7 @@ enum Home {
 
 struct Emitter<'l> {
     list: &'l List,
+    shape: &'static Shape,
     out: Vec<Instruction>,
     /// Instructions that read each value, last first.
     uses: Vec<Vec<usize>>,
@@ -96,6 +97,7 @@ pub fn instructions(plan: &Plan, list: &List) -> std::result::Result<Vec<Instruc
     }
     let mut e = Emitter {
         list,
+        shape: Shape::of(plan.single),
         out: Vec::new(),
         uses,
         numbers: [None; NUMBERS],
@@ -127,10 +129,6 @@ fn memory(base: Register, displacement: i32) -> MemoryOperand {
     MemoryOperand::with_base_displ(base, i64::from(displacement))
 }
 
-fn scalar(slot: u32) -> MemoryOperand {
-    MemoryOperand::with_base_displ_size_bcst_seg(SCALARS, i64::from(slot) * 8, 1, true, Register::None)
-}
-
 fn number(k: usize) -> Register {
     Register::ZMM0 + k as u32
 }
@@ -140,6 +138,17 @@ fn truth(k: usize) -> Register {
 }
 
 impl Emitter<'_> {
+    /// A scalar in memory, for all lanes.
+    fn scalar(&self, slot: u32) -> MemoryOperand {
+        let at = i64::from(slot) * i64::from(self.shape.bytes);
+        MemoryOperand::with_base_displ_size_bcst_seg(SCALARS, at, 1, true, Register::None)
+    }
+
+    /// A scalar in memory.
+    fn place(&self, slot: u32) -> MemoryOperand {
+        memory(SCALARS, slot as i32 * self.shape.bytes as i32)
+    }
+
     fn push(&mut self, instruction: Result<Instruction>) -> Result<()> {
         self.out.push(instruction?);
         Ok(())
@@ -162,7 +171,11 @@ impl Emitter<'_> {
                 SCRATCH
             }
         };
-        Ok(MemoryOperand::with_base_index_scale(base, INDEX, array.kind.bytes()))
+        let bytes = match array.element {
+            Element::Number => self.shape.bytes,
+            Element::Arrived(kind) => kind.bytes(),
+        };
+        Ok(MemoryOperand::with_base_index_scale(base, INDEX, bytes))
     }
 
     fn next_use(&self, v: Value, after: usize) -> Option<usize> {
@@ -203,8 +216,8 @@ impl Emitter<'_> {
                 self.stack += if kind == Kind::Number { 64 } else { 8 };
                 let there = memory(Register::RSP, place);
                 self.push(match kind {
-                    Kind::Number => Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, number(register)),
-                    Kind::Truth => Instruction::with2(Code::VEX_Kmovb_m8_kr, there, truth(register)),
+                    Kind::Number => Instruction::with2(self.shape.store, there, number(register)),
+                    Kind::Truth => Instruction::with2(self.shape.store_truths, there, truth(register)),
                 })?;
                 Home::Stack(place)
             };
@@ -243,8 +256,8 @@ impl Emitter<'_> {
             Some(Home::Stack(place)) => {
                 let there = memory(Register::RSP, place);
                 self.push(match kind {
-                    Kind::Number => Instruction::with2(Code::EVEX_Vmovupd_zmm_k1z_zmmm512, number(register), there),
-                    Kind::Truth => Instruction::with2(Code::VEX_Kmovb_kr_km8, truth(register), there),
+                    Kind::Number => Instruction::with2(self.shape.load, number(register), there),
+                    Kind::Truth => Instruction::with2(self.shape.load_truths, truth(register), there),
                 })
             }
             _ => match self.origins.get(&v).copied() {
@@ -258,20 +271,34 @@ impl Emitter<'_> {
         match (item.op, item.args.first()) {
             (Op::Load(array), _) => {
                 let from = self.element(array)?;
-                match array.kind {
-                    RingKind::Sum => self.push(Instruction::with2(Code::EVEX_Vmovupd_zmm_k1z_zmmm512, to, from)),
-                    RingKind::Count32 => {
-                        self.push(Instruction::with2(Code::EVEX_Vcvtdq2pd_zmm_k1z_ymmm256b32_er, to, from))
+                match array.element {
+                    Element::Arrived(RingKind::Sum) if self.shape.single => {
+                        let mut further = from;
+                        (further.displacement, further.displ_size) = (64, 1);
+                        // The lower halves of these registers, and both together.
+                        let low = Register::YMM0 + (to as u32 - Register::ZMM0 as u32);
+                        let high = Register::YMM0 + (HALF as u32 - Register::ZMM0 as u32);
+                        let code = Code::EVEX_Vcvtpd2ps_ymm_k1z_zmmm512b64_er;
+                        self.push(Instruction::with2(code, low, from))?;
+                        self.push(Instruction::with2(code, high, further))?;
+                        let code = Code::EVEX_Vinsertf32x8_zmm_k1z_zmm_ymmm256_imm8;
+                        self.push(Instruction::with4(code, to, to, high, 1))
                     }
-                    RingKind::Count16 => {
-                        self.push(Instruction::with2(Code::EVEX_Vpmovzxwq_zmm_k1z_xmmm128, to, from))?;
-                        self.push(Instruction::with2(Code::EVEX_Vcvtqq2pd_zmm_k1z_zmmm512b64_er, to, to))
+                    Element::Number | Element::Arrived(RingKind::Sum) => {
+                        self.push(Instruction::with2(self.shape.load, to, from))
+                    }
+                    Element::Arrived(RingKind::Count32) => {
+                        self.push(Instruction::with2(self.shape.from_words, to, from))
+                    }
+                    Element::Arrived(RingKind::Count16) => {
+                        self.push(Instruction::with2(self.shape.widen_counts, to, from))?;
+                        self.push(Instruction::with2(self.shape.from_widened, to, to))
                     }
                 }
             }
             (_, Some(Arg::Scalar(slot))) => {
-                let from = memory(SCALARS, *slot as i32 * 8);
-                self.push(Instruction::with2(Code::EVEX_Vbroadcastsd_zmm_k1z_xmmm64, to, from))
+                let from = self.place(*slot);
+                self.push(Instruction::with2(self.shape.spread, to, from))
             }
             _ => Ok(()),
         }
@@ -319,41 +346,41 @@ impl Emitter<'_> {
     /// An instruction whose values stand in the registers `read`, in the order of its arguments.
     fn one(&mut self, item: &Item, made: usize, read: &[usize]) -> Result<()> {
         let to = number(made);
-        let a = || number(read[0]);
+        let (a, shape) = (|| number(read[0]), self.shape);
         let (t, k) = (|n: usize| truth(read[n]), truth(made));
         match item.op {
             Op::Load(_) | Op::Spread => self.load(item, to),
-            Op::Add => self.two(Code::EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
-            Op::Sub => self.two(Code::EVEX_Vsubpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
-            Op::Mul => self.two(Code::EVEX_Vmulpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
-            Op::Div => self.two(Code::EVEX_Vdivpd_zmm_k1z_zmm_zmmm512b64_er, to, item, read),
-            Op::Min => self.two(Code::EVEX_Vminpd_zmm_k1z_zmm_zmmm512b64_sae, to, item, read),
-            Op::Max => self.two(Code::EVEX_Vmaxpd_zmm_k1z_zmm_zmmm512b64_sae, to, item, read),
-            Op::Xor => self.two(Code::EVEX_Vpxorq_zmm_k1z_zmm_zmmm512b64, to, item, read),
-            Op::And => self.two(Code::EVEX_Vpandq_zmm_k1z_zmm_zmmm512b64, to, item, read),
-            Op::Sqrt => self.push(Instruction::with2(Code::EVEX_Vsqrtpd_zmm_k1z_zmmm512b64_er, to, a())),
+            Op::Add => self.two(shape.add, to, item, read),
+            Op::Sub => self.two(shape.sub, to, item, read),
+            Op::Mul => self.two(shape.mul, to, item, read),
+            Op::Div => self.two(shape.div, to, item, read),
+            Op::Min => self.two(shape.min, to, item, read),
+            Op::Max => self.two(shape.max, to, item, read),
+            Op::Xor => self.two(shape.xor, to, item, read),
+            Op::And => self.two(shape.and, to, item, read),
+            Op::Sqrt => self.push(Instruction::with2(shape.sqrt, to, a())),
             Op::Round(mode) => {
                 // Bit 3: an inexact result is no exception.
                 let immediate = 8 | u32::from(mode);
-                self.push(Instruction::with3(Code::EVEX_Vrndscalepd_zmm_k1z_zmmm512b64_imm8_sae, to, a(), immediate))
+                self.push(Instruction::with3(shape.round, to, a(), immediate))
             }
-            Op::Compare(op) => self.compare(k, a(), second(item, read), predicate(op)),
+            Op::Compare(op) => self.compare(k, a(), self.second(item, read), predicate(op)),
             Op::ToTruth => self.compare(k, a(), Operand::Register(ZERO), predicate(Compare::Ne)),
-            Op::Both => self.push(Instruction::with3(Code::VEX_Kandb_kr_kr_kr, k, t(0), t(1))),
-            Op::Either => self.push(Instruction::with3(Code::VEX_Korb_kr_kr_kr, k, t(0), t(1))),
-            Op::Not => self.push(Instruction::with2(Code::VEX_Knotb_kr_kr, k, t(0))),
+            Op::Both => self.push(Instruction::with3(shape.both, k, t(0), t(1))),
+            Op::Either => self.push(Instruction::with3(shape.either, k, t(0), t(1))),
+            Op::Not => self.push(Instruction::with2(shape.not, k, t(0))),
             Op::ChooseTruth => {
-                self.push(Instruction::with3(Code::VEX_Kandb_kr_kr_kr, SPARE, t(0), t(1)))?;
-                self.push(Instruction::with3(Code::VEX_Kandnb_kr_kr_kr, k, t(0), t(2)))?;
-                self.push(Instruction::with3(Code::VEX_Korb_kr_kr_kr, k, k, SPARE))
+                self.push(Instruction::with3(shape.both, SPARE, t(0), t(1)))?;
+                self.push(Instruction::with3(shape.but_not, k, t(0), t(2)))?;
+                self.push(Instruction::with3(shape.either, k, k, SPARE))
             }
             Op::Choose => {
-                let code = Code::EVEX_Vblendmpd_zmm_k1z_zmm_zmmm512b64;
+                let code = shape.blend;
                 let mask = t(0);
                 // The mask takes lanes of the second operand.
                 match item.args[1] {
                     Arg::Scalar(slot) => {
-                        self.masked(Instruction::with3(code, to, number(read[1]), scalar(slot)), mask, false)
+                        self.masked(Instruction::with3(code, to, number(read[1]), self.scalar(slot)), mask, false)
                     }
                     Arg::Value(_) => {
                         let (then, other) = (number(read[1]), number(read[2]));
@@ -363,51 +390,61 @@ impl Emitter<'_> {
             }
             Op::ToNumber => match item.args[1] {
                 Arg::Scalar(slot) => {
-                    let from = memory(SCALARS, slot as i32 * 8);
-                    self.masked(Instruction::with2(Code::EVEX_Vbroadcastsd_zmm_k1z_xmmm64, to, from), t(0), true)
+                    let from = self.place(slot);
+                    self.masked(Instruction::with2(shape.spread, to, from), t(0), true)
                 }
                 Arg::Value(_) => Ok(()),
             },
             Op::Store(array) => {
                 let there = self.element(array)?;
-                self.push(Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, a()))
+                self.push(Instruction::with2(shape.store, there, a()))
             }
             Op::Clear(array) => {
                 let there = self.element(array)?;
-                self.push(match array.kind {
-                    RingKind::Sum => Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, ZERO),
-                    RingKind::Count32 => {
-                        Instruction::with2(Code::EVEX_Vmovdqu32_ymmm256_k1z_ymm, there, Register::YMM31)
-                    }
-                    RingKind::Count16 => {
-                        Instruction::with2(Code::EVEX_Vmovdqu32_xmmm128_k1z_xmm, there, Register::XMM31)
-                    }
-                })
+                let bytes = match array.element {
+                    Element::Number => shape.bytes,
+                    Element::Arrived(kind) => kind.bytes(),
+                };
+                match bytes * shape.lanes as u32 {
+                    16 => self.push(Instruction::with2(Code::EVEX_Vmovdqu32_xmmm128_k1z_xmm, there, Register::XMM31)),
+                    32 => self.push(Instruction::with2(Code::EVEX_Vmovdqu32_ymmm256_k1z_ymm, there, Register::YMM31)),
+                    whole => (0..whole).step_by(64).try_for_each(|offset| {
+                        let mut there = there;
+                        (there.displacement, there.displ_size) = (i64::from(offset), 1);
+                        self.push(Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, ZERO))
+                    }),
+                }
             }
             Op::Spikes => {
-                self.push(Instruction::with2(Code::VEX_Kmovb_r32_kr, Register::EAX, t(0)))?;
+                self.push(Instruction::with2(shape.take_truths, Register::EAX, t(0)))?;
+                let word = shape.spikes;
                 if let Arg::Scalar(pairs) = item.args[1] {
-                    let (code, eax) = (Code::VEX_Pdep_r32_r32_rm32, Register::EAX);
-                    self.push(Instruction::with3(code, eax, eax, memory(SCALARS, pairs as i32 * 8)))?;
+                    self.push(Instruction::with3(shape.deposit, word, word, self.place(pairs)))?;
                 }
-                self.push(Instruction::with2(Code::Mov_rm32_r32, memory(SPIKES, 0), Register::EAX))
+                self.push(Instruction::with2(shape.store_spikes, memory(SPIKES, 0), word))
             }
-            Op::Fault => {
-                self.push(Instruction::with3(Code::EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er, FAULTS, FAULTS, a()))
-            }
+            Op::Fault => self.push(Instruction::with3(shape.add, FAULTS, FAULTS, a())),
         }
     }
 
     fn two(&mut self, code: Code, to: Register, item: &Item, read: &[usize]) -> Result<()> {
         let a = number(read[0]);
-        self.push(match second(item, read) {
+        self.push(match self.second(item, read) {
             Operand::Register(b) => Instruction::with3(code, to, a, b),
             Operand::Memory(b) => Instruction::with3(code, to, a, b),
         })
     }
 
+    /// The second argument: in a register, or a scalar in memory.
+    fn second(&self, item: &Item, read: &[usize]) -> Operand {
+        match item.args[1] {
+            Arg::Value(_) => Operand::Register(number(read[1])),
+            Arg::Scalar(slot) => Operand::Memory(self.scalar(slot)),
+        }
+    }
+
     fn compare(&mut self, to: Register, a: Register, b: Operand, predicate: u32) -> Result<()> {
-        let code = Code::EVEX_Vcmppd_kr_k1_zmm_zmmm512b64_imm8_sae;
+        let code = self.shape.compare;
         self.push(match b {
             Operand::Register(b) => Instruction::with4(code, to, a, b, predicate),
             Operand::Memory(b) => Instruction::with4(code, to, a, b, predicate),
@@ -441,15 +478,14 @@ impl Emitter<'_> {
         let start = out.len() as u64;
         let faults = self.list.instructions.iter().any(|i| i.op == Op::Fault);
         out.extend(self.out);
-        out.push(Instruction::with2(Code::Add_rm64_imm8, INDEX, LANES)?);
+        out.push(Instruction::with2(Code::Add_rm64_imm8, INDEX, self.shape.lanes)?);
         // A byte of spikes for two neurons.
-        out.push(Instruction::with2(Code::Add_rm64_imm8, SPIKES, LANES / 2)?);
+        out.push(Instruction::with2(Code::Add_rm64_imm8, SPIKES, self.shape.lanes / 2)?);
         out.push(Instruction::with2(Code::Cmp_r64_rm64, INDEX, COUNT)?);
         out.push(Instruction::with_branch(Code::Jb_rel32_64, start)?);
         if faults {
-            let compare = Code::EVEX_Vcmppd_kr_k1_zmm_zmmm512b64_imm8_sae;
-            out.push(Instruction::with4(compare, SPARE, FAULTS, ZERO, predicate(Compare::Ne))?);
-            out.push(Instruction::with2(Code::VEX_Kmovb_r32_kr, Register::EAX, SPARE)?);
+            out.push(Instruction::with4(self.shape.compare, SPARE, FAULTS, ZERO, predicate(Compare::Ne))?);
+            out.push(Instruction::with2(self.shape.take_truths, Register::EAX, SPARE)?);
             out.push(Instruction::with2(Code::Mov_r64_rm64, INDEX, table(slots.flag))?);
             out.push(Instruction::with2(Code::Or_rm32_r32, memory(INDEX, 0), Register::EAX)?);
         }
@@ -467,14 +503,6 @@ impl Emitter<'_> {
 enum Operand {
     Register(Register),
     Memory(MemoryOperand),
-}
-
-/// The second argument: in a register, or a scalar in memory.
-fn second(item: &Item, read: &[usize]) -> Operand {
-    match item.args[1] {
-        Arg::Value(_) => Operand::Register(number(read[1])),
-        Arg::Scalar(slot) => Operand::Memory(scalar(slot)),
-    }
 }
 
 /// The immediate of a comparison that is quiet; all but `!=` are false of what is no number.

@@ -6,7 +6,7 @@ use crate::ir::{BinaryOp, Compare, Real, UnaryOp};
 use crate::runtime::RingKind;
 use std::collections::HashMap;
 
-/// A value: eight numbers, or eight truths.
+/// A value: numbers or truths, one in each lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(pub u32);
 
@@ -24,11 +24,20 @@ pub enum Arg {
     Scalar(u32),
 }
 
+/// What an array holds of each neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// In the precision of the plan.
+    Number,
+    /// What arrived in a ring: sums are in double precision always.
+    Arrived(RingKind),
+}
+
 /// An array of the table of pointers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Array {
     pub slot: usize,
-    pub kind: RingKind,
+    pub element: Element,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,22 +96,34 @@ pub struct List {
 pub const ONE: usize = 0;
 pub const SIGN: usize = 1;
 pub const MAGNITUDE: usize = 2;
+/// In single precision, two scalars wide.
 pub const PAIRS: usize = 3;
 const FIXED: [u64; 4] = [0x3ff0_0000_0000_0000, 1 << 63, !(1 << 63), 0x0303_0303];
+const FIXED_SINGLE: [u32; 5] = [0x3f80_0000, 1 << 31, !(1 << 31), 0x0303_0303, 0x0303_0303];
 
 impl Plan {
     /// Bits of what follows the scalars of the plan: see [`ONE`] and what stands beside it, then the constants of the graph.
     pub fn constants(&self) -> Vec<u64> {
-        let mut out = FIXED.to_vec();
-        for node in &self.nodes {
-            if let Node::Const(Real(v)) = node
-                && !out[FIXED.len()..].contains(&v.to_bits())
-            {
-                out.push(v.to_bits());
-            }
-        }
-        out
+        followed(&FIXED, &self.nodes, f64::to_bits)
     }
+
+    /// The same in single precision.
+    pub fn single_constants(&self) -> Vec<u32> {
+        followed(&FIXED_SINGLE, &self.nodes, |v| (v as f32).to_bits())
+    }
+}
+
+/// What is fixed, then each constant once.
+fn followed<B: Copy + PartialEq>(fixed: &[B], nodes: &[Node], bits: impl Fn(f64) -> B) -> Vec<B> {
+    let mut out = fixed.to_vec();
+    for node in nodes {
+        if let Node::Const(Real(v)) = node
+            && !out[fixed.len()..].contains(&bits(*v))
+        {
+            out.push(bits(*v));
+        }
+    }
+    out
 }
 
 struct Lister<'p> {
@@ -120,12 +141,16 @@ struct Lister<'p> {
 /// What segment `k` computes.
 pub fn list(plan: &Plan, k: usize) -> List {
     let base = plan.scalars.len() as u32;
-    let constants = plan.constants();
+    let (constants, fixed) = if plan.single {
+        (plan.single_constants().into_iter().map(u64::from).collect(), FIXED_SINGLE.len())
+    } else {
+        (plan.constants(), FIXED.len())
+    };
     let mut lister = Lister {
         plan,
         slots: Slots::of(plan),
         ready: filled_before(plan, k),
-        constants: constants.iter().zip(base..).skip(FIXED.len()).map(|(bits, slot)| (*bits, slot)).collect(),
+        constants: constants.iter().zip(base..).skip(fixed).map(|(bits, slot)| (*bits, slot)).collect(),
         list: List::default(),
         own: HashMap::new(),
         numbers: HashMap::new(),
@@ -171,7 +196,8 @@ impl Lister<'_> {
             self.store(self.slots.counter, counter);
         }
         for (k, ring) in plan.rings.iter().enumerate() {
-            self.effect(Op::Clear(Array { slot: self.slots.rings + k, kind: ring.kind }), Vec::new());
+            let element = Element::Arrived(ring.kind);
+            self.effect(Op::Clear(Array { slot: self.slots.rings + k, element }), Vec::new());
         }
         if let Some(margin) = margin {
             self.store(self.slots.margin, margin);
@@ -199,7 +225,7 @@ impl Lister<'_> {
 
     fn store(&mut self, slot: usize, value: Arg) {
         let value = self.lanes(value);
-        self.effect(Op::Store(Array { slot, kind: RingKind::Sum }), vec![value]);
+        self.effect(Op::Store(Array { slot, element: Element::Number }), vec![value]);
     }
 
     fn fixed(&self, which: usize) -> Arg {
@@ -276,25 +302,26 @@ impl Lister<'_> {
     }
 
     fn compute(&mut self, id: Id) -> Arg {
-        let load = |slot, kind| Op::Load(Array { slot, kind });
+        let number = |slot| Op::Load(Array { slot, element: Element::Number });
         if let Some(row) = self.ready.get(&id) {
-            return self.number_of(load(self.slots.scratch + *row as usize, RingKind::Sum), Vec::new());
+            return self.number_of(number(self.slots.scratch + *row as usize), Vec::new());
         }
         let node = self.plan.nodes[id.0 as usize].clone();
         if let Node::Const(Real(v)) = node {
-            return Arg::Scalar(self.constants.get(&v.to_bits()).copied().unwrap_or_default());
+            let bits = if self.plan.single { u64::from((v as f32).to_bits()) } else { v.to_bits() };
+            return Arg::Scalar(self.constants.get(&bits).copied().unwrap_or_default());
         }
         if !self.plan.varying[id.0 as usize] {
             return Arg::Scalar(self.plan.scalars.get(&id).copied().unwrap_or_default());
         }
         match node {
-            Node::State(k) => self.number_of(load(k as usize, RingKind::Sum), Vec::new()),
-            Node::Counter => self.number_of(load(self.slots.counter, RingKind::Sum), Vec::new()),
-            Node::Param(k) => self.number_of(load(self.slots.params + k as usize, RingKind::Sum), Vec::new()),
-            Node::Coupled(k) => self.number_of(load(self.slots.coupled + k as usize, RingKind::Sum), Vec::new()),
+            Node::State(k) => self.number_of(number(k as usize), Vec::new()),
+            Node::Counter => self.number_of(number(self.slots.counter), Vec::new()),
+            Node::Param(k) => self.number_of(number(self.slots.params + k as usize), Vec::new()),
+            Node::Coupled(k) => self.number_of(number(self.slots.coupled + k as usize), Vec::new()),
             Node::Ring(k) => {
-                let kind = self.plan.rings[k as usize].kind;
-                self.number_of(load(self.slots.rings + k as usize, kind), Vec::new())
+                let element = Element::Arrived(self.plan.rings[k as usize].kind);
+                self.number_of(Op::Load(Array { slot: self.slots.rings + k as usize, element }), Vec::new())
             }
             Node::Unary(UnaryOp::Not, a) => {
                 let a = self.truth(a);
@@ -347,7 +374,12 @@ impl Lister<'_> {
                 self.number_of(Op::Choose, vec![c, a, b])
             }
             // Values of calls come from their rows.
-            Node::Const(_) | Node::Time { .. } | Node::Noise(_) | Node::Uniform | Node::Poisson(..) => self.fixed(ONE),
+            Node::Const(_)
+            | Node::Time { .. }
+            | Node::Single(_)
+            | Node::Noise(_)
+            | Node::Uniform
+            | Node::Poisson(..) => self.fixed(ONE),
         }
     }
 }

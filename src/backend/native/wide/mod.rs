@@ -1,4 +1,4 @@
-//! Segments to AVX-512 code: eight f64 lanes where Cranelift has two.
+//! Segments to AVX-512 code: eight f64 lanes where Cranelift has two, sixteen f32 lanes where it has four.
 //!
 //! The same graph, the same operations in the same order, so the same bits as [`super::translate`]; the signature and the table of
 //! pointers are that module's, too. A segment is first listed as instructions over values without names of registers
@@ -7,6 +7,7 @@
 
 mod emit;
 mod list;
+mod shape;
 
 use super::plan::Plan;
 use crate::numerics::dispatch::Level;

@@ -4,17 +4,17 @@ use super::{Block, Worker};
 use crate::backend::engine::RunError;
 use crate::backend::held::Part;
 use crate::backend::state::{EngineState, InFlight, PopulationState, unfit};
-use crate::runtime::{Aligned, Ring, RingData};
+use crate::runtime::{Column, Ring, RingData};
 
 impl Block {
     /// The cells of this block at the end of `step` steps, without what the engine keeps for all: params and winners.
     fn save(&self, step: u64) -> PopulationState {
         let n = self.n as usize;
-        let rows = |all: &[Aligned<f64>]| all.iter().map(|v| v[..n].to_vec()).collect();
+        let rows = |all: &[Column]| all.iter().map(|v| v.first(n)).collect();
         PopulationState {
             states: rows(&self.states),
             // Whole numbers; what is beyond the range of integers never ends.
-            refractory: self.counter[..n].iter().map(|c| *c as u64).collect(),
+            refractory: self.counter.first(n).into_iter().map(|c| c as u64).collect(),
             params: Vec::new(),
             arrivals: self.rings.iter().map(|r| in_flight(r, step, n)).collect(),
             coupled: rows(&self.coupled),
@@ -25,20 +25,13 @@ impl Block {
     /// Takes over its cells of a whole population, whose lengths were checked.
     fn load(&mut self, step: u64, state: &PopulationState) -> Result<(), RunError> {
         let range = self.lo as usize..(self.lo + self.n) as usize;
-        // Lanes beyond the last neuron compute what it computes.
-        fn put(out: &mut [f64], part: impl ExactSizeIterator<Item = f64>) {
-            let n = part.len();
-            out.iter_mut().zip(part).for_each(|(v, saved)| *v = saved);
-            let last = n.checked_sub(1).map_or(0.0, |k| out[k]);
-            out[n..].fill(last);
-        }
         for (values, saved) in self.states.iter_mut().zip(&state.states) {
-            put(values, saved[range.clone()].iter().copied());
+            values.put(saved[range.clone()].iter().copied());
         }
         for (values, saved) in self.coupled.iter_mut().zip(&state.coupled) {
-            put(values, saved[range.clone()].iter().copied());
+            values.put(saved[range.clone()].iter().copied());
         }
-        put(&mut self.counter, state.refractory[range.clone()].iter().map(|c| *c as f64));
+        self.counter.put(state.refractory[range.clone()].iter().map(|c| *c as f64));
         for (ring, saved) in self.rings.iter_mut().zip(&state.arrivals) {
             fill(ring, saved, step, range.clone())?;
         }

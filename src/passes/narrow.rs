@@ -1,0 +1,10 @@
+use crate::ir::{Network, Node};
+
+/// Lets cells compute in single precision, all but those with adaptive steps: an error that is controlled needs the digits.
+pub fn narrow(network: &mut Network) {
+    for node in network.graph.node_weights_mut() {
+        if let Node::Population(population) = node {
+            population.dynamics.single = population.dynamics.adaptive.is_none();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! One number for each neuron of a range, in double or single precision.
+
+use super::aligned::{Aligned, filled};
+
+#[derive(Clone, Debug)]
+pub enum Column {
+    Double(Aligned<f64>),
+    Single(Aligned<f32>),
+}
+
+impl Column {
+    /// `n` times `value`.
+    pub fn filled(single: bool, value: f64, n: usize) -> Column {
+        if single { Column::Single(filled(value as f32, n)) } else { Column::Double(filled(value, n)) }
+    }
+
+    /// The values, then the last of them up to `n`.
+    pub fn padded(single: bool, values: impl ExactSizeIterator<Item = f64>, n: usize) -> Column {
+        let mut out = Column::filled(single, 0.0, n.max(values.len()));
+        out.put(values);
+        out
+    }
+
+    /// Takes over values from the first, and the last of them in all that are left.
+    pub fn put(&mut self, values: impl ExactSizeIterator<Item = f64>) {
+        let (n, mut last) = (values.len(), 0.0);
+        for (k, v) in values.enumerate() {
+            self.set(k, v);
+            last = v;
+        }
+        (n..self.len()).for_each(|k| self.set(k, last));
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Column::Double(v) => v.len(),
+            Column::Single(v) => v.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn at(&self, k: usize) -> f64 {
+        match self {
+            Column::Double(v) => v[k],
+            Column::Single(v) => f64::from(v[k]),
+        }
+    }
+
+    pub fn set(&mut self, k: usize, value: f64) {
+        match self {
+            Column::Double(v) => v[k] = value,
+            Column::Single(v) => v[k] = value as f32,
+        }
+    }
+
+    pub fn fill(&mut self, value: f64) {
+        match self {
+            Column::Double(v) => v.fill(value),
+            Column::Single(v) => v.fill(value as f32),
+        }
+    }
+
+    /// The values from `start` on, as many as `out` takes.
+    pub fn copy_to(&self, start: usize, out: &mut [f64]) {
+        match self {
+            Column::Double(v) => out.copy_from_slice(&v[start..start + out.len()]),
+            Column::Single(v) => out.iter_mut().zip(&v[start..]).for_each(|(o, v)| *o = f64::from(*v)),
+        }
+    }
+
+    /// The first `n` values.
+    pub fn first(&self, n: usize) -> Vec<f64> {
+        let mut out = vec![0.0; n];
+        self.copy_to(0, &mut out);
+        out
+    }
+
+    /// Where the values from `start` on lie.
+    pub fn pointer(&mut self, start: usize) -> *mut u8 {
+        match self {
+            Column::Double(v) => v[start..].as_mut_ptr().cast(),
+            Column::Single(v) => v[start..].as_mut_ptr().cast(),
+        }
+    }
+}

@@ -10,6 +10,8 @@ const STEP: f64 = 1e-4;
 const MOST_SYNAPSES: usize = 1 << 24;
 /// Linear nodes on one way.
 const MOST_NODES: usize = 64;
+/// Edges that all ways take: where ways part and meet again and again, there are more of them than nodes can be told.
+const MOST_EDGES: usize = 1 << 16;
 /// Part of a step by which a delay may miss a whole number of steps: rounding alone.
 const OFF_GRID: f64 = 1e-6;
 /// Rounding of `tau / dt`, written, times `dt / tau`, read.
@@ -106,7 +108,7 @@ pub fn circuit(graph: &Graph, dt: Option<f64>) -> Result<Circuit, Fail> {
     }
     let mut flat = Flat::default();
     flat.add(graph, "", dt)?;
-    let mut reader = Reader { flat: &flat, dt, numbers: BTreeMap::new(), notes: vec![] };
+    let mut reader = Reader { flat: &flat, dt, numbers: BTreeMap::new(), edges: 0, notes: vec![] };
     reader.read()
 }
 
@@ -314,6 +316,8 @@ struct Reader<'f> {
     dt: f64,
     /// Position among the populations, by node.
     numbers: BTreeMap<usize, usize>,
+    /// Taken so far.
+    edges: usize,
     notes: Vec<String>,
 }
 
@@ -368,84 +372,86 @@ impl Reader<'_> {
         populations: &mut [Population],
         found: &mut BTreeMap<(usize, usize), Way>,
     ) -> Result<(), Fail> {
-        if way.length > MOST_NODES {
-            return Err(format!("a circle of linear nodes, or more than {MOST_NODES} in a row"));
-        }
+        self.step(way.length)?;
         for to in &self.flat.next[node] {
-            let name = &self.flat.names[*to];
-            let fits = |n: usize| match n == way.width {
-                true => Ok(()),
-                false => Err(format!("`{}` gives {} values, and `{name}` takes {n}", self.flat.names[node], way.width)),
-            };
-            let potential =
-                populations[source].cells.as_ref().is_some_and(|c| matches!(c.kind, Kind::Li | Kind::CubaLi));
-            let next = match &self.flat.parts[*to] {
-                Part::Output(n) => {
-                    fits(*n)?;
-                    if !way.plain {
-                        return Err(format!("`{name}` shows a weighted sum of `{}`", populations[source].name));
-                    }
-                    populations[source].shown = true;
-                    continue;
+            let (part, name) = (&self.flat.parts[*to], &self.flat.names[*to]);
+            if let Part::Output(n) | Part::Linear { columns: n, .. } = part {
+                self.fits(node, *to, way.width, *n)?;
+            }
+            match part {
+                Part::Output(_) if way.plain => populations[source].shown = true,
+                Part::Output(_) => {
+                    return Err(format!("`{name}` shows a weighted sum of `{}`", populations[source].name));
                 }
+                Part::Input(_) | Part::Placeholder => return Err(format!("an edge into `{name}`, an input")),
                 Part::Cells(gain, _) => {
-                    fits(gain.len())?;
-                    if potential {
-                        let from = &populations[source].name;
+                    self.fits(node, *to, way.width, gain.len())?;
+                    let from = &populations[source];
+                    if from.cells.as_ref().is_some_and(|c| matches!(c.kind, Kind::Li | Kind::CubaLi)) {
+                        let from = &from.name;
                         return Err(format!(
                             "`{from}` gives its V to `{name}`, and only spikes go from cell to cell here"
                         ));
                     }
-                    self.arrive(source, self.numbers[to], &way, gain, found)?;
-                    continue;
+                    arrive((source, self.numbers[to]), &way, gain, found)?;
                 }
-                Part::Input(_) | Part::Placeholder => return Err(format!("an edge into `{name}`, an input")),
-                Part::Pass => Way { length: way.length + 1, ..way.clone() },
-                Part::Scale(scale) => {
-                    let scale = spread(scale, way.width).ok_or_else(|| fits(scale.len()).err().unwrap_or_default())?;
-                    way.map(way.width, |(pre, at, d), w| vec![((pre, at, d), w * scale[at])])?
+                Part::Pass | Part::Scale(_) | Part::Delay(_) | Part::Linear { .. } => {
+                    let next = self.through(node, *to, &way)?;
+                    self.follow(*to, source, next, populations, found)?;
                 }
-                Part::Delay(delay) => {
-                    let delay = spread(delay, way.width).ok_or_else(|| fits(delay.len()).err().unwrap_or_default())?;
-                    let steps = self.steps(&delay, name)?;
-                    let name = &self.flat.names[*to];
-                    let longer = |d: u32, k: u32| d.checked_add(k).filter(|d| *d < u32::MAX / 2);
-                    if way.synapses.keys().any(|(_, at, d)| longer(*d, steps[*at]).is_none()) {
-                        return Err(format!("the delays of `{name}` are too long"));
-                    }
-                    let mut out = way.map(way.width, |(pre, at, d), w| vec![((pre, at, d + steps[at]), w)])?;
-                    out.plain = way.plain;
-                    out
-                }
-                Part::Linear { rows, columns, weight, .. } => {
-                    fits(*columns)?;
-                    way.map(*rows, |(pre, at, d), w| {
-                        let entry = |row: usize| weight[row * columns + at];
-                        (0..*rows).filter(|r| entry(*r) != 0.0).map(|r| ((pre, r, d), w * entry(r))).collect()
-                    })?
-                }
-            };
-            self.follow(*to, source, next, populations, found)?;
+            }
         }
         Ok(())
     }
 
-    fn arrive(
-        &self,
-        source: usize,
-        target: usize,
-        way: &Way,
-        gain: &[f64],
-        found: &mut BTreeMap<(usize, usize), Way>,
-    ) -> Result<(), Fail> {
-        let empty = Way { width: way.width, synapses: BTreeMap::new(), plain: false, length: 0 };
-        let all = found.entry((source, target)).or_insert(empty);
-        for ((pre, post, d), w) in &way.synapses {
-            *all.synapses.entry((*pre, *post, *d)).or_insert(0.0) += w * gain[*post];
+    fn fits(&self, from: usize, to: usize, gives: usize, takes: usize) -> Result<(), Fail> {
+        match gives == takes {
+            true => Ok(()),
+            false => {
+                let (from, to) = (&self.flat.names[from], &self.flat.names[to]);
+                Err(format!("`{from}` gives {gives} values, and `{to}` takes {takes}"))
+            }
         }
-        match all.synapses.values().find(|w| !w.is_finite()) {
-            Some(bad) => Err(format!("a weight of {bad}")),
-            None => Ok(()),
+    }
+
+    /// One more node, the last of so many linear ones.
+    fn step(&mut self, length: usize) -> Result<(), Fail> {
+        self.edges += 1;
+        match (length > MOST_NODES, self.edges > MOST_EDGES) {
+            (true, _) => Err(format!("a circle of linear nodes, or more than {MOST_NODES} in a row")),
+            (_, true) => Err(format!("more than {MOST_EDGES} ways between its cells")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What comes out of a linear node.
+    fn through(&mut self, from: usize, node: usize, way: &Way) -> Result<Way, Fail> {
+        let flat = self.flat;
+        let name = &flat.names[node];
+        let list = |values: &[f64]| match spread(values, way.width) {
+            Some(list) => Ok(list),
+            None => self.fits(from, node, way.width, values.len()).map(|()| vec![]),
+        };
+        match &flat.parts[node] {
+            Part::Scale(scale) => {
+                let scale = list(scale)?;
+                way.map(way.width, |(pre, at, d), w| vec![((pre, at, d), w * scale[at])])
+            }
+            Part::Delay(delay) => {
+                let delay = list(delay)?;
+                let steps = self.steps(&delay, name)?;
+                let longer = |d: u32, k: u32| d.checked_add(k).filter(|d| *d < u32::MAX / 2);
+                if way.synapses.keys().any(|(_, at, d)| longer(*d, steps[*at]).is_none()) {
+                    return Err(format!("the delays of `{name}` are too long"));
+                }
+                let out = way.map(way.width, |(pre, at, d), w| vec![((pre, at, d + steps[at]), w)])?;
+                Ok(Way { plain: way.plain, ..out })
+            }
+            Part::Linear { rows, columns, weight, .. } => way.map(*rows, |(pre, at, d), w| {
+                let entry = |row: usize| weight[row * columns + at];
+                (0..*rows).filter(|r| entry(*r) != 0.0).map(|r| ((pre, r, d), w * entry(r))).collect()
+            }),
+            _ => Ok(Way { length: way.length + 1, ..way.clone() }),
         }
     }
 
@@ -470,10 +476,14 @@ impl Reader<'_> {
     }
 
     /// Adds a constant that comes out of a node to what drives the cells that it reaches.
-    fn drive(&self, node: usize, value: Vec<f64>, length: usize, populations: &mut [Population]) -> Result<(), Fail> {
-        if length > MOST_NODES {
-            return Err(format!("a circle of linear nodes, or more than {MOST_NODES} in a row"));
-        }
+    fn drive(
+        &mut self,
+        node: usize,
+        value: Vec<f64>,
+        length: usize,
+        populations: &mut [Population],
+    ) -> Result<(), Fail> {
+        self.step(length)?;
         for to in &self.flat.next[node] {
             let wrong = |n: usize| format!("{} values meet {n} at `{}`", value.len(), self.flat.names[*to]);
             let next = match &self.flat.parts[*to] {
@@ -498,6 +508,24 @@ impl Reader<'_> {
             self.drive(*to, next, length + 1, populations)?;
         }
         Ok(())
+    }
+}
+
+/// Adds what comes through to the synapses of (source, target).
+fn arrive(
+    ends: (usize, usize),
+    way: &Way,
+    gain: &[f64],
+    found: &mut BTreeMap<(usize, usize), Way>,
+) -> Result<(), Fail> {
+    let empty = Way { width: way.width, synapses: BTreeMap::new(), plain: false, length: 0 };
+    let all = found.entry(ends).or_insert(empty);
+    for ((pre, post, d), w) in &way.synapses {
+        *all.synapses.entry((*pre, *post, *d)).or_insert(0.0) += w * gain[*post];
+    }
+    match all.synapses.values().find(|w| !w.is_finite()) {
+        Some(bad) => Err(format!("a weight of {bad}")),
+        None => Ok(()),
     }
 }
 

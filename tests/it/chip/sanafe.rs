@@ -309,7 +309,8 @@ fn cells_are_written_with_their_dynamics_and_others_refused() {
     };
     refused(&[source, &cells("t_ref = 2 ms"), &link("weight 3 mV  delay 1 ms")], "cells of `P`");
     refused(&[source, &cells("t_ref = 0 ms"), &link("weight 3 mV  delay 7 ms")], "delays of 7 steps");
-    refused(&[source, &cells("t_ref = 0 ms, V = 5 mV"), &link("weight 3 mV  delay 1 ms")], "start");
+    let apart = "population P[cell: 2]: LifDelta(t_ref = 0 ms, V = 5 mV * cell)\n";
+    refused(&[source, apart, &link("weight 3 mV  delay 1 ms")], "start");
     let twice = "population Q[2]: LifDelta(t_ref = 0 ms)
 projection P -> Q { connect all_to_all  weight 1 mV  delay 1 ms }
 projection P -> P { connect all_to_all  weight 1 mV  delay 1 ms }\n";

@@ -39,7 +39,7 @@
 use crate::backend::{Keep, RunError};
 use crate::base::{Code, Diagnostic, LoadError, Loader, Severity, SourceMap, diag};
 use crate::cli::{self, FileLoader};
-use crate::driver::{self, Backend, MemoryLimit, Options};
+use crate::driver::{self, Backend, MemoryLimit, Options, Precision};
 use crate::execute::{self, Needs, Session};
 use crate::ir::artefact::Unit;
 use crate::units::{Dimension, from_si, to_si};
@@ -59,6 +59,8 @@ pub struct Setup {
     pub seed: u64,
     pub threads: usize,
     pub backend: Backend,
+    /// What cells compute in.
+    pub precision: Precision,
     pub memory: MemoryLimit,
     /// Populations whose spikes [`Simulation::spikes`] gives.
     pub spikes: Vec<String>,
@@ -72,6 +74,7 @@ impl Default for Setup {
             seed: 1,
             threads: 1,
             backend: Backend::Native,
+            precision: Precision::F64,
             memory: MemoryLimit::Default,
             spikes: Vec::new(),
         }
@@ -170,7 +173,8 @@ impl Simulation {
     /// # Errors
     /// As [`Simulation::from_text`].
     pub fn load(loader: &dyn Loader, file: &str, setup: &Setup) -> Result<Simulation, Failure> {
-        let options = Options { set: setup.set.clone(), alone: true, ..Options::default() };
+        let (set, precision) = (setup.set.clone(), setup.precision);
+        let options = Options { set, precision, alone: true, ..Options::default() };
         let mut out = driver::compile(loader, file, &options);
         let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
             out.diagnostics.sorted().into_iter().cloned().partition(|d| d.severity == Severity::Error);

@@ -54,6 +54,9 @@ struct Options {
     /// Peers to run, of nest, brian2, annarchy; none: nsmc alone
     #[arg(long, value_delimiter = ',', default_values_t = ["nest".to_owned(), "brian2".to_owned(), "annarchy".to_owned()])]
     peers: Vec<String>,
+    /// Precisions of nsmc's cells, of f64, f32
+    #[arg(long, value_delimiter = ',', default_values_t = ["f64".to_owned(), "f32".to_owned()])]
+    precision: Vec<String>,
     /// The Python that the peers are installed in (see benches/peers/install.sh)
     #[arg(long, env = "PEERS_PYTHON")]
     python: Option<PathBuf>,
@@ -97,7 +100,10 @@ fn compare(mut options: Options) -> Result<(), String> {
             for threads in &options.threads {
                 for (k, nsmc) in options.nsmc.iter().enumerate() {
                     let name = if k == 0 { "nsmc".to_owned() } else { format!("nsmc{}", k + 1) };
-                    runs.extend(run_nsmc(model, nsmc, &name, *threads, round));
+                    for precision in &options.precision {
+                        let name = if precision == "f64" { name.clone() } else { format!("{name} {precision}") };
+                        runs.extend(run_nsmc(model, nsmc, &name, precision, *threads, round));
+                    }
                 }
                 for peer in &options.peers {
                     if let Some(python) = &python {
@@ -146,12 +152,13 @@ fn output(command: &mut Command) -> Result<(String, f64), String> {
     Ok((String::from_utf8_lossy(&out.stdout).into_owned(), peak))
 }
 
-fn run_nsmc(model: &Model, nsmc: &Path, name: &str, threads: usize, round: usize) -> Option<Run> {
+fn run_nsmc(model: &Model, nsmc: &Path, name: &str, precision: &str, threads: usize, round: usize) -> Option<Run> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(model.file);
     let base = |ms: f64, threads: usize| {
         let mut command = Command::new(nsmc);
         command.arg("run").arg(&file).args(["--quiet", "--summary", "json", "--for"]).arg(format!("{ms} ms"));
         command.arg("--threads").arg(threads.to_string()).arg("--seed").arg(round.to_string()).args(model.ours);
+        command.args(["--precision", precision]);
         command
     };
     let told = output(&mut base(model.sim_ms, threads)).and_then(|(text, peak)| {

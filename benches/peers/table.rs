@@ -17,27 +17,43 @@ pub fn of(model: &Model, runs: &[Run], bound: f64) -> String {
     let mut rows: Vec<Row> = groups.iter().map(|((threads, name), runs)| Row::of(name, *threads, runs)).collect();
     rows.extend(recorded(model, &rows));
     rows.sort_by(|a, b| (a.threads, a.run_s).partial_cmp(&(b.threads, b.run_s)).unwrap_or(std::cmp::Ordering::Equal));
-    let ours = |threads: usize| rows.iter().find(|r| r.name == "nsmc" && r.threads == threads);
     for row in &rows {
-        row.write(&mut text, ours(row.threads).map(|r| r.run_s));
+        let ours = rows.iter().find(|r| r.name == "nsmc" && r.threads == row.threads);
+        row.write(&mut text, ours.map(|r| r.run_s));
     }
     text.push('\n');
-    let Some(one) = ours(1) else { return text };
+    let ours = |name: &str, threads: usize| rows.iter().find(|r| r.name == name && r.threads == threads);
     let peers = || rows.iter().filter(|r| !r.name.starts_with("nsmc"));
-    if let Some(fastest) = peers().filter(|r| r.threads == 1).min_by(|a, b| a.run_s.total_cmp(&b.run_s)) {
-        let ratio = fastest.run_s / one.run_s;
-        let _ = writeln!(text, "- 1 thread: {ratio:.2} times as fast as the fastest peer ({})", fastest.name);
-    }
-    if let Some(two) = ours(2) {
-        let _ = writeln!(text, "- 2 threads: {:.2} times as fast as on 1", one.run_s / two.run_s);
-        if let Some(best) = peers().min_by(|a, b| a.run_s.total_cmp(&b.run_s)) {
-            let ours = one.run_s.min(two.run_s);
-            let (ratio, threads) = (best.run_s / ours, best.threads);
-            let _ = writeln!(text, "- best against best: {ratio:.2} times ({} on {threads} thread(s))", best.name);
+    let fastest = |rows: &mut dyn Iterator<Item = &Row>| -> Option<(String, usize, f64)> {
+        rows.min_by(|a, b| a.run_s.total_cmp(&b.run_s)).map(|r| (r.name.clone(), r.threads, r.run_s))
+    };
+    for name in ["nsmc", "nsmc f32"] {
+        let Some(one) = ours(name, 1) else { continue };
+        if let Some((peer, _, run_s)) = fastest(&mut peers().filter(|r| r.threads == 1)) {
+            let _ = writeln!(
+                text,
+                "- {name}, 1 thread: {:.2} times as fast as the fastest peer ({peer})",
+                run_s / one.run_s
+            );
         }
+        if let Some(nest) = peers().find(|r| r.name == "nest" && r.threads == 1) {
+            let _ = writeln!(text, "- {name}, 1 thread: {:.1} times as fast as NEST", nest.run_s / one.run_s);
+        }
+        if let Some(two) = ours(name, 2) {
+            let (ratio, least) = (one.run_s / two.run_s, one.least_s / two.least_s);
+            let _ = writeln!(
+                text,
+                "- {name}, 2 threads: {ratio:.2} times as fast as on 1 (least against least {least:.2})"
+            );
+            if let Some((peer, threads, run_s)) = fastest(&mut peers()) {
+                let ratio = run_s / one.run_s.min(two.run_s);
+                let _ = writeln!(text, "- {name}, best against best: {ratio:.2} times ({peer} on {threads} thread(s))");
+            }
+        }
+        let ns = one.run_s * 1e9 / one.events;
+        let _ =
+            writeln!(text, "- {name}, the whole run for each synaptic event: {:.2} times the scatter-add", ns / bound);
     }
-    let ns = one.run_s * 1e9 / one.events;
-    let _ = writeln!(text, "- the whole run for each synaptic event: {:.2} times the scatter-add", ns / bound);
     text
 }
 

@@ -6,6 +6,8 @@
 
 pub mod aligned;
 mod column;
+pub mod pages;
+mod pair_map;
 pub mod ring;
 pub mod rows;
 pub mod rows_builder;

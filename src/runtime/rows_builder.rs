@@ -3,6 +3,8 @@
 //! What is gathered is held as narrow as the rows will hold it, so that the largest projection decides how much more than the
 //! finished rows is needed for a moment.
 
+use super::pages;
+use super::pair_map::PairMap;
 use super::rows::{Delays, Rows, Targets, Weights};
 
 /// How rows hold weights.
@@ -20,16 +22,32 @@ pub enum DelayForm {
     AtMost(u32),
 }
 
+/// Rows that are filled at a time: the lines of the cache that they grow into stay in the innermost one.
+const ROWS: usize = 512;
+
+/// One in so many pairs is connected where a map of the pairs takes the room of a list: 1 bit of a pair, 16 of a source.
+const DENSE: usize = 16;
+
 /// Gathers synapses target by target and sorts them into rows.
 pub struct RowsBuilder {
     n_pre: u32,
     range: u32,
+    /// In place of the lists below, where all synapses are alike and many.
+    map: Option<PairMap>,
     /// Target offset and where its synapses start in the lists below.
     blocks: Vec<(u32, usize)>,
-    pres: Vec<u32>,
+    pres: Sources,
+    /// Sources of each target ascend.
+    ascending: bool,
     weights: Weights,
     delays: Delays,
-    counts: Vec<u64>,
+    counts: Vec<u32>,
+}
+
+/// Presynaptic neurons.
+enum Sources {
+    Narrow(Vec<u16>),
+    Wide(Vec<u32>),
 }
 
 impl RowsBuilder {
@@ -37,29 +55,58 @@ impl RowsBuilder {
     pub fn new(n_pre: u32, range: u32, expected: usize, weights: WeightForm, delays: DelayForm) -> RowsBuilder {
         // Six standard deviations of a random number of synapses: growing a list copies it and needs room for both.
         let room = expected + 6 * expected.isqrt() + 1;
+        let alike = weights == WeightForm::Constant && matches!(delays, DelayForm::Constant(_));
+        let dense = alike && expected > (n_pre as usize * range as usize) / DENSE;
+        // A map that turns out not to do makes lists of what it holds.
+        let room = if dense { 0 } else { room };
         RowsBuilder {
             n_pre,
             range,
+            map: dense.then(|| PairMap::new(n_pre, range)),
             blocks: Vec::with_capacity(range as usize),
-            pres: Vec::with_capacity(room),
+            pres: if n_pre <= 1 << 16 {
+                Sources::Narrow(pages::with_room(room))
+            } else {
+                Sources::Wide(pages::with_room(room))
+            },
+            ascending: true,
             weights: match weights {
                 WeightForm::Constant => Weights::Constant,
-                WeightForm::Single => Weights::Single(Vec::with_capacity(room)),
-                WeightForm::Double => Weights::Double(Vec::with_capacity(room)),
+                WeightForm::Single => Weights::Single(pages::with_room(room)),
+                WeightForm::Double => Weights::Double(pages::with_room(room)),
             },
             delays: match delays {
                 DelayForm::Constant(d) => Delays::Constant(d),
-                DelayForm::AtMost(most) if most < 256 => Delays::Narrow(Vec::with_capacity(room)),
-                DelayForm::AtMost(_) => Delays::Wide(Vec::with_capacity(room)),
+                DelayForm::AtMost(most) if most < 256 => Delays::Narrow(pages::with_room(room)),
+                DelayForm::AtMost(_) => Delays::Wide(pages::with_room(room)),
             },
-            counts: vec![0; n_pre as usize + 1],
+            counts: vec![0; n_pre as usize],
         }
     }
 
     /// The synapses of the target at offset `target`; targets ascend from call to call.
     pub fn push(&mut self, target: u32, pres: &[u32], weights: &[f64], delays: &[u32]) {
-        self.blocks.push((target, self.pres.len()));
-        self.pres.extend_from_slice(pres);
+        if let Some(map) = &mut self.map {
+            if map.push(target, pres) {
+                return;
+            }
+            if let Some(map) = self.map.take() {
+                map.lists(|target, pres| self.push(target, pres, &[], &[]));
+            }
+        }
+        let before = match &mut self.pres {
+            Sources::Narrow(all) => {
+                let before = all.len();
+                all.extend(pres.iter().map(|p| *p as u16));
+                before
+            }
+            Sources::Wide(all) => {
+                let before = all.len();
+                all.extend_from_slice(pres);
+                before
+            }
+        };
+        self.blocks.push((target, before));
         match &mut self.weights {
             Weights::Constant => {}
             Weights::Single(all) => all.extend(weights.iter().map(|w| *w as f32)),
@@ -70,60 +117,86 @@ impl RowsBuilder {
             Delays::Narrow(all) => all.extend(delays.iter().map(|d| *d as u8)),
             Delays::Wide(all) => all.extend_from_slice(delays),
         }
+        self.ascending &= pres.is_sorted();
         for p in pres {
-            self.counts[*p as usize + 1] += 1;
+            self.counts[*p as usize] += 1;
         }
     }
 
     /// Sorts what was pushed into rows.
     pub fn finish(mut self) -> Rows {
-        for k in 0..self.n_pre as usize {
-            self.counts[k + 1] += self.counts[k];
+        if let (Some(map), Delays::Constant(d)) = (&self.map, &self.delays) {
+            let (delays, weights, range) = (Delays::Constant(*d), Weights::Constant, self.range);
+            let narrow = range <= 1 << 16;
+            let (starts, targets) = if narrow {
+                let (starts, targets) = map.rows(|t| t as u16);
+                (starts, Targets::Narrow(targets))
+            } else {
+                let (starts, targets) = map.rows(|t| t);
+                (starts, Targets::Wide(targets))
+            };
+            return Rows { starts, targets, weights, delays, range };
         }
-        let starts = std::mem::take(&mut self.counts);
+        let mut starts = Vec::with_capacity(self.counts.len() + 1);
+        let mut total = 0;
+        starts.push(total);
+        for count in &self.counts {
+            total += u64::from(*count);
+            starts.push(total);
+        }
         assert!(self.blocks.iter().all(|(t, _)| *t < self.range.max(1)), "a synapse leads outside its range");
-        let weights = match &self.weights {
+        let weights = match std::mem::replace(&mut self.weights, Weights::Constant) {
             Weights::Constant => Weights::Constant,
-            Weights::Single(all) => Weights::Single(self.sorted(&starts, all)),
-            Weights::Double(all) => Weights::Double(self.sorted(&starts, all)),
+            Weights::Single(all) => Weights::Single(self.sorted(&starts, |k, _| all[k])),
+            Weights::Double(all) => Weights::Double(self.sorted(&starts, |k, _| all[k])),
         };
-        self.weights = Weights::Constant;
-        let delays = match &self.delays {
-            Delays::Constant(d) => Delays::Constant(*d),
-            Delays::Narrow(all) => Delays::Narrow(self.sorted(&starts, all)),
-            Delays::Wide(all) => Delays::Wide(self.sorted(&starts, all)),
+        let delays = match std::mem::replace(&mut self.delays, Delays::Constant(1)) {
+            Delays::Constant(d) => Delays::Constant(d),
+            Delays::Narrow(all) => Delays::Narrow(self.sorted(&starts, |k, _| all[k])),
+            Delays::Wide(all) => Delays::Wide(self.sorted(&starts, |k, _| all[k])),
         };
-        self.delays = Delays::Constant(1);
         let targets = if self.range <= 1 << 16 {
-            Targets::Narrow(self.targets(&starts, |t| t as u16))
+            Targets::Narrow(self.sorted(&starts, |_, t| t as u16))
         } else {
-            Targets::Wide(self.targets(&starts, |t| t))
+            Targets::Wide(self.sorted(&starts, |_, t| t))
         };
         Rows { starts, targets, weights, delays, range: self.range }
     }
 
-    /// The values of the synapses in order of rows.
-    fn sorted<T: Copy + Default>(&self, starts: &[u64], values: &[T]) -> Vec<T> {
-        let mut cursor = starts.to_vec();
-        let mut out = vec![T::default(); values.len()];
-        for (pre, value) in self.pres.iter().zip(values) {
-            let at = &mut cursor[*pre as usize];
-            out[*at as usize] = *value;
-            *at += 1;
+    /// What `value` gives for each synapse (its place as pushed, its target), in order of rows.
+    fn sorted<T: Copy + Default>(&self, starts: &[u64], value: impl Fn(usize, u32) -> T) -> Vec<T> {
+        match &self.pres {
+            Sources::Narrow(pres) => self.scatter(pres, starts, value),
+            Sources::Wide(pres) => self.scatter(pres, starts, value),
         }
-        out
     }
 
-    fn targets<T: Copy + Default>(&self, starts: &[u64], form: impl Fn(u32) -> T) -> Vec<T> {
-        let mut cursor = starts.to_vec();
-        let mut out = vec![T::default(); self.pres.len()];
-        for (k, (target, from)) in self.blocks.iter().enumerate() {
-            let to = self.blocks.get(k + 1).map_or(self.pres.len(), |b| b.1);
-            let value = form(*target);
-            for pre in &self.pres[*from..to] {
-                let at = &mut cursor[*pre as usize];
-                out[*at as usize] = value;
-                *at += 1;
+    /// Some rows after the other, from all targets each: where sources ascend, those of the next rows are where the last rows ended.
+    fn scatter<P: Copy + Into<u32>, T: Copy + Default>(
+        &self,
+        pres: &[P],
+        starts: &[u64],
+        value: impl Fn(usize, u32) -> T,
+    ) -> Vec<T> {
+        let mut out: Vec<T> = pages::filled(pres.len());
+        let ends = self.blocks.iter().skip(1).map(|b| b.1).chain([pres.len()]);
+        let mut left: Vec<(usize, usize, u32)> =
+            self.blocks.iter().zip(ends).map(|((t, from), to)| (*from, to, *t)).collect();
+        let n_pre = self.n_pre as usize;
+        let rows = if self.ascending { ROWS } else { n_pre.max(1) };
+        for first in (0..n_pre).step_by(rows) {
+            let end = (first + rows).min(n_pre);
+            let mut cursor = starts[first..end].to_vec();
+            for (from, to, target) in &mut left {
+                let mut k = *from;
+                while k < *to {
+                    let row = pres[k].into() as usize;
+                    let Some(at) = row.checked_sub(first).and_then(|row| cursor.get_mut(row)) else { break };
+                    out[*at as usize] = value(k, *target);
+                    *at += 1;
+                    k += 1;
+                }
+                *from = k;
             }
         }
         out

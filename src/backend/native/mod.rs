@@ -158,7 +158,7 @@ impl Native {
     ) -> Result<Native, RunError> {
         let network = network.network();
         let populations: Vec<_> = network.populations().map(|(_, p)| p).collect();
-        // A thread with less than a block of neurons would only wait at barriers.
+        // A thread with less than a block of neurons would only wait for the others.
         let neurons: u64 = populations.iter().map(|p| u64::from(p.size)).sum();
         let threads = threads.clamp(1, usize::try_from(neurons.div_ceil(64)).unwrap_or(1).max(1));
         let elements = build::elements(network, seed)?;

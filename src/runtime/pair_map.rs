@@ -1,0 +1,167 @@
+//! A bit for every pair of neurons: what dense rows are made from where all synapses are alike.
+//!
+//! Where more than one pair in sixteen is connected, a map takes no more room than a list, and turning it from targets to sources is
+//! a matter of a few operations for 64 pairs, where a list is sorted synapse by synapse.
+
+use super::pages;
+
+/// Words of 64 sources that are turned together: a line of the cache.
+const BAND: usize = 8;
+
+/// `[target][source]`, sources in words of 64, the lowest in the first byte.
+pub struct PairMap {
+    n_pre: u32,
+    /// Words of a target.
+    stride: usize,
+    bytes: Vec<u8>,
+    /// Targets that were given.
+    targets: u32,
+}
+
+impl PairMap {
+    pub fn new(n_pre: u32, range: u32) -> PairMap {
+        let stride = n_pre.div_ceil(64) as usize;
+        PairMap { n_pre, stride, bytes: pages::filled(8 * stride * range as usize), targets: 0 }
+    }
+
+    /// Takes the sources of a target. False where it can't hold them: not strictly ascending, or of a target before the last.
+    pub fn push(&mut self, target: u32, pres: &[u32]) -> bool {
+        if target < self.targets || !pres.is_sorted_by(|a, b| a < b) {
+            return false;
+        }
+        self.targets = target + 1;
+        let row = &mut self.bytes[8 * target as usize * self.stride..][..8 * self.stride];
+        for pre in pres {
+            // Bytes: the fewer synapses change the same one, the fewer wait for each other.
+            row[(*pre / 8) as usize] |= 1 << (*pre % 8);
+        }
+        true
+    }
+
+    fn word(&self, target: usize, word: usize) -> u64 {
+        let at = 8 * (target * self.stride + word);
+        self.bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// Targets that were given, with their sources, ascending.
+    pub fn lists(&self, mut each: impl FnMut(u32, &[u32])) {
+        for target in 0..self.targets {
+            let words: Vec<u64> = (0..self.stride).map(|k| self.word(target as usize, k)).collect();
+            let mut pres = vec![0; count(&words) + SLACK];
+            let listed = list(&words, |k| k, &mut pres, 0);
+            each(target, &pres[..listed]);
+        }
+    }
+
+    /// Starts of the rows of all sources, and their targets.
+    pub fn rows<T: Copy + Default>(&self, make: impl Fn(u32) -> T) -> (Vec<u64>, Vec<T>) {
+        let across = (self.targets as usize).div_ceil(64);
+        let mut starts = Vec::with_capacity(self.n_pre as usize + 1);
+        starts.push(0);
+        let total: usize = self.bytes.iter().map(|byte| byte.count_ones() as usize).sum();
+        let (mut targets, mut listed) = (pages::filled::<T>(total + SLACK), 0);
+        let mut turned = vec![0_u64; BAND * 64 * across];
+        for first in (0..self.stride).step_by(BAND) {
+            let words = BAND.min(self.stride - first);
+            for block in 0..across {
+                let inside = 64.min(self.targets as usize - 64 * block);
+                for word in 0..words {
+                    let mut square = [0; 64];
+                    for (k, bits) in square[..inside].iter_mut().enumerate() {
+                        *bits = self.word(64 * block + k, first + word);
+                    }
+                    transpose(&mut square);
+                    for (k, bits) in square.into_iter().enumerate() {
+                        turned[(64 * word + k) * across + block] = bits;
+                    }
+                }
+            }
+            let sources = (64 * words).min(self.n_pre as usize - 64 * first);
+            for row in turned.chunks_exact(across.max(1)).take(sources) {
+                listed = list(row, &make, &mut targets, listed);
+                starts.push(listed as u64);
+            }
+        }
+        targets.truncate(total);
+        starts.resize(self.n_pre as usize + 1, total as u64);
+        (starts, targets)
+    }
+}
+
+/// How far `list` may write past its last result.
+const SLACK: usize = 8;
+
+fn count(words: &[u64]) -> usize {
+    words.iter().map(|w| w.count_ones() as usize).sum()
+}
+
+/// Writes the places of set bits from `at` on; gives where they end. `out` has room for them and `SLACK` more.
+fn list<T: Copy + Default>(words: &[u64], make: impl Fn(u32) -> T, out: &mut [T], mut at: usize) -> usize {
+    for (base, word) in (0..).step_by(64).zip(words) {
+        let (mut bits, mut left) = (*word, word.count_ones() as usize);
+        // Eight at a time without asking whether they are there: mispredicted branches cost more than idle writes.
+        while left > 0 {
+            let mut eight = [T::default(); SLACK];
+            for place in &mut eight {
+                *place = make(base + bits.trailing_zeros());
+                bits &= bits.wrapping_sub(1);
+            }
+            out[at..at + SLACK].copy_from_slice(&eight);
+            let taken = left.min(SLACK);
+            at += taken;
+            left -= taken;
+        }
+    }
+    at
+}
+
+/// Exchanges rows and columns: bit j of word i becomes bit i of word j (Warren, Hacker's Delight, 7-3).
+fn transpose(square: &mut [u64; 64]) {
+    let (mut width, mut mask) = (32, u64::MAX >> 32);
+    while width > 0 {
+        let mut k = 0;
+        while k < 64 {
+            let exchanged = (square[k] >> width ^ square[k + width]) & mask;
+            square[k] ^= exchanged << width;
+            square[k + width] ^= exchanged;
+            k = (k + width + 1) & !width;
+        }
+        width /= 2;
+        mask ^= mask << width;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_hold_what_targets_were_given() {
+        for (n_pre, range) in [(1, 1), (64, 64), (65, 130), (700, 3), (3, 700), (1000, 300)] {
+            let mut map = PairMap::new(n_pre, range);
+            let connected = |pre: u32, post: u32| (pre * 31 + post * 17 + pre * post) % 7 < 2;
+            for post in 0..range {
+                let pres: Vec<u32> = (0..n_pre).filter(|pre| connected(*pre, post)).collect();
+                assert!(map.push(post, &pres));
+            }
+            let (starts, targets) = map.rows(|t| t);
+            assert_eq!(starts.len(), n_pre as usize + 1);
+            for pre in 0..n_pre {
+                let row = &targets[starts[pre as usize] as usize..starts[pre as usize + 1] as usize];
+                let expected: Vec<u32> = (0..range).filter(|post| connected(pre, *post)).collect();
+                assert_eq!(row, expected, "row {pre} of {n_pre} x {range}");
+            }
+            map.lists(|post, pres| {
+                assert!(pres.iter().copied().eq((0..n_pre).filter(|pre| connected(*pre, post))), "{post}");
+            });
+        }
+    }
+
+    #[test]
+    fn what_it_cannot_hold_is_refused() {
+        let mut map = PairMap::new(10, 5);
+        assert!(map.push(1, &[2, 3]) && !map.push(2, &[4, 4]) && !map.push(2, &[5, 1]) && !map.push(1, &[]));
+        assert!(map.push(4, &[]));
+        assert_eq!(map.rows(|t| t as u8), (vec![0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 2], vec![1, 1]));
+    }
+}

@@ -7,7 +7,7 @@ use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Origins, Overrides};
 use crate::syntax::ast;
-use crate::{checks, chip, hir, meanfield, passes, sema, stdlib, valid};
+use crate::{checks, chip, hir, meanfield, nir, passes, sema, stdlib, valid};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,6 +51,8 @@ pub enum Target {
     Native,
     /// One with these figures.
     Chip(Arc<chip::target::Target>),
+    /// A file of the Neuromorphic Intermediate Representation.
+    Nir,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -228,8 +230,13 @@ fn jobs(
             continue;
         }
         checks::laid_out(&job, &origins, diags);
-        if let Target::Chip(target) = &options.target {
-            chip::legalise::judge(&job, &origins, target, diags);
+        match &options.target {
+            Target::Native => {}
+            Target::Chip(target) => chip::legalise::judge(&job, &origins, target, diags),
+            Target::Nir => {
+                let found = job.units.iter().zip(&origins).flat_map(|(u, o)| nir::write::judge(u, o));
+                found.for_each(|d| diags.push(d));
+            }
         }
         out.push((job, origins));
     }
@@ -249,6 +256,15 @@ pub fn package(
     options: chip::build::Options,
 ) -> Result<chip::build::Built, Vec<Diagnostic>> {
     chip::build::build(unit, origins, target, options)
+}
+
+/// The bytes of a NIR file of a unit's circuit; `seed` is that of what is drawn.
+///
+/// # Errors
+/// What NIR has no node for.
+pub fn nir(unit: &Unit, origins: &Origins, seed: u64) -> Result<Vec<u8>, Vec<Diagnostic>> {
+    let graph = nir::write::graph(unit, origins, seed)?;
+    nir::hdf5::encode(&graph).map_err(|e| vec![Diagnostic::error(nir::write::WEIGHTS, format!("no HDF5 file: {e}"))])
 }
 
 /// What mean-field theory expects of a unit. `Err` says in words why nothing.

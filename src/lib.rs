@@ -23,6 +23,7 @@ pub mod hir;
 pub mod ir;
 pub mod lower;
 pub mod meanfield;
+pub mod nir;
 pub mod numerics;
 pub mod passes;
 pub mod plot;

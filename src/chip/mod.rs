@@ -18,7 +18,7 @@
 //! | [`emulator`] | the bytes of a package | spikes, states, counts |
 //! | [`host`] | a package, the unit that it was made of | an engine, so that experiments run on the emulator |
 //! | [`energy`] | counts | joules, by a named profile |
-//! | [`sanafe`] | a run | its packets as a network of SANA-FE |
+//! | [`sanafe`] | a run, or a package | its packets as a network of SANA-FE, or its cells |
 //! | [`report`] | what was built | how it fits, what it sends, what it costs |
 //!
 //! The instruction set is nsmc's own over the operations that are public. The emulator is exact to it, and bit for bit equal to the

@@ -37,6 +37,8 @@ pub(super) enum Command {
     Doc(DocArgs),
     /// Draw the circuit as SVG
     Graph(GraphArgs),
+    /// Write a file of the Neuromorphic Intermediate Representation (NIR) as a circuit
+    Import(ImportArgs),
     /// Start a project in a new folder
     New(NewArgs),
     /// Print the completions of a shell: nsmc completions bash > ~/.local/share/bash-completion/completions/nsmc
@@ -149,7 +151,7 @@ pub(super) struct CompileArgs {
     /// Regions share no core of the chip
     #[arg(long)]
     pub apart: bool,
-    /// Where to write; the file's name with .nsmart (.nsmpkg for a chip) if not given
+    /// Where to write; the file's name with .nsmart (.nsmpkg for a chip, .nir for NIR) if not given
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
     /// How the circuit lies on the chip: what it takes, sends and costs, and what quantising did to it
@@ -275,6 +277,20 @@ pub(super) struct GraphArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// A .nir file
+    pub file: String,
+    /// Where to write, edges beside it; the file's name with .nsm if not given
+    #[arg(short, long, value_name = "OUT.nsm")]
+    pub output: Option<PathBuf>,
+    /// Time step, which NIR has none of: --dt "0.1 ms"; what the file's writer noted if not given, else 0.1 ms
+    #[arg(long, value_name = "TIME")]
+    pub dt: Option<String>,
+    #[arg(long, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct NewArgs {
     pub dir: PathBuf,
 }
@@ -333,6 +349,8 @@ impl BackendArg {
 pub(super) enum TargetArg {
     Native,
     Loihi2,
+    /// A file of the Neuromorphic Intermediate Representation
+    Nir,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -362,6 +380,8 @@ pub(super) enum Emit {
     Asm,
     /// The network as a graph for Graphviz
     Dot,
+    /// What a chip's package holds as a network of SANA-FE that computes for itself
+    Sanafe,
 }
 
 impl ExecutionArgs {

@@ -53,6 +53,11 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         let text = package.manifest.programs.join("\n");
         return write_text(&text, args.output.as_deref()).map_or_else(|d| fail(&d), |()| Status::Fine);
     }
+    if args.emit == Some(Emit::Sanafe) {
+        let text = sanafe::cells::network(package).map_err(usage);
+        let written = text.and_then(|text| write_text(&text, args.output.as_deref()));
+        return written.map_or_else(|d| fail(&d), |()| Status::Fine);
+    }
     let path = match &args.output {
         Some(path) => path.clone(),
         None => match Path::new(&args.file).file_stem() {

@@ -1,4 +1,4 @@
-//! What can go wrong between the command line and the files: codes E0801 to E0808.
+//! What can go wrong between the command line and the files: codes E0801 to E0809.
 
 use crate::base::{Code, Diagnostic, LoadError};
 use std::io;
@@ -22,8 +22,12 @@ pub(super) const OTHER_RUN: Code = Code("E0807");
 /// A file of a chip's figures that can't be used.
 pub(super) const FIGURES: Code = Code("E0808");
 
+/// A file that is no NIR, or holds what has no counterpart here.
+pub(super) const NIR: Code = Code("E0809");
+
 /// All codes of this room.
-pub const CLI_CODES: [Code; 8] = [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN, FIGURES];
+pub const CLI_CODES: [Code; 9] =
+    [UNREADABLE, ARTEFACT, UNWRITABLE, USAGE, NOT_OFFERED, CHECKPOINT, OTHER_RUN, FIGURES, NIR];
 
 /// A file of the command line that can't be read.
 pub fn unreadable(name: &str, error: &LoadError) -> Diagnostic {

@@ -3,7 +3,7 @@
 use super::args::{CompileArgs, Emit, TargetArg};
 use super::codes::{self, usage};
 use super::terminal::{self, Terminal};
-use super::{Status, artefact, chip, dot, files, source, target};
+use super::{Status, artefact, chip, dot, files, nir, source, target};
 use crate::base::Diagnostic;
 use crate::driver::{self, EmitKind, Outcome, Target};
 use crate::ir;
@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_in(d, args.message_format, terminal);
-    if args.target == TargetArg::Native && args.report.is_some() {
+    if args.target != TargetArg::Loihi2 && args.report.is_some() {
         return fail(&usage("`--report` says how a circuit fits on a chip").help("add `--target loihi2`"));
     }
-    if args.target == TargetArg::Native && args.apart {
+    if args.target != TargetArg::Loihi2 && args.emit == Some(Emit::Sanafe) {
+        return fail(&usage("`--emit sanafe` writes what a chip's package holds").help("add `--target loihi2`"));
+    }
+    if args.target != TargetArg::Loihi2 && args.apart {
         return fail(&usage("`--apart` says how a circuit is laid out on a chip").help("add `--target loihi2`"));
     }
     let target = match target::target(args.target, &args.chip, args.message_format, terminal) {
@@ -31,8 +34,11 @@ pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     if status != Status::Fine && args.emit != Some(Emit::Ast) {
         return status;
     }
-    if let (Target::Chip(target), None | Some(Emit::Asm)) = (&target, args.emit) {
+    if let (Target::Chip(target), None | Some(Emit::Asm | Emit::Sanafe)) = (&target, args.emit) {
         return status.max(chip::compile(args, target, &outcome, terminal));
+    }
+    if target == Target::Nir && args.emit.is_none() {
+        return status.max(nir::export(args, &outcome, terminal));
     }
     let result = match args.emit {
         Some(stage) => emit(stage, &outcome).and_then(|text| write_text(&text, args.output.as_deref())),
@@ -61,7 +67,7 @@ fn emit(stage: Emit, outcome: &Outcome) -> Result<String, Diagnostic> {
                 Emit::Dot => dot::dot(&unit.network),
                 Emit::Clif => driver::emit(unit, EmitKind::Clif)?,
                 Emit::Asm => driver::emit(unit, EmitKind::Asm)?,
-                Emit::Ir | Emit::Ast | Emit::Ron => ir::print(&unit.network),
+                Emit::Ir | Emit::Ast | Emit::Ron | Emit::Sanafe => ir::print(&unit.network),
             };
             // Where there are several texts, each says whose it is, in the comment that its language has.
             if outcome.jobs.len() > 1 || job.units.len() > 1 {

@@ -25,6 +25,7 @@ mod loader;
 mod manifest;
 mod messages;
 mod new;
+mod nir;
 mod output;
 mod pool;
 mod progress;
@@ -114,6 +115,7 @@ fn command() -> u8 {
         Command::Explain(args) => explain::explain(args),
         Command::Doc(args) => doc::doc(args, &terminal),
         Command::Graph(args) => graph::graph(args, &terminal),
+        Command::Import(args) => nir::import(args, &terminal),
         Command::New(args) => new::new(&args.dir, &terminal),
         Command::Completions(args) => completions::completions(args.shell),
     };

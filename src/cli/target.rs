@@ -23,7 +23,8 @@ pub(super) fn target(
     let fail = |d: &Diagnostic, sources: &SourceMap| source::fail_with(d, sources, format, terminal);
     match (target, &chip.chip) {
         (TargetArg::Native, None) => Ok(Target::Native),
-        (TargetArg::Native, Some(_)) => {
+        (TargetArg::Nir, None) => Ok(Target::Nir),
+        (TargetArg::Native | TargetArg::Nir, Some(_)) => {
             let d = usage("`--chip` says which chip a circuit is compiled for").help("add `--target loihi2`");
             Err(fail(&d, &SourceMap::default()))
         }

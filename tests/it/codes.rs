@@ -33,9 +33,11 @@ const WITHOUT_FILE: &[(&str, &str)] = &[
     ("E0806", "the command line"),
     ("E0807", "the command line"),
     ("E0808", "the command line"),
+    ("E0809", "a NIR file"),
     ("E1106", "found when a package is made"),
     ("E1108", "found when a package is made"),
     ("E1109", "a bug of the mapper"),
+    ("E1203", "found when a NIR file is made"),
 ];
 
 /// Pages whose code their text can't show in a block of source, and why.
@@ -79,6 +81,7 @@ fn all_codes() -> BTreeSet<&'static str> {
     all.extend(CLI_CODES);
     all.extend([nsm::simulation::CALL]);
     all.extend(nsm::chip::legalise::CODES);
+    all.extend(nsm::nir::CODES);
     let set: BTreeSet<&str> = all.iter().map(|c| c.0).collect();
     assert_eq!(set.len(), all.len(), "a code is given twice");
     set

@@ -16,7 +16,7 @@ pub const ROOT: &str = "tests/corpus/err";
 /// Every file of the corpus that is compiled itself, wrong ones and fixed ones, in order.
 pub fn files() -> Vec<PathBuf> {
     let mut out = Vec::new();
-    for room in ["syntax", "sema", "lower", "checks", "chip"] {
+    for room in ["syntax", "sema", "lower", "checks", "chip", "nir"] {
         let folder = fs::read_dir(Path::new(ROOT).join(room)).unwrap();
         out.extend(folder.map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|x| x == "nsm")));
     }
@@ -38,9 +38,13 @@ fn compile(path: &Path) -> Outcome {
     driver::compile(&loader, &name, &Options { target: target(&self::name(path).0), ..Options::default() })
 }
 
-/// What a finding of a code is made for: chips have their own.
+/// What a finding of a code is made for: chips and NIR have their own.
 pub fn target(code: &str) -> Target {
-    if code.starts_with("E11") { crate::chip::loihi2() } else { Target::Native }
+    match code.get(..3) {
+        Some("E11") => crate::chip::loihi2(),
+        Some("E12") => Target::Nir,
+        _ => Target::Native,
+    }
 }
 
 /// File, line and code.

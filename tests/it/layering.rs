@@ -30,6 +30,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("report", &["chip", "doc", "execute", "ir", "plot", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
     ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "script", "valid"]),
+    ("nir", &["backend", "base", "ir", "lower", "numerics", "syntax", "units", "valid"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (
         "driver",
@@ -43,6 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "ir",
             "lower",
             "meanfield",
+            "nir",
             "passes",
             "sema",
             "stdlib",
@@ -54,8 +56,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "plot", "record", "report", "syntax",
-            "units",
+            "base", "chip", "doc", "driver", "execute", "fmt", "graph", "ir", "nir", "plot", "record", "report",
+            "syntax", "units",
         ],
     ),
 ];

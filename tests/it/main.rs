@@ -17,6 +17,7 @@ mod golden;
 mod guide;
 mod lab;
 mod layering;
+mod nir;
 mod printed;
 mod project;
 mod report;

@@ -13,6 +13,7 @@ mod formula;
 mod gathered;
 mod growth;
 mod lanes;
+mod listed;
 mod mirror;
 mod params;
 mod synapses;
@@ -22,6 +23,7 @@ pub use elements::{Elements, PopulationElements, elements};
 pub use gathered::{Gathered, GatheredClasses, GatheredRows};
 pub use growth::{Growth, Rewired};
 pub use lanes::{Lanes, positions};
+pub use listed::{Listed, gains, list};
 pub use params::{ParamValues, apply, derive, followers};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
 

@@ -129,7 +129,8 @@ impl CoreState {
             self.counters.operations += machine.operations;
             if let Some(payload) = spike {
                 let widest = 1_i64 << (manifest.target.payload_bits.clamp(1, 32) - 1);
-                if mode == Mode::Strict && !(-widest..widest).contains(&i64::from(payload)) {
+                // A plain spike carries nothing, so any width holds it.
+                if mode == Mode::Strict && payload != 1 && !(-widest..widest).contains(&i64::from(payload)) {
                     return Err(Fault { core, neuron, step: t, what: Overflow::Payload });
                 }
                 self.outbox.push((k as u32, payload));

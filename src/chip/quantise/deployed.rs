@@ -4,9 +4,9 @@
 //! anew: the program is the same, for it was made for [`Writes::live`], and words of neurons are what differs.
 
 use super::dynamics::Lowered;
-use super::weights::{self, Real};
+use super::weights;
 use super::{lower, set};
-use crate::backend::build::{Elements, PopulationElements, apply, elements};
+use crate::backend::build::{Elements, Listed, PopulationElements, apply, elements, gains};
 use crate::backend::{RunError, Setting};
 use crate::chip::fixed::{SynapseFormat, Words};
 use crate::chip::microcode::assemble;
@@ -80,7 +80,7 @@ impl<'n> Deployment<'n> {
     pub fn synapses(&self, p: &Projection, target: usize, code: &CellCode) -> Option<SynapseCode> {
         let (accumulator, scale) = code.0.receptors.get(p.receptor as usize).copied().flatten()?;
         let (_, population) = self.network.populations().nth(target)?;
-        Some(SynapseCode { accumulator, scale, gains: weights::gains(p, population, self.elements(target)) })
+        Some(SynapseCode { accumulator, scale, gains: gains(p, population, self.elements(target)) })
     }
 }
 
@@ -155,13 +155,13 @@ impl SynapseCode {
         synapses: &[(u32, u32)],
         values: &[f64],
     ) -> Result<(SynapseFormat, Vec<i32>), String> {
-        let real = synapses.iter().zip(values).map(|((pre, post), w)| Real {
+        let real = synapses.iter().zip(values).map(|((pre, post), w)| Listed {
             pre: *pre,
             post: *post,
             weight: w * self.gains[*post as usize],
             delay: 1,
         });
-        let real: Vec<Real> = real.collect();
+        let real: Vec<Listed> = real.collect();
         if format.rule.is_some() {
             let unit = 2_f64.powi(format.exponent) / self.scale;
             return Ok((format, real.iter().map(|r| format.store((r.weight / unit).round() as i32)).collect()));

@@ -16,7 +16,7 @@ use super::fixed::{FixedBody, FixedNetwork, FixedPopulation, FixedProjection, Ho
 use super::microcode::{Program, assemble};
 use super::target::Numbers;
 use super::writes::Writes;
-use crate::backend::build::{Elements, PopulationElements, SynapsePlan, apply, elements};
+use crate::backend::build::{Elements, PopulationElements, SynapsePlan, apply, elements, list};
 use crate::backend::{RunError, Setting, eval};
 use crate::ir::{Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use crate::valid::Validated;
@@ -347,6 +347,6 @@ fn projection(
 ) -> Result<Stored, String> {
     let words = |e: RunError| format!("{e:?}");
     let plan = SynapsePlan::new(network, elements, id, seed).map_err(words)?;
-    let list = weights::collect(network, elements, id, &plan).map_err(words)?;
+    let list = list(network, elements, id, &plan).map_err(words)?;
     weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)
 }

@@ -1,65 +1,9 @@
 //! Weights of a projection as mantissas that share an exponent.
 
 use super::ProjectionReport;
-use crate::backend::RunError;
-use crate::backend::build::{Elements, ParamValues, PopulationElements, SynapsePlan};
-use crate::backend::eval;
+use crate::backend::build::Listed;
 use crate::chip::fixed::{FixedSynapse, Sign, SynapseFormat};
-use crate::ir::{Delay, Expr, Network, Population, Projection, ProjectionId, Weight};
-
-/// A synapse with its weight at arrival, and its delay in steps of the IR.
-pub(super) struct Real {
-    pub pre: u32,
-    pub post: u32,
-    pub weight: f64,
-    pub delay: u32,
-}
-
-/// The gain of a projection at each of its targets.
-pub(super) fn gains(p: &Projection, target: &Population, built: &PopulationElements) -> Vec<f64> {
-    let Some(gain) = p.gain else { return vec![1.0; target.size as usize] };
-    let exprs = &target.dynamics.exprs;
-    let order = eval::order(exprs, &[gain]);
-    let mut scratch = vec![];
-    let mut of = |post: u32| {
-        eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match e {
-            Expr::Param(k) => built.params.get(*k as usize).map_or(f64::NAN, |v: &ParamValues| v.at(post)),
-            // A gain that follows a state is no weight.
-            _ => f64::NAN,
-        });
-        scratch[gain.0 as usize]
-    };
-    (0..target.size).map(&mut of).collect()
-}
-
-/// All synapses, with the gain of their target.
-pub(super) fn collect(
-    network: &Network,
-    elements: &Elements,
-    id: ProjectionId,
-    plan: &SynapsePlan<'_>,
-) -> Result<Vec<Real>, RunError> {
-    let p = &network.graph[id];
-    let (target, population) = plan.target();
-    let synapses = plan.expand()?;
-    let gains = gains(p, population, &elements.populations[target]);
-    let mut out = Vec::new();
-    synapses.incoming(0..plan.posts(), &mut |post, pres, weights, delays| {
-        let gain = gains[post as usize];
-        for (k, pre) in pres.iter().enumerate() {
-            let weight = match p.weight {
-                Weight::Constant(w) => w,
-                Weight::PerSynapse { .. } => weights.get(k).copied().unwrap_or(f64::NAN),
-            };
-            let delay = match p.delay {
-                Delay::Constant(d) => d,
-                Delay::PerSynapse { .. } => delays.get(k).copied().unwrap_or(1),
-            };
-            out.push(Real { pre: *pre, post, weight: weight * gain, delay });
-        }
-    })?;
-    Ok(out)
-}
+use crate::ir::Projection;
 
 /// Exponents of a package.
 const EXPONENTS: std::ops::RangeInclusive<i32> = 0..=24;
@@ -70,7 +14,7 @@ type Quantised = (SynapseFormat, Vec<FixedSynapse>, ProjectionReport);
 /// to be `most`.
 pub(super) fn quantise(
     p: &Projection,
-    list: &[Real],
+    list: &[Listed],
     bits: u32,
     accumulator: u32,
     scale: f64,

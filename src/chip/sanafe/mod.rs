@@ -1,11 +1,16 @@
 //! What a run sent, as a network of SANA-FE 2.2.9, which counts packets, hops and their energy by itself: the one outside check of
-//! where a mapping puts neurons and of what that costs.
+//! where a mapping puts neurons and of what that costs. Packages of plain integrate-and-fire cells are written with their
+//! dynamics, too ([`cells`]), so that SANA-FE computes spikes and potentials for itself.
 //!
 //! Every list of a neuron (its axons of one projection) becomes an input of its core that plays the spikes back, and every neuron a
 //! cell of its core that takes them in and never fires. So SANA-FE sees the packets of the run and nothing of its dynamics, and a
 //! list costs a packet for each core, as here. Spikes of the host enter at the tile of its port.
 
+pub mod cells;
+mod lif;
+
 use super::emulator::Emulator;
+use super::package::Manifest;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -21,21 +26,7 @@ const NEVER: &str = "1.0e+12";
 /// In words, where nothing is sent or SANA-FE's Loihi can't hold it.
 pub fn network(chip: &Emulator) -> Result<String, String> {
     let m = chip.manifest();
-    let limits = &m.target;
-    if m.sites.iter().any(|s| s.0 != 0) {
-        return Err("SANA-FE's Loihi is one chip, and the package takes several".to_string());
-    }
-    let mut next: BTreeMap<u64, u32> = BTreeMap::new();
-    let cores: Vec<String> = m
-        .sites
-        .iter()
-        .map(|(_, x, y)| {
-            let tile = u64::from(*x) * u64::from(limits.height) + u64::from(*y);
-            let slot = next.entry(tile).or_default();
-            *slot += 1;
-            format!("{tile}.{}", *slot - 1)
-        })
-        .collect();
+    let cores = cores(m)?;
     let mut trains: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     chip.spikes().iter().for_each(|s| trains.entry(s.neuron).or_default().push(s.step));
     // Cells and inputs of each core of SANA-FE; the host's spikes enter at the first.
@@ -95,4 +86,19 @@ pub fn network(chip: &Emulator) -> Result<String, String> {
     }
     let _ = write!(out, "    - name: lists\n      neurons:\n{lists}  edges:\n{edges}{mappings}");
     Ok(out)
+}
+
+/// The name of each core there: tile, and number on the tile.
+fn cores(m: &Manifest) -> Result<Vec<String>, String> {
+    if m.sites.iter().any(|s| s.0 != 0) {
+        return Err("SANA-FE's Loihi is one chip, and the package takes several".to_string());
+    }
+    let mut next: BTreeMap<u64, u32> = BTreeMap::new();
+    let name = |(_, x, y): &(u32, u32, u32)| {
+        let tile = u64::from(*x) * u64::from(m.target.height) + u64::from(*y);
+        let slot = next.entry(tile).or_default();
+        *slot += 1;
+        format!("{tile}.{}", *slot - 1)
+    };
+    Ok(m.sites.iter().map(name).collect())
 }

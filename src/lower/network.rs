@@ -433,6 +433,10 @@ impl Lowering<'_> {
             return Err(Diagnostic::error(WINNERS_COUNT, format!("a window of {shown}"))
                 .label(w.within.span, "at least one step"));
         }
+        // Where all may fire, nothing is chosen.
+        if most == f64::from(here.size) {
+            return Ok(());
+        }
         let SpikeRule::When(condition) = &self.program.model(here.body.model).spike else { return Ok(()) };
         let Some((above, threshold)) = crate::sema::threshold(condition) else { return Ok(()) };
         let mut cx = Cx {

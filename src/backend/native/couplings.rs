@@ -224,28 +224,29 @@ impl Couplings {
         self.rounds
     }
 
-    /// Sums of the time before the run, which all delays reach into at first. Rounds are written and summed in turn, each by all shares.
-    pub fn write_first(&mut self, round: u32, blocks: &[Block], channels: &[Channel]) {
-        self.write_row(0, round, 0.0, blocks, channels);
-    }
-
-    pub fn sum_first(&mut self, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        self.sum_row(0, round, blocks, channels);
-    }
-
-    /// A round of step `k`: values of this share's cells at its start.
-    pub fn write(&mut self, k: u64, round: u32, dt: f64, blocks: &mut [Block], channels: &[Channel]) {
-        if round == 0 {
-            for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
-                sink.sum(k + 1, &channels[sink.channel], &mut blocks[sink.target]);
-            }
+    /// Sums over what was written before; `row` is the one of the step at hand, as all rows here are (see [`Channel`]).
+    pub fn sum_delayed(&mut self, row: u64, blocks: &mut [Block], channels: &[Channel]) {
+        for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
+            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
         }
-        self.write_row(k + 1, round, k as f64 * dt, blocks, channels);
+    }
+
+    /// A round of this share's cells at time `t`, ms.
+    pub fn write(&mut self, row: u64, round: u32, t: f64, blocks: &[Block], channels: &[Channel]) {
+        for source in self.sources.iter_mut().filter(|s| s.rank == round) {
+            let block = &blocks[source.population];
+            let channel = &channels[source.channel];
+            source.values.compute(block, block.n, t, &mut |first, values| {
+                channel.write(row, block.lo as usize + first, values);
+            });
+        }
     }
 
     /// The sums that follow from a round that all shares have written.
-    pub fn sum(&mut self, k: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        self.sum_row(k + 1, round, blocks, channels);
+    pub fn sum(&mut self, row: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
+        for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
+            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
+        }
     }
 
     /// What the cells of a population were before is what they are now, at the end of `k` steps: their states were reset.
@@ -258,22 +259,6 @@ impl Couplings {
                     channel.write(row, block.lo as usize + first, values);
                 }
             });
-        }
-    }
-
-    fn write_row(&mut self, row: u64, round: u32, t: f64, blocks: &[Block], channels: &[Channel]) {
-        for source in self.sources.iter_mut().filter(|s| s.rank == round) {
-            let block = &blocks[source.population];
-            let channel = &channels[source.channel];
-            source.values.compute(block, block.n, t, &mut |first, values| {
-                channel.write(row, block.lo as usize + first, values);
-            });
-        }
-    }
-
-    fn sum_row(&mut self, row: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
-            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
         }
     }
 }

@@ -418,11 +418,11 @@ impl Native {
         for round in 0..self.turns as u32 {
             for worker in &mut workers {
                 let Worker { couplings, blocks, .. } = &mut **worker;
-                couplings.write_first(round, blocks, &self.shared.channels);
+                couplings.write(0, round, 0.0, blocks, &self.shared.channels);
             }
             for worker in &mut workers {
                 let Worker { couplings, blocks, .. } = &mut **worker;
-                couplings.sum_first(round, blocks, &self.shared.channels);
+                couplings.sum(0, round, blocks, &self.shared.channels);
             }
         }
     }
@@ -582,7 +582,7 @@ impl Engine for Native {
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
         let (states, counter, coupled) = self.gather(population);
-        let each = if d.single { d.per_neuron() } else { Vec::new() };
+        let narrow = d.narrow_params();
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -593,7 +593,7 @@ impl Engine for Native {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
                     crate::ir::Expr::Param(k) => {
                         let v = self.params[population][*k as usize].at(*c);
-                        if each.get(*k as usize) == Some(&true) { single::round(v) } else { v }
+                        if narrow[*k as usize] { single::round(v) } else { v }
                     }
                     crate::ir::Expr::Time => t,
                     crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],

@@ -166,19 +166,11 @@ impl Builder<'_> {
 
     /// A node with operands of one precision, and whether it is single.
     fn matched(&mut self, n: Node) -> (Node, bool) {
-        let single = match &n {
-            Node::State(_)
-            | Node::Counter
-            | Node::Ring(_)
-            | Node::Coupled(_)
-            | Node::Noise(_)
-            | Node::Uniform
-            | Node::Single(_)
-            | Node::Poisson(..) => return (n, true),
-            Node::Param(k) => return (n.clone(), self.forms[*k as usize] == Form::Each),
-            other => children(other).iter().any(|c| self.singles[c.0 as usize]),
-        };
-        if !single {
+        let own = if matches!(n, Node::Single(_)) { Some(true) } else { differs(&n, &self.forms) };
+        if let Some(single) = own {
+            return (n, single);
+        }
+        if !children(&n).iter().any(|c| self.singles[c.0 as usize]) {
             return (n, false);
         }
         let n = match n {
@@ -477,6 +469,21 @@ pub fn children(n: &Node) -> Vec<Id> {
     }
 }
 
+/// Whether a node is something of each neuron by itself; `None` where that depends on its operands.
+fn differs(n: &Node, forms: &[Form]) -> Option<bool> {
+    match n {
+        Node::State(_)
+        | Node::Counter
+        | Node::Ring(_)
+        | Node::Coupled(_)
+        | Node::Noise(_)
+        | Node::Uniform
+        | Node::Poisson(..) => Some(true),
+        Node::Param(k) => Some(forms[*k as usize] == Form::Each),
+        _ => None,
+    }
+}
+
 /// Computed over arrays by a call rather than by instructions.
 fn by_call(n: &Node) -> bool {
     match n {
@@ -506,17 +513,8 @@ fn cut(
     // Children stand before parents: the builder adds them first.
     let mut varying = vec![false; n];
     for k in 0..n {
-        varying[k] = match &nodes[k] {
-            Node::State(_)
-            | Node::Counter
-            | Node::Ring(_)
-            | Node::Coupled(_)
-            | Node::Noise(_)
-            | Node::Uniform
-            | Node::Poisson(..) => true,
-            Node::Param(p) => forms[*p as usize] == Form::Each,
-            other => children(other).iter().any(|c| varying[c.0 as usize]),
-        };
+        varying[k] =
+            differs(&nodes[k], &forms).unwrap_or_else(|| children(&nodes[k]).iter().any(|c| varying[c.0 as usize]));
     }
     let mut level = vec![0_u32; n];
     for k in 0..n {

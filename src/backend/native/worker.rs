@@ -1,5 +1,6 @@
 //! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
+mod calls;
 mod state;
 
 pub use state::join;
@@ -7,7 +8,7 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Call, Form, Id, Node, Plan};
+use super::plan::{Form, Id, Node, Plan};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -15,7 +16,7 @@ use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
-use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
+use crate::random::{PoissonTable, Purpose, StreamKey};
 use crate::runtime::{Aligned, Column, Ring, Rows, Stages, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -312,8 +313,9 @@ impl Block {
         let single = source.plan.single;
         let range = lo as usize..hi as usize;
         // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
-        let column =
-            |values: &[f64]| Column::padded(single, values[range.clone()].iter().map(|v| settled(single, *v)), padded);
+        let column = |values: &[f64]| {
+            Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
+        };
         let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
@@ -431,9 +433,9 @@ impl Block {
 
     /// States as given for the whole population, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
-        let (range, single) = (self.lo as usize..(self.lo + self.n) as usize, self.plan.single);
+        let range = self.lo as usize..(self.lo + self.n) as usize;
         for (state, values) in self.states.iter_mut().zip(initial) {
-            state.put(values[range.clone()].iter().map(|v| settled(single, *v)));
+            state.put(values[range.clone()].iter().map(|v| self.dynamics.settled(*v)));
         }
         self.counter.fill(0.0);
         self.rings.iter_mut().for_each(Ring::clear);
@@ -579,9 +581,9 @@ impl Block {
                 let call = self.plan.segments[k].calls[c].clone();
                 let begin = self.called.map(|_| Instant::now());
                 if self.plan.single {
-                    self.call_single(&call, step, start, len, &mut scratch.single);
+                    self.call(&call, step, start, len, &mut scratch.single);
                 } else {
-                    self.call_double(&call, step, start, len, &mut scratch.double);
+                    self.call(&call, step, start, len, &mut scratch.double);
                 }
                 if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
                     *ns += begin.elapsed().as_nanos() as u64;
@@ -591,70 +593,6 @@ impl Block {
             // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
             // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
             unsafe { (self.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
-        }
-    }
-
-    fn call_double(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f64]) {
-        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
-        let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
-        self.call(call, step, start, &mut rows[range(call.row())], &other);
-    }
-
-    /// Other calls than those of elementary functions compute in double precision, between roundings.
-    fn call_single(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f32]) {
-        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
-        if let Call::Unary { op, row } = call {
-            op.compute_singles(&mut rows[range(*row)]);
-            return;
-        }
-        let (mut row, mut other) = ([0.0; CHUNK], [0.0; CHUNK]);
-        if let Some(from) = call.other() {
-            numerics::widen(&rows[range(from)], &mut other[..len]);
-        }
-        if matches!(call, Call::Pow { .. }) {
-            numerics::widen(&rows[range(call.row())], &mut row[..len]);
-        }
-        self.call(call, step, start, &mut row[..len], &other[..len]);
-        if let Call::Uniform { .. } = call {
-            row[..len].iter_mut().for_each(|u| *u = single::uniform(*u));
-        }
-        numerics::narrow(&row[..len], &mut rows[range(call.row())]);
-    }
-
-    /// Fills or transforms a row; `other` is the row that it reads besides.
-    fn call(&mut self, call: &Call, step: u64, start: usize, out: &mut [f64], other: &[f64]) {
-        let first = self.lo + start as u32;
-        match call {
-            Call::Unary { op, .. } => compute_unary(*op, out),
-            Call::Pow { .. } => numerics::pow_batch(out, other),
-            Call::Normal { draw, .. } => random::normal_batch(self.noise, step, first, *draw, out),
-            Call::Uniform { .. } => random::uniform_batch(self.spike, step, first, 0, out),
-            Call::PoissonOne { input, mean, .. } => {
-                let mean = self.scalars[*mean as usize];
-                let (key, delay, table) = &mut self.inputs[*input as usize];
-                let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
-                    out.fill(0.0);
-                    return;
-                };
-                if mean > MAX_POISSON_MEAN {
-                    random::poisson_each_batch(*key, sent, first, 0, &vec![mean; out.len()], out);
-                    return;
-                }
-                if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
-                    *table = PoissonTable::new(mean).ok();
-                }
-                match table {
-                    Some(t) => random::poisson_batch(*key, sent, first, 0, t, out),
-                    None => out.fill(0.0),
-                }
-            }
-            Call::PoissonEach { input, .. } => {
-                let (key, delay, _) = &self.inputs[*input as usize];
-                match step.checked_sub(*delay) {
-                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, other, out),
-                    None => out.fill(0.0),
-                }
-            }
         }
     }
 
@@ -701,11 +639,6 @@ impl Block {
         });
         values[value.0 as usize]
     }
-}
-
-/// A value as a state holds it between steps.
-fn settled(single: bool, value: f64) -> f64 {
-    if single { single::settle(value) } else { value }
 }
 
 /// An operation on a row, in place.
@@ -839,14 +772,18 @@ impl Worker {
         let (step, round) = (window.first + turn / turns, turn % turns);
         let (before, last) = if round == 0 { (step - u64::from(turn > 0), turns - 1) } else { (step, round - 1) };
         if turn > 0 {
-            self.couplings.sum(before, last as u32, &mut self.blocks, &shared.channels);
+            self.couplings.sum(before + 1, last as u32, &mut self.blocks, &shared.channels);
             lap(&mut self.clock, Work::Couple);
         }
         if turn > 0 && round == 0 {
             self.step(before, shared, batch);
         }
         if turn < turns * window.steps {
-            self.couplings.write(step, round as u32, shared.dt, &mut self.blocks, &shared.channels);
+            if round == 0 {
+                self.couplings.sum_delayed(step + 1, &mut self.blocks, &shared.channels);
+            }
+            let t = step as f64 * shared.dt;
+            self.couplings.write(step + 1, round as u32, t, &self.blocks, &shared.channels);
             lap(&mut self.clock, Work::Couple);
         }
     }

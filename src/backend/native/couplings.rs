@@ -164,6 +164,11 @@ impl Expanded<'_> {
                 values: None,
                 weighted: None,
                 classes: Vec::new(),
+                one_for_all: false,
+            };
+            sink.one_for_all = match &sink.gathered {
+                Gathered::Classes(c) => c.posts.len() == block.n as usize && c.alike().is_some(),
+                Gathered::Rows(_) => false,
             };
             for (leaf, c) in population.dynamics.coupled.iter().enumerate().filter(|(_, c)| c.projection == part.id) {
                 match c.sum {
@@ -209,6 +214,8 @@ struct Sink {
     weighted: Option<usize>,
     /// Room for the sums of classes.
     classes: Vec<f64>,
+    /// All cells of the share have the same sum.
+    one_for_all: bool,
 }
 
 /// The continuous projections of one share.
@@ -312,13 +319,16 @@ impl Sink {
             Gathered::Classes(c) => {
                 let row = channel.row(newest.saturating_sub(u64::from(c.delay)));
                 add_classes(c, row, &mut self.classes);
+                if self.one_for_all {
+                    let (sum, product) = over_classes(&self.classes, c.weights_of(0));
+                    for (leaf, v) in [(values, sum), (weighted, product)] {
+                        leaf.into_iter().for_each(|leaf| block.coupled[leaf].fill(v));
+                    }
+                    return;
+                }
                 for (j, post) in c.posts.iter().enumerate() {
                     let weights = c.weights_of(j);
-                    let (mut sum, mut product) = (0.0, 0.0);
-                    for (class, w) in self.classes.iter().zip(weights) {
-                        sum += class;
-                        product += w * class;
-                    }
+                    let (mut sum, mut product) = over_classes(&self.classes, weights);
                     if let Some(own) = c.own[j] {
                         let v = load(&row[*post as usize]);
                         sum -= v;
@@ -332,6 +342,16 @@ impl Sink {
             repeat_last(&mut block.coupled[leaf], n);
         }
     }
+}
+
+/// The sum of the classes, and the sum of their products with the weights.
+fn over_classes(classes: &[f64], weights: &[f64]) -> (f64, f64) {
+    let (mut sum, mut product) = (0.0, 0.0);
+    for (class, w) in classes.iter().zip(weights) {
+        sum += class;
+        product += w * class;
+    }
+    (sum, product)
 }
 
 fn add_classes(c: &GatheredClasses, row: &[AtomicU64], sums: &mut Vec<f64>) {

@@ -24,7 +24,7 @@ use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightFor
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
-use plan::Plan;
+use plan::{Plan, RingPlan};
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,7 @@ pub struct Kernels {
 }
 
 fn drafts(network: &Network) -> Vec<Draft> {
-    network.plasticity.iter().map(|rule| Draft::new(rule, network.dt_ms)).collect()
+    network.plasticity.iter().map(|rule| Draft::new(network, rule)).collect()
 }
 
 fn plans(network: &Network) -> Vec<Plan> {
@@ -78,7 +78,12 @@ fn plans(network: &Network) -> Vec<Plan> {
                     true if most <= u64::from(u16::MAX) => RingKind::Count16,
                     true => RingKind::Count32,
                 };
-                (kind, longest)
+                let steady = |e: &ProjectionId| {
+                    let single = matches!(network.graph[*e].weight, Weight::PerSynapse { single: true, .. });
+                    single && !network.plasticity.iter().any(|r| r.projection == *e)
+                };
+                let (steady, projections) = (projections.iter().all(steady), projections.to_vec());
+                RingPlan { kind, longest, projections, steady: steady && kind == RingKind::Sum }
             })
         })
         .collect()
@@ -294,8 +299,9 @@ impl Native {
             .min()
             .map_or(FREE_WINDOW, u64::from)
             .clamp(1, FREE_WINDOW);
-        // Who won is known when the threads have met: rules that wait for it need that after every step.
-        let window = if learning().any(|l| l.decided) { 1 } else { window };
+        // Who won, and what leaves a neuron to all targets, is known when the threads have met: rules that wait for it need that after
+        // every step.
+        let window = if learning().any(|l| l.decided || l.synapses.waits()) { 1 } else { window };
         let total = all().map(|i| i.rows.len()).sum::<u64>()
             + learning().map(|l| l.synapses.synapses()).sum::<u64>()
             + couplings::synapses(&workers);

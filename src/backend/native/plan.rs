@@ -50,6 +50,8 @@ pub struct RingPlan {
     /// Longest delay of its projections, steps.
     pub longest: u32,
     pub projections: Vec<ir::ProjectionId>,
+    /// Weights that never change and have the digits of single precision: what is to come may wait in lists.
+    pub steady: bool,
 }
 
 /// Whether a param is one number or one per neuron.
@@ -292,10 +294,10 @@ fn forms(d: &Dynamics) -> Vec<Form> {
     d.per_neuron().into_iter().map(|each| if each { Form::Each } else { Form::One }).collect()
 }
 
-/// Gives the kind of ring that projections need (counts or not) and their longest delay.
-pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32) + 'r;
+/// Gives the ring that projections need, of counts or not.
+pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> RingPlan + 'r;
 
-/// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
+/// Plans the step of one population.
 pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> Plan {
     let mut b = Builder { d, nodes: Vec::new(), singles: Vec::new(), index: HashMap::new(), forms: forms(d), dt };
     let mut rings = Vec::new();
@@ -329,16 +331,14 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
             let mut memo = HashMap::new();
             let term = match arrival {
                 Arrival::Count { projections, weight, gain } => {
-                    let (kind, longest) = ring_of(projections, true);
-                    rings.push(RingPlan { kind, longest, projections: projections.clone() });
+                    rings.push(ring_of(projections, true));
                     let count = b.node(Node::Ring(rings.len() as u32 - 1));
                     let w = b.compose(*weight, &now, &start, &mut memo);
                     let product = b.node(Node::Binary(BinaryOp::Mul, count, w));
                     scaled(&mut b, product, *gain, &now, &start, &mut memo)
                 }
                 Arrival::Sum { projections, gain } => {
-                    let (_, longest) = ring_of(projections, false);
-                    rings.push(RingPlan { kind: RingKind::Sum, longest, projections: projections.clone() });
+                    rings.push(ring_of(projections, false));
                     let sum = b.node(Node::Ring(rings.len() as u32 - 1));
                     scaled(&mut b, sum, *gain, &now, &start, &mut memo)
                 }
@@ -438,7 +438,8 @@ pub fn adaptive(d: &Dynamics, dt: f64) -> Option<[(Dynamics, Plan); 2]> {
             reset: Vec::new(),
             ..d.clone()
         };
-        let plan = plan(&alone, dt, None, &|_, _| (RingKind::Sum, 1));
+        let none = RingPlan { kind: RingKind::Sum, longest: 1, projections: Vec::new(), steady: false };
+        let plan = plan(&alone, dt, None, &|_, _| none.clone());
         (alone, plan)
     }))
 }

@@ -8,7 +8,7 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Form, Id, Node, Plan};
+use super::plan::{Form, Id, Node, Plan, RingPlan};
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -25,6 +25,10 @@ use std::time::Instant;
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
 
+/// Bytes of a ring's rows beyond which what is to come waits in lists: a part of the cache that a core has for itself, where more than
+/// one ring must fit.
+const ROWS: usize = 1 << 18;
+
 /// The spikes of one share in one window.
 #[derive(Default)]
 pub struct Batch {
@@ -35,6 +39,8 @@ pub struct Batch {
     margin_ends: Vec<usize>,
     /// End in `ids` for each (step of the window, population).
     ends: Vec<usize>,
+    /// Of rules that wait for them, by their position: sums of the weights that leave each neuron to targets of the share.
+    leaving: Vec<(usize, Vec<f64>)>,
 }
 
 impl Batch {
@@ -43,6 +49,12 @@ impl Batch {
         self.ends.clear();
         self.margins.clear();
         self.margin_ends.clear();
+        self.leaving.clear();
+    }
+
+    /// The sums of a rule, where it waits for them.
+    fn leaving(&self, rule: usize) -> Option<&[f64]> {
+        self.leaving.iter().find(|(r, _)| *r == rule).map(|(_, sums)| sums.as_slice())
     }
 
     fn slice(&self, k: usize) -> &[u32] {
@@ -316,7 +328,11 @@ impl Block {
         let column = |values: &[f64]| {
             Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
         };
-        let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
+        let ring = |r: &RingPlan| {
+            let rows = padded * r.longest.next_power_of_two() as usize * r.kind.bytes() as usize;
+            if r.steady && rows > ROWS { Ring::queued(padded, r.longest) } else { Ring::new(r.kind, padded, r.longest) }
+        };
+        let rings = source.plan.rings.iter().map(ring).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
             for (k, row) in rows[range.clone()].iter().enumerate() {
@@ -439,6 +455,17 @@ impl Block {
         }
         self.counter.fill(0.0);
         self.rings.iter_mut().for_each(Ring::clear);
+    }
+
+    /// Makes the rows that step `step` reads of what waited in lists.
+    fn arrive(&mut self, step: u64, population: usize, clock: &mut Option<Clock>) {
+        let mut queued = self.rings.iter_mut().filter(|r| r.is_queued()).peekable();
+        if queued.peek().is_some() {
+            let events = queued.map(|r| r.arrive(step)).sum();
+            if let Some(clock) = clock {
+                clock.lap(Work::Arrive(population), events, None);
+            }
+        }
     }
 
     pub fn ring(&mut self, k: usize) -> &mut Ring {
@@ -794,21 +821,32 @@ impl Worker {
             shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
+        // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
+        let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-            for i in &self.incoming {
-                let ring = &mut self.blocks[i.target].rings[i.ring];
-                let before = self.events;
-                for senders in spikes.of(k as usize, i.source) {
-                    if !senders.is_empty() {
-                        self.events += i.rows.deliver(senders, first + k, ring);
-                    }
-                }
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
-                }
+            for i in self.incoming.iter().filter(|i| !i.rows.is_empty()) {
+                let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
+                pieces.extend(senders.map(|senders| (i, first + k, senders)));
             }
         }
-        for l in &mut self.learning {
+        for (at, (i, step, senders)) in pieces.iter().enumerate() {
+            if let Some((i, _, senders)) = pieces.get(at + 2) {
+                i.rows.fetch_start(senders[0]);
+            }
+            let next = pieces.get(at + 1).map(|(i, _, senders)| i.rows.next(senders[0]));
+            let ring = &mut self.blocks[i.target].rings[i.ring];
+            let events = i.rows.deliver(senders, *step, ring, next);
+            self.events += events;
+            if let Some(clock) = &mut self.clock {
+                clock.lap(Work::Deliver(i.projection), events, None);
+            }
+        }
+        for (rule, l) in self.learning.iter_mut().enumerate() {
+            // A window is one step where a rule waits.
+            let parts: Option<Vec<&[f64]>> = batches.iter().map(|b| b.leaving(rule)).collect();
+            if let Some(parts) = parts {
+                l.every_after(first, shared.dt, &self.blocks[l.target], &parts);
+            }
             for k in 0..steps {
                 if l.decided {
                     let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
@@ -858,6 +896,7 @@ impl Worker {
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
+            block.arrive(step, p, &mut self.clock);
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block);
                 lap(&mut self.clock, Work::Learn(l.projection));
@@ -868,8 +907,9 @@ impl Worker {
                 let called = std::mem::take(block.called.get_or_insert(0));
                 clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
             }
-            for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
+            for (rule, l) in self.learning.iter_mut().enumerate().filter(|(_, l)| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
+                batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (rule, sums)));
                 lap(&mut self.clock, Work::Learn(l.projection));
             }
             if !block.margin.is_empty() {

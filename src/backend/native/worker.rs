@@ -8,6 +8,7 @@ use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
 use super::plan::{Call, Form, Id, Node, Plan};
+use super::procedural::Procedural;
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -163,7 +164,11 @@ pub struct Incoming {
     pub source: usize,
     pub target: usize,
     pub ring: usize,
+    /// Cells of the source.
+    pub sources: u32,
+    /// Empty where synapses learn or are procedural.
     pub rows: Rows,
+    pub procedural: Option<Procedural>,
 }
 
 /// Values of a param for the neurons of a block.
@@ -858,12 +863,15 @@ impl Worker {
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         for k in 0..steps {
-            for i in &self.incoming {
+            for i in &mut self.incoming {
                 let ring = &mut self.blocks[i.target].rings[i.ring];
                 let before = self.events;
                 for senders in spikes.of(k as usize, i.source) {
                     if !senders.is_empty() {
-                        self.events += i.rows.deliver(senders, first + k, ring);
+                        self.events += match &mut i.procedural {
+                            None => i.rows.deliver(senders, first + k, ring),
+                            Some(rows) => rows.deliver(senders, first + k, ring),
+                        };
                     }
                 }
                 if let Some(clock) = &mut self.clock {

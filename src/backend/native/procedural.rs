@@ -41,9 +41,16 @@ impl Procedural {
             let made = self.rows.make(*pre, &mut |posts, weights, delays| {
                 events += posts.len() as u64;
                 let offsets = posts.iter().map(|post| *post as usize - lo);
+                let row = shared..shared + stride;
                 match (&mut ring.data, delays.is_empty()) {
-                    (RingData::Count16(data), true) => offsets.for_each(|t| data[shared..][t] += 1),
-                    (RingData::Count32(data), true) => offsets.for_each(|t| data[shared..][t] += 1),
+                    (RingData::Count16(data), true) => {
+                        let row = &mut data[row];
+                        offsets.for_each(|t| row[t] += 1);
+                    }
+                    (RingData::Count32(data), true) => {
+                        let row = &mut data[row];
+                        offsets.for_each(|t| row[t] += 1);
+                    }
                     (RingData::Count16(data), false) => {
                         offsets.zip(delays).for_each(|(t, d)| data[start(*d) + t] += 1);
                     }
@@ -51,10 +58,12 @@ impl Procedural {
                         offsets.zip(delays).for_each(|(t, d)| data[start(*d) + t] += 1);
                     }
                     (RingData::Sum(data), true) if weights.is_empty() => {
-                        offsets.for_each(|t| data[shared..][t] += whole);
+                        let row = &mut data[row];
+                        offsets.for_each(|t| row[t] += whole);
                     }
                     (RingData::Sum(data), true) => {
-                        offsets.zip(weights).for_each(|(t, w)| data[shared..][t] += *w);
+                        let row = &mut data[row];
+                        offsets.zip(weights).for_each(|(t, w)| row[t] += *w);
                     }
                     (RingData::Sum(data), false) if weights.is_empty() => {
                         offsets.zip(delays).for_each(|(t, d)| data[start(*d) + t] += whole);

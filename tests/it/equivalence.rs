@@ -361,7 +361,7 @@ network Unkept {{
     source trains[5]: Poisson(rate = 300 Hz)
     projection A -> B {{ connect bernoulli(0.3) procedural  weight 0.01 mV  delay 1 ms }}
     projection A -> A.exc {{ connect bernoulli(0.02) procedural  weight normal(0.1 mV, 1 mV)  delay uniform(0.1 ms, 30 ms) }}
-    projection A -> A.exc {{ connect fixed_outdegree(1) with multapses  weight uniform(0 mV, 1 mV)  delay 0.7 ms }}
+    projection A -> A.exc {{ connect fixed_outdegree(1) with autapses  weight uniform(0 mV, 1 mV)  delay 0.7 ms }}
     projection A -> A.exc {{
         connect fixed_outdegree({k}) with multapses procedural
         weight -0.1 mV * (post + 1)  delay clip(normal(2 ms, 1 ms), 0.3 ms, 26 ms)

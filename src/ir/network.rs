@@ -490,6 +490,16 @@ pub struct Projection {
     pub coupling: Option<Coupling>,
     /// Every synapse stands for both directions: drawn once for a pair, with one weight and one delay.
     pub symmetric: bool,
+    /// Set where synapses are not stored: their rows are drawn by source, and anew for each spike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procedural: Option<Procedural>,
+}
+
+/// What must be known of synapses that are not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Procedural {
+    /// Steps: shorter delays are set to it. At least 1, at most the longest.
+    pub shortest: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,12 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
+<<<<<<< HEAD
 use super::plan::{Form, Id, Node, Plan, RingPlan};
+=======
+use super::plan::{Call, Form, Id, Node, Plan};
+use super::procedural::Procedural;
+>>>>>>> proc
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -176,7 +181,11 @@ pub struct Incoming {
     pub source: usize,
     pub target: usize,
     pub ring: usize,
+    /// Cells of the source.
+    pub sources: u32,
+    /// Empty where synapses learn or are procedural.
     pub rows: Rows,
+    pub procedural: Option<Procedural>,
 }
 
 /// Values of a param for the neurons of a block.
@@ -824,9 +833,26 @@ impl Worker {
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
         let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
         for k in 0..steps {
+<<<<<<< HEAD
             for i in self.incoming.iter().filter(|i| !i.rows.is_empty()) {
                 let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
                 pieces.extend(senders.map(|senders| (i, first + k, senders)));
+=======
+            for i in &mut self.incoming {
+                let ring = &mut self.blocks[i.target].rings[i.ring];
+                let before = self.events;
+                for senders in spikes.of(k as usize, i.source) {
+                    if !senders.is_empty() {
+                        self.events += match &mut i.procedural {
+                            None => i.rows.deliver(senders, first + k, ring),
+                            Some(rows) => rows.deliver(senders, first + k, ring),
+                        };
+                    }
+                }
+                if let Some(clock) = &mut self.clock {
+                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
+                }
+>>>>>>> proc
             }
         }
         for (at, (i, step, senders)) in pieces.iter().enumerate() {

@@ -23,6 +23,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/decision.nsm", &[("cells", "50")]),
     ("examples/nights.nsm", &[("days", "1"), ("episodes", "1"), ("moves", "2")]),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
+    ("examples/learning/inhibition.nsm", &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")]),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {

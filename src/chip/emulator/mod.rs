@@ -90,6 +90,10 @@ pub struct Counters {
     pub synaptic_operations: u64,
     /// Synapses that a learning rule went over.
     pub learning_operations: u64,
+    /// Of the packets taken in: those that brought a third factor.
+    pub third_factors: u64,
+    /// Words and traces that the host wrote between two steps.
+    pub host_writes: u64,
 }
 
 /// A spike of the network.

@@ -3,6 +3,7 @@
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
 mod host;
+mod learning;
 mod program;
 mod sanafe;
 

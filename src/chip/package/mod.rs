@@ -50,6 +50,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Steps of a run.
     pub steps: u64,
+    /// The experiment has other circuits, which are in other packages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
     pub target: Limits,
     /// Assembly.
     pub programs: Vec<String>,

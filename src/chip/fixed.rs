@@ -252,6 +252,23 @@ pub enum Variable {
 }
 
 impl Variable {
+    /// As rules are written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variable::X0 => "x0",
+            Variable::X1 => "x1",
+            Variable::X2 => "x2",
+            Variable::Y0 => "y0",
+            Variable::Y1 => "y1",
+            Variable::Y2 => "y2",
+            Variable::Y3 => "y3",
+            Variable::W => "w",
+            Variable::D => "d",
+            Variable::T => "t",
+            Variable::C => "1",
+        }
+    }
+
     /// Bits that the engine gives to it.
     pub fn width(self) -> u32 {
         match self {

@@ -22,7 +22,6 @@ use crate::chip::target::Target;
 use crate::driver::{self, Backend, Outcome};
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
-use crate::lower::Origins;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -32,37 +31,41 @@ pub(super) fn is_package(bytes: &[u8]) -> bool {
 
 /// One circuit of what was compiled.
 struct Circuit<'o> {
-    job: &'o Job,
-    /// Number among the job's circuits.
+    outcome: &'o Outcome,
+    /// Number of the experiment, and among its circuits.
+    experiment: usize,
     at: usize,
-    origins: &'o Origins,
 }
 
 impl Circuit<'_> {
+    fn job(&self) -> &Job {
+        &self.outcome.jobs[self.experiment]
+    }
+
     fn unit(&self) -> &Unit {
-        &self.job.units[self.at]
+        &self.job().units[self.at]
     }
 
     /// Whether its experiment has other circuits as well.
     fn is_part(&self) -> bool {
-        self.job.units.len() > 1
+        self.job().units.len() > 1
     }
 
     /// The experiment with this circuit alone. What is drawn is of one seed, so a package is for the runs of that seed.
     fn alone(&self) -> Job {
-        let own = self.job.points.iter().filter(|p| p.unit == self.at);
+        let own = self.job().points.iter().filter(|p| p.unit == self.at);
         Job {
             seeds: 1,
             units: vec![self.unit().clone()],
             points: own.map(|p| Point { unit: 0, ..p.clone() }).collect(),
-            ..self.job.clone()
+            ..self.job().clone()
         }
     }
 
     /// Its package beside that of the others.
     fn path(&self, of: &Path) -> PathBuf {
         let mut name = of.file_stem().unwrap_or_default().to_os_string();
-        name.push(format!("-{}", self.job.experiment));
+        name.push(format!("-{}", self.job().experiment));
         if self.is_part() {
             name.push(format!("-{}", self.at + 1));
         }
@@ -73,9 +76,10 @@ impl Circuit<'_> {
 /// Writes the package of each circuit, or lists the programs of the only one.
 pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
-    let jobs = outcome.jobs.iter().zip(&outcome.origins);
-    let circuits = jobs.flat_map(|(job, o)| o.iter().enumerate().map(move |(at, origins)| Circuit { job, at, origins }));
-    let circuits: Vec<_> = circuits.filter(|c| c.at < c.job.units.len()).collect();
+    let of = |experiment: usize| {
+        (0..outcome.jobs[experiment].units.len()).map(move |at| Circuit { outcome, experiment, at })
+    };
+    let circuits: Vec<_> = (0..outcome.jobs.len()).flat_map(of).collect();
     if circuits.len() != 1 && (circuits.is_empty() || args.emit.is_some()) {
         let d = usage(format!("one circuit is wanted, and `{}` has {}", args.file, circuits.len()));
         return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
@@ -91,7 +95,7 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
     let several = circuits.len() > 1;
     for circuit in &circuits {
         let path = if several { circuit.path(&path) } else { path.clone() };
-        let status = compile_one(circuit, &path, args, target, outcome, terminal);
+        let status = compile_one(circuit, &path, args, target, terminal);
         if status != Status::Fine {
             return status;
         }
@@ -99,17 +103,12 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
     Status::Fine
 }
 
-fn compile_one(
-    circuit: &Circuit<'_>,
-    path: &Path,
-    args: &CompileArgs,
-    target: &Target,
-    outcome: &Outcome,
-    terminal: &Terminal,
-) -> Status {
+fn compile_one(circuit: &Circuit<'_>, path: &Path, args: &CompileArgs, target: &Target, terminal: &Terminal) -> Status {
+    let outcome = circuit.outcome;
+    let origins = &outcome.origins[circuit.experiment][circuit.at];
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
     let options = Options { seed: args.seed, apart: args.apart };
-    let mut built = match driver::package(circuit.unit(), circuit.origins, target, options) {
+    let mut built = match driver::package(circuit.unit(), origins, target, options) {
         Ok(made) => made,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };
@@ -142,7 +141,7 @@ fn compile_one(
         return fail(&d);
     }
     if let Some(format) = args.report {
-        let report = Report::new(&built, target, circuit.origins, &outcome.sources);
+        let report = Report::new(&built, target, origins, &outcome.sources);
         match format {
             ReportFormat::Text => source::tell(&report::text(&report), args.message_format),
             ReportFormat::Json => terminal::out(&format!("{}\n", json!(report))),

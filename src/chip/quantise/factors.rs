@@ -6,9 +6,8 @@
 
 use super::learning;
 use crate::backend::eval;
-use crate::connect::Rule;
 use crate::ir::plasticity::{Place, Plasticity};
-use crate::ir::{Arrival, CoupledSum, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike, Subset};
+use crate::ir::{Arrival, CoupledSum, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use std::collections::BTreeSet;
 
 /// What stands for 0 in a trace of 0 to 127.
@@ -129,12 +128,13 @@ fn modulator(network: &Network, cells: &Population, coupled: u32) -> Result<Modu
     let (p, Some(from)) = (&network.graph[coupled.projection], network.population(source)) else {
         return no("what is not there");
     };
-    let whole = from.size == 1
-        && p.spec.rule == Rule::AllToAll
-        && (&p.pre, &p.post) == (&Subset::All, &Subset::All)
-        && p.filter.is_none();
     match p.coupling {
-        Some(c) if whole && coupled.sum == CoupledSum::Values && matches!(from.dynamics.spike, Spike::Never) => {
+        Some(c)
+            if from.size == 1
+                && p.is_full()
+                && coupled.sum == CoupledSum::Values
+                && matches!(from.dynamics.spike, Spike::Never) =>
+        {
             Ok(Modulator { source, projection: coupled.projection, value: c.value })
         }
         _ => no("values of other cells"),

@@ -60,6 +60,8 @@ const POST: [Variable; 3] = [Variable::Y1, Variable::Y2, Variable::Y3];
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TermReport {
     pub rule: String,
+    /// The product as the engine has it, such as `u3 * t * (y2 - 64)`.
+    pub product: String,
     /// Exact and as mantissa times a power of two.
     pub exact: f64,
     pub stored: f64,
@@ -320,7 +322,7 @@ pub(super) fn quantise(
             factors: vec![Quantity::Own(Variable::T)],
         });
         let mut products = |terms: &mut dyn Iterator<Item = &Term>, scale: f64, often: f64| {
-            let each = terms.map(|t| product(name, t, scale, scales, often, &mut report));
+            let each = terms.map(|t| product((name, k), t, scale, scales, often, &mut report));
             each.collect::<Result<Vec<Product>, String>>()
         };
         let made = (|| {
@@ -361,7 +363,7 @@ struct Scales {
 
 /// `scale` is what one integer of the variable that changes is worth.
 fn product(
-    name: &str,
+    (name, k): (&str, u32),
     term: &Term,
     scale: f64,
     scales: Scales,
@@ -393,7 +395,17 @@ fn product(
     }
     let mantissa = (shifted / 2_f64.powi(exponent)).round() as i32;
     let stored = f64::from(mantissa) * 2_f64.powi(exponent) * exact / shifted;
-    report.push(TermReport { rule: name.to_string(), exact, stored });
+    let gate = match term.gate {
+        Gate::X0 => "x0".to_string(),
+        Gate::Y0 => "y0".to_string(),
+        Gate::U => format!("u{k}"),
+    };
+    let text = |q: &Quantity| match q {
+        Quantity::Own(v) => format!(" * {}", v.name()),
+        Quantity::Third(v, _) => format!(" * ({} - {RESTING})", v.name()),
+    };
+    let product = gate + &term.factors.iter().map(text).collect::<String>();
+    report.push(TermReport { rule: name.to_string(), product, exact, stored });
     let factor = |q: &Quantity| {
         let constant = if matches!(q, Quantity::Third(..)) { -RESTING } else { 0 };
         Factor { variable: q.variable(), constant, sign: false }

@@ -1,7 +1,8 @@
 //! From a validated network to one of integers. Floats end here.
 //!
 //! States: [`scale`]; equations: [`forms`] and [`code`]; synapses: one exponent for each projection, chosen so that the largest
-//! weight just fits, and mantissas rounded to the nearest. What each of them costs stands in the [`Report`].
+//! weight just fits, and mantissas rounded to the nearest; rules: [`learning`], and what they read of the outside, [`factors`]. What each
+//! of them costs stands in the [`Report`].
 
 mod code;
 mod deployed;

@@ -59,7 +59,8 @@ fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
     assert!(m.rules.iter().all(|r| r.k == k), "{:?}", m.rules);
     let dopamine = m.populations.iter().position(|p| p.graded).unwrap();
     let first: u32 = m.populations[..dopamine].iter().map(|p| p.size).sum();
-    let sent: Vec<(u64, i32)> = chip.spikes().iter().filter(|s| s.neuron == first).map(|s| (s.step, s.payload)).collect();
+    let sent: Vec<(u64, i32)> =
+        chip.spikes().iter().filter(|s| s.neuron == first).map(|s| (s.step, s.payload)).collect();
     let level = |side: &Side| side.outcome.recording.states[0].values.clone();
     let (native, own) = (level(&here), level(&on_chip));
     let worst = own.iter().zip(&native).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -69,23 +70,36 @@ fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
     let pace = 1_u64 << k;
     let steps = native.len() as u64;
     let held = |t: u64| sent.iter().rev().find(|(s, _)| *s <= t).map_or(0, |(_, p)| *p);
-    let (mut total, mut exact) = (0.0, 0.0);
-    for t in (pace..=steps).step_by(pace as usize) {
-        total += f64::from(held(t)) / 64.0 * pace as f64;
-        exact = native[..t as usize].iter().sum();
-        // What is still to be sent of a burst that is more than a trace holds.
-        let behind = if native[t as usize - 1].abs() > 0.2 { 20.0 } else { 1.0 };
-        let rounding = 0.5 / 64.0 * pace as f64;
-        assert!((total - exact).abs() <= behind * rounding + 0.1, "{t} ms: {total} sent, {exact} meant");
+    let (mut rest, mut total) = (0.0, 0.0);
+    for (t, level) in (1..=steps).zip(&native) {
+        rest += level;
+        if t % pace == 0 {
+            let mean = (rest / pace as f64 * 64.0 + 0.5).floor().clamp(-64.0, 63.0);
+            // What the chip cuts off may tip the rounding.
+            assert!((f64::from(held(t)) - mean).abs() <= 1.0, "{t} ms: {} sent, {mean} meant", held(t));
+            rest -= mean / 64.0 * pace as f64;
+            total += f64::from(held(t)) / 64.0 * pace as f64;
+        }
     }
+    let exact: f64 = native.iter().sum();
     assert!(exact > 20.0 && (total - exact).abs() < 0.1, "{total} sent, {exact} meant");
+    // The last burst is more than a payload holds.
+    assert_eq!(sent.iter().map(|(_, p)| *p).max(), Some(63));
     // A packet to each core that learns, and only where the level is another one than before.
     let counters = Counters::sum(chip.counters());
     assert!(sent.windows(2).all(|w| w[0].1 != w[1].1));
     assert_eq!(counters.third_factors, 3 * sent.len() as u64);
     // The gate of 24 cells was written three times.
     assert!(chip.host_counters().host_writes >= 3 * 24, "{:?}", chip.host_counters());
-    for ((a, b), name) in on_chip.weights.iter().zip(&here.weights).zip(["go", "stop", "predict"]) {
-        println!("{name}\n  chip {a:.3?}\n  here {b:.3?}");
+    // Coefficients of 4 bits are up to 6 % off, traces and tags of 7 and 9 bits add as much; and each of the some 40 steps in which
+    // a weight moves rounds it at random to one of the two nearest of 256 values, sd 0.4 of one: 2.5 of it together, three times that.
+    for ((on_chip, here), (start, most)) in
+        on_chip.weights.iter().zip(&here.weights).zip([(1.5, 5.0), (1.5, 5.0), (1.0, 8.0)])
+    {
+        assert_eq!(on_chip.len(), 8);
+        for (a, b) in on_chip.iter().zip(here) {
+            let allowed = 0.12 * (b - start).abs() + 3.0 * 2.5 * most / 255.0;
+            assert!((a - b).abs() <= allowed, "chip {on_chip:?}, here {here:?}");
+        }
     }
 }

@@ -73,7 +73,7 @@ const TRACE: f64 = 32.0;
 const TAG: f64 = 64.0;
 const TAG_FULL: f64 = 255.0;
 /// A tag has room for what spikes at this rate add up to, per ms.
-const TAG_RATE: f64 = 0.02;
+const TAG_RATE: f64 = 0.015;
 /// The largest mantissa of a weight.
 pub(super) const FULL: f64 = 255.0;
 

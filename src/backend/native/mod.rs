@@ -25,12 +25,8 @@ use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightFor
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
-<<<<<<< HEAD
 use plan::{Plan, RingPlan};
-=======
-use plan::Plan;
 use procedural::Procedural;
->>>>>>> proc
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

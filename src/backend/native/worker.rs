@@ -8,12 +8,8 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-<<<<<<< HEAD
 use super::plan::{Form, Id, Node, Plan, RingPlan};
-=======
-use super::plan::{Call, Form, Id, Node, Plan};
 use super::procedural::Procedural;
->>>>>>> proc
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -831,40 +827,28 @@ impl Worker {
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
-        let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
+        let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-<<<<<<< HEAD
-            for i in self.incoming.iter().filter(|i| !i.rows.is_empty()) {
+            for (at, i) in self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty()) {
                 let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
-                pieces.extend(senders.map(|senders| (i, first + k, senders)));
-=======
-            for i in &mut self.incoming {
-                let ring = &mut self.blocks[i.target].rings[i.ring];
-                let before = self.events;
-                for senders in spikes.of(k as usize, i.source) {
-                    if !senders.is_empty() {
-                        self.events += match &mut i.procedural {
-                            None => i.rows.deliver(senders, first + k, ring),
-                            Some(rows) => rows.deliver(senders, first + k, ring),
-                        };
-                    }
-                }
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
-                }
->>>>>>> proc
+                pieces.extend(senders.map(|senders| (at, first + k, senders)));
             }
         }
         for (at, (i, step, senders)) in pieces.iter().enumerate() {
-            if let Some((i, _, senders)) = pieces.get(at + 2) {
-                i.rows.fetch_start(senders[0]);
-            }
-            let next = pieces.get(at + 1).map(|(i, _, senders)| i.rows.next(senders[0]));
-            let ring = &mut self.blocks[i.target].rings[i.ring];
-            let events = i.rows.deliver(senders, *step, ring, next);
+            let i = &mut self.incoming[*i];
+            let (projection, ring) = (i.projection, &mut self.blocks[i.target].rings[i.ring]);
+            let events = if let Some(rows) = &mut i.procedural {
+                rows.deliver(senders, *step, ring)
+            } else {
+                if let Some((i, _, senders)) = pieces.get(at + 2) {
+                    self.incoming[*i].rows.fetch_start(senders[0]);
+                }
+                let next = pieces.get(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
+                self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
+            };
             self.events += events;
             if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Deliver(i.projection), events, None);
+                clock.lap(Work::Deliver(projection), events, None);
             }
         }
         for (rule, l) in self.learning.iter_mut().enumerate() {

@@ -3,7 +3,9 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use nsm::backend::Engine;
 use nsm::cli::FileLoader;
+use nsm::connect::{Cells, Ends, Outgoing, Rule, Scratch, Spec};
 use nsm::driver::{self, Backend, MemoryLimit, Options, Outcome, Precision};
+use nsm::random::{Purpose, StreamKey};
 use nsm::runtime::{DelayForm, Ring, RingKind, Rows, RowsBuilder, WeightForm};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -84,6 +86,30 @@ fn delivery(c: &mut Criterion) {
     }
 }
 
+/// Rows that are made anew: about 1000 targets among 10,000 and among a million, without delivering them.
+fn making(c: &mut Criterion) {
+    let mut group = c.benchmark_group("making");
+    let key = StreamKey::new(1, "E->E", Purpose::Connect);
+    for targets in [10_000, 1_000_000] {
+        for rule in [Rule::Bernoulli { p: 1000.0 / f64::from(targets) }, Rule::FixedOutdegree { k: 1000 }] {
+            let name = format!("{}, {targets} targets", rule.name());
+            let spec = Spec { rule, autapses: false, multapses: false };
+            let ends = Ends { pre: Cells::all(10_000), post: Cells::all(targets), same_population: false };
+            let rows = Outgoing::prepare(&spec, ends, None, key).expect("possible").expect("by source");
+            let (mut scratch, mut pre) = (Scratch::default(), 0);
+            group.throughput(Throughput::Elements(1000));
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    pre = (pre + 1) % 10_000;
+                    let mut sum = 0;
+                    rows.row(pre, 0..targets, &mut scratch, &mut |_, part| sum += part.len());
+                    sum
+                });
+            });
+        }
+    }
+}
+
 /// Steps of whole networks: cells alone, cells with elementary functions, Poisson input, learning.
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("steps");
@@ -118,6 +144,6 @@ fn steps(c: &mut Criterion) {
 criterion_group! {
     name = parts;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_secs(1));
-    targets = compile, construction, delivery, steps
+    targets = compile, construction, delivery, making, steps
 }
 criterion_main!(parts);

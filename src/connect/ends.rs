@@ -40,6 +40,20 @@ impl Cells<'_> {
         self.len() == 0
     }
 
+    /// The position of the cell with this index within the population; lists must ascend.
+    #[inline]
+    #[must_use]
+    pub fn position(&self, id: u32) -> Option<u32> {
+        match self {
+            Cells::Range { first, step, count } => {
+                let distance = id.checked_sub(*first)?;
+                let position = distance / step;
+                (distance.is_multiple_of(*step) && position < *count).then_some(position)
+            }
+            Cells::List(ids) => ids.binary_search(&id).ok().map(|k| k as u32),
+        }
+    }
+
     /// The index within the population of the cell at `position`.
     #[inline]
     #[must_use]

@@ -455,3 +455,109 @@ fn rules_survive_serialisation() {
         assert_eq!(serde_json::from_str::<Spec>(&text).unwrap().rule, rule);
     }
 }
+
+/// (source, target) in rows by source, with the number of each synapse.
+fn rows_of(outgoing: &Outgoing<'_>, sources: u32, posts: std::ops::Range<u32>) -> Vec<(u32, u32, u64)> {
+    let (mut out, mut scratch) = (Vec::new(), Scratch::default());
+    for pre in 0..sources {
+        outgoing.row(pre, posts.clone(), &mut scratch, &mut |number, targets| {
+            assert!(targets.is_sorted());
+            out.extend(targets.iter().zip(number..).map(|(post, number)| (pre, *post, number)));
+        });
+    }
+    out
+}
+
+fn outgoing<'a>(spec: &Spec, ends: Ends<'a>) -> Outgoing<'a> {
+    Outgoing::prepare(spec, ends, None, key(5)).unwrap().unwrap()
+}
+
+fn rules_by_source() -> Vec<Rule> {
+    let p = [0.0, 1e-9, 0.01, 0.2, 0.25, 0.7, 1.0];
+    let mut rules: Vec<Rule> = p.into_iter().map(|p| Rule::Bernoulli { p }).collect();
+    rules.extend([Rule::AllToAll, Rule::FixedOutdegree { k: 0 }, Rule::FixedOutdegree { k: 300 }]);
+    rules
+}
+
+#[test]
+fn a_part_of_a_row_is_a_part_of_the_row() {
+    let (sources, n) = (20, 3000);
+    for rule in rules_by_source() {
+        for multapses in [false, true] {
+            let spec = Spec { rule: rule.clone(), autapses: false, multapses };
+            let ends = Ends { pre: Cells::all(sources), post: Cells::all(n), same_population: true };
+            let rows = outgoing(&spec, ends);
+            let whole = rows_of(&rows, sources, 0..n);
+            assert!(whole.iter().all(|e| e.0 != e.1), "{spec:?}");
+            let numbers: std::collections::BTreeSet<_> = whole.iter().map(|e| (e.0, e.2)).collect();
+            assert_eq!(numbers.len(), whole.len(), "{spec:?}: a number stands twice");
+            for part in [0..1, 0..64, 500..1500, 2047..2049, 1024..1024, 2999..3000, 2000..9999] {
+                let inside: Vec<_> = whole.iter().copied().filter(|e| part.contains(&e.1)).collect();
+                assert_eq!(rows_of(&rows, sources, part.clone()), inside, "{spec:?} {part:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_by_source_keep_clear_of_the_own_cell_and_of_what_a_filter_leaves_out() {
+    let (pre_list, post_list) = ([2, 4, 7, 9], [2, 3, 4, 5, 6, 7, 8, 9]);
+    let lists = Ends { pre: Cells::List(&pre_list), post: Cells::List(&post_list), same_population: true };
+    for rule in [Rule::AllToAll, Rule::Bernoulli { p: 1.0 }, Rule::FixedOutdegree { k: 7 }] {
+        let found = rows_of(&outgoing(&spec(rule.clone()), lists), 4, 0..8);
+        assert_eq!(found.len(), 28);
+        assert!(found.iter().all(|e| pre_list[e.0 as usize] != post_list[e.1 as usize]), "{rule:?}");
+        let with = Spec { autapses: true, ..spec(rule.clone()) };
+        assert_eq!(
+            rows_of(&outgoing(&with, lists), 4, 0..8).len(),
+            if let Rule::FixedOutdegree { .. } = rule { 28 } else { 32 }
+        );
+    }
+    let filter = |pre: u32, post: u32| (pre + post).is_multiple_of(3);
+    for rule in [Rule::AllToAll, Rule::Bernoulli { p: 0.4 }] {
+        let all = rows_of(&outgoing(&spec(rule.clone()), within(500)), 500, 0..500);
+        let thinned = Outgoing::prepare(&spec(rule), within(500), Some(&filter), key(5)).unwrap().unwrap();
+        let left: Edges = all.iter().map(|e| (e.0, e.1)).filter(|e| filter(e.0, e.1)).collect();
+        let found: Edges = rows_of(&thinned, 500, 0..500).iter().map(|e| (e.0, e.1)).collect();
+        assert_eq!(found, left);
+    }
+    let fixed = spec(Rule::FixedOutdegree { k: 3 });
+    assert!(Outgoing::prepare(&fixed, within(500), Some(&filter), key(5)).unwrap().is_none());
+    for rule in [Rule::OneToOne, Rule::FixedIndegree { k: 1 }, Rule::FixedTotalNumber { n: 4 }] {
+        assert!(Outgoing::prepare(&spec(rule), within(500), None, key(5)).unwrap().is_none());
+    }
+    let refused = |rule| Outgoing::prepare(&spec(rule), within(10), None, key(1)).err();
+    let too_large = ConnectError::OutdegreeTooLarge { k: 10, candidates: 9, pre: 0 };
+    assert_eq!(refused(Rule::FixedOutdegree { k: 10 }), Some(too_large));
+    assert_eq!(refused(Rule::Bernoulli { p: 1.5 }), Some(ConnectError::Probability { p: 1.5 }));
+}
+
+#[test]
+fn fixed_outdegrees_are_those_of_the_stored_rule() {
+    for (autapses, multapses) in [(false, false), (true, false), (false, true), (true, true)] {
+        let spec = Spec { rule: Rule::FixedOutdegree { k: 7 }, autapses, multapses };
+        let mut stored = expand_with(&spec, within(40), Candidates::ALL, 5);
+        stored.sort_unstable();
+        let made: Edges = rows_of(&outgoing(&spec, within(40)), 40, 0..40).iter().map(|e| (e.0, e.1)).collect();
+        assert_eq!(made, stored);
+    }
+}
+
+#[test]
+fn blocks_of_a_row_are_independent() {
+    // Targets at the same place of neighbouring blocks, and of the same block of neighbouring sources: p of both is p^2.
+    let (p, n, sources) = (0.3, 8192_u32, 40_u32);
+    let rows = outgoing(&spec(Rule::Bernoulli { p }), between(sources, n));
+    let mut hit = vec![false; (sources * n) as usize];
+    rows_of(&rows, sources, 0..n).iter().for_each(|e| hit[(e.0 * n + e.1) as usize] = true);
+    for distance in [1, 256, 512, 1024, n] {
+        let pairs = hit.len() - distance as usize;
+        let both = (0..pairs).filter(|k| hit[*k] && hit[k + distance as usize]).count() as f64;
+        let (mean, deviation) = (p * p * pairs as f64, (p * p * (1.0 - p * p) * pairs as f64).sqrt());
+        // Overlapping pairs are correlated: their variance is at most 1 + 2 p / (1 + p) times that of independent ones.
+        assert!(
+            (both - mean).abs() < 5.0 * deviation * (1.0 + 2.0 * p / (1.0 + p)).sqrt(),
+            "{distance}: {both}, {mean}"
+        );
+    }
+}

@@ -209,7 +209,8 @@ fn note(p: &Projection, receptor: Option<&str>, dt_ms: f64) -> String {
         out.push_str("\na train of its own for each target");
     } else {
         let condition = if p.filter.is_some() { " where a condition holds, so fewer than said" } else { "" };
-        out.push_str(&format!("\n{}{condition}", p.spec.rule.name()));
+        let procedural = if p.procedural.is_some() { ", procedural" } else { "" };
+        out.push_str(&format!("\n{}{procedural}{condition}", p.spec.rule.name()));
     }
     match p.delay {
         Delay::Constant(steps) => out.push_str(&format!("\ndelay {} ms", trimmed(f64::from(steps) * dt_ms))),

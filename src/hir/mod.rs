@@ -706,6 +706,7 @@ pub struct Connect {
     pub autapses: bool,
     pub multapses: bool,
     pub symmetric: bool,
+    pub procedural: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -55,7 +55,7 @@ pub use coupling::{Coupled, CoupledSum, Coupling, Gather};
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
     Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, EventPort, EventReader, Network, Node, Observable,
-    Param, ParamKind, PoissonInput, Population, PopulationId, Projection, ProjectionId, Reader, Receptor, Refractory,
-    Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
+    Param, ParamKind, PoissonInput, Population, PopulationId, Procedural, Projection, ProjectionId, Reader, Receptor,
+    Refractory, Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
 };
 pub use print::{expr_text, print};

@@ -2,7 +2,7 @@
 
 use super::coupling::{Coupled, Coupling};
 use super::expr::{ExprId, Exprs};
-use crate::connect::Spec;
+use crate::connect::{Rule, Spec};
 use crate::units::Dimension;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
@@ -490,6 +490,23 @@ pub struct Projection {
     pub coupling: Option<Coupling>,
     /// Every synapse stands for both directions: drawn once for a pair, with one weight and one delay.
     pub symmetric: bool,
+    /// Set where synapses are not stored: their rows are drawn by source, and anew for each spike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procedural: Option<Procedural>,
+}
+
+/// What must be known of synapses that are not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Procedural {
+    /// Steps: shorter delays are set to it. At least 1, at most the longest.
+    pub shortest: u32,
+}
+
+impl Projection {
+    /// Whether every cell of the source has a synapse onto every cell of the target, but perhaps onto itself.
+    pub fn is_full(&self) -> bool {
+        self.spec.rule == Rule::AllToAll && self.filter.is_none() && self.pre == Subset::All && self.post == Subset::All
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

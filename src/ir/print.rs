@@ -254,8 +254,12 @@ fn projection(w: &mut String, network: &Network, id: ProjectionId) {
         crate::connect::Rule::Pairs { pre, .. } => format!("pairs, {} edges", pre.len()),
         rule => format!("{rule:?}"),
     };
-    let flags =
-        [(p.spec.autapses, " with autapses"), (p.spec.multapses, " with multapses"), (p.symmetric, " symmetric")];
+    let flags = [
+        (p.spec.autapses, " with autapses"),
+        (p.spec.multapses, " with multapses"),
+        (p.symmetric, " symmetric"),
+        (p.procedural.is_some(), " procedural"),
+    ];
     let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, t)| *t).collect();
     let _ = writeln!(w, "  connect {rule}{flags}");
     if let (Some(c), Node::Population(source)) = (p.coupling, from) {

@@ -189,6 +189,16 @@ impl Lowering<'_> {
             }
             (None, None) => Delay::Constant(1),
         };
+        let procedural = connect.procedural.then(|| {
+            let shortest = match delay {
+                Delay::Constant(d) => d,
+                Delay::PerSynapse { value, max } => {
+                    let ms = Bounds::new(&out.network, &column_data, (&sizes.0, &sizes.1)).of(value).0;
+                    (ms / self.dt).floor().clamp(1.0, f64::from(max)).max(1.0) as u32
+                }
+            };
+            ir::Procedural { shortest }
+        });
         let gain = {
             let Elaborated { network, placed, tables, switches, .. } = out;
             let Some(target) = placed.get_mut(&to.population) else { return Ok(()) };
@@ -221,6 +231,7 @@ impl Lowering<'_> {
             private: false,
             coupling: None,
             symmetric: connect.symmetric,
+            procedural,
         };
         self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
         self.initial_weights(p, &projection, (&sizes.0, &sizes.1), out)?;
@@ -527,6 +538,7 @@ impl Lowering<'_> {
             private: true,
             coupling: None,
             symmetric: false,
+            procedural: None,
         };
         out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(from_node, to_node, edge);
@@ -629,6 +641,7 @@ impl Lowering<'_> {
             private: false,
             coupling: None,
             symmetric: false,
+            procedural: None,
         };
         out.origins.projections.insert(edge.path.clone(), p.span);
         out.network.graph.add_edge(node, to_node, edge);

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 /// Length of a run of a circuit without an experiment, where `--for` does not say: ms.
 const DEFAULT_DURATION: f64 = 1000.0;
 
+const RECORDED: &str = "weights that are made anew for each spike are not recorded";
+
 impl Lowering<'_> {
     pub(super) fn protocol(
         &mut self,
@@ -299,13 +301,13 @@ impl Lowering<'_> {
             }
             StmtKind::Update { projection, variables, body } => {
                 let projections = self.projections(std::slice::from_ref(projection), s.span, out)?;
-                self.make_mutable(&projections, out);
+                self.make_mutable(&projections, s.span, out)?;
                 let variables = variables.map(|v| self.slots.get(&v).copied().unwrap_or(0));
                 Stmt::Update { projections, variables, body: self.inner(body, out), place }
             }
             StmtKind::Downscale { of, by } => {
                 let projections = self.projections(of, s.span, out)?;
-                self.make_mutable(&projections, out);
+                self.make_mutable(&projections, s.span, out)?;
                 Stmt::Downscale { projections, by: self.live_script(by, out)?, place }
             }
             StmtKind::Reset { what, of } => {
@@ -327,6 +329,8 @@ impl Lowering<'_> {
                     _ => {
                         let all = out.network.projections().zip(0..);
                         all.filter(|((.., p), _)| inside(p.path.split(':').next().unwrap_or(&p.path)))
+                            // What nothing can change is what it was.
+                            .filter(|((.., p), _)| p.procedural.is_none())
                             .map(|(_, k)| k)
                             .collect()
                     }
@@ -578,7 +582,8 @@ impl Lowering<'_> {
     }
 
     /// Weights that change are stored one by one, even where they start equal.
-    fn make_mutable(&mut self, projections: &[u32], out: &mut Elaborated) {
+    fn make_mutable(&mut self, projections: &[u32], span: Span, out: &mut Elaborated) -> Result<(), Fail> {
+        self.kept(projections, span, "synapses that are made anew for each spike can't be changed", out)?;
         let ids: Vec<_> = out.network.projections().map(|(id, ..)| id).collect();
         for p in projections {
             if let Some(id) = ids.get(*p as usize)
@@ -586,6 +591,18 @@ impl Lowering<'_> {
             {
                 out.network.mutable.push(*id);
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses what needs weights that are kept.
+    fn kept(&self, projections: &[u32], span: Span, what: &str, out: &Elaborated) -> Result<(), Fail> {
+        let found = projections.iter().filter_map(|k| out.network.projections().nth(*k as usize));
+        match found.map(|(.., p)| p).find(|p| p.procedural.is_some()) {
+            None => Ok(()),
+            Some(p) => Err(Diagnostic::error(crate::sema::error::PROCEDURAL, what)
+                .label(span, format!("`{}` is procedural", p.path))
+                .help("leave `procedural` out of its `connect`; `weight(...)` reads its weights as they are")),
         }
     }
 
@@ -654,6 +671,7 @@ impl Lowering<'_> {
             }
             hir::Record::Weights { projection, every, span } => {
                 let found = self.projections(std::slice::from_ref(projection), *span, out)?;
+                self.kept(&found, *span, RECORDED, out)?;
                 let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
                 let Some(first) = found.first() else {
                     return Err(Diagnostic::error(EVALUATION, "no synapses").label(*span, "here"));
@@ -670,6 +688,7 @@ impl Lowering<'_> {
             of.push(PlotItem { cells: self.cells(cells, out)?, observable });
         }
         let weights = self.projections(&p.weights, p.span, out)?;
+        self.kept(&weights, p.span, RECORDED, out)?;
         Ok(Plot { kind: p.kind, of, weights })
     }
 

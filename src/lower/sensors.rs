@@ -238,6 +238,7 @@ impl Lowering<'_> {
                 private: false,
                 coupling: Some(Coupling { value, rank: 0, gather: Gather::Rows }),
                 symmetric: false,
+                procedural: None,
             };
             let id = out.network.graph.add_edge(node, target.node, edge);
             if let Some(c) = target.body.dynamics.coupled.get_mut(leaf as usize) {

@@ -71,6 +71,28 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// `out[i]` = `Stream::new(key, first + i).uniform()`, bit for bit, without a buffer of words for each.
+    pub fn first_uniforms / first_uniforms_at(key: StreamKey, first: u64, out: &mut [f64]) {
+        let key = key.sequential().words();
+        for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+            let first = first.wrapping_add((chunk * LANES) as u64);
+            let mut values = [0.0; LANES];
+            for (lane, value) in values.iter_mut().enumerate() {
+                let element = first.wrapping_add(lane as u64);
+                *value = unit(first_word(1, element, key) << 32 | first_word(0, element, key));
+            }
+            out.copy_from_slice(&values[..out.len()]);
+        }
+    }
+}
+
+/// 64 random bits as a number in [0, 1), a multiple of 2^-53.
+#[inline(always)]
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 * (1.0 / 9007199254740992.0)
+}
+
 impl Stream {
     /// The stream of `element` under `key`.
     #[must_use]
@@ -156,7 +178,7 @@ impl Stream {
     /// A uniform number in [0, 1), a multiple of 2^-53.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 * (1.0 / 9007199254740992.0)
+        unit(self.next_u64())
     }
 
     /// A uniform number in (0, 1): neither bound, 52 random bits.
@@ -210,15 +232,18 @@ mod tests {
     }
 
     #[test]
-    fn first_normals_are_those_of_the_streams() {
+    fn first_numbers_are_those_of_the_streams() {
         use crate::numerics::dispatch::Level;
         for level in Level::ALL {
             for first in [0, 3, (1 << 32) - 5, u64::MAX - 3] {
                 for n in [0, 1, 8, 13] {
-                    let mut found = vec![0.0; n];
-                    first_normals_at(level, key(), first, &mut found);
-                    for (v, k) in found.iter().zip(0_u64..) {
-                        assert_eq!(v.to_bits(), stream(first.wrapping_add(k)).normal().to_bits());
+                    let (mut normal, mut uniform) = (vec![0.0; n], vec![0.0; n]);
+                    first_normals_at(level, key(), first, &mut normal);
+                    first_uniforms_at(level, key(), first, &mut uniform);
+                    for (k, (a, b)) in (0_u64..).zip(normal.iter().zip(&uniform)) {
+                        let element = first.wrapping_add(k);
+                        assert_eq!(a.to_bits(), stream(element).normal().to_bits());
+                        assert_eq!(b.to_bits(), stream(element).uniform().to_bits());
                     }
                 }
             }

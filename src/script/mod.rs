@@ -12,7 +12,7 @@ pub use eval::{EvalError, Host, NoHost, eval};
 pub use functions::{Func, maximum, minimum, sign};
 pub use value::{Value, binary, unary};
 
-use crate::random::{Stream, StreamKey, first_normals, tries_plain};
+use crate::random::{Stream, StreamKey, first_normals, first_uniforms, tries_plain};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -119,7 +119,7 @@ impl Distribution {
     }
 
     /// One draw for each of the elements `first`, `first + 1`, ...: `out[i]` is what [`Distribution::draw`] gives for the stream
-    /// of element `first + i` under `key`, bit for bit, at a fraction of the time where normal numbers are needed.
+    /// of element `first + i` under `key`, bit for bit, at a fraction of the time where normal or uniform numbers are needed.
     ///
     /// `arg(k, i)` is the k-th argument of the i-th element.
     pub fn draw_run(self, key: StreamKey, first: u64, arg: impl Fn(usize, usize) -> f64, out: &mut [f64]) {
@@ -127,6 +127,16 @@ impl Distribution {
             let args = std::array::from_fn::<f64, 4, _>(|k| if k < self.arity() { arg(k, i) } else { f64::NAN });
             self.draw(&mut Stream::new(key, first.wrapping_add(i as u64)), &args)
         };
+        if let Distribution::Uniform | Distribution::Bernoulli = self {
+            first_uniforms(key, first, out);
+            for (i, v) in out.iter_mut().enumerate() {
+                *v = match self {
+                    Distribution::Uniform => arg(0, i) + (arg(1, i) - arg(0, i)) * *v,
+                    _ => f64::from(u8::from(*v < arg(0, i))),
+                };
+            }
+            return;
+        }
         if !matches!(self, Distribution::Normal | Distribution::Lognormal | Distribution::TruncatedNormal) {
             out.iter_mut().enumerate().for_each(|(i, v)| *v = one(i));
             return;

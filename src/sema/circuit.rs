@@ -1007,6 +1007,7 @@ impl Sema<'_> {
                     .help("a spike needs at least one step: write `delay 1 ms`"),
             );
         }
+        self.check_procedural(&out);
         Some(out)
     }
 
@@ -1098,12 +1099,17 @@ impl Sema<'_> {
     }
 
     fn connect(&mut self, c: &ast::Connect, span: Span, cx: Cx, sx: Cx) -> Option<hir::Connect> {
-        if c.procedural {
-            self.diags.push(not_yet("`procedural`", span));
-        }
         let filter = c.filter.as_ref().map(|f| self.condition(f, sx));
         let rule = self.rule(&c.rule, cx, sx)?;
-        Some(hir::Connect { rule, span, filter, autapses: c.autapses, multapses: c.multapses, symmetric: c.symmetric })
+        Some(hir::Connect {
+            rule,
+            span,
+            filter,
+            autapses: c.autapses,
+            multapses: c.multapses,
+            symmetric: c.symmetric,
+            procedural: c.procedural,
+        })
     }
 
     fn rule(&mut self, e: &ast::Expr, cx: Cx, sx: Cx) -> Option<Rule> {

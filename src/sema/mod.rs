@@ -16,6 +16,7 @@ mod modules;
 mod pair_input;
 mod plasticity;
 mod position;
+mod procedural;
 mod query;
 mod region;
 mod scope;

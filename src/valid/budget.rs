@@ -57,21 +57,23 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
                 }
             }
         };
+        // What is made anew for each spike takes no room and no time beforehand.
+        let kept = if p.procedural.is_some() { 0.0 } else { 1.0 };
         let rows = f64::from(source.size) * 8.0;
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
         // Synapses that learn lie in lanes of one delay, with the lane and the place of each in order of targets, and their variables.
         let rule = network.plasticity.iter().find(|r| r.projection == edge);
         let each = rule.map_or(index + weight + delay, |r| index + 6.0 + r.bytes() as f64);
-        let bytes = synapses * each + rows + ring;
+        let bytes = kept * (synapses * each + rows) + ring;
         // Source, weight and delay of each synapse as gathered, before they are sorted into rows.
-        let gathered = synapses * (4.0 + weight + delay);
+        let gathered = kept * synapses * (4.0 + weight + delay);
         if gathered > most.1 {
             most = (out.len(), gathered);
         }
         let drawn = [matches!(p.weight, Weight::PerSynapse { .. }), matches!(p.delay, Delay::PerSynapse { .. })];
         let draws = drawn.iter().filter(|d| **d).count() as f64;
         let looked_at = if p.filter.is_some() { n_pre * n_post * PAIR } else { 0.0 };
-        let seconds = synapses * (SYNAPSE + draws * DRAW) + looked_at;
+        let seconds = kept * synapses * (SYNAPSE + draws * DRAW) + looked_at;
         out.push(Estimate { path: p.path.clone(), items: synapses, bytes, seconds });
     }
     // Projections are built one after the other.

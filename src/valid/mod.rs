@@ -317,6 +317,18 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
         Delay::Constant(d) => d >= 1 || p.coupling.is_some(),
         Delay::PerSynapse { value, max } => in_build(value) && max >= 1,
     };
+    if let Some(procedural) = p.procedural {
+        let by_source = match p.spec.rule {
+            Rule::AllToAll | Rule::Bernoulli { .. } => true,
+            Rule::FixedOutdegree { .. } => p.filter.is_none(),
+            _ => false,
+        };
+        let learns = network.plasticity.iter().any(|r| r.projection == id) || network.mutable.contains(&id);
+        let plain = p.coupling.is_none() && !p.symmetric && !learns;
+        if !by_source || !plain || !(1..=p.delay.max()).contains(&procedural.shortest) {
+            return Err("its synapses can't be made anew for each spike".to_string());
+        }
+    }
     if !weight
         || !delay
         || p.filter.is_some_and(|f| !in_build(f))

@@ -15,6 +15,7 @@ mod integration;
 mod interneuron;
 mod learning;
 mod modulated;
+mod procedural;
 mod randomness;
 mod receptors;
 mod rewiring;

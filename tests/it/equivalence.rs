@@ -22,7 +22,20 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
     ("examples/nights.nsm", &[("days", "1"), ("episodes", "1"), ("moves", "2")]),
+    (
+        "examples/whole_agent.nsm",
+        &[
+            ("days", "1"),
+            ("walks", "1"),
+            ("moves", "1"),
+            ("length", "1 s"),
+            ("ca3", "100"),
+            ("granule", "200"),
+            ("per_item", "20"),
+        ],
+    ),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
+    ("examples/learning/inhibition.nsm", &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")]),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {
@@ -348,6 +361,35 @@ experiment Go of Awkward {{
 }
 
 /// Populations around 65,536 cells, where an index no longer fits into two bytes.
+/// Rows that are made anew for each spike, cut by threads within the blocks that they are drawn in, and beside stored ones.
+#[test]
+fn procedural_projections_agree() {
+    for (n, k) in [(1, 0), (64, 7), (700, 70), (1100, 30)] {
+        let spikes = agree(&format!(
+            "use std.neurons.(LifCuba, LifDelta)
+use std.sources.Poisson
+network Unkept {{
+    population A[{n}]: LifCuba(sigma = 3 mV, bias = 22 mV) {{ mixed }}
+    population B[{n} + 3]: LifDelta(bias = 21 mV) {{ mixed }}
+    source trains[5]: Poisson(rate = 300 Hz)
+    projection A -> B {{ connect bernoulli(0.3) procedural  weight 0.01 mV  delay 1 ms }}
+    projection A -> A.exc {{ connect bernoulli(0.02) procedural  weight normal(0.1 mV, 1 mV)  delay uniform(0.1 ms, 30 ms) }}
+    projection A -> A.exc {{ connect fixed_outdegree(1) with autapses  weight uniform(0 mV, 1 mV)  delay 0.7 ms }}
+    projection A -> A.exc {{
+        connect fixed_outdegree({k}) with multapses procedural
+        weight -0.1 mV * (post + 1)  delay clip(normal(2 ms, 1 ms), 0.3 ms, 26 ms)
+    }}
+    projection B[.. 4] -> A.inh {{ connect all_to_all where post > 600 * pre procedural  weight -0.01 mV  delay 0.1 ms }}
+    projection trains -> B {{ connect bernoulli(0.9) procedural  weight uniform(0 mV, 1 mV)  delay 0.2 ms * (pre + 1) }}
+    projection B[.. 1] -> B {{ connect all_to_all with autapses procedural  weight 0.1 mV  delay uniform(2 ms, 5 ms) }}
+}}
+experiment Go of Unkept {{ simulate 30 ms  set A.bias = 25 mV  simulate 10 ms }}
+"
+        ));
+        assert!(spikes > 20, "{spikes} spikes of {n} cells");
+    }
+}
+
 #[test]
 fn large_populations_agree() {
     for n in [65_536, 65_537] {

@@ -136,7 +136,7 @@ impl<'n> Builder<'n> {
                     (Side::Pre | Side::Post, _) => f64::NAN,
                 };
                 let leaves = Leaves { element: u64::from(neuron), attribute: &attribute, column: &|_| f64::NAN };
-                formula.compute(Level::Post, &mut values, &leaves);
+                formula.compute(Level::Row, &mut values, &leaves);
                 formula.compute(Level::Element, &mut values, &leaves);
                 formula.result(&values).map_err(|message| at(message, neuron))
             })

@@ -58,7 +58,7 @@ impl<'n> Filter<'n> {
                 let Some((_, at, values)) = last else { return Ok(0.0) };
                 if fresh || *at != target {
                     *at = target;
-                    formula.compute(Level::Post, values, &leaves);
+                    formula.compute(Level::Row, values, &leaves);
                 }
                 formula.compute(Level::Element, values, &leaves);
                 formula.result(values)

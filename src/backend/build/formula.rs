@@ -1,22 +1,23 @@
 //! One build expression, prepared for many elements: what does not vary is computed once, what varies with the target
-//! once per target, the rest per element.
+//! (or the source, where rows are made by source) once per row, the rest per element.
 //!
 //! All nodes are computed, both sides of a condition too; a table index out of range is a fault only where its value is
 //! needed, so `if pre.k > 0 then W[pre.k - 1] else 0` is sound.
 
 use super::tables::Tables;
 use crate::backend::eval;
-use crate::ir::{Attribute, BinaryOp, Expr, ExprId, Exprs, Side};
+use crate::ir::{Attribute, BinaryOp, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 use crate::random::{Stream, StreamKey};
+use crate::script::Distribution;
 
 /// How often a node has to be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Reads nothing that varies.
     Once,
-    /// Reads the target's attributes.
-    Post,
-    /// Reads the element itself: the neuron, the source, draws, columns.
+    /// Reads attributes of the cell that a row belongs to: mostly the target.
+    Row,
+    /// Reads the element itself: the neuron, the cell at the other end, draws, columns.
     Element,
 }
 
@@ -67,13 +68,18 @@ impl<'n> Formula<'n> {
     /// `exprs` is the arena of the build; `key` the stream of the value that is built. Every draw derives its own from its place
     /// in the formula, counted from the root down: nothing that stands elsewhere in the circuit moves it.
     pub fn new(exprs: &'n Exprs, tables: Tables<'n>, root: ExprId, key: StreamKey) -> Formula<'n> {
+        Formula::by(Side::Post, exprs, tables, root, key)
+    }
+
+    /// As [`Formula::new`], for elements in rows that belong to one cell each of this side.
+    pub fn by(row: Side, exprs: &'n Exprs, tables: Tables<'n>, root: ExprId, key: StreamKey) -> Formula<'n> {
         let mut levels = vec![Level::Once; exprs.len()];
         let mut order = [vec![], vec![], vec![]];
         let sites = draws(exprs, root).into_iter().zip(0..).map(|(e, k)| (e, key.derive(k))).collect();
         for id in eval::order(exprs, &[root]) {
             let e = exprs.get(id);
             let mut level = match e {
-                Expr::Element(Side::Post, _) => Level::Post,
+                Expr::Element(side, _) if *side == row => Level::Row,
                 Expr::Element(..) | Expr::Random { .. } | Expr::Column(_) => Level::Element,
                 _ => Level::Once,
             };
@@ -86,7 +92,32 @@ impl<'n> Formula<'n> {
 
     /// Whether every element gets the same value.
     pub fn constant(&self) -> bool {
-        self.order[Level::Post as usize].is_empty() && self.order[Level::Element as usize].is_empty()
+        self.order[Level::Row as usize].is_empty() && self.order[Level::Element as usize].is_empty()
+    }
+
+    /// Whether all values are finite whatever is drawn: a sum, product or bound of constants and draws with constant arguments.
+    pub fn sound(&self) -> bool {
+        let fixed = |id: &ExprId| match self.exprs.get(*id) {
+            Expr::Const(Real(v)) if v.is_finite() => Some(*v),
+            _ => None,
+        };
+        self.order.iter().flatten().all(|id| match self.exprs.get(*id) {
+            Expr::Const(Real(v)) => v.is_finite(),
+            Expr::Unary(UnaryOp::Neg | UnaryOp::Abs, _) => true,
+            Expr::Binary(op, ..) => {
+                matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max)
+            }
+            Expr::Random { distribution, args, .. } => {
+                let value = |k: usize| args.get(k).and_then(fixed);
+                args.iter().all(|a| fixed(a).is_some())
+                    && match distribution {
+                        Distribution::Normal | Distribution::Uniform => true,
+                        Distribution::TruncatedNormal => value(2) <= value(3),
+                        _ => false,
+                    }
+            }
+            _ => false,
+        })
     }
 
     /// Whether it draws random numbers.

@@ -5,6 +5,7 @@
 //! Random values are functions of (seed, path, site, element), so neither order nor threads can change them.
 //! What can still go wrong (a table index out of range, a weight that is no number) is reported as [`RunError::Build`].
 
+mod by_target;
 mod columns;
 mod elements;
 mod ends;
@@ -16,6 +17,7 @@ mod lanes;
 mod listed;
 mod mirror;
 mod params;
+mod procedural;
 mod synapses;
 mod tables;
 
@@ -25,6 +27,7 @@ pub use growth::{Growth, Rewired};
 pub use lanes::{Lanes, Widths, positions};
 pub use listed::{Listed, gains, list};
 pub use params::{ParamValues, apply, derive, followers};
+pub use procedural::{Circuit, Procedural, ProceduralRows};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
 
 use super::engine::RunError;

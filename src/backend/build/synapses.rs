@@ -4,14 +4,16 @@
 //! expressions. Weights and delays are not stored: those of a target are made when asked for, by any thread, with the
 //! same bits. Cells of a subset are taken in its order; it is ascending, and so are the sources of a target.
 
+use super::by_target::ByTarget;
 use super::columns::{COLUMN, Columns, Run};
 use super::elements::Elements;
 use super::ends::{End, ends, of_side};
 use super::filter::Filter;
 use super::formula::{Formula, Leaves, Level, Values};
-use super::mirror::Mirrored;
+use super::mirror::mirrored;
+use super::procedural::SourceRows;
 use crate::backend::engine::RunError;
-use crate::connect::{Candidates, Cells, Ends, Expansion, Rule, expected_synapses, max_indegree_bound};
+use crate::connect::{Candidates, Cells, Ends, Expansion, Outgoing, Rule, expected_synapses, max_indegree_bound};
 use crate::ir::{Attribute, Delay, ExprId, Network, Population, Projection, ProjectionId, Side, Weight};
 use crate::random::{Purpose, StreamKey};
 use std::ops::Range;
@@ -40,9 +42,10 @@ pub struct SynapsePlan<'n> {
 /// The synapses of one projection, ready to be enumerated; may be shared between threads.
 pub struct Synapses<'p> {
     plan: &'p SynapsePlan<'p>,
-    expansion: Expansion<'p>,
-    /// Both directions of a symmetric projection.
-    mirrored: Option<Mirrored>,
+    /// `None` where rows are made by source.
+    expansion: Option<Expansion<'p>>,
+    /// Those that are known all together only: both directions of a symmetric projection, or rows made by source.
+    listed: Option<ByTarget>,
 }
 
 impl<'n> SynapsePlan<'n> {
@@ -84,11 +87,12 @@ impl<'n> SynapsePlan<'n> {
         };
         let projection = &network.graph[id];
         let path = &projection.path;
-        let formula_of = |value: ExprId, path: &str, purpose| {
+        let row = if projection.procedural.is_some() { Side::Pre } else { Side::Post };
+        let formula_of = |row: Side, value: ExprId, path: &str, purpose| {
             let key = StreamKey::new(seed, path, purpose);
-            Formula::new(&network.build, elements.tables(network), value, key)
+            Formula::by(row, &network.build, elements.tables(network), value, key)
         };
-        let formula = |value, purpose| formula_of(value, path, purpose);
+        let formula = |value, purpose| formula_of(row, value, path, purpose);
         let weight = match projection.weight {
             Weight::Constant(_) => None,
             Weight::PerSynapse { value, single } => Some((formula(value, Purpose::Weight), single)),
@@ -98,7 +102,8 @@ impl<'n> SynapsePlan<'n> {
             Delay::PerSynapse { value, max } => Some((formula(value, Purpose::Delay), max.max(1))),
         };
         // Apart from the draws of the rule, which are keyed by the path itself.
-        let filter = projection.filter.map(|value| formula_of(value, &format!("{path}.{filter}"), Purpose::Connect));
+        let filter =
+            projection.filter.map(|value| formula_of(Side::Post, value, &format!("{path}.{filter}"), Purpose::Connect));
         let mut reads: Vec<(Side, Attribute)> = vec![];
         let formulas = [weight.as_ref().map(|w| &w.0), delay.as_ref().map(|d| &d.0), filter.as_ref()];
         formulas.into_iter().flatten().for_each(|f| reads.extend(f.attributes()));
@@ -115,23 +120,63 @@ impl<'n> SynapsePlan<'n> {
     /// # Errors
     /// [`RunError::Build`] with the projection's path where the rule cannot be carried out or `where` fails.
     pub fn expand(&self) -> Result<Synapses<'_>, RunError> {
-        let candidates = self.filter.as_ref().map_or(Candidates::ALL, Filter::candidates);
+        if self.projection.procedural.is_some() {
+            return Ok(Synapses { plan: self, expansion: None, listed: Some(SourceRows::new(self)?.all()?) });
+        }
+        let candidates = self.candidates();
         let expansion = Expansion::prepare(&self.projection.spec, self.ends, candidates, self.connect);
         // A filter that failed gives wrong candidates, so its error comes before what they lead to.
         self.filter_fault()?;
         let expansion = expansion.map_err(|e| RunError::Build(format!("{}: {e}", self.projection.path)))?;
-        let mut out = Synapses { plan: self, expansion, mirrored: None };
+        let mut out = Synapses { plan: self, expansion: Some(expansion), listed: None };
         if self.projection.symmetric {
-            out.mirrored = Some(Mirrored::new(&out)?);
+            out.listed = Some(mirrored(&out)?);
         }
         Ok(out)
     }
 
+    /// The rule of a procedural projection, ready to make the row of any source.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] with the projection's path where the rule cannot be carried out.
+    pub(super) fn outgoing(&self) -> Result<Outgoing<'_>, RunError> {
+        let wrong = |what: String| RunError::Build(format!("{}: {what}", self.projection.path));
+        let filter = self.candidates().filter;
+        let rule = Outgoing::prepare(&self.projection.spec, self.ends, filter, self.connect);
+        let by_target = || wrong(format!("{} makes no row of one source", self.projection.spec.rule.name()));
+        rule.map_err(|e| wrong(e.to_string()))?.ok_or_else(by_target)
+    }
+
+    fn candidates(&self) -> Candidates<'_> {
+        self.filter.as_ref().map_or(Candidates::ALL, Filter::candidates)
+    }
+
+    /// The number of synapses, where a rule draws them one by one the expected one, without drawing any; a `where` is asked for
+    /// every pair.
+    ///
+    /// # Errors
+    /// [`RunError::Build`] where `where` fails.
+    pub fn count(&self) -> Result<u64, RunError> {
+        let synapses = expected_synapses(&self.projection.spec, &self.ends, &self.candidates());
+        self.filter_fault()?;
+        Ok(synapses.round() as u64)
+    }
+
     /// The weight and delay that all synapses share, NaN and 0 where they differ.
-    pub(super) fn constants(&self) -> (f64, u32) {
+    pub fn constants(&self) -> (f64, u32) {
         let weight = if let Weight::Constant(w) = self.projection.weight { w } else { f64::NAN };
         let delay = if let Delay::Constant(d) = self.projection.delay { d } else { 0 };
         (weight, delay)
+    }
+
+    pub(super) fn ends(&self) -> &Ends<'n> {
+        &self.ends
+    }
+
+    /// Whether weights or delays may turn out to be no numbers.
+    pub(super) fn fallible(&self) -> bool {
+        let formulas = [self.weight.as_ref().map(|w| &w.0), self.delay.as_ref().map(|d| &d.0)];
+        formulas.into_iter().flatten().any(|f| !f.sound())
     }
 
     /// Source cells as indices, in the order of their positions.
@@ -161,7 +206,7 @@ impl<'n> SynapsePlan<'n> {
         let Some((formula, single)) = &self.weight else { return Ok(self.constants().0) };
         let at = Place { pre, post, element: 0, edge: None };
         let mut values = formula.values();
-        compute(self, formula, Level::Post, &mut values, &at);
+        compute(self, formula, Level::Row, &mut values, &at);
         compute(self, formula, Level::Element, &mut values, &at);
         self.weight(formula, *single, &values, &at)
     }
@@ -181,7 +226,7 @@ impl<'n> SynapsePlan<'n> {
         self.ends.post.len()
     }
 
-    fn filter_fault(&self) -> Result<(), RunError> {
+    pub(super) fn filter_fault(&self) -> Result<(), RunError> {
         self.filter.as_ref().map_or(Ok(()), Filter::fault)
     }
 
@@ -201,9 +246,10 @@ impl<'n> SynapsePlan<'n> {
         Ok(self.steps(ms, max))
     }
 
-    /// The nearest number of steps within 1 ..= `max`.
+    /// The nearest number of steps within what the projection allows, 1 ..= `max` unless it states a shortest delay.
     fn steps(&self, ms: f64, max: u32) -> u32 {
-        (ms / self.network.dt_ms).round().clamp(1.0, f64::from(max)) as u32
+        let shortest = self.projection.procedural.map_or(1, |p| p.shortest).min(max);
+        (ms / self.network.dt_ms).round().clamp(f64::from(shortest), f64::from(max)) as u32
     }
 
     fn attribute(&self, at: &Place, side: Side, attribute: &Attribute) -> f64 {
@@ -254,9 +300,9 @@ impl<'p> Synapses<'p> {
     /// [`RunError::Build`] with projection, source and target where a weight is NaN or infinite, a delay is NaN, or a
     /// table index is out of range; nothing is given to `sink` from that target on.
     pub fn incoming(&self, posts: Range<u32>, sink: &mut Sink) -> Result<(), RunError> {
-        match &self.mirrored {
-            Some(both) => {
-                both.incoming(posts.map(|position| self.plan.ends.post.id(position)), sink);
+        match &self.listed {
+            Some(list) => {
+                list.incoming(posts.map(|position| self.plan.ends.post.id(position)), sink);
                 Ok(())
             }
             None => self.directed(posts, sink),
@@ -271,7 +317,8 @@ impl<'p> Synapses<'p> {
     pub fn candidates(&self, posts: Range<u32>, sink: &mut dyn FnMut(u32, &[u32])) -> Result<(), RunError> {
         let ends = &self.plan.ends;
         let mut indices: Vec<u32> = vec![];
-        self.expansion.candidates(posts, &mut |position, sources| {
+        let Some(expansion) = &self.expansion else { return Ok(()) };
+        expansion.candidates(posts, &mut |position, sources| {
             indices.clear();
             indices.extend(sources.iter().map(|k| ends.pre.id(*k)));
             sink(ends.post.id(position), &indices);
@@ -282,18 +329,13 @@ impl<'p> Synapses<'p> {
     /// What the rule itself draws.
     pub(super) fn directed(&self, posts: Range<u32>, sink: &mut Sink) -> Result<(), RunError> {
         let plan = self.plan;
-        let mut row = Row {
-            plan,
-            weight: plan.weight.as_ref().map(|(formula, single)| (Part::new(formula), *single)),
-            delay: plan.delay.as_ref().map(|(formula, max)| (Part::new(formula), *max)),
-            weights: vec![],
-            delays: vec![],
-        };
+        let Some(expansion) = &self.expansion else { return Ok(()) };
+        let mut row = Row::new(plan);
         // Positions are indices: nothing to translate.
         let whole = plan.ends.pre == Cells::all(plan.pre.population.size);
         let mut indices: Vec<u32> = vec![];
         let mut result = Ok(());
-        self.expansion.incoming(posts, &mut |position, sources, edges| {
+        expansion.incoming(posts, &mut |position, sources, edges| {
             if result.is_err() {
                 return;
             }
@@ -305,7 +347,8 @@ impl<'p> Synapses<'p> {
                 &indices
             };
             let post = plan.ends.post.id(position);
-            match row.fill(position, post, sources, edges) {
+            let first = u64::from(position) << 32;
+            match row.fill(&Line { row: Side::Post, first, own: post, others: sources, edges }) {
                 Ok(()) => sink(post, sources, &row.weights, &row.delays),
                 Err(e) => result = Err(e),
             }
@@ -315,13 +358,13 @@ impl<'p> Synapses<'p> {
     }
 }
 
-/// Weights and delays of one target at a time.
-struct Row<'p> {
+/// Weights and delays of one row at a time; empty where the projection has one for all.
+pub(super) struct Row<'p> {
     plan: &'p SynapsePlan<'p>,
     weight: Option<(Part<'p>, bool)>,
     delay: Option<(Part<'p>, u32)>,
-    weights: Vec<f64>,
-    delays: Vec<u32>,
+    pub(super) weights: Vec<f64>,
+    pub(super) delays: Vec<u32>,
 }
 
 /// A formula with room for its values.
@@ -338,21 +381,30 @@ impl<'p> Part<'p> {
     }
 }
 
-impl Row<'_> {
-    fn fill(&mut self, position: u32, post: u32, sources: &[u32], edges: Option<&[u32]>) -> Result<(), RunError> {
+impl<'p> Row<'p> {
+    pub(super) fn new(plan: &'p SynapsePlan<'p>) -> Row<'p> {
+        Row {
+            plan,
+            weight: plan.weight.as_ref().map(|(formula, single)| (Part::new(formula), *single)),
+            delay: plan.delay.as_ref().map(|(formula, max)| (Part::new(formula), *max)),
+            weights: vec![],
+            delays: vec![],
+        }
+    }
+
+    pub(super) fn fill(&mut self, line: &Line) -> Result<(), RunError> {
         let plan = self.plan;
-        let target = Target { position, post, sources, edges };
         if let Some((part, single)) = &mut self.weight {
             let weights = &mut self.weights;
             weights.clear();
             if *single {
-                target.columns(plan, part, &mut |run| weights.extend(run.iter().map(|w| f64::from(*w as f32))));
+                line.columns(plan, part, &mut |run| weights.extend(run.iter().map(|w| f64::from(*w as f32))));
             } else {
-                target.columns(plan, part, &mut |run| weights.extend_from_slice(run));
+                line.columns(plan, part, &mut |run| weights.extend_from_slice(run));
             }
-            if weights.len() < sources.len() || !weights.iter().all(|w| w.is_finite()) {
+            if weights.len() < line.others.len() || !weights.iter().all(|w| w.is_finite()) {
                 weights.clear();
-                target.each(plan, part, &mut |values, place| {
+                line.each(plan, part, &mut |values, place| {
                     weights.push(plan.weight(part.formula, *single, values, place)?);
                     Ok(())
                 })?;
@@ -362,13 +414,13 @@ impl Row<'_> {
             let delays = &mut self.delays;
             let mut sound = true;
             delays.clear();
-            target.columns(plan, part, &mut |run| {
+            line.columns(plan, part, &mut |run| {
                 sound &= !run.iter().any(|ms| ms.is_nan());
                 delays.extend(run.iter().map(|ms| plan.steps(*ms, *max)));
             });
-            if delays.len() < sources.len() || !sound {
+            if delays.len() < line.others.len() || !sound {
                 delays.clear();
-                target.each(plan, part, &mut |values, place| {
+                line.each(plan, part, &mut |values, place| {
                     delays.push(plan.delay(part.formula, *max, values, place)?);
                     Ok(())
                 })?;
@@ -378,38 +430,42 @@ impl Row<'_> {
     }
 }
 
-/// The synapses of one target.
-struct Target<'t> {
-    position: u32,
-    post: u32,
-    sources: &'t [u32],
-    edges: Option<&'t [u32]>,
+/// Synapses that share the cell at one end.
+pub(super) struct Line<'t> {
+    /// Which end that is.
+    pub(super) row: Side,
+    /// Keys the draws of the first synapse; those of the others count on from there.
+    pub(super) first: u64,
+    pub(super) own: u32,
+    /// The cells at the other end.
+    pub(super) others: &'t [u32],
+    pub(super) edges: Option<&'t [u32]>,
 }
 
-impl Target<'_> {
-    fn place(&self, i: usize) -> Place {
-        Place {
-            pre: self.sources[i],
-            post: self.post,
-            element: u64::from(self.position) << 32 | i as u64,
-            edge: self.edges.and_then(|edges| edges.get(i)).copied(),
-        }
+impl Line<'_> {
+    fn between(&self, other: u32, element: u64, edge: Option<u32>) -> Place {
+        let (pre, post) = if self.row == Side::Pre { (self.own, other) } else { (other, self.own) };
+        Place { pre, post, element, edge }
     }
 
-    /// What reads the target alone is computed before its first source is looked at.
+    fn place(&self, i: usize) -> Place {
+        let edge = self.edges.and_then(|edges| edges.get(i)).copied();
+        self.between(self.others[i], self.first + i as u64, edge)
+    }
+
+    /// What reads the row's own cell alone is computed before any other is looked at.
     fn prepare(&self, plan: &SynapsePlan, formula: &Formula, values: &mut Values) {
-        let before = Place { pre: 0, post: self.post, element: 0, edge: None };
-        compute(plan, formula, Level::Post, values, &before);
+        compute(plan, formula, Level::Row, values, &self.between(0, 0, None));
     }
 
     /// Gives the values of all synapses in order, a column at a time; nothing where the formula has no columns.
     fn columns(&self, plan: &SynapsePlan, part: &mut Part, take: &mut dyn FnMut(&[f64])) {
         let Some(columns) = &mut part.columns else { return };
         self.prepare(plan, part.formula, &mut part.values);
-        for start in (0..self.sources.len()).step_by(COLUMN) {
+        for start in (0..self.others.len()).step_by(COLUMN) {
             let run = Run {
-                first: u64::from(self.position) << 32 | start as u64,
-                length: self.sources.len() - start,
+                first: self.first + start as u64,
+                length: self.others.len() - start,
                 attribute: &|side, attribute, i| plan.attribute(&self.place(start + i), side, attribute),
                 column: &|k, i| plan.column(&self.place(start + i), k),
             };
@@ -425,7 +481,7 @@ impl Target<'_> {
         take: &mut dyn FnMut(&Values, &Place) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         self.prepare(plan, part.formula, &mut part.values);
-        for place in (0..self.sources.len()).map(|i| self.place(i)) {
+        for place in (0..self.others.len()).map(|i| self.place(i)) {
             compute(plan, part.formula, Level::Element, &mut part.values, &place);
             take(&part.values, &place)?;
         }

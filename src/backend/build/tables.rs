@@ -68,7 +68,7 @@ fn draw_one(network: &Network, drawn: &[Vec<f64>], table: &Table, seed: u64) -> 
                 _ => f64::NAN,
             };
             let leaves = Leaves { element: flat, attribute: &attribute, column: &|_| f64::NAN };
-            formula.compute(Level::Post, &mut values, &leaves);
+            formula.compute(Level::Row, &mut values, &leaves);
             formula.compute(Level::Element, &mut values, &leaves);
             let place = || format!("the entry {at:?} of the table {}", table.name);
             formula.result(&values).map_err(|message| RunError::Build(format!("{}: {message}", place())))

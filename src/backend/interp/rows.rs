@@ -16,6 +16,8 @@ pub struct Rows {
     /// Where each presynaptic neuron's row begins; one more than there are neurons.
     starts: Vec<usize>,
     synapses: Vec<Synapse>,
+    /// What is reported: not counted one by one where rows are made anew for each spike.
+    count: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -44,6 +46,7 @@ impl Rows {
         let constant_weight = if let Weight::Constant(w) = projection.weight { w } else { f64::NAN };
         let constant_delay = if let Delay::Constant(d) = projection.delay { d.max(1) } else { 1 };
         let mut all: Vec<(u32, Synapse)> = vec![];
+        let expected = projection.procedural.map(|_| plan.count()).transpose()?;
         plan.expand()?.incoming(0..plan.posts(), &mut |post, sources, weights, delays| {
             for (k, pre) in sources.iter().enumerate() {
                 let weight = weights.get(k).copied().unwrap_or(constant_weight);
@@ -54,8 +57,9 @@ impl Rows {
         // Stable: what was built first stays first.
         all.sort_by_key(|(pre, synapse)| (*pre, synapse.post));
         let starts = (0..=source.size).map(|pre| all.partition_point(|(p, _)| *p < pre)).collect();
-        let synapses = all.into_iter().map(|(_, synapse)| synapse).collect();
-        Ok(Rows { from, to, receptor, terms, starts, synapses })
+        let synapses: Vec<Synapse> = all.into_iter().map(|(_, synapse)| synapse).collect();
+        let count = expected.unwrap_or(synapses.len() as u64);
+        Ok(Rows { from, to, receptor, terms, starts, synapses, count })
     }
 
     /// (post, weight, delay in steps) of each synapse of `pre`.
@@ -79,7 +83,7 @@ impl Rows {
     }
 
     pub fn synapses(&self) -> u64 {
-        self.synapses.len() as u64
+        self.count
     }
 
     /// Bytes that the synapses and their index take.

@@ -83,6 +83,7 @@ fn connect(network: &mut Network, from: PopulationId, to: PopulationId, weight: 
         private: false,
         coupling: None,
         symmetric: false,
+        procedural: None,
     };
     network.graph.add_edge(from, to, projection)
 }

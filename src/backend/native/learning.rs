@@ -111,11 +111,14 @@ impl Worker {
     }
 
     /// (pre, post) of the synapses here, in order of both.
-    pub fn edges(&self, projection: usize) -> Vec<(u32, u32)> {
+    pub fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
         if let Some(l) = self.learning.iter().find(|l| l.projection == projection) {
             return l.synapses.edges();
         }
-        let i = &self.incoming[projection];
+        let i = &mut self.incoming[projection];
+        if let Some(rows) = &mut i.procedural {
+            return rows.edges(i.sources);
+        }
         let lo = self.blocks[i.target].lo;
         let pres = i.rows.starts.windows(2).zip(0..).flat_map(|(s, pre)| (s[0]..s[1]).map(move |k| (pre, k as usize)));
         pres.map(|(pre, k)| (pre, lo + i.rows.target(k))).collect()

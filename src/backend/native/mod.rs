@@ -7,13 +7,14 @@ mod couplings;
 mod jit;
 mod learning;
 mod plan;
+mod procedural;
 mod rules;
 mod translate;
 mod values;
 mod wide;
 mod worker;
 
-use crate::backend::build::{self, ParamValues, SynapsePlan, positions};
+use crate::backend::build::{self, Circuit, Elements, ParamValues, SynapsePlan, positions};
 use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use crate::backend::held::merge;
 use crate::backend::profile::Profile;
@@ -25,6 +26,7 @@ use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
 use plan::{Plan, RingPlan};
+use procedural::Procedural;
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,11 +168,14 @@ impl Native {
         // A thread with less than a block of neurons would only wait for the others.
         let neurons: u64 = populations.iter().map(|p| u64::from(p.size)).sum();
         let threads = threads.clamp(1, usize::try_from(neurons.div_ceil(64)).unwrap_or(1).max(1));
-        let elements = build::elements(network, seed)?;
+        let elements = Arc::new(build::elements(network, seed)?);
         let ids: Vec<ProjectionId> = network.projections().map(|(e, ..)| e).collect();
         let plans =
             ids.iter().map(|e| SynapsePlan::new(network, &elements, *e, seed)).collect::<Result<Vec<_>, _>>()?;
-        let synapses = plans.iter().map(|p| p.expand()).collect::<Result<Vec<_>, _>>()?;
+        let stored = |e: &ProjectionId| network.graph[*e].procedural.is_none();
+        let synapses = ids.iter().zip(&plans).map(|(e, p)| stored(e).then(|| p.expand()).transpose());
+        let synapses = synapses.collect::<Result<Vec<_>, _>>()?;
+        let procedural = procedural_projections(network, &elements, &ids, seed, threads)?;
         let estimates = build::estimate(network);
 
         let layout = couplings::Layout::new(network, &elements, seed)?;
@@ -226,8 +231,12 @@ impl Native {
                     return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
                 };
                 // Synapses that learn are kept by their rule.
-                let expected = if learns.is_some() { 0 } else { (estimates[j].synapses * part) as usize };
-                let mut builder = RowsBuilder::new(from.size, n, expected, weights, delays);
+                let elsewhere = learns.is_some() || procedural[j].is_some();
+                let expected = if elsewhere { 0 } else { (estimates[j].synapses * part) as usize };
+                let n_pre = if procedural[j].is_some() { 0 } else { from.size };
+                let mut builder = RowsBuilder::new(n_pre, n, expected, weights, delays);
+                let posts = positions(&p.post, populations[target].size, lo, lo + n);
+                let mut made = None;
                 if let Some(rule) = learns {
                     let synapses = Synapses::new(network, &elements, rule, seed, lo..lo + n)?;
                     let end = network.graph.edge_endpoints(*e).map(|x| x.1);
@@ -235,14 +244,15 @@ impl Native {
                     let plan = &kernels.plans[target];
                     let ends = (source, target);
                     learning.push(Learning::new(j, ends, ring, synapses, plan, populations[target], decided));
-                } else {
-                    let posts = positions(&p.post, populations[target].size, lo, lo + n);
+                } else if let Some(whole) = &procedural[j] {
+                    made = Some(Procedural::new(whole, posts, lo, plans[j].constants())?);
+                } else if let Some(synapses) = &synapses[j] {
                     let constant = match p.weight {
                         Weight::Constant(w) if network.mutable.contains(e) => Some(w),
                         _ => None,
                     };
                     let mut filled = Vec::new();
-                    synapses[j].incoming(posts, &mut |post, pres, weights, delays| {
+                    synapses.incoming(posts, &mut |post, pres, weights, delays| {
                         let weights = match constant {
                             Some(w) => {
                                 filled.clear();
@@ -254,7 +264,8 @@ impl Native {
                         builder.push(post - lo, pres, weights, delays)
                     })?;
                 }
-                incoming.push(Incoming { projection: j, source, target, ring, rows: builder.finish() });
+                let (rows, sources) = (builder.finish(), from.size);
+                incoming.push(Incoming { projection: j, source, target, ring, sources, rows, procedural: made });
             }
             let winners = network
                 .populations()
@@ -296,6 +307,7 @@ impl Native {
             .filter(|i| !i.rows.is_empty())
             .filter_map(|i| shortest(&i.rows.delays))
             .chain(axonal)
+            .chain(ids.iter().filter_map(|e| network.graph[*e].procedural).map(|p| p.shortest))
             .min()
             .map_or(FREE_WINDOW, u64::from)
             .clamp(1, FREE_WINDOW);
@@ -304,6 +316,7 @@ impl Native {
         let window = if learning().any(|l| l.decided || l.synapses.waits()) { 1 } else { window };
         let total = all().map(|i| i.rows.len()).sum::<u64>()
             + learning().map(|l| l.synapses.synapses()).sum::<u64>()
+            + procedural.iter().flatten().map(build::Procedural::synapses).sum::<u64>()
             + couplings::synapses(&workers);
         let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>()
             + learning().map(|l| l.synapses.bytes()).sum::<u64>()
@@ -311,7 +324,8 @@ impl Native {
         let of = |j: usize| -> (u64, u64) {
             let rows = all().filter(|i| i.projection == j).map(|i| (i.rows.len(), i.rows.synapse_bytes()));
             let learnt = learning().filter(|l| l.projection == j).map(|l| (l.synapses.synapses(), l.synapses.bytes()));
-            rows.chain(learnt).fold((0, 0), |(n, b), (m, c)| (n + m, b + c))
+            let made = procedural[j].iter().map(|p| (p.synapses(), 0));
+            rows.chain(learnt).chain(made).fold((0, 0), |(n, b), (m, c)| (n + m, b + c))
         };
         let paths = ids.iter().enumerate().map(|(j, e)| (network.graph[*e].path.clone(), of(j)));
         let projections = paths.map(|(path, (synapses, bytes))| (path, synapses, bytes)).collect();
@@ -476,7 +490,11 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
     if let Some(all) = w.learned_weights(projection, step) {
         return all;
     }
-    let rows = &w.incoming[projection].rows;
+    let incoming = &mut w.incoming[projection];
+    if let Some(rows) = &mut incoming.procedural {
+        return rows.weights(incoming.sources);
+    }
+    let rows = &incoming.rows;
     let lengths = rows.starts.windows(2).map(|s| (s[1] - s[0]) as usize).collect();
     let weights = match &rows.weights {
         Weights::Constant => Vec::new(),
@@ -484,6 +502,25 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
         Weights::Double(v) => v.clone(),
     };
     (lengths, weights)
+}
+
+/// Those of the projections whose rows are made anew for each spike.
+fn procedural_projections(
+    network: &Network,
+    elements: &Arc<Elements>,
+    ids: &[ProjectionId],
+    seed: u64,
+    threads: usize,
+) -> Result<Vec<Option<build::Procedural>>, RunError> {
+    if ids.iter().all(|e| network.graph[*e].procedural.is_none()) {
+        return Ok(ids.iter().map(|_| None).collect());
+    }
+    let circuit = Arc::new(Circuit { network: network.clone(), elements: elements.clone() });
+    let make = |e: &ProjectionId| {
+        let procedural = network.graph[*e].procedural;
+        procedural.map(|_| build::Procedural::new(&circuit, *e, seed, threads)).transpose()
+    };
+    ids.iter().map(make).collect()
 }
 
 /// A thread that helps with every stage.
@@ -640,7 +677,7 @@ impl Engine for Native {
     }
 
     fn edges(&mut self, projection: usize) -> Vec<(u32, u32)> {
-        let mut all: Vec<(u32, u32)> = self.shares().flat_map(|worker| worker.edges(projection)).collect();
+        let mut all: Vec<(u32, u32)> = self.shares().flat_map(|mut worker| worker.edges(projection)).collect();
         // Each share has its own targets, so a stable sort by source keeps targets ascending within a row.
         all.sort_by_key(|(pre, _)| *pre);
         all

@@ -9,6 +9,7 @@ use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
 use super::plan::{Form, Id, Node, Plan, RingPlan};
+use super::procedural::Procedural;
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
 use crate::backend::engine::{SpikeLog, Touches};
@@ -176,7 +177,11 @@ pub struct Incoming {
     pub source: usize,
     pub target: usize,
     pub ring: usize,
+    /// Cells of the source.
+    pub sources: u32,
+    /// Empty where synapses learn or are procedural.
     pub rows: Rows,
+    pub procedural: Option<Procedural>,
 }
 
 /// Values of a param for the neurons of a block.
@@ -822,23 +827,28 @@ impl Worker {
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
-        let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
+        let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-            for i in self.incoming.iter().filter(|i| !i.rows.is_empty()) {
+            for (at, i) in self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty()) {
                 let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
-                pieces.extend(senders.map(|senders| (i, first + k, senders)));
+                pieces.extend(senders.map(|senders| (at, first + k, senders)));
             }
         }
         for (at, (i, step, senders)) in pieces.iter().enumerate() {
-            if let Some((i, _, senders)) = pieces.get(at + 2) {
-                i.rows.fetch_start(senders[0]);
-            }
-            let next = pieces.get(at + 1).map(|(i, _, senders)| i.rows.next(senders[0]));
-            let ring = &mut self.blocks[i.target].rings[i.ring];
-            let events = i.rows.deliver(senders, *step, ring, next);
+            let i = &mut self.incoming[*i];
+            let (projection, ring) = (i.projection, &mut self.blocks[i.target].rings[i.ring]);
+            let events = if let Some(rows) = &mut i.procedural {
+                rows.deliver(senders, *step, ring)
+            } else {
+                if let Some((i, _, senders)) = pieces.get(at + 2) {
+                    self.incoming[*i].rows.fetch_start(senders[0]);
+                }
+                let next = pieces.get(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
+                self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
+            };
             self.events += events;
             if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Deliver(i.projection), events, None);
+                clock.lap(Work::Deliver(projection), events, None);
             }
         }
         for (rule, l) in self.learning.iter_mut().enumerate() {

@@ -29,6 +29,7 @@ fn network() -> Network {
         private: false,
         coupling: None,
         symmetric: false,
+        procedural: None,
     };
     net.graph.add_edge(from, to, projection);
     net

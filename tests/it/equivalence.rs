@@ -35,7 +35,10 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
-    ("examples/learning/inhibition.nsm", &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")]),
+    (
+        "examples/learning/inhibition.nsm",
+        &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")],
+    ),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {

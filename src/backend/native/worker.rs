@@ -829,7 +829,9 @@ impl Worker {
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
         let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-            for (at, i) in self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty()) {
+            for (at, i) in
+                self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty())
+            {
                 let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
                 pieces.extend(senders.map(|senders| (at, first + k, senders)));
             }

@@ -845,7 +845,11 @@ impl Worker {
                 if let Some((i, _, senders)) = pieces.get(at + 2) {
                     self.incoming[*i].rows.fetch_start(senders[0]);
                 }
-                let next = pieces.get(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
+                let stored = |(i, _, senders): &(usize, u64, &[u32])| {
+                    let i = &self.incoming[*i];
+                    i.procedural.is_none().then(|| i.rows.next(senders[0]))
+                };
+                let next = pieces.get(at + 1).and_then(stored);
                 self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
             };
             self.events += events;

@@ -72,7 +72,7 @@ fn delivery(c: &mut Criterion) {
     for (name, rows, kind) in cases {
         let mut ring = Ring::new(kind, 10_000, 64);
         let mut step = 0;
-        group.throughput(Throughput::Elements(rows.deliver(&senders, 0, &mut ring)));
+        group.throughput(Throughput::Elements(rows.deliver(&senders, 0, &mut ring, None)));
         group.bench_function(name, |b| {
             b.iter(|| {
                 step += 1;
@@ -80,7 +80,7 @@ fn delivery(c: &mut Criterion) {
                 if step % 64 == 0 {
                     ring.clear();
                 }
-                rows.deliver(&senders, step, &mut ring)
+                rows.deliver(&senders, step, &mut ring, None)
             });
         });
     }

@@ -144,6 +144,16 @@ impl Loader for WithStd<'_> {
     }
 }
 
+/// A unit with the job that it is of, and where its parts were written.
+pub type Circuit<'o> = (&'o Job, &'o Unit, &'o Origins);
+
+impl Outcome {
+    pub fn circuits(&self) -> impl Iterator<Item = Circuit<'_>> {
+        let jobs = self.jobs.iter().zip(&self.origins);
+        jobs.flat_map(|(job, origins)| job.units.iter().zip(origins).map(move |(unit, o)| (job, unit, o)))
+    }
+}
+
 /// Text to verified IR: every experiment of the file, or the one asked for, or its network alone.
 pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let start = Instant::now();

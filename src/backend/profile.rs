@@ -13,6 +13,8 @@ pub enum Work {
     Update(usize),
     /// Spikes into the ring buffers of a projection's targets.
     Deliver(usize),
+    /// What waited in lists, into the row that a population's step reads.
+    Arrive(usize),
     /// Rules of a projection.
     Learn(usize),
     /// Values of continuous projections.
@@ -116,6 +118,7 @@ impl Profile {
             Work::Draw(k) => format!("draw {}", population(k)),
             Work::Update(k) => format!("update {}", population(k)),
             Work::Deliver(k) => format!("deliver {}", projection(k)),
+            Work::Arrive(k) => format!("arrive {}", population(k)),
             Work::Learn(k) => format!("learn {}", projection(k)),
             Work::Couple => "couple".to_string(),
             Work::Wait => "wait".to_string(),
@@ -141,7 +144,7 @@ impl Profile {
                 count: total.count,
                 unit: match work {
                     Work::Update(_) => "updates",
-                    Work::Deliver(_) => "events",
+                    Work::Deliver(_) | Work::Arrive(_) => "events",
                     Work::Record => "spikes",
                     _ => "",
                 },

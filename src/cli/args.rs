@@ -67,7 +67,7 @@ pub(super) struct CircuitArgs {
     /// Duration of the only `simulate`, or of a circuit without experiment: --for "2 s"
     #[arg(long = "for", value_name = "TIME")]
     pub for_time: Option<String>,
-    /// What cells compute in and hold; synapses that learn are in f64 always
+    /// What cells compute in and hold; synapses that learn hold so what they keep
     #[arg(long, value_enum, default_value = "f64")]
     pub precision: PrecisionArg,
 }

@@ -4,7 +4,7 @@ mod report;
 
 use super::args::{BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
 use super::codes::{self, usage};
-use super::compile::{save, write_text};
+use super::compile::{output, save, the_circuit, write_text};
 use super::job::{self, JobResult, Settings};
 use super::output::Output;
 use super::progress::{self, Bar};
@@ -22,7 +22,6 @@ use crate::chip::target::Target;
 use crate::driver::{self, Backend, Outcome};
 use crate::ir::artefact::Job;
 use serde_json::json;
-use std::path::{Path, PathBuf};
 
 pub(super) fn is_package(bytes: &[u8]) -> bool {
     FORMAT.begins(bytes)
@@ -31,11 +30,9 @@ pub(super) fn is_package(bytes: &[u8]) -> bool {
 /// Writes the package of the one circuit that is meant, or lists its programs.
 pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
-    let circuits = outcome.jobs.iter().zip(&outcome.origins);
-    let units: Vec<_> = circuits.flat_map(|(j, o)| j.units.iter().zip(o).map(move |(u, o)| (j, u, o))).collect();
-    let [(job, unit, origins)] = units.as_slice() else {
-        let d = usage(format!("a package holds one circuit, and `{}` has {}", args.file, units.len()));
-        return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
+    let (job, unit, origins) = match the_circuit(args, outcome, "a package") {
+        Ok(one) => one,
+        Err(d) => return fail(&d),
     };
     let options = Options { seed: args.seed, apart: args.apart };
     let mut built = match driver::package(unit, origins, target, options) {
@@ -43,7 +40,7 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };
     // What is drawn is of one seed, so a package is for the runs of that seed.
-    let job = Job { seeds: 1, ..(*job).clone() };
+    let job = Job { seeds: 1, ..job.clone() };
     built.package.experiment = match artefact::write(&[job], artefact::source_hash(&outcome.sources)) {
         Ok(bytes) => bytes,
         Err(e) => return fail(&usage(format!("the experiment can't be packed: {e}"))),
@@ -58,12 +55,9 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         let written = text.and_then(|text| write_text(&text, args.output.as_deref()));
         return written.map_or_else(|d| fail(&d), |()| Status::Fine);
     }
-    let path = match &args.output {
-        Some(path) => path.clone(),
-        None => match Path::new(&args.file).file_stem() {
-            Some(stem) if args.file != "-" => PathBuf::from(stem).with_extension("nsmpkg"),
-            _ => return fail(&usage("standard input has no name; say where to write with `-o`")),
-        },
+    let path = match output(args, "nsmpkg") {
+        Ok(path) => path,
+        Err(d) => return fail(&d),
     };
     let page = path.with_extension("html");
     if args.report == Some(ReportFormat::Html) && page == path {

@@ -5,7 +5,7 @@ use super::codes::{self, usage};
 use super::terminal::{self, Terminal};
 use super::{Status, artefact, chip, dot, files, nir, source, target};
 use crate::base::Diagnostic;
-use crate::driver::{self, EmitKind, Outcome, Target};
+use crate::driver::{self, Circuit, EmitKind, Outcome, Target};
 use crate::ir;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -93,14 +93,27 @@ pub(super) fn write_text(text: &str, output: Option<&Path>) -> Result<(), Diagno
     }
 }
 
+/// Where to write: as asked, else the file's name with an extension.
+pub(super) fn output(args: &CompileArgs, extension: &str) -> Result<PathBuf, Diagnostic> {
+    match (&args.output, Path::new(&args.file).file_stem()) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(stem)) if args.file != "-" => Ok(PathBuf::from(stem).with_extension(extension)),
+        _ => Err(usage("standard input has no name; say where to write with `-o`")),
+    }
+}
+
+/// The one circuit of a file, where `what` holds one.
+pub(super) fn the_circuit<'o>(args: &CompileArgs, outcome: &'o Outcome, what: &str) -> Result<Circuit<'o>, Diagnostic> {
+    let circuits: Vec<Circuit> = outcome.circuits().collect();
+    match circuits.as_slice() {
+        [one] => Ok(*one),
+        _ => Err(usage(format!("{what} holds one circuit, and `{}` has {}", args.file, circuits.len()))
+            .help("choose an experiment with `--experiment`; one with a sweep over params has several")),
+    }
+}
+
 fn write_artefact(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) -> Result<(), Diagnostic> {
-    let path = match &args.output {
-        Some(path) => path.clone(),
-        None => match Path::new(&args.file).file_stem() {
-            Some(stem) if args.file != "-" => PathBuf::from(stem).with_extension("nsmart"),
-            _ => return Err(usage("standard input has no name; say where to write with `-o`")),
-        },
-    };
+    let path = output(args, "nsmart")?;
     if outcome.jobs.is_empty() {
         let d =
             usage(format!("`{}` has neither an experiment nor a network, so there is nothing to compile", args.file));

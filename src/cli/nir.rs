@@ -2,7 +2,7 @@
 
 use super::args::{CompileArgs, ImportArgs};
 use super::codes::{self, usage};
-use super::compile::save;
+use super::compile::{output, save, the_circuit};
 use super::terminal::{self, Terminal};
 use super::{Status, source};
 use crate::base::{Diagnostic, LoadError, SourceMap};
@@ -17,20 +17,17 @@ const LARGEST: u64 = 1 << 30;
 /// Writes the one circuit that is meant.
 pub(super) fn export(args: &CompileArgs, outcome: &Outcome, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
-    let circuits = outcome.jobs.iter().zip(&outcome.origins);
-    let units: Vec<_> = circuits.flat_map(|(j, o)| j.units.iter().zip(o)).collect();
-    let [(unit, origins)] = units.as_slice() else {
-        let d = usage(format!("a NIR file holds one circuit, and `{}` has {}", args.file, units.len()));
-        return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
+    let (unit, origins) = match the_circuit(args, outcome, "a NIR file") {
+        Ok((_, unit, origins)) => (unit, origins),
+        Err(d) => return fail(&d),
     };
     let bytes = match driver::nir(unit, origins, args.seed) {
         Ok(bytes) => bytes,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };
-    let path = match (&args.output, Path::new(&args.file).file_stem()) {
-        (Some(path), _) => path.clone(),
-        (None, Some(stem)) if args.file != "-" => PathBuf::from(stem).with_extension("nir"),
-        _ => return fail(&usage("standard input has no name; say where to write with `-o`")),
+    let path = match output(args, "nir") {
+        Ok(path) => path,
+        Err(d) => return fail(&d),
     };
     if let Err(d) = save(&path, &bytes) {
         return fail(&d);

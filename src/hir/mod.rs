@@ -254,6 +254,8 @@ pub enum ExprKind {
     Column(String),
     /// `sum_in(w)`: all weights onto the postsynaptic neuron.
     SumIn,
+    /// `sum_out(w)`: all weights of the projection that leave the presynaptic neuron.
+    SumOut,
     /// A statistic of spikes.
     Spikes {
         stat: Stat,

@@ -39,6 +39,9 @@ use super::network::{Assign, ProjectionId};
 use crate::units::Dimension;
 use serde::{Deserialize, Serialize};
 
+/// Targets whose weights are added up before the sum of all that leave a neuron is.
+pub const SUMMED: u32 = 64;
+
 /// The rules of one projection, made one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plasticity {
@@ -53,6 +56,9 @@ pub struct Plasticity {
     pub levels: Vec<u32>,
     /// That of `reads` that is no expression of the cell but the sum of the weights onto it, as they are before a handler of `every`.
     pub total: Option<u32>,
+    /// The same of the sum of the weights that leave the presynaptic neuron: of the sums over each [`SUMMED`] targets, ascending. They are as
+    /// postsynaptic spikes, arrivals and named events of the moment left them, before any handler of `every`.
+    pub total_out: Option<u32>,
     /// Variable of a synapse that is to go, where synapses can.
     pub remove: Option<u32>,
     /// Weight of the synapses that come in the place of those that went.
@@ -70,6 +76,8 @@ pub struct Plasticity {
     pub handlers: Vec<Handler>,
     /// Steps of the delay that lie in the dendrite.
     pub dendritic: u32,
+    /// Synapses hold their variables in single precision: what is computed in double precision is rounded where it is held.
+    pub single: bool,
     /// Which form was proved for what, and why.
     pub notes: Vec<String>,
 }
@@ -146,11 +154,15 @@ impl Plasticity {
 
     /// What a synapse keeps, by name.
     pub fn state(&self) -> impl Iterator<Item = &str> {
-        let own = self.variables.iter().filter(|v| v.place == Place::Synapse).map(|v| v.name.as_str());
-        own.chain((self.form() == Form::Lazy).then_some("time of its last event"))
+        self.variables.iter().filter(|v| v.place == Place::Synapse).map(|v| v.name.as_str())
     }
 
-    /// The form that was proved, what a synapse keeps (8 bytes each), and why it is the clock where it is.
+    /// Bytes of what a synapse keeps.
+    pub fn bytes(&self) -> usize {
+        self.state().count() * if self.single { 4 } else { 8 }
+    }
+
+    /// The form that was proved, what a synapse keeps, and why it is the clock where it is.
     pub fn summary(&self) -> String {
         let mut out = match self.form() {
             Form::Events => "event-driven".to_string(),
@@ -159,7 +171,7 @@ impl Plasticity {
             Form::Clock => "clock-driven, every synapse in every step".to_string(),
         };
         let state: Vec<&str> = self.state().collect();
-        out.push_str(&format!("; {} bytes a synapse ({})", 8 * state.len(), state.join(", ")));
+        out.push_str(&format!("; {} bytes a synapse ({})", self.bytes(), state.join(", ")));
         if !self.stepped.is_empty() {
             out.push_str("; because ");
             out.push_str(&self.stepped.join("; "));

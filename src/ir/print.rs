@@ -162,6 +162,8 @@ fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) 
     for (k, read) in rule.reads.iter().enumerate() {
         if rule.total == Some(k as u32) {
             let _ = writeln!(w, "    post#{k} is the sum of the weights onto it");
+        } else if rule.total_out == Some(k as u32) {
+            let _ = writeln!(w, "    post#{k} is the sum of the weights that leave its presynaptic neuron");
         } else if let Some(p) = target {
             let _ = writeln!(w, "    post#{k} is {}", expr_text(&p.dynamics, *read));
         }

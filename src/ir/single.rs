@@ -99,11 +99,26 @@ impl Dynamics {
         }
     }
 
+    /// For each param, whether it is held in single precision.
+    pub fn narrow_params(&self) -> Vec<bool> {
+        if self.single { self.per_neuron() } else { vec![false; self.params.len()] }
+    }
+
+    /// What a step computes of a cell, as it is held.
+    pub fn narrowed(&self, x: f64) -> f64 {
+        if self.single { round(x) } else { x }
+    }
+
+    /// A value as a state holds it between steps.
+    pub fn settled(&self, x: f64) -> f64 {
+        if self.single { settle(x) } else { x }
+    }
+
     /// For each expression, whether it is single; none is where the dynamics are not.
     pub fn singles(&self) -> Vec<bool> {
         let mut out = vec![false; self.exprs.len()];
         if self.single {
-            let each = self.per_neuron();
+            let each = self.narrow_params();
             // Children stand before their parents.
             for (id, e) in self.exprs.iter() {
                 out[id.0 as usize] = match e {

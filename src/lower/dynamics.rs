@@ -280,6 +280,10 @@ impl Lowering<'_> {
                 Mode::Rule(body) => Ok(body.read(RuleRead::Total)),
                 _ => Err(not_static(e.span, "`sum_in`")),
             },
+            ExprKind::SumOut => match &mut cx.mode {
+                Mode::Rule(body) => Ok(body.read(RuleRead::TotalOut)),
+                _ => Err(not_static(e.span, "`sum_out`")),
+            },
             ExprKind::Column(name) => match &cx.mode {
                 Mode::Build { columns, .. } => match columns.iter().position(|c| c == name) {
                     Some(k) => Ok(cx.network.build.intern(Expr::Column(k as u32))),
@@ -321,6 +325,7 @@ impl Lowering<'_> {
             | ExprKind::Draw { .. }
             | ExprKind::Column(_)
             | ExprKind::SumIn
+            | ExprKind::SumOut
             | ExprKind::Distance
             | ExprKind::Crosses(..) => true,
             ExprKind::Value(id) => {

@@ -37,15 +37,18 @@ pub(super) enum RuleRead {
     Event(u32, bool),
     /// The sum of all weights onto the postsynaptic cell.
     Total,
+    /// The sum of all weights that leave the presynaptic cell.
+    TotalOut,
 }
 
 impl Lowering<'_> {
-    /// Lowers the rules of a projection that was just added.
+    /// Lowers the rules of a projection that was just added; `winners` are those of its target.
     pub(super) fn rules(
         &mut self,
         p: &hir::Projection,
         projection: ProjectionId,
         target: hir::PopulationId,
+        winners: Option<&hir::Winners>,
         out: &mut Elaborated,
     ) -> Result<(), Fail> {
         let Some(first) = p.rules.first() else { return Ok(()) };
@@ -71,6 +74,7 @@ impl Lowering<'_> {
             reads: Vec::new(),
             levels: Vec::new(),
             total: None,
+            total_out: None,
             remove: None,
             regrow: None,
             advance: Vec::new(),
@@ -80,6 +84,7 @@ impl Lowering<'_> {
             stepped: Vec::new(),
             handlers: Vec::new(),
             dendritic,
+            single: false,
             notes: Vec::new(),
         };
         let mut body = RuleBody {
@@ -208,7 +213,18 @@ impl Lowering<'_> {
         }
         self.traces(&equations, &mut body, &mut rule);
         self.drift(&equations, &mut body, &mut rule, (low, high));
-        rule.total = body.reads.iter().position(|r| *r == RuleRead::Total).map(|k| k as u32);
+        let read = |what| body.reads.iter().position(|r| *r == what).map(|k| k as u32);
+        (rule.total, rule.total_out) = (read(RuleRead::Total), read(RuleRead::TotalOut));
+        if let (Some(_), Some(winners)) = (rule.total_out, winners) {
+            // Its events of a step are known when all shares have met, and the sum would follow from them in the same step.
+            return Err(Diagnostic::error(
+                crate::sema::error::NOT_HERE,
+                "`sum_out` can't be used at a population with `active at most`",
+            )
+            .label(first.use_span, "this rule reads the sum of the weights that leave a neuron")
+            .label(winners.most.span, "who fires is decided here")
+            .help("`sum_in`, or a population without `active at most`"));
+        }
         for (k, read) in body.reads.iter().enumerate() {
             let Elaborated { network, placed, tables, .. } = out;
             let Some(here) = placed.get_mut(&target) else { continue };
@@ -218,7 +234,7 @@ impl Lowering<'_> {
                     here.body.dynamics.observables[k as usize].value
                 }
                 // Summed where the synapses are.
-                RuleRead::Total => here.body.dynamics.exprs.real(0.0),
+                RuleRead::Total | RuleRead::TotalOut => here.body.dynamics.exprs.real(0.0),
                 RuleRead::Event(event, flag) => {
                     rule.levels.push(k as u32);
                     let (f, number) = here.body.event(*event, network);

@@ -236,7 +236,8 @@ impl Lowering<'_> {
         self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
         self.initial_weights(p, &projection, (&sizes.0, &sizes.1), out)?;
         let id = out.network.graph.add_edge(from_node, to_node, projection);
-        self.rules(p, id, to.population, out)
+        let winners = network.populations[to.population.0 as usize].winners.as_ref();
+        self.rules(p, id, to.population, winners, out)
     }
 
     /// Compares a delay with the distance that it covers, at the farthest and at shorter distances.

@@ -6,11 +6,10 @@
 //!
 //! The room knows nothing of the language. It imports no other room.
 
+pub mod bits;
 pub mod dispatch;
 pub mod math;
 pub mod matrix;
 
-mod convert;
 mod double_double;
-pub use convert::{narrow, widen};
 pub use math::*;

@@ -3,6 +3,7 @@
 use super::Stream;
 use super::draws::open_unit;
 use super::stream::BUFFER;
+use crate::numerics::bits::{SLACK, list};
 use crate::numerics::dispatch::multiversion;
 use crate::numerics::math::{kernel, ln1p};
 
@@ -219,30 +220,10 @@ fn clear_beyond(n: u32, map: &mut [u32]) {
 /// So few are sorted rather than marked.
 const FEW: u32 = 12;
 
-/// How far `list_bits` may write past its last result.
-const SLACK: usize = 8;
-
 /// Writes the positions of all set bits, ascending, and returns how many; `result` has room for them and `SLACK` more.
 fn list_bits(map: &[u32], result: &mut [u32]) -> usize {
-    let mut listed = 0;
-    let mut base = 0;
-    for pair in map.chunks_exact(2) {
-        let mut bits = u64::from(pair[1]) << 32 | u64::from(pair[0]);
-        let count = bits.count_ones() as usize;
-        // Eight at a time without asking whether they are there: mispredicted branches cost more than idle writes.
-        let mut written = 0;
-        while written < count {
-            let window: &mut [u32] = &mut result[listed + written..listed + written + SLACK];
-            for place in window {
-                *place = base + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-            }
-            written += SLACK;
-        }
-        listed += count;
-        base += 64;
-    }
-    listed
+    let pairs = map.as_chunks::<2>().0.iter();
+    list(pairs.map(|[low, high]| u64::from(*high) << 32 | u64::from(*low)), |place| place, result, 0)
 }
 
 /// Sorts numbers below `n` by their bytes, least significant first; short lists by comparison.

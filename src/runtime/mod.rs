@@ -6,6 +6,7 @@
 
 pub mod aligned;
 mod column;
+mod indices;
 pub mod pages;
 mod pair_map;
 pub mod ring;
@@ -16,8 +17,9 @@ mod winners;
 
 pub use aligned::Aligned;
 pub use column::Column;
+pub use indices::Indices;
 pub use ring::{Ring, RingData, RingKind};
-pub use rows::{Delays, Rows, Targets, Weights};
+pub use rows::{Delays, Rows, Weights};
 pub use rows_builder::{DelayForm, RowsBuilder, WeightForm};
 pub use stages::Stages;
 pub use winners::Winners;

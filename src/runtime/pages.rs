@@ -1,4 +1,5 @@
-//! Long arrays on large pages: what is read and written all over them would otherwise look up more pages than a processor remembers.
+//! What is asked of memory: long arrays on large pages, since what is read and written all over them would otherwise look up more
+//! pages than a processor remembers; and lines of the cache before they are needed.
 
 /// Bytes of a large page.
 const LARGE: usize = 1 << 21;
@@ -31,6 +32,18 @@ pub fn prefer_large<T>(start: *const T, n: usize) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (first, end);
+}
+
+/// Asks for the line of element `k`, which need not exist; nothing waits for it.
+pub fn prefetch<T>(list: &[T], k: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing as far as the program can tell; any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(list.as_ptr().wrapping_add(k).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (list, k);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! a matter of a few operations for 64 pairs, where a list is sorted synapse by synapse.
 
 use super::pages;
+use crate::numerics::bits::{SLACK, list};
 
 /// Words of 64 sources that are turned together: a line of the cache.
 const BAND: usize = 8;
@@ -48,7 +49,7 @@ impl PairMap {
         for target in 0..self.targets {
             let words: Vec<u64> = (0..self.stride).map(|k| self.word(target as usize, k)).collect();
             let mut pres = vec![0; count(&words) + SLACK];
-            let listed = list(&words, |k| k, &mut pres, 0);
+            let listed = list(words, |k| k, &mut pres, 0);
             each(target, &pres[..listed]);
         }
     }
@@ -78,7 +79,7 @@ impl PairMap {
             }
             let sources = (64 * words).min(self.n_pre as usize - 64 * first);
             for row in turned.chunks_exact(across.max(1)).take(sources) {
-                listed = list(row, &make, &mut targets, listed);
+                listed = list(row.iter().copied(), &make, &mut targets, listed);
                 starts.push(listed as u64);
             }
         }
@@ -88,31 +89,8 @@ impl PairMap {
     }
 }
 
-/// How far `list` may write past its last result.
-const SLACK: usize = 8;
-
 fn count(words: &[u64]) -> usize {
     words.iter().map(|w| w.count_ones() as usize).sum()
-}
-
-/// Writes the places of set bits from `at` on; gives where they end. `out` has room for them and `SLACK` more.
-fn list<T: Copy + Default>(words: &[u64], make: impl Fn(u32) -> T, out: &mut [T], mut at: usize) -> usize {
-    for (base, word) in (0..).step_by(64).zip(words) {
-        let (mut bits, mut left) = (*word, word.count_ones() as usize);
-        // Eight at a time without asking whether they are there: mispredicted branches cost more than idle writes.
-        while left > 0 {
-            let mut eight = [T::default(); SLACK];
-            for place in &mut eight {
-                *place = make(base + bits.trailing_zeros());
-                bits &= bits.wrapping_sub(1);
-            }
-            out[at..at + SLACK].copy_from_slice(&eight);
-            let taken = left.min(SLACK);
-            at += taken;
-            left -= taken;
-        }
-    }
-    at
 }
 
 /// Exchanges rows and columns: bit j of word i becomes bit i of word j (Warren, Hacker's Delight, 7-3).

@@ -1,6 +1,7 @@
 //! Delayed input of a range of neurons: one row per step to come, read once and cleared by its reader.
 
 use super::aligned::{Aligned, filled};
+use super::pages::prefetch;
 
 /// How what arrives is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +39,54 @@ pub struct Ring {
     pub stride: usize,
     /// A power of two, at least the longest delay: a spike sent in a window lies in a row that no step of that window reads.
     pub slots: usize,
+    /// Where there is one, `data` is a single row, and what is to come waits here.
+    queue: Option<Queue>,
+}
+
+/// What is to come as a list for each step, in the order in which it was sent: a row of sums for each step to come would be written
+/// all over, and where these fit no cache, that costs several times what appending and reading a list does. Each sum is made of the
+/// same terms in the same order as in a row.
+#[derive(Clone, Debug)]
+struct Queue {
+    /// `[slot]`: target in the low half, the bits of its weight in single precision in the high half.
+    events: Vec<Vec<u64>>,
+    /// `[slot]`: sums that the events are added to, where a state was taken over; empty otherwise.
+    sums: Vec<Vec<f64>>,
+}
+
+impl Queue {
+    /// Adds what waits in a slot to a row.
+    fn add_to(&self, slot: usize, row: &mut [f64]) {
+        let sums = &self.sums[slot];
+        row[..sums.len()].copy_from_slice(sums);
+        for event in &self.events[slot] {
+            row[*event as u32 as usize] += f64::from(f32::from_bits((*event >> 32) as u32));
+        }
+    }
+
+    fn clear(&mut self, slot: usize) {
+        self.events[slot].clear();
+        self.sums[slot] = Vec::new();
+    }
+}
+
+/// Events of two lines of the cache.
+const AHEAD: usize = 16;
+
+/// Appends to the lists of a ring with a queue.
+pub struct Appender<'r> {
+    events: &'r mut [Vec<u64>],
+}
+
+impl Appender<'_> {
+    /// `weight` for the neuron at offset `target`, to be read in step `step`.
+    pub fn push(&mut self, step: usize, target: u32, weight: f32) {
+        let slot = step & (self.events.len() - 1);
+        let list = &mut self.events[slot];
+        // A list is written where it was read long ago: the line after the next is fetched meanwhile.
+        prefetch(list, list.len() + AHEAD);
+        list.push(u64::from(target) | u64::from(weight.to_bits()) << 32);
+    }
 }
 
 impl Ring {
@@ -50,7 +99,61 @@ impl Ring {
             RingKind::Count32 => RingData::Count32(filled(0, n)),
             RingKind::Sum => RingData::Sum(filled(0.0, n)),
         };
-        Ring { data, stride, slots }
+        Ring { data, stride, slots, queue: None }
+    }
+
+    /// A ring of sums, of weights in single precision, that keeps what is to come in lists.
+    pub fn queued(stride: usize, longest: u32) -> Ring {
+        let slots = (longest.max(1) as usize).next_power_of_two();
+        let queue = Queue { events: vec![Vec::new(); slots], sums: vec![Vec::new(); slots] };
+        Ring { data: RingData::Sum(filled(0.0, stride)), stride, slots, queue: Some(queue) }
+    }
+
+    /// Whether what is to come is kept in lists.
+    pub fn is_queued(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Where to append what arrives, in a ring with lists.
+    pub fn appender(&mut self) -> Option<Appender<'_>> {
+        self.queue.as_mut().map(|q| Appender { events: &mut q.events })
+    }
+
+    /// Makes the row that step `step` reads, once, before it is read. Gives how many events it took.
+    pub fn arrive(&mut self, step: u64) -> u64 {
+        let (Some(queue), RingData::Sum(row)) = (&mut self.queue, &mut self.data) else { return 0 };
+        let slot = step as usize & (self.slots - 1);
+        queue.add_to(slot, row);
+        let events = queue.events[slot].len() as u64;
+        queue.clear(slot);
+        events
+    }
+
+    /// The sums that step `step` will read, as far as they are known, of the first `n` neurons of a ring of sums.
+    pub fn sums(&self, step: u64, n: usize) -> Vec<f64> {
+        let RingData::Sum(data) = &self.data else { return Vec::new() };
+        let Some(queue) = &self.queue else {
+            let at = self.row(step);
+            return data[at..at + n].to_vec();
+        };
+        let mut row = vec![0.0; self.stride];
+        queue.add_to(step as usize & (self.slots - 1), &mut row);
+        row.truncate(n);
+        row
+    }
+
+    /// Takes over what step `step` will read: sums of the first neurons of a ring of sums.
+    pub fn set_sums(&mut self, step: u64, values: &[f64]) {
+        let at = self.row(step);
+        let slot = step as usize & (self.slots - 1);
+        match (&mut self.queue, &mut self.data) {
+            (Some(queue), _) => {
+                queue.clear(slot);
+                queue.sums[slot] = values.to_vec();
+            }
+            (None, RingData::Sum(data)) => data[at..at + values.len()].copy_from_slice(values),
+            (None, _) => {}
+        }
     }
 
     /// Nothing is on its way.
@@ -60,10 +163,16 @@ impl Ring {
             RingData::Count32(v) => v.fill(0),
             RingData::Sum(v) => v.fill(0.0),
         }
+        if let Some(queue) = &mut self.queue {
+            (0..queue.events.len()).for_each(|slot| queue.clear(slot));
+        }
     }
 
     /// Start of the row that step `step` reads.
     pub fn row(&self, step: u64) -> usize {
+        if self.queue.is_some() {
+            return 0;
+        }
         (step as usize & (self.slots - 1)) * self.stride
     }
 
@@ -81,5 +190,58 @@ impl Ring {
             RingData::Count32(_) => 4,
             RingData::Sum(_) => 8,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Delays, Indices, Rows, Weights};
+
+    /// Lists give the bits of rows, in what they hold and in what steps read, also where a state is taken over on the way.
+    #[test]
+    fn lists_hold_what_rows_hold() {
+        let n = 1000;
+        let (mut targets, mut weights, mut delays, mut starts) = (Vec::new(), Vec::new(), Vec::new(), vec![0]);
+        for pre in 0..50_u32 {
+            for k in 0..200_u32 {
+                targets.push((k * 5 + pre % 5) as u16);
+                weights.push(((pre * 200 + k) % 97) as f32 / 7.0 - 6.0);
+                delays.push((1 + (pre * 31 + k * 17) % 60) as u8);
+            }
+            starts.push(targets.len() as u64);
+        }
+        let targets = Indices::Narrow(targets);
+        let rows =
+            Rows { starts, targets, weights: Weights::Single(weights), delays: Delays::Narrow(delays), range: n };
+        let n = n as usize;
+        let (mut dense, mut queued) = (Ring::new(RingKind::Sum, n, 60), Ring::queued(n, 60));
+        let mut sent = 0;
+        for step in 0..200_u64 {
+            queued.arrive(step);
+            let at = dense.row(step);
+            let RingData::Sum(row) = &mut dense.data else { panic!("no sums") };
+            let read: Vec<u64> = row[at..at + n].iter().map(|v| v.to_bits()).collect();
+            row[at..at + n].fill(0.0);
+            let RingData::Sum(row) = &mut queued.data else { panic!("no sums") };
+            assert!(read.iter().copied().eq(row.iter().map(|v| v.to_bits())), "step {step}");
+            row.fill(0.0);
+            if step < 130 {
+                let senders: Vec<u32> = (0..50).filter(|s| (u64::from(*s) + step).is_multiple_of(7)).collect();
+                let events = rows.deliver(&senders, step, &mut dense, None);
+                assert_eq!(rows.deliver(&senders, step, &mut queued, None), events);
+                sent += events;
+            }
+            for ahead in step + 1..step + 64 {
+                assert_eq!(dense.sums(ahead, n), queued.sums(ahead, n), "after step {step}, of step {ahead}");
+            }
+            if step == 77 {
+                let held: Vec<Vec<f64>> = (step + 1..step + 65).map(|s| queued.sums(s, n)).collect();
+                queued.clear();
+                assert!(queued.sums(step + 3, n).iter().all(|v| *v == 0.0));
+                held.iter().zip(step + 1..).for_each(|(row, s)| queued.set_sums(s, row));
+            }
+        }
+        assert!(sent > 100_000, "{sent}");
     }
 }

@@ -3,15 +3,10 @@
 //! No objects: targets are 16-bit offsets where the range allows, a constant weight or delay takes no space, others lie in arrays
 //! parallel to the targets. Rows are ascending in the target.
 
-use super::ring::{Ring, RingData};
+use super::indices::Indices;
+use super::pages::prefetch;
+use super::ring::{Appender, Ring, RingData};
 use std::ops::Range;
-
-/// Offsets into the thread's range of the target population.
-#[derive(Clone, Debug)]
-pub enum Targets {
-    Narrow(Vec<u16>),
-    Wide(Vec<u32>),
-}
 
 #[derive(Clone, Debug)]
 pub enum Weights {
@@ -33,7 +28,8 @@ pub enum Delays {
 pub struct Rows {
     /// `starts[i] .. starts[i + 1]` is the row of presynaptic neuron i.
     pub starts: Vec<u64>,
-    pub targets: Targets,
+    /// Offsets into the thread's range of the target population.
+    pub targets: Indices,
     pub weights: Weights,
     pub delays: Delays,
     /// Neurons of the target range, for the bounds of the offsets.
@@ -51,10 +47,6 @@ impl Rows {
 
     /// Bytes that hold the synapses, without the row starts.
     pub fn synapse_bytes(&self) -> u64 {
-        let targets = match &self.targets {
-            Targets::Narrow(t) => t.len() * 2,
-            Targets::Wide(t) => t.len() * 4,
-        };
         let weights = match &self.weights {
             Weights::Constant => 0,
             Weights::Single(w) => w.len() * 4,
@@ -65,48 +57,70 @@ impl Rows {
             Delays::Narrow(d) => d.len(),
             Delays::Wide(d) => d.len() * 4,
         };
-        (targets + weights + delays) as u64
+        self.targets.bytes() + (weights + delays) as u64
     }
 
     /// Target of the k-th synapse, counted in the range.
     pub fn target(&self, k: usize) -> u32 {
-        match &self.targets {
-            Targets::Narrow(t) => u32::from(t[k]),
-            Targets::Wide(t) => t[k],
-        }
+        self.targets.get(k)
     }
 
     pub fn row(&self, pre: u32) -> (usize, usize) {
         (self.starts[pre as usize] as usize, self.starts[pre as usize + 1] as usize)
     }
 
-    /// Delivers spikes of `senders` (ascending), sent in step `step`, into the ring. Gives the number of synaptic events.
-    pub fn deliver(&self, senders: &[u32], step: u64, ring: &mut Ring) -> u64 {
+    /// Delivers spikes of `senders` (ascending), sent in step `step`, into the ring; `next` is the row that will be delivered after
+    /// them. Gives the number of synaptic events.
+    pub fn deliver(&self, senders: &[u32], step: u64, ring: &mut Ring, next: Option<Row>) -> u64 {
         debug_assert!(ring.stride >= self.range as usize);
+        let senders = Senders { list: senders, next };
+        if let Some(appender) = ring.appender() {
+            return self.append(senders, step as usize, appender);
+        }
         match (&self.targets, &self.delays) {
-            (Targets::Narrow(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
-            (Targets::Wide(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
-            (Targets::Narrow(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
-            (Targets::Narrow(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
-            (Targets::Wide(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
-            (Targets::Wide(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Indices::Narrow(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
+            (Indices::Wide(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
+            (Indices::Narrow(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Indices::Narrow(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Indices::Wide(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
+            (Indices::Wide(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
         }
     }
 
+    /// The row of a presynaptic neuron, to be delivered soon.
+    pub fn next(&self, sender: u32) -> Row<'_> {
+        let (from, to) = self.row(sender);
+        Row { rows: self, from, to }
+    }
+
+    /// Asks for where the row of a presynaptic neuron begins.
+    pub fn fetch_start(&self, sender: u32) {
+        prefetch(&self.starts, sender as usize);
+    }
+
     /// Calls `f` for all synapses of the senders' rows in turn, a few at a time; meanwhile the next row is fetched from memory.
-    fn blocks(&self, senders: &[u32], mut f: impl FnMut(Range<usize>)) -> u64 {
+    fn blocks(&self, senders: Senders, mut f: impl FnMut(Range<usize>)) -> u64 {
         let mut events = 0;
-        let mut next = senders.first().map_or((0, 0), |s| self.row(*s));
-        for k in 0..senders.len() {
-            let (from, to) = next;
-            next = senders.get(k + 1).map_or((to, to), |s| self.row(*s));
+        let mut row = senders.list.first().map_or((0, 0), |s| self.row(*s));
+        for k in 0..senders.list.len() {
+            if let Some(sender) = senders.list.get(k + 2) {
+                self.fetch_start(*sender);
+            }
+            let (from, to) = row;
+            let next = match senders.list.get(k + 1) {
+                Some(sender) => Some(self.next(*sender)),
+                None => senders.next,
+            };
+            row = next.map_or((to, to), |n| (n.from, n.to));
             events += (to - from) as u64;
             for at in (from..to).step_by(BLOCK) {
-                let ahead = next.0 + (at - from);
-                if ahead < next.1 {
-                    self.fetch(ahead);
+                if let Some(next) = next {
+                    next.fetch(at - from);
                 }
                 f(at..(at + BLOCK).min(to));
+            }
+            if let Some(next) = next {
+                (0..MORE).for_each(|k| next.fetch((to - from).next_multiple_of(BLOCK) + k * BLOCK));
             }
         }
         events
@@ -115,22 +129,56 @@ impl Rows {
     /// Asks for a block of synapses that will be read soon.
     fn fetch(&self, k: usize) {
         match &self.targets {
-            Targets::Narrow(t) => prefetch(t, k),
-            Targets::Wide(t) => prefetch(t, k),
+            Indices::Narrow(t) => prefetch(t, k),
+            Indices::Wide(t) => lines(t, k),
         }
         match &self.weights {
             Weights::Constant => {}
-            Weights::Single(w) => prefetch(w, k),
-            Weights::Double(w) => prefetch(w, k),
+            Weights::Single(w) => lines(w, k),
+            Weights::Double(w) => lines(w, k),
         }
         match &self.delays {
             Delays::Constant(_) => {}
             Delays::Narrow(d) => prefetch(d, k),
-            Delays::Wide(d) => prefetch(d, k),
+            Delays::Wide(d) => lines(d, k),
         }
     }
 
-    fn deliver_row<T: Copy + Into<u32>>(&self, senders: &[u32], targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
+    /// As [`Rows::deliver`], into lists.
+    fn append(&self, senders: Senders, step: usize, mut to: Appender) -> u64 {
+        // What has other weights lands in other rings.
+        let Weights::Single(weights) = &self.weights else { return 0 };
+        match (&self.targets, &self.delays) {
+            (Indices::Narrow(t), Delays::Narrow(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
+            (Indices::Wide(t), Delays::Narrow(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
+            (Indices::Narrow(t), Delays::Wide(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
+            (Indices::Wide(t), Delays::Wide(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
+            (t, Delays::Constant(d)) => self.blocks(senders, |block| {
+                block.for_each(|k| to.push(step + *d as usize, t.get(k), weights[k]));
+            }),
+        }
+    }
+
+    fn append_slots<T, D>(
+        &self,
+        senders: Senders,
+        targets: &[T],
+        delays: &[D],
+        weights: &[f32],
+        step: usize,
+        to: &mut Appender,
+    ) -> u64
+    where
+        T: Copy + Into<u32>,
+        D: Copy + Into<u32>,
+    {
+        self.blocks(senders, |block| {
+            let all = targets[block.clone()].iter().zip(&delays[block.clone()]).zip(&weights[block]);
+            all.for_each(|((t, d), w)| to.push(step + (*d).into() as usize, (*t).into(), *w));
+        })
+    }
+
+    fn deliver_row<T: Copy + Into<u32>>(&self, senders: Senders, targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
         let start = ring.row(arrival);
         let end = start + ring.stride;
         match (&mut ring.data, &self.weights) {
@@ -155,7 +203,7 @@ impl Rows {
         }
     }
 
-    fn deliver_slots<T, D>(&self, senders: &[u32], targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
+    fn deliver_slots<T, D>(&self, senders: Senders, targets: &[T], delays: &[D], step: u64, ring: &mut Ring) -> u64
     where
         T: Copy + Into<u32>,
         D: Copy + Into<u32>,
@@ -184,16 +232,37 @@ impl Rows {
 /// Synapses between two looks ahead: a line of the cache of 16-bit targets.
 const BLOCK: usize = 32;
 
-/// Asks for the line of element `k`, which need not exist; nothing waits for it.
-fn prefetch<T>(list: &[T], k: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing as far as the program can tell; any address is allowed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(list.as_ptr().wrapping_add(k).cast()) };
+/// Blocks of the next row beyond the length of the row before it that are fetched at most.
+const MORE: usize = 16;
+
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
+/// A row that will be delivered soon.
+#[derive(Clone, Copy)]
+pub struct Row<'r> {
+    rows: &'r Rows,
+    from: usize,
+    to: usize,
+}
+
+impl Row<'_> {
+    fn fetch(&self, offset: usize) {
+        if self.from + offset < self.to {
+            self.rows.fetch(self.from + offset);
+        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (list, k);
+}
+
+/// Presynaptic neurons whose rows are delivered, and the row after them.
+struct Senders<'s> {
+    list: &'s [u32],
+    next: Option<Row<'s>>,
+}
+
+/// Asks for the lines of a block.
+fn lines<T>(list: &[T], k: usize) {
+    (0..BLOCK).step_by(LINE / size_of::<T>()).for_each(|ahead| prefetch(list, k + ahead));
 }
 
 /// One more spike for each target.

@@ -3,9 +3,10 @@
 //! What is gathered is held as narrow as the rows will hold it, so that the largest projection decides how much more than the
 //! finished rows is needed for a moment.
 
+use super::indices::Indices;
 use super::pages;
 use super::pair_map::PairMap;
-use super::rows::{Delays, Rows, Targets, Weights};
+use super::rows::{Delays, Rows, Weights};
 
 /// How rows hold weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +37,13 @@ pub struct RowsBuilder {
     map: Option<PairMap>,
     /// Target offset and where its synapses start in the lists below.
     blocks: Vec<(u32, usize)>,
-    pres: Sources,
+    /// Presynaptic neurons.
+    pres: Indices,
     /// Sources of each target ascend.
     ascending: bool,
     weights: Weights,
     delays: Delays,
     counts: Vec<u32>,
-}
-
-/// Presynaptic neurons.
-enum Sources {
-    Narrow(Vec<u16>),
-    Wide(Vec<u32>),
 }
 
 impl RowsBuilder {
@@ -64,11 +60,7 @@ impl RowsBuilder {
             range,
             map: dense.then(|| PairMap::new(n_pre, range)),
             blocks: Vec::with_capacity(range as usize),
-            pres: if n_pre <= 1 << 16 {
-                Sources::Narrow(pages::with_room(room))
-            } else {
-                Sources::Wide(pages::with_room(room))
-            },
+            pres: Indices::with_room(Indices::fit(n_pre.into()), room),
             ascending: true,
             weights: match weights {
                 WeightForm::Constant => Weights::Constant,
@@ -94,18 +86,11 @@ impl RowsBuilder {
                 map.lists(|target, pres| self.push(target, pres, &[], &[]));
             }
         }
-        let before = match &mut self.pres {
-            Sources::Narrow(all) => {
-                let before = all.len();
-                all.extend(pres.iter().map(|p| *p as u16));
-                before
-            }
-            Sources::Wide(all) => {
-                let before = all.len();
-                all.extend_from_slice(pres);
-                before
-            }
-        };
+        let before = self.pres.len();
+        match &mut self.pres {
+            Indices::Narrow(all) => all.extend(pres.iter().map(|p| *p as u16)),
+            Indices::Wide(all) => all.extend_from_slice(pres),
+        }
         self.blocks.push((target, before));
         match &mut self.weights {
             Weights::Constant => {}
@@ -127,13 +112,13 @@ impl RowsBuilder {
     pub fn finish(mut self) -> Rows {
         if let (Some(map), Delays::Constant(d)) = (&self.map, &self.delays) {
             let (delays, weights, range) = (Delays::Constant(*d), Weights::Constant, self.range);
-            let narrow = range <= 1 << 16;
+            let narrow = Indices::fit(range.into());
             let (starts, targets) = if narrow {
                 let (starts, targets) = map.rows(|t| t as u16);
-                (starts, Targets::Narrow(targets))
+                (starts, Indices::Narrow(targets))
             } else {
                 let (starts, targets) = map.rows(|t| t);
-                (starts, Targets::Wide(targets))
+                (starts, Indices::Wide(targets))
             };
             return Rows { starts, targets, weights, delays, range };
         }
@@ -155,10 +140,10 @@ impl RowsBuilder {
             Delays::Narrow(all) => Delays::Narrow(self.sorted(&starts, |k, _| all[k])),
             Delays::Wide(all) => Delays::Wide(self.sorted(&starts, |k, _| all[k])),
         };
-        let targets = if self.range <= 1 << 16 {
-            Targets::Narrow(self.sorted(&starts, |_, t| t as u16))
+        let targets = if Indices::fit(self.range.into()) {
+            Indices::Narrow(self.sorted(&starts, |_, t| t as u16))
         } else {
-            Targets::Wide(self.sorted(&starts, |_, t| t))
+            Indices::Wide(self.sorted(&starts, |_, t| t))
         };
         Rows { starts, targets, weights, delays, range: self.range }
     }
@@ -166,8 +151,8 @@ impl RowsBuilder {
     /// What `value` gives for each synapse (its place as pushed, its target), in order of rows.
     fn sorted<T: Copy + Default>(&self, starts: &[u64], value: impl Fn(usize, u32) -> T) -> Vec<T> {
         match &self.pres {
-            Sources::Narrow(pres) => self.scatter(pres, starts, value),
-            Sources::Wide(pres) => self.scatter(pres, starts, value),
+            Indices::Narrow(pres) => self.scatter(pres, starts, value),
+            Indices::Wide(pres) => self.scatter(pres, starts, value),
         }
     }
 

@@ -62,7 +62,7 @@ impl Sema<'_> {
         }
         match name.as_str() {
             "file" => return self.data_file(args, span),
-            "sum_in" => return self.sum_in(args, span, cx),
+            "sum_in" | "sum_out" => return self.sum_of_weights(name, args, span, cx),
             "column" => {
                 if let [ast::Arg { value: ast::Expr { kind: ast::ExprKind::String(s), .. }, .. }] = args
                     && matches!(cx.place, Place::Synapse { .. })

@@ -623,17 +623,21 @@ impl Sema<'_> {
                 wrong.get_or_insert((x.span, def.name.clone()));
             }
         });
-        let mut reads_post = None;
+        let mut reads_other = None;
         super::query::walk(value, &mut |x| {
-            if matches!(x.kind, ExprKind::Attribute(Side::Post, _) | ExprKind::SumIn) {
-                reads_post.get_or_insert(x.span);
+            let of = match x.kind {
+                ExprKind::Attribute(Side::Post, _) | ExprKind::SumIn => Side::Post,
+                ExprKind::SumOut => Side::Pre,
+                _ => return true,
+            };
+            if of != side {
+                reads_other.get_or_insert(x.span);
             }
             true
         });
-        if side == Side::Pre
-            && let Some(span) = reads_post
-        {
-            wrong.get_or_insert((span, "post".to_string()));
+        if let Some(span) = reads_other {
+            let other = if side == Side::Pre { "post" } else { "pre" };
+            wrong.get_or_insert((span, other.to_string()));
         }
         if let Some((span, other)) = wrong {
             let which = if side == Side::Pre { "presynaptic" } else { "postsynaptic" };
@@ -666,13 +670,13 @@ impl Sema<'_> {
         }
     }
 
-    /// `sum_in(w)`
-    pub(super) fn sum_in(&mut self, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
+    /// `sum_in(w)`, `sum_out(w)`
+    pub(super) fn sum_of_weights(&mut self, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
         let Place::Rule(place) = cx.place else {
-            return self.not_here("sum_in", span, "a rule's `every` knows the sum of a cell's weights");
+            return self.not_here(name, span, "a rule's `every` knows the sum of a cell's weights");
         };
         if !place.periodic {
-            return self.not_here("sum_in", span, "only `every` sees all synapses of a cell at one moment");
+            return self.not_here(name, span, "only `every` sees all synapses of a cell at one moment");
         }
         let weight = match args {
             [arg] => match &arg.value.kind {
@@ -687,13 +691,14 @@ impl Sema<'_> {
         let weight = weight.filter(|v| place.weight_id == Some(*v));
         if weight.is_none() {
             self.diags.push(
-                Diagnostic::error(WRONG_THING, "`sum_in` adds up the rule's weight")
+                Diagnostic::error(WRONG_THING, format!("`{name}` adds up the rule's weight"))
                     .label(span, "of something else")
-                    .help("write `sum_in(w)`, with the name that `weight` gives"),
+                    .help(format!("write `{name}(w)`, with the name that `weight` gives")),
             );
             return self.error_expr(span);
         }
-        Expr { kind: ExprKind::SumIn, span, ty: Type::quantity(place.weight) }
+        let kind = if name == "sum_in" { ExprKind::SumIn } else { ExprKind::SumOut };
+        Expr { kind, span, ty: Type::quantity(place.weight) }
     }
 
     fn handler(&mut self, event: Event, body: &ast::Block, out: &mut hir::Plasticity, cx: Cx) {

@@ -61,9 +61,9 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let kept = if p.procedural.is_some() { 0.0 } else { 1.0 };
         let rows = f64::from(source.size) * 8.0;
         let ring = f64::from(target.size) * f64::from(p.delay.max()) * 8.0;
-        // Synapses that learn lie in lanes of one delay, with their order by target and 8 bytes for each of their variables.
+        // Synapses that learn lie in lanes of one delay, with the lane and the place of each in order of targets, and their variables.
         let rule = network.plasticity.iter().find(|r| r.projection == edge);
-        let each = rule.map_or(index + weight + delay, |r| 12.0 + 8.0 * r.state().count() as f64);
+        let each = rule.map_or(index + weight + delay, |r| index + 6.0 + r.bytes() as f64);
         let bytes = kept * (synapses * each + rows) + ring;
         // Source, weight and delay of each synapse as gathered, before they are sorted into rows.
         let gathered = kept * synapses * (4.0 + weight + delay);

@@ -39,7 +39,7 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     if rule.levels.iter().any(|k| *k as usize >= rule.reads.len()) {
         return Err("names a level that it does not read".to_string());
     }
-    if let Some(k) = rule.total {
+    for k in [rule.total, rule.total_out].into_iter().flatten() {
         let reads = |e: ExprId| rule.exprs.any(e, &mut |e| *e == Expr::Read(k));
         let elsewhere = rule.handlers.iter().filter(|h| !matches!(h.event, Event::Every(_)));
         let others = elsewhere.flat_map(|h| h.assigns.iter().map(|a| a.value).chain(h.deliver));

@@ -111,7 +111,7 @@ fn cut_all(names: &[&str]) {
 
 #[test]
 fn cells_and_what_is_on_its_way_are_taken_up() {
-    cut_all(&["balanced_small", "delays_random", "adaptive", "noise", "lif_alpha", "source_regular"]);
+    cut_all(&["balanced_small", "delays_random", "delays_long", "adaptive", "noise", "lif_alpha", "source_regular"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("numerics", &[]),
     ("stdlib", &[]),
-    ("runtime", &[]),
+    ("runtime", &["numerics"]),
     ("random", &["numerics"]),
     ("connect", &["random"]),
     ("record", &["units"]),

@@ -10,6 +10,7 @@ use crate::connect::Rule;
 use crate::ir::Network;
 use crate::ir::plasticity::Plasticity;
 use crate::random::{Purpose, Stream, StreamKey};
+use crate::runtime::Indices;
 use std::ops::Range;
 
 /// Where a range's targets may get new synapses from.
@@ -67,11 +68,11 @@ impl Growth {
             built: Vec::new(),
         };
         if rule.regrow.is_none() {
-            out.built = lanes.of_synapses().into_iter().zip(lanes.targets.iter().copied()).collect();
+            out.built = lanes.of_synapses().into_iter().zip(lanes.targets.iter()).collect();
             return Ok(Some(out));
         }
         out.indegree = vec![0; (range.end - range.start) as usize];
-        lanes.targets.iter().for_each(|t| out.indegree[*t as usize] += 1);
+        lanes.targets.iter().for_each(|t| out.indegree[t as usize] += 1);
         let plan = SynapsePlan::regrown(network, elements, rule.projection, seed)?;
         let listed = matches!(projection.spec.rule, Rule::OneToOne | Rule::Pairs { .. });
         if projection.filter.is_none() && !listed {
@@ -101,9 +102,9 @@ impl Growth {
         }
         let lane_of = lanes.of_synapses();
         let mut all: Vec<(u32, u32, Option<u32>)> = Vec::with_capacity(lane_of.len());
-        for ((k, lane), target) in (0..).zip(lane_of).zip(&lanes.targets) {
+        for ((k, lane), target) in (0..).zip(lane_of).zip(lanes.targets.iter()) {
             if !goes(k) {
-                all.push((lane, *target, Some(k)));
+                all.push((lane, target, Some(k)));
             }
         }
         let kept = all.len();
@@ -177,7 +178,7 @@ impl Growth {
             }
         }
         wanted.sort_unstable();
-        let mut there = lanes.of_synapses().into_iter().zip(lanes.targets.iter().copied()).zip(0_u32..).peekable();
+        let mut there = lanes.of_synapses().into_iter().zip(lanes.targets.iter()).zip(0_u32..).peekable();
         let all: Vec<(u32, u32, Option<u32>)> = wanted
             .into_iter()
             .map(|key| {
@@ -201,7 +202,7 @@ fn ordered(lanes: &Lanes, all: &[(u32, u32, Option<u32>)]) -> Rewired {
             sources: lanes.sources.clone(),
             delays: lanes.delays.clone(),
             starts,
-            targets: all.iter().map(|(_, target, _)| *target).collect(),
+            targets: Indices::of(lanes.targets.is_narrow(), all.iter().map(|(_, target, _)| *target)),
             weights: Vec::new(),
         },
         from: all.iter().map(|(.., from)| *from).collect(),

@@ -6,9 +6,29 @@
 
 use super::{Elements, SynapsePlan};
 use crate::backend::engine::RunError;
-use crate::ir::plasticity::Plasticity;
+use crate::ir::plasticity::{Plasticity, SUMMED};
 use crate::ir::{Delay, Network, Subset, Weight};
+use crate::runtime::Indices;
 use std::ops::Range;
+
+/// Whether 16 bits hold what is listed for each synapse of a rule. Kernels are made for it, before anything is drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Widths {
+    pub targets: bool,
+    pub lanes: bool,
+}
+
+impl Widths {
+    pub fn of(network: &Network, rule: &Plasticity) -> Widths {
+        let (pre, post) = network.graph.edge_endpoints(rule.projection).unwrap_or_default();
+        let size = |node| network.population(node).map_or(0, |p| u64::from(p.size));
+        let delays = match network.graph[rule.projection].delay {
+            Delay::Constant(_) => 1,
+            Delay::PerSynapse { max, .. } => u64::from(max) + 1,
+        };
+        Widths { targets: Indices::fit(size(post)), lanes: Indices::fit(size(pre) * delays) }
+    }
+}
 
 /// Synapses onto a range of targets, in order of (presynaptic neuron, axonal delay, target).
 pub struct Lanes {
@@ -19,7 +39,7 @@ pub struct Lanes {
     /// Synapses of lane v are `starts[v] .. starts[v + 1]`.
     pub starts: Vec<u32>,
     /// Target of each synapse, counted in the range.
-    pub targets: Vec<u32>,
+    pub targets: Indices,
     /// Weights as built.
     pub weights: Vec<f64>,
 }
@@ -54,7 +74,7 @@ impl Lanes {
         })?;
         // Targets ascend as they come, so those of a source ascend, too, and synapses between the same two neurons stay in the order in
         // which they were built.
-        let (rows, mut order) = by_end(&pres, source.size);
+        let (rows, mut order) = by_end(pres.iter().copied(), source.size);
         let delay_of = |k: u32| delays_of.get(k as usize).copied().unwrap_or(constant_delay);
         let mut sources = Vec::with_capacity(source.size as usize + 1);
         let (mut delays, mut starts) = (Vec::new(), Vec::new());
@@ -75,7 +95,8 @@ impl Lanes {
         }
         sources.push(delays.len() as u32);
         starts.push(order.len() as u32);
-        let targets = order.iter().map(|k| posts_of[*k as usize]).collect();
+        let narrow = Widths::of(network, rule).targets;
+        let targets = Indices::of(narrow, order.iter().map(|k| posts_of[*k as usize]));
         let weights = order.iter().map(|k| weights_of.get(*k as usize).copied().unwrap_or(constant_weight)).collect();
         Ok(Lanes { sources, delays, starts, targets, weights })
     }
@@ -94,7 +115,32 @@ impl Lanes {
 
     /// Synapses by target, in order of lanes: those of target j are the second list's `first[j] .. first[j + 1]`.
     pub fn by_target(&self, n: u32) -> (Vec<u32>, Vec<u32>) {
-        by_end(&self.targets, n)
+        by_end(self.targets.iter(), n)
+    }
+
+    /// `[presynaptic neuron][block]`: the sum of the weights of each neuron onto each [`SUMMED`] of the `n` targets, in order of lanes.
+    pub fn outgoing(&self, n: u32, weight: &dyn Fn(usize) -> f64) -> Vec<f64> {
+        let blocks = n.div_ceil(SUMMED) as usize;
+        let mut sums = vec![0.0; (self.sources.len() - 1) * blocks];
+        for (pre, lane) in self.sources.windows(2).enumerate() {
+            for k in self.starts[lane[0] as usize] as usize..self.starts[lane[1] as usize] as usize {
+                sums[pre * blocks + (self.targets.get(k) / SUMMED) as usize] += weight(k);
+            }
+        }
+        sums
+    }
+
+    /// For each lane the sum of all weights that leave its neuron; `parts` are what [`Lanes::outgoing`] gave for ranges of targets
+    /// that ascend.
+    pub fn leaving(&self, parts: &[&[f64]]) -> Vec<f64> {
+        let neurons = self.sources.len() - 1;
+        let mut out = Vec::with_capacity(self.delays.len());
+        for (pre, lane) in self.sources.windows(2).enumerate() {
+            let blocks = parts.iter().flat_map(|p| &p[pre * (p.len() / neurons)..(pre + 1) * (p.len() / neurons)]);
+            let sum = blocks.fold(0.0, |sum, block| sum + block);
+            out.resize(lane[1] as usize, sum);
+        }
+        out
     }
 
     /// (presynaptic neuron, synapse) in order of presynaptic neuron, then target.
@@ -105,30 +151,30 @@ impl Lanes {
 
     /// (presynaptic neuron, target in the population) in that order; `lo` is the first target of the range.
     pub fn edges(&self, lo: u32) -> Vec<(u32, u32)> {
-        self.ordered().map(|(pre, k)| (pre, lo + self.targets[k as usize])).collect()
+        self.ordered().map(|(pre, k)| (pre, lo + self.targets.get(k as usize))).collect()
     }
 
     /// Synapses of a presynaptic neuron in order of their targets, as their weights are read and written.
     fn row(&self, pre: usize) -> Vec<u32> {
         let lanes = self.starts[self.sources[pre] as usize]..self.starts[self.sources[pre + 1] as usize];
         let mut row: Vec<u32> = lanes.collect();
-        row.sort_by_key(|k| self.targets[*k as usize]);
+        row.sort_by_key(|k| self.targets.get(*k as usize));
         row
     }
 }
 
 /// Where the synapses of each neuron at one end begin, and the synapses in order of these.
-fn by_end(ends: &[u32], n: u32) -> (Vec<u32>, Vec<u32>) {
+fn by_end(ends: impl ExactSizeIterator<Item = u32> + Clone, n: u32) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0_u32; n as usize + 1];
-    ends.iter().for_each(|p| starts[*p as usize + 1] += 1);
+    ends.clone().for_each(|p| starts[p as usize + 1] += 1);
     for k in 0..n as usize {
         starts[k + 1] += starts[k];
     }
     let mut next = starts.clone();
     let mut order = vec![0; ends.len()];
     for (k, p) in (0..).zip(ends) {
-        order[next[*p as usize] as usize] = k;
-        next[*p as usize] += 1;
+        order[next[p as usize] as usize] = k;
+        next[p as usize] += 1;
     }
     (starts, order)
 }

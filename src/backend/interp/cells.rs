@@ -27,7 +27,7 @@ pub struct Cells {
     code: Code,
     /// Expressions of single precision, and params that have a value for each neuron.
     singles: Vec<bool>,
-    each: Vec<bool>,
+    narrow: Vec<bool>,
     noise: StreamKey,
     spike: StreamKey,
     inputs: Vec<StreamKey>,
@@ -118,14 +118,9 @@ impl Code {
     }
 }
 
-/// A value as a state holds it between steps.
-fn state_of(dynamics: &Dynamics, value: f64) -> f64 {
-    if dynamics.single { single::settle(value) } else { value }
-}
-
 /// The end of a step.
 fn settle(dynamics: &Dynamics, states: &mut [f64]) {
-    states.iter_mut().for_each(|s| *s = state_of(dynamics, *s));
+    states.iter_mut().for_each(|s| *s = dynamics.settled(*s));
 }
 
 /// What the leaves of one neuron's expressions are at one moment of a step.
@@ -155,7 +150,7 @@ impl Moment<'_> {
             Expr::State(s) => states[*s as usize],
             Expr::Param(j) => {
                 let v = self.params[*j as usize].at(self.neuron);
-                if self.narrow.get(*j as usize) == Some(&true) { single::round(v) } else { v }
+                if self.narrow[*j as usize] { single::round(v) } else { v }
             }
             Expr::Coupled(k) => self.coupled[*k as usize][self.neuron as usize],
             Expr::Arrival => self.arrival,
@@ -200,10 +195,10 @@ impl Cells {
         Cells {
             dt_ms: network.dt_ms,
             states: (0..size)
-                .map(|n| elements.initial.iter().map(|state| state_of(dynamics, state[n])).collect())
+                .map(|n| elements.initial.iter().map(|state| dynamics.settled(state[n])).collect())
                 .collect(),
             singles: if dynamics.single { dynamics.singles() } else { vec![] },
-            each: if dynamics.single { dynamics.per_neuron() } else { vec![] },
+            narrow: dynamics.narrow_params(),
             params: elements.params,
             coupled: vec![vec![0.0; size]; dynamics.coupled.len()],
             refractory: vec![0; size],
@@ -222,8 +217,7 @@ impl Cells {
 
     /// What a continuous projection brings to a neuron.
     pub fn couple(&mut self, leaf: usize, neuron: u32, sum: f64) {
-        let sum = if self.population.dynamics.single { single::round(sum) } else { sum };
-        self.coupled[leaf][neuron as usize] = sum;
+        self.coupled[leaf][neuron as usize] = self.population.dynamics.narrowed(sum);
     }
 
     pub fn size(&self) -> u32 {
@@ -255,10 +249,10 @@ impl Cells {
 
     /// The order of one step for one neuron, as the head of `ir` states it. Gives whether it fired.
     fn advance_neuron(&mut self, k: u64, neuron: u32, inbox: &Inbox) -> bool {
-        let Cells { population, dt_ms, params, code, scratch, stuck, singles, each, .. } = self;
+        let Cells { population, dt_ms, params, code, scratch, stuck, singles, narrow: narrow_params, .. } = self;
         let dynamics = &population.dynamics;
         // What a step computes of cells, as their precision holds it.
-        let narrow = |x: f64| if dynamics.single { single::round(x) } else { x };
+        let narrow = |x: f64| dynamics.narrowed(x);
         let states = &mut self.states[neuron as usize];
         let counter = &mut self.refractory[neuron as usize];
         let refractory = *counter > 0;
@@ -268,7 +262,7 @@ impl Cells {
         let mut now = Moment {
             exprs: &dynamics.exprs,
             singles,
-            narrow: each,
+            narrow: narrow_params,
             params,
             coupled: &self.coupled,
             neuron,
@@ -434,7 +428,7 @@ impl Cells {
     /// States as given, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
         for (n, states) in self.states.iter_mut().enumerate() {
-            states.iter_mut().zip(initial).for_each(|(s, values)| *s = state_of(&self.population.dynamics, values[n]));
+            states.iter_mut().zip(initial).for_each(|(s, values)| *s = self.population.dynamics.settled(values[n]));
         }
         self.refractory.fill(0);
         for pending in self.inboxes.iter_mut().flatten().flatten() {
@@ -540,7 +534,7 @@ impl Cells {
                 let now = Moment {
                     exprs: &self.population.dynamics.exprs,
                     singles: &[],
-                    narrow: &self.each,
+                    narrow: &self.narrow,
                     params: &self.params,
                     coupled: &self.coupled,
                     neuron: *neuron,

@@ -44,6 +44,8 @@ pub struct Plastic {
     growth: Option<Growth>,
     /// Sum of the weights onto each target, before a handler of `every`; empty where nobody reads it.
     totals: Vec<f64>,
+    /// For each lane the sum of the weights that leave its neuron, at a moment of `every`.
+    leaving: Vec<f64>,
     /// Lanes whose spike reaches its synapses at the end of a step, by step.
     due: Vec<Vec<u32>>,
     /// Targets whose spike reaches their synapses, by step.
@@ -128,6 +130,9 @@ impl Plastic {
         if let Some(weights) = synapse.first_mut() {
             weights.copy_from_slice(&lanes.weights);
         }
+        if rule.single {
+            synapse.iter_mut().flatten().for_each(|v| *v = f64::from(*v as f32));
+        }
         let code = |e: ExprId| Code { root: e, order: eval::order(&rule.exprs, &[e]) };
         let assigns = |list: &[Assign], of: &dyn Fn(Place) -> bool| -> Vec<(u32, Code)> {
             list.iter().filter(|a| of(rule.place(a.state))).map(|a| (a.state, code(a.value))).collect()
@@ -159,6 +164,7 @@ impl Plastic {
             levels: rule.integrals.iter().map(|i| code(i.value)).collect(),
             growth: Growth::new(network, elements, rule, seed, range.clone(), &lanes)?,
             totals: vec![0.0; if rule.total.is_some() { n as usize } else { 0 }],
+            leaving: Vec::new(),
             touched: vec![0; if touches { lanes.targets.len() } else { 0 }],
             due: vec![Vec::new(); (longest + 1).next_power_of_two()],
             back: vec![Vec::new(); (rule.dendritic as usize + 1).next_power_of_two()],
@@ -356,6 +362,7 @@ impl Plastic {
                 self.everywhere(h, now, reads);
             }
         }
+        self.add_up_leaving(now, reads);
         for h in 0..self.handlers.len() {
             if let Event::Every(period) = self.handlers[h].event
                 && now.is_multiple_of(period)
@@ -390,6 +397,17 @@ impl Plastic {
         }
     }
 
+    /// The sums of the weights that leave each neuron, where a handler of this moment may read them.
+    fn add_up_leaving(&mut self, now: u64, reads: &mut Reads) {
+        let every = |h: &Compiled| matches!(h.event, Event::Every(period) if now.is_multiple_of(period));
+        if self.rule.total_out.is_none() || !self.handlers.iter().any(every) {
+            return;
+        }
+        self.touch_all(now, reads);
+        let sums = self.lanes.outgoing(self.n, &|k| self.synapse[0][k]);
+        self.leaving = self.lanes.leaving(&[&sums]);
+    }
+
     /// The sum of the weights onto each target, in order of their lanes.
     fn add_up(&mut self, now: u64, reads: &mut Reads) {
         if self.totals.is_empty() {
@@ -417,7 +435,7 @@ impl Plastic {
     /// Takes over other synapses; new ones begin at the end of `now` steps.
     fn rewire(&mut self, now: u64, rewired: Rewired) {
         let Rewired { lanes, from } = rewired;
-        let first = |v: usize, initial: f64| if v == 0 { self.rule.regrow.unwrap_or(initial) } else { initial };
+        let first = |v: usize, initial| self.held(if v == 0 { self.rule.regrow.unwrap_or(initial) } else { initial });
         let initial: Vec<f64> = (0..).zip(&self.rule.variables).map(|(k, v)| first(k, v.initial)).collect();
         for (k, (place, slot)) in self.slots.iter().enumerate() {
             if *place == Place::Synapse {
@@ -456,7 +474,8 @@ impl Plastic {
     /// Weights up to date at the end of `step` steps: (presynaptic neuron, target in the population, weight), in order of both.
     pub fn weights(&mut self, step: u64, reads: &mut Reads) -> Vec<(u32, u32, f64)> {
         self.touch_all(step, reads);
-        let one = |(pre, k): (u32, u32)| (pre, self.lo + self.lanes.targets[k as usize], self.synapse[0][k as usize]);
+        let one =
+            |(pre, k): (u32, u32)| (pre, self.lo + self.lanes.targets.get(k as usize), self.synapse[0][k as usize]);
         self.lanes.ordered().map(one).collect()
     }
 
@@ -464,7 +483,7 @@ impl Plastic {
     pub fn set_weights(&mut self, step: u64, values: &[f64], reads: &mut Reads) {
         self.touch_all(step, reads);
         for ((_, k), v) in self.lanes.ordered().zip(values) {
-            self.synapse[0][k as usize] = *v;
+            self.synapse[0][k as usize] = self.held(*v);
         }
     }
 
@@ -473,12 +492,13 @@ impl Plastic {
         self.touch_all(step, reads);
         for (k, v) in self.rule.variables.iter().enumerate().skip(1) {
             let (place, slot) = self.slots[k];
+            let initial = if place == Place::Synapse { self.held(v.initial) } else { v.initial };
             let list = match place {
                 Place::Pre => &mut self.pre,
                 Place::Post => &mut self.post,
                 Place::Synapse => &mut self.synapse,
             };
-            list[slot].fill(v.initial);
+            list[slot].fill(initial);
         }
         self.due.iter_mut().chain(&mut self.back).for_each(Vec::clear);
         self.pending.clear();
@@ -492,7 +512,7 @@ impl Plastic {
         self.touches.at_events += events;
         for synapse in row {
             self.touch(synapse, now, reads);
-            let target = self.lanes.targets[synapse as usize];
+            let target = self.lanes.targets.get(synapse as usize);
             let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
             let amount = match &self.handlers[h].deliver {
                 Some(code) => {
@@ -537,7 +557,7 @@ impl Plastic {
 
     /// The assignments of a handler to one synapse, all at once.
     fn write(&mut self, h: usize, synapse: u32, now: u64, reads: &mut Reads) {
-        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
+        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets.get(synapse as usize));
         let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> = self.handlers[h]
@@ -555,8 +575,13 @@ impl Plastic {
                 continue;
             }
             let (_, slot) = self.slots[*k as usize];
-            self.synapse[slot][synapse as usize] = *v;
+            self.synapse[slot][synapse as usize] = self.held(*v);
         }
+    }
+
+    /// A variable of a synapse as it is held.
+    fn held(&self, v: f64) -> f64 {
+        if self.rule.single { f64::from(v as f32) } else { v }
     }
 
     /// What a handler does to the traces of one neuron; takes effect with the next step.
@@ -590,7 +615,7 @@ impl Plastic {
         if self.drift.is_empty() {
             return;
         }
-        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets[synapse as usize]);
+        let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets.get(synapse as usize));
         let at = At { lane, target, synapse, now, elapsed, since, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
         let values: Vec<(u32, f64)> =
@@ -626,6 +651,7 @@ impl Plastic {
                 (Place::Synapse, slot) => self.synapse[slot][at.synapse as usize],
             },
             Expr::Read(k) if self.rule.total == Some(*k) => self.totals[at.target as usize],
+            Expr::Read(k) if self.rule.total_out == Some(*k) => self.leaving[at.lane as usize],
             // Of what is the same for all targets the first one tells.
             Expr::Read(k) => reads(*k as usize, if self.rule.levels.contains(k) { 0 } else { at.target }),
             Expr::Time => at.now as f64 * self.dt,

@@ -164,6 +164,11 @@ impl Expanded<'_> {
                 values: None,
                 weighted: None,
                 classes: Vec::new(),
+                one_for_all: false,
+            };
+            sink.one_for_all = match &sink.gathered {
+                Gathered::Classes(c) => c.posts.len() == block.n as usize && c.alike().is_some(),
+                Gathered::Rows(_) => false,
             };
             for (leaf, c) in population.dynamics.coupled.iter().enumerate().filter(|(_, c)| c.projection == part.id) {
                 match c.sum {
@@ -209,6 +214,8 @@ struct Sink {
     weighted: Option<usize>,
     /// Room for the sums of classes.
     classes: Vec<f64>,
+    /// All cells of the share have the same sum.
+    one_for_all: bool,
 }
 
 /// The continuous projections of one share.
@@ -224,28 +231,29 @@ impl Couplings {
         self.rounds
     }
 
-    /// Sums of the time before the run, which all delays reach into at first. Rounds are written and summed in turn, each by all shares.
-    pub fn write_first(&mut self, round: u32, blocks: &[Block], channels: &[Channel]) {
-        self.write_row(0, round, 0.0, blocks, channels);
-    }
-
-    pub fn sum_first(&mut self, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        self.sum_row(0, round, blocks, channels);
-    }
-
-    /// A round of step `k`: values of this share's cells at its start.
-    pub fn write(&mut self, k: u64, round: u32, dt: f64, blocks: &mut [Block], channels: &[Channel]) {
-        if round == 0 {
-            for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
-                sink.sum(k + 1, &channels[sink.channel], &mut blocks[sink.target]);
-            }
+    /// Sums over what was written before; `row` is the one of the step at hand, as all rows here are (see [`Channel`]).
+    pub fn sum_delayed(&mut self, row: u64, blocks: &mut [Block], channels: &[Channel]) {
+        for sink in self.sinks.iter_mut().filter(|s| s.round.is_none()) {
+            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
         }
-        self.write_row(k + 1, round, k as f64 * dt, blocks, channels);
+    }
+
+    /// A round of this share's cells at time `t`, ms.
+    pub fn write(&mut self, row: u64, round: u32, t: f64, blocks: &[Block], channels: &[Channel]) {
+        for source in self.sources.iter_mut().filter(|s| s.rank == round) {
+            let block = &blocks[source.population];
+            let channel = &channels[source.channel];
+            source.values.compute(block, block.n, t, &mut |first, values| {
+                channel.write(row, block.lo as usize + first, values);
+            });
+        }
     }
 
     /// The sums that follow from a round that all shares have written.
-    pub fn sum(&mut self, k: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        self.sum_row(k + 1, round, blocks, channels);
+    pub fn sum(&mut self, row: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
+        for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
+            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
+        }
     }
 
     /// What the cells of a population were before is what they are now, at the end of `k` steps: their states were reset.
@@ -258,22 +266,6 @@ impl Couplings {
                     channel.write(row, block.lo as usize + first, values);
                 }
             });
-        }
-    }
-
-    fn write_row(&mut self, row: u64, round: u32, t: f64, blocks: &[Block], channels: &[Channel]) {
-        for source in self.sources.iter_mut().filter(|s| s.rank == round) {
-            let block = &blocks[source.population];
-            let channel = &channels[source.channel];
-            source.values.compute(block, block.n, t, &mut |first, values| {
-                channel.write(row, block.lo as usize + first, values);
-            });
-        }
-    }
-
-    fn sum_row(&mut self, row: u64, round: u32, blocks: &mut [Block], channels: &[Channel]) {
-        for sink in self.sinks.iter_mut().filter(|s| s.round == Some(round)) {
-            sink.sum(row, &channels[sink.channel], &mut blocks[sink.target]);
         }
     }
 }
@@ -327,13 +319,16 @@ impl Sink {
             Gathered::Classes(c) => {
                 let row = channel.row(newest.saturating_sub(u64::from(c.delay)));
                 add_classes(c, row, &mut self.classes);
+                if self.one_for_all {
+                    let (sum, product) = over_classes(&self.classes, c.weights_of(0));
+                    for (leaf, v) in [(values, sum), (weighted, product)] {
+                        leaf.into_iter().for_each(|leaf| block.coupled[leaf].fill(v));
+                    }
+                    return;
+                }
                 for (j, post) in c.posts.iter().enumerate() {
                     let weights = c.weights_of(j);
-                    let (mut sum, mut product) = (0.0, 0.0);
-                    for (class, w) in self.classes.iter().zip(weights) {
-                        sum += class;
-                        product += w * class;
-                    }
+                    let (mut sum, mut product) = over_classes(&self.classes, weights);
                     if let Some(own) = c.own[j] {
                         let v = load(&row[*post as usize]);
                         sum -= v;
@@ -347,6 +342,16 @@ impl Sink {
             repeat_last(&mut block.coupled[leaf], n);
         }
     }
+}
+
+/// The sum of the classes, and the sum of their products with the weights.
+fn over_classes(classes: &[f64], weights: &[f64]) -> (f64, f64) {
+    let (mut sum, mut product) = (0.0, 0.0);
+    for (class, w) in classes.iter().zip(weights) {
+        sum += class;
+        product += w * class;
+    }
+    (sum, product)
 }
 
 fn add_classes(c: &GatheredClasses, row: &[AtomicU64], sums: &mut Vec<f64>) {

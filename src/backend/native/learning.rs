@@ -87,6 +87,12 @@ impl Learning {
         let (reads, t) = (&mut self.reads, (step + 1) as f64 * dt);
         self.synapses.end(step, &offsets, &self.arrived, &mut |out| read(reads, block, t, out));
     }
+
+    /// What waited for the sums of the weights that leave each neuron, at the end of the step: `parts` are those of all shares.
+    pub fn every_after(&mut self, step: u64, dt: f64, block: &Block, parts: &[&[f64]]) {
+        let (reads, t) = (&mut self.reads, (step + 1) as f64 * dt);
+        self.synapses.every_after(step + 1, parts, &mut |out| read(reads, block, t, out));
+    }
 }
 
 /// What is read of a block's neurons at time `t`: `[read][neuron]`.
@@ -109,8 +115,8 @@ impl Worker {
         if let Some(l) = self.learning.iter().find(|l| l.projection == projection) {
             return l.synapses.edges();
         }
-        let i = &mut self.incoming[projection];
-        if let Some(rows) = &mut i.procedural {
+        let i = &self.incoming[projection];
+        if let Some(rows) = &mut self.procedural[projection] {
             return rows.edges(i.sources);
         }
         let lo = self.blocks[i.target].lo;

@@ -25,7 +25,7 @@ use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightFor
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
-use plan::Plan;
+use plan::{Plan, RingPlan};
 use procedural::Procedural;
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
@@ -56,7 +56,7 @@ pub struct Kernels {
 }
 
 fn drafts(network: &Network) -> Vec<Draft> {
-    network.plasticity.iter().map(|rule| Draft::new(rule, network.dt_ms)).collect()
+    network.plasticity.iter().map(|rule| Draft::new(network, rule)).collect()
 }
 
 fn plans(network: &Network) -> Vec<Plan> {
@@ -80,7 +80,12 @@ fn plans(network: &Network) -> Vec<Plan> {
                     true if most <= u64::from(u16::MAX) => RingKind::Count16,
                     true => RingKind::Count32,
                 };
-                (kind, longest)
+                let steady = |e: &ProjectionId| {
+                    let single = matches!(network.graph[*e].weight, Weight::PerSynapse { single: true, .. });
+                    single && !network.plasticity.iter().any(|r| r.projection == *e)
+                };
+                let (steady, projections) = (projections.iter().all(steady), projections.to_vec());
+                RingPlan { kind, longest, projections, steady: steady && kind == RingKind::Sum }
             })
         })
         .collect()
@@ -202,7 +207,7 @@ impl Native {
                 }
                 blocks.push(block);
             }
-            let mut incoming = Vec::new();
+            let (mut incoming, mut rows_made) = (Vec::new(), Vec::new());
             let mut learning = Vec::new();
             for (j, e) in ids.iter().enumerate() {
                 let p = &network.graph[*e];
@@ -260,7 +265,8 @@ impl Native {
                     })?;
                 }
                 let (rows, sources) = (builder.finish(), from.size);
-                incoming.push(Incoming { projection: j, source, target, ring, sources, rows, procedural: made });
+                incoming.push(Incoming { projection: j, source, target, ring, sources, rows });
+                rows_made.push(made);
             }
             let winners = network
                 .populations()
@@ -270,7 +276,7 @@ impl Native {
                 })
                 .collect();
             let couplings = layout.couplings(&mut blocks)?;
-            Ok(Worker::new(thread, blocks, incoming, couplings, learning, winners))
+            Ok(Worker::new(thread, blocks, incoming, rows_made, couplings, learning, winners))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -306,8 +312,9 @@ impl Native {
             .min()
             .map_or(FREE_WINDOW, u64::from)
             .clamp(1, FREE_WINDOW);
-        // Who won is known when the threads have met: rules that wait for it need that after every step.
-        let window = if learning().any(|l| l.decided) { 1 } else { window };
+        // Who won, and what leaves a neuron to all targets, is known when the threads have met: rules that wait for it need that after
+        // every step.
+        let window = if learning().any(|l| l.decided || l.synapses.waits()) { 1 } else { window };
         let total = all().map(|i| i.rows.len()).sum::<u64>()
             + learning().map(|l| l.synapses.synapses()).sum::<u64>()
             + procedural.iter().flatten().map(build::Procedural::synapses).sum::<u64>()
@@ -432,11 +439,11 @@ impl Native {
         for round in 0..self.turns as u32 {
             for worker in &mut workers {
                 let Worker { couplings, blocks, .. } = &mut **worker;
-                couplings.write_first(round, blocks, &self.shared.channels);
+                couplings.write(0, round, 0.0, blocks, &self.shared.channels);
             }
             for worker in &mut workers {
                 let Worker { couplings, blocks, .. } = &mut **worker;
-                couplings.sum_first(round, blocks, &self.shared.channels);
+                couplings.sum(0, round, blocks, &self.shared.channels);
             }
         }
     }
@@ -484,8 +491,8 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
     if let Some(all) = w.learned_weights(projection, step) {
         return all;
     }
-    let incoming = &mut w.incoming[projection];
-    if let Some(rows) = &mut incoming.procedural {
+    let incoming = &w.incoming[projection];
+    if let Some(rows) = &mut w.procedural[projection] {
         return rows.weights(incoming.sources);
     }
     let rows = &incoming.rows;
@@ -619,7 +626,7 @@ impl Engine for Native {
         let value: ExprId = d.observables[observable as usize].value;
         let order = crate::backend::eval::order(&d.exprs, &[value]);
         let (states, counter, coupled) = self.gather(population);
-        let each = if d.single { d.per_neuron() } else { Vec::new() };
+        let narrow = d.narrow_params();
         let t = self.step as f64 * self.dt;
         let mut scratch = Vec::new();
         cells
@@ -630,7 +637,7 @@ impl Engine for Native {
                     crate::ir::Expr::State(k) => states[*k as usize][at],
                     crate::ir::Expr::Param(k) => {
                         let v = self.params[population][*k as usize].at(*c);
-                        if each.get(*k as usize) == Some(&true) { single::round(v) } else { v }
+                        if narrow[*k as usize] { single::round(v) } else { v }
                     }
                     crate::ir::Expr::Time => t,
                     crate::ir::Expr::Coupled(k) => coupled[*k as usize][at],

@@ -50,6 +50,8 @@ pub struct RingPlan {
     /// Longest delay of its projections, steps.
     pub longest: u32,
     pub projections: Vec<ir::ProjectionId>,
+    /// Weights that never change and have the digits of single precision: what is to come may wait in lists.
+    pub steady: bool,
 }
 
 /// Whether a param is one number or one per neuron.
@@ -166,19 +168,11 @@ impl Builder<'_> {
 
     /// A node with operands of one precision, and whether it is single.
     fn matched(&mut self, n: Node) -> (Node, bool) {
-        let single = match &n {
-            Node::State(_)
-            | Node::Counter
-            | Node::Ring(_)
-            | Node::Coupled(_)
-            | Node::Noise(_)
-            | Node::Uniform
-            | Node::Single(_)
-            | Node::Poisson(..) => return (n, true),
-            Node::Param(k) => return (n.clone(), self.forms[*k as usize] == Form::Each),
-            other => children(other).iter().any(|c| self.singles[c.0 as usize]),
-        };
-        if !single {
+        let own = if matches!(n, Node::Single(_)) { Some(true) } else { differs(&n, &self.forms) };
+        if let Some(single) = own {
+            return (n, single);
+        }
+        if !children(&n).iter().any(|c| self.singles[c.0 as usize]) {
             return (n, false);
         }
         let n = match n {
@@ -300,10 +294,10 @@ fn forms(d: &Dynamics) -> Vec<Form> {
     d.per_neuron().into_iter().map(|each| if each { Form::Each } else { Form::One }).collect()
 }
 
-/// Gives the kind of ring that projections need (counts or not) and their longest delay.
-pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> (RingKind, u32) + 'r;
+/// Gives the ring that projections need, of counts or not.
+pub type RingOf<'r> = dyn Fn(&[ir::ProjectionId], bool) -> RingPlan + 'r;
 
-/// Plans the step of one population. `ring_kind` says how wide the counters of some projections must be, and their longest delay.
+/// Plans the step of one population.
 pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> Plan {
     let mut b = Builder { d, nodes: Vec::new(), singles: Vec::new(), index: HashMap::new(), forms: forms(d), dt };
     let mut rings = Vec::new();
@@ -337,16 +331,14 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
             let mut memo = HashMap::new();
             let term = match arrival {
                 Arrival::Count { projections, weight, gain } => {
-                    let (kind, longest) = ring_of(projections, true);
-                    rings.push(RingPlan { kind, longest, projections: projections.clone() });
+                    rings.push(ring_of(projections, true));
                     let count = b.node(Node::Ring(rings.len() as u32 - 1));
                     let w = b.compose(*weight, &now, &start, &mut memo);
                     let product = b.node(Node::Binary(BinaryOp::Mul, count, w));
                     scaled(&mut b, product, *gain, &now, &start, &mut memo)
                 }
                 Arrival::Sum { projections, gain } => {
-                    let (_, longest) = ring_of(projections, false);
-                    rings.push(RingPlan { kind: RingKind::Sum, longest, projections: projections.clone() });
+                    rings.push(ring_of(projections, false));
                     let sum = b.node(Node::Ring(rings.len() as u32 - 1));
                     scaled(&mut b, sum, *gain, &now, &start, &mut memo)
                 }
@@ -446,7 +438,8 @@ pub fn adaptive(d: &Dynamics, dt: f64) -> Option<[(Dynamics, Plan); 2]> {
             reset: Vec::new(),
             ..d.clone()
         };
-        let plan = plan(&alone, dt, None, &|_, _| (RingKind::Sum, 1));
+        let none = RingPlan { kind: RingKind::Sum, longest: 1, projections: Vec::new(), steady: false };
+        let plan = plan(&alone, dt, None, &|_, _| none.clone());
         (alone, plan)
     }))
 }
@@ -474,6 +467,21 @@ pub fn children(n: &Node) -> Vec<Id> {
         Node::Binary(_, a, b) | Node::Compare(_, a, b) => vec![*a, *b],
         Node::Select(c, a, b) => vec![*c, *a, *b],
         _ => Vec::new(),
+    }
+}
+
+/// Whether a node is something of each neuron by itself; `None` where that depends on its operands.
+fn differs(n: &Node, forms: &[Form]) -> Option<bool> {
+    match n {
+        Node::State(_)
+        | Node::Counter
+        | Node::Ring(_)
+        | Node::Coupled(_)
+        | Node::Noise(_)
+        | Node::Uniform
+        | Node::Poisson(..) => Some(true),
+        Node::Param(k) => Some(forms[*k as usize] == Form::Each),
+        _ => None,
     }
 }
 
@@ -506,17 +514,8 @@ fn cut(
     // Children stand before parents: the builder adds them first.
     let mut varying = vec![false; n];
     for k in 0..n {
-        varying[k] = match &nodes[k] {
-            Node::State(_)
-            | Node::Counter
-            | Node::Ring(_)
-            | Node::Coupled(_)
-            | Node::Noise(_)
-            | Node::Uniform
-            | Node::Poisson(..) => true,
-            Node::Param(p) => forms[*p as usize] == Form::Each,
-            other => children(other).iter().any(|c| varying[c.0 as usize]),
-        };
+        varying[k] =
+            differs(&nodes[k], &forms).unwrap_or_else(|| children(&nodes[k]).iter().any(|c| varying[c.0 as usize]));
     }
     let mut level = vec![0_u32; n];
     for k in 0..n {

@@ -40,6 +40,14 @@ impl Procedural {
         for pre in senders {
             let made = self.rows.make(*pre, &mut |posts, weights, delays| {
                 events += posts.len() as u64;
+                if let Some(mut to) = ring.appender() {
+                    // Only weights of single precision land in a ring with lists.
+                    for (k, post) in posts.iter().enumerate() {
+                        let (weight, delay) = (weights.get(k).unwrap_or(&whole), delays.get(k).unwrap_or(&self.delay));
+                        to.push(step as usize + *delay as usize, post - self.lo, *weight as f32);
+                    }
+                    return;
+                }
                 let offsets = posts.iter().map(|post| *post as usize - lo);
                 let row = shared..shared + stride;
                 match (&mut ring.data, delays.is_empty()) {

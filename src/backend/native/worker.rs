@@ -1,5 +1,6 @@
 //! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
+mod calls;
 mod state;
 
 pub use state::join;
@@ -7,7 +8,7 @@ pub use state::join;
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Call, Form, Id, Node, Plan};
+use super::plan::{Form, Id, Node, Plan, RingPlan};
 use super::procedural::Procedural;
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
@@ -16,7 +17,7 @@ use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
-use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, Purpose, StreamKey};
+use crate::random::{PoissonTable, Purpose, StreamKey};
 use crate::runtime::{Aligned, Column, Ring, Rows, Stages, Winners, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -24,6 +25,10 @@ use std::time::Instant;
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
+
+/// Bytes of a ring's rows beyond which what is to come waits in lists: a part of the cache that a core has for itself, where more than
+/// one ring must fit.
+const ROWS: usize = 1 << 18;
 
 /// The spikes of one share in one window.
 #[derive(Default)]
@@ -35,6 +40,8 @@ pub struct Batch {
     margin_ends: Vec<usize>,
     /// End in `ids` for each (step of the window, population).
     ends: Vec<usize>,
+    /// Of rules that wait for them, by their position: sums of the weights that leave each neuron to targets of the share.
+    leaving: Vec<(usize, Vec<f64>)>,
 }
 
 impl Batch {
@@ -43,6 +50,12 @@ impl Batch {
         self.ends.clear();
         self.margins.clear();
         self.margin_ends.clear();
+        self.leaving.clear();
+    }
+
+    /// The sums of a rule, where it waits for them.
+    fn leaving(&self, rule: usize) -> Option<&[f64]> {
+        self.leaving.iter().find(|(r, _)| *r == rule).map(|(_, sums)| sums.as_slice())
     }
 
     fn slice(&self, k: usize) -> &[u32] {
@@ -168,7 +181,6 @@ pub struct Incoming {
     pub sources: u32,
     /// Empty where synapses learn or are procedural.
     pub rows: Rows,
-    pub procedural: Option<Procedural>,
 }
 
 /// Values of a param for the neurons of a block.
@@ -233,6 +245,8 @@ pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
+    /// Of each of these, where its rows are made anew for each spike.
+    pub procedural: Vec<Option<Procedural>>,
     pub learning: Vec<Learning>,
     pub couplings: Couplings,
     traces: Vec<Trace>,
@@ -317,9 +331,14 @@ impl Block {
         let single = source.plan.single;
         let range = lo as usize..hi as usize;
         // The last lanes repeat a real neuron, so that they compute nothing that a real one would not.
-        let column =
-            |values: &[f64]| Column::padded(single, values[range.clone()].iter().map(|v| settled(single, *v)), padded);
-        let rings = source.plan.rings.iter().map(|r| Ring::new(r.kind, padded, r.longest)).collect();
+        let column = |values: &[f64]| {
+            Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
+        };
+        let ring = |r: &RingPlan| {
+            let rows = padded * r.longest.next_power_of_two() as usize * r.kind.bytes() as usize;
+            if r.steady && rows > ROWS { Ring::queued(padded, r.longest) } else { Ring::new(r.kind, padded, r.longest) }
+        };
+        let rings = source.plan.rings.iter().map(ring).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
             for (k, row) in rows[range.clone()].iter().enumerate() {
@@ -436,12 +455,23 @@ impl Block {
 
     /// States as given for the whole population, nobody refractory, nothing on its way.
     pub fn reset(&mut self, initial: &[Vec<f64>]) {
-        let (range, single) = (self.lo as usize..(self.lo + self.n) as usize, self.plan.single);
+        let range = self.lo as usize..(self.lo + self.n) as usize;
         for (state, values) in self.states.iter_mut().zip(initial) {
-            state.put(values[range.clone()].iter().map(|v| settled(single, *v)));
+            state.put(values[range.clone()].iter().map(|v| self.dynamics.settled(*v)));
         }
         self.counter.fill(0.0);
         self.rings.iter_mut().for_each(Ring::clear);
+    }
+
+    /// Makes the rows that step `step` reads of what waited in lists.
+    fn arrive(&mut self, step: u64, population: usize, clock: &mut Option<Clock>) {
+        let mut queued = self.rings.iter_mut().filter(|r| r.is_queued()).peekable();
+        if queued.peek().is_some() {
+            let events = queued.map(|r| r.arrive(step)).sum();
+            if let Some(clock) = clock {
+                clock.lap(Work::Arrive(population), events, None);
+            }
+        }
     }
 
     pub fn ring(&mut self, k: usize) -> &mut Ring {
@@ -584,9 +614,9 @@ impl Block {
                 let call = self.plan.segments[k].calls[c].clone();
                 let begin = self.called.map(|_| Instant::now());
                 if self.plan.single {
-                    self.call_single(&call, step, start, len, &mut scratch.single);
+                    self.call(&call, step, start, len, &mut scratch.single);
                 } else {
-                    self.call_double(&call, step, start, len, &mut scratch.double);
+                    self.call(&call, step, start, len, &mut scratch.double);
                 }
                 if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
                     *ns += begin.elapsed().as_nanos() as u64;
@@ -596,70 +626,6 @@ impl Block {
             // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
             // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
             unsafe { (self.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
-        }
-    }
-
-    fn call_double(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f64]) {
-        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
-        let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
-        self.call(call, step, start, &mut rows[range(call.row())], &other);
-    }
-
-    /// Other calls than those of elementary functions compute in double precision, between roundings.
-    fn call_single(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [f32]) {
-        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
-        if let Call::Unary { op, row } = call {
-            op.compute_singles(&mut rows[range(*row)]);
-            return;
-        }
-        let (mut row, mut other) = ([0.0; CHUNK], [0.0; CHUNK]);
-        if let Some(from) = call.other() {
-            numerics::widen(&rows[range(from)], &mut other[..len]);
-        }
-        if matches!(call, Call::Pow { .. }) {
-            numerics::widen(&rows[range(call.row())], &mut row[..len]);
-        }
-        self.call(call, step, start, &mut row[..len], &other[..len]);
-        if let Call::Uniform { .. } = call {
-            row[..len].iter_mut().for_each(|u| *u = single::uniform(*u));
-        }
-        numerics::narrow(&row[..len], &mut rows[range(call.row())]);
-    }
-
-    /// Fills or transforms a row; `other` is the row that it reads besides.
-    fn call(&mut self, call: &Call, step: u64, start: usize, out: &mut [f64], other: &[f64]) {
-        let first = self.lo + start as u32;
-        match call {
-            Call::Unary { op, .. } => compute_unary(*op, out),
-            Call::Pow { .. } => numerics::pow_batch(out, other),
-            Call::Normal { draw, .. } => random::normal_batch(self.noise, step, first, *draw, out),
-            Call::Uniform { .. } => random::uniform_batch(self.spike, step, first, 0, out),
-            Call::PoissonOne { input, mean, .. } => {
-                let mean = self.scalars[*mean as usize];
-                let (key, delay, table) = &mut self.inputs[*input as usize];
-                let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
-                    out.fill(0.0);
-                    return;
-                };
-                if mean > MAX_POISSON_MEAN {
-                    random::poisson_each_batch(*key, sent, first, 0, &vec![mean; out.len()], out);
-                    return;
-                }
-                if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
-                    *table = PoissonTable::new(mean).ok();
-                }
-                match table {
-                    Some(t) => random::poisson_batch(*key, sent, first, 0, t, out),
-                    None => out.fill(0.0),
-                }
-            }
-            Call::PoissonEach { input, .. } => {
-                let (key, delay, _) = &self.inputs[*input as usize];
-                match step.checked_sub(*delay) {
-                    Some(sent) => random::poisson_each_batch(*key, sent, first, 0, other, out),
-                    None => out.fill(0.0),
-                }
-            }
         }
     }
 
@@ -708,11 +674,6 @@ impl Block {
     }
 }
 
-/// A value as a state holds it between steps.
-fn settled(single: bool, value: f64) -> f64 {
-    if single { single::settle(value) } else { value }
-}
-
 /// An operation on a row, in place.
 pub fn compute_unary(op: UnaryOp, x: &mut [f64]) {
     match op {
@@ -734,6 +695,7 @@ impl Worker {
         id: usize,
         blocks: Vec<Block>,
         incoming: Vec<Incoming>,
+        procedural: Vec<Option<Procedural>>,
         couplings: Couplings,
         learning: Vec<Learning>,
         winners: Vec<Option<Winners>>,
@@ -742,6 +704,7 @@ impl Worker {
             id,
             blocks,
             incoming,
+            procedural,
             learning,
             couplings,
             traces: Vec::new(),
@@ -844,14 +807,18 @@ impl Worker {
         let (step, round) = (window.first + turn / turns, turn % turns);
         let (before, last) = if round == 0 { (step - u64::from(turn > 0), turns - 1) } else { (step, round - 1) };
         if turn > 0 {
-            self.couplings.sum(before, last as u32, &mut self.blocks, &shared.channels);
+            self.couplings.sum(before + 1, last as u32, &mut self.blocks, &shared.channels);
             lap(&mut self.clock, Work::Couple);
         }
         if turn > 0 && round == 0 {
             self.step(before, shared, batch);
         }
         if turn < turns * window.steps {
-            self.couplings.write(step, round as u32, shared.dt, &mut self.blocks, &shared.channels);
+            if round == 0 {
+                self.couplings.sum_delayed(step + 1, &mut self.blocks, &shared.channels);
+            }
+            let t = step as f64 * shared.dt;
+            self.couplings.write(step + 1, round as u32, t, &self.blocks, &shared.channels);
             lap(&mut self.clock, Work::Couple);
         }
     }
@@ -862,24 +829,36 @@ impl Worker {
             shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
+        // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
+        let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-            for i in &mut self.incoming {
-                let ring = &mut self.blocks[i.target].rings[i.ring];
-                let before = self.events;
-                for senders in spikes.of(k as usize, i.source) {
-                    if !senders.is_empty() {
-                        self.events += match &mut i.procedural {
-                            None => i.rows.deliver(senders, first + k, ring),
-                            Some(rows) => rows.deliver(senders, first + k, ring),
-                        };
-                    }
-                }
-                if let Some(clock) = &mut self.clock {
-                    clock.lap(Work::Deliver(i.projection), self.events - before, None);
-                }
+            for i in self.incoming.iter().filter(|i| !i.rows.is_empty() || self.procedural[i.projection].is_some()) {
+                let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
+                pieces.extend(senders.map(|senders| (i, first + k, senders)));
             }
         }
-        for l in &mut self.learning {
+        for (at, (i, step, senders)) in pieces.iter().enumerate() {
+            let stored = |k: usize| pieces.get(k).filter(|(i, ..)| !i.rows.is_empty());
+            if let Some((i, _, senders)) = stored(at + 2) {
+                i.rows.fetch_start(senders[0]);
+            }
+            let next = stored(at + 1).map(|(i, _, senders)| i.rows.next(senders[0]));
+            let ring = &mut self.blocks[i.target].rings[i.ring];
+            let events = match &mut self.procedural[i.projection] {
+                None => i.rows.deliver(senders, *step, ring, next),
+                Some(rows) => rows.deliver(senders, *step, ring),
+            };
+            self.events += events;
+            if let Some(clock) = &mut self.clock {
+                clock.lap(Work::Deliver(i.projection), events, None);
+            }
+        }
+        for (rule, l) in self.learning.iter_mut().enumerate() {
+            // A window is one step where a rule waits.
+            let parts: Option<Vec<&[f64]>> = batches.iter().map(|b| b.leaving(rule)).collect();
+            if let Some(parts) = parts {
+                l.every_after(first, shared.dt, &self.blocks[l.target], &parts);
+            }
             for k in 0..steps {
                 if l.decided {
                     let fired: Vec<u32> = spikes.of(k as usize, l.target).flatten().copied().collect();
@@ -929,6 +908,7 @@ impl Worker {
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.flag = [0; 2];
+            block.arrive(step, p, &mut self.clock);
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block);
                 lap(&mut self.clock, Work::Learn(l.projection));
@@ -939,8 +919,9 @@ impl Worker {
                 let called = std::mem::take(block.called.get_or_insert(0));
                 clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
             }
-            for l in self.learning.iter_mut().filter(|l| l.target == p && !l.decided) {
+            for (rule, l) in self.learning.iter_mut().enumerate().filter(|(_, l)| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
+                batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (rule, sums)));
                 lap(&mut self.clock, Work::Learn(l.projection));
             }
             if !block.margin.is_empty() {

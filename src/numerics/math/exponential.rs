@@ -23,17 +23,31 @@ const TAIL: [f64; 10] = [
     2.0911236630261545e-09,
 ];
 
-/// Horner's scheme, lowest coefficient first.
-#[inline(always)]
-pub(super) fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
-    let mut sum = coefficients[N - 1];
-    let mut i = N - 1;
-    while i > 0 {
-        i -= 1;
-        sum = sum.mul_add(x, coefficients[i]);
-    }
-    sum
+/// Defines Horner's scheme for a type of numbers, lowest coefficient first, and a clamp to bounds.
+macro_rules! defines {
+    ($number:ty) => {
+        #[inline(always)]
+        pub(super) fn polynomial<const N: usize>(x: $number, coefficients: &[$number; N]) -> $number {
+            let mut sum = coefficients[N - 1];
+            let mut i = N - 1;
+            while i > 0 {
+                i -= 1;
+                sum = sum.mul_add(x, coefficients[i]);
+            }
+            sum
+        }
+
+        #[inline(always)]
+        fn clamp(x: $number, low: $number, high: $number) -> $number {
+            // NaN fails both comparisons and stays.
+            let x = if x > high { high } else { x };
+            if x < low { low } else { x }
+        }
+    };
 }
+pub(super) use defines;
+
+defines!(f64);
 
 /// 2^n for an integer -1023 < n < 1024.
 #[inline(always)]
@@ -70,13 +84,6 @@ pub(super) fn ratio_parts(nh: f64, nl: f64, dh: f64, dl: f64) -> (f64, f64) {
     let quotient = nh * inverse;
     let rest = (-quotient).mul_add(dh, nh) + (-quotient).mul_add(dl, nl);
     (quotient, rest * inverse)
-}
-
-#[inline(always)]
-fn clamp(x: f64, low: f64, high: f64) -> f64 {
-    // NaN fails both comparisons and stays.
-    let x = if x > high { high } else { x };
-    if x < low { low } else { x }
 }
 
 /// n and r with x = n ln 2 + r + r_low.

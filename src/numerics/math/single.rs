@@ -10,29 +10,12 @@ const LN2_TAIL: f32 = -1.904_654_2e-9;
 /// Coefficients of (e^r - 1 - r - r^2/2) / r^3 for |r| <= ln(2)/2, lowest first; the error relative to e^r is below 2^-32.
 const TAIL: [f32; 5] = [0.166_666_66, 0.041_666_46, 0.008_333_587, 0.001_393_533_9, 0.000_197_332_19];
 
-/// Horner's scheme, lowest coefficient first.
-#[inline(always)]
-fn polynomial<const N: usize>(x: f32, coefficients: &[f32; N]) -> f32 {
-    let mut sum = coefficients[N - 1];
-    let mut i = N - 1;
-    while i > 0 {
-        i -= 1;
-        sum = sum.mul_add(x, coefficients[i]);
-    }
-    sum
-}
+super::exponential::defines!(f32);
 
 /// 2^n for an integer -127 < n < 128.
 #[inline(always)]
 fn power_of_two(n: f32) -> f32 {
     f32::from_bits((n + (ROUND + 127.0)).to_bits() << 23)
-}
-
-#[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    // NaN fails both comparisons and stays.
-    let x = if x > high { high } else { x };
-    if x < low { low } else { x }
 }
 
 /// n and r with x = n ln 2 + r.

@@ -29,10 +29,30 @@ r = chip.sim(int(sys.argv[2]), timing_model='simple', processing_threads=1)
 print(json.dumps({'packets': r['packets_sent'], 'synapses': r['spikes'], **{k: float(v) for k, v in r['energy'].items()}}))
 ";
 
+/// What SANA-FE says of a network file.
+fn sanafe(script: &str, network: &Path, steps: u64, name: &str) -> serde_json::Value {
+    let python = std::env::var("NSM_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let mut command = Command::new(python);
+    let out = command.args(["-c", script]).arg(network).arg(steps.to_string()).output().expect("Python starts");
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8_lossy(&out.stdout);
+    serde_json::from_str(text.lines().last().unwrap_or("")).unwrap()
+}
+
+fn same_traffic(said: &serde_json::Value, cores: &Counters, host: &Counters, name: &str) {
+    let number = |key: &str| said[key].as_f64().unwrap_or(f64::NAN);
+    assert_eq!(number("packets"), (cores.packets_out + host.packets_out) as f64, "{name}: packets");
+    assert_eq!(number("synapses"), cores.synaptic_operations as f64, "{name}: synaptic events");
+}
+
+/// Sums of the same terms in another order.
+fn same(name: &str, what: &str, a: f64, b: f64) {
+    assert!((a - b).abs() <= 1e-9 * b, "{name}, {what}: {a}, {b}");
+}
+
 #[test]
 #[ignore = "needs Python with sanafe 2.2.9"]
 fn sanafe_counts_the_same_packets_and_energy() {
-    let python = std::env::var("NSM_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let dir = tempfile::tempdir().expect("a folder");
     for (file, each, seed) in [(WAVE, 16, 1), (WAVE, 40, 2), (WAVE, 100, 3)] {
         let made = built(file, &narrow(each), Options { seed, apart: false });
@@ -42,17 +62,12 @@ fn sanafe_counts_the_same_packets_and_energy() {
         let path = dir.path().join("network.yaml");
         std::fs::write(&path, network).expect("temporary file");
         // The first bit of a train is for what is sent before the first step.
-        let out = Command::new(&python).args(["-c", SCRIPT]).arg(&path).arg("201").output().expect("Python starts");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        let text = String::from_utf8_lossy(&out.stdout);
-        let said: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or("")).unwrap();
+        let said = sanafe(SCRIPT, &path, 201, file);
         let number = |key: &str| said[key].as_f64().unwrap_or(f64::NAN);
         let (cores, host) = (Counters::sum(chip.counters()), chip.host_counters());
         let ours = LOIHI1_SANAFE.energy(&cores, &host);
-        assert_eq!(number("packets"), (cores.packets_out + host.packets_out) as f64, "{file}: packets");
-        assert_eq!(number("synapses"), cores.synaptic_operations as f64, "{file}: synaptic events");
-        // Sums of the same terms in another order.
-        let same = |what: &str, a: f64, b: f64| assert!((a - b).abs() <= 1e-9 * b, "{file}, {what}: {a}, {b}");
+        same_traffic(&said, &cores, &host, file);
+        let same = |what: &str, a: f64, b: f64| same(file, what, a, b);
         same("synapses", number("synapse"), ours.synapses);
         if host.packets_out == 0 {
             same("network", number("network"), ours.network);
@@ -322,7 +337,6 @@ projection P -> P { connect all_to_all  weight 1 mV  delay 1 ms }\n";
 #[test]
 #[ignore = "needs Python with sanafe 2.2.9"]
 fn sanafe_computes_the_same_spikes_potentials_packets_and_energy() {
-    let python = std::env::var("NSM_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let dir = tempfile::tempdir().expect("a folder");
     let cases = cases();
     let packages = cases.iter().map(|c| (c.name, mapped(c, dir.path()), "V")).chain([("lava", lava(), "v")]);
@@ -332,15 +346,7 @@ fn sanafe_computes_the_same_spikes_potentials_packets_and_energy() {
         let path = dir.path().join("network.yaml");
         let network = nsm::chip::sanafe::cells::network(&package).unwrap_or_else(|e| panic!("{name}: {e}"));
         std::fs::write(&path, network).expect("temporary file");
-        let out = Command::new(&python)
-            .args(["-c", CELLS])
-            .arg(&path)
-            .arg(steps.to_string())
-            .output()
-            .expect("Python starts");
-        assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
-        let text = String::from_utf8_lossy(&out.stdout);
-        let said: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or("")).unwrap();
+        let said = sanafe(CELLS, &path, steps, name);
         let mut potentials = 0;
         for t in 0..steps as usize {
             chip.run(1).unwrap_or_else(|f| panic!("{name}: {f}"));
@@ -378,10 +384,8 @@ fn sanafe_computes_the_same_spikes_potentials_packets_and_energy() {
         let number = |key: &str| said[key].as_f64().unwrap_or(f64::NAN);
         let (cores, host) = (Counters::sum(chip.counters()), chip.host_counters());
         let energy = LOIHI1_SANAFE.energy(&cores, &host);
-        assert_eq!(number("packets"), (cores.packets_out + host.packets_out) as f64, "{name}: packets");
-        assert_eq!(number("synapses"), cores.synaptic_operations as f64, "{name}: synaptic events");
-        // Sums of the same terms in another order.
-        let same = |what: &str, a: f64, b: f64| assert!((a - b).abs() <= 1e-9 * b, "{name}, {what}: {a}, {b}");
+        same_traffic(&said, &cores, &host, name);
+        let same = |what: &str, a: f64, b: f64| same(name, what, a, b);
         same("synapses", number("synapse"), energy.synapses);
         same("network", number("network"), energy.network);
         same("cells", number("soma"), energy.neurons);

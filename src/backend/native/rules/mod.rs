@@ -14,9 +14,10 @@ pub use run::Rings;
 pub use synapses::Synapses;
 
 use super::jit::Kernel;
+use crate::backend::build::Widths;
 use crate::backend::eval;
 use crate::ir::plasticity::{Event, Place, Plasticity};
-use crate::ir::{Assign, BinaryOp, Expr, ExprId, Real};
+use crate::ir::{Assign, BinaryOp, Expr, ExprId, Network, Real};
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::FunctionBuilderContext;
@@ -69,8 +70,9 @@ pub type Define<'d, T> = dyn FnMut(&str, &mut dyn FnMut(&mut Function)) -> Resul
 pub struct Draft(Rule);
 
 impl Draft {
-    pub fn new(rule: &Plasticity, dt: f64) -> Draft {
-        let mut layout = Layout::new(rule);
+    pub fn new(network: &Network, rule: &Plasticity) -> Draft {
+        let (dt, widths) = (network.dt_ms, Widths::of(network, rule));
+        let mut layout = Layout::new(rule, widths);
         let layout = &mut layout;
         let trace = |layout: &mut Layout, side, list: &[Assign], aside| {
             Some(program::traces(rule, layout, side, list, aside, dt)).filter(|p| !p.is_empty())
@@ -121,7 +123,7 @@ impl Draft {
         });
         let orders = layout.tables.iter().map(|t| eval::order(&rule.exprs, &[*t])).collect();
         let integrated = rule.integrals.iter().map(|i| eval::order(&rule.exprs, &[i.value])).collect();
-        let layout = std::mem::replace(layout, Layout::new(rule));
+        let layout = std::mem::replace(layout, Layout::new(rule, widths));
         Draft(Rule { rule: rule.clone(), layout, dt, handlers, drift, advance, orders, integrated })
     }
 
@@ -153,7 +155,8 @@ impl Draft {
         config: TargetFrontendConfig,
         define: &mut Define<T>,
     ) -> Result<Vec<T>, String> {
-        let layout = std::mem::replace(&mut self.0.layout, Layout::new(&self.0.rule));
+        let widths = self.0.layout.widths;
+        let layout = std::mem::replace(&mut self.0.layout, Layout::new(&self.0.rule, widths));
         let reads = self.0.rule.reads.len();
         let mut out = Vec::new();
         for (name, l) in self.loops() {

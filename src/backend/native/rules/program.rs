@@ -5,6 +5,7 @@
 //! on nothing else is a function of a whole number of steps: it stands in a table, filled by the evaluator that the interpreter uses
 //! too.
 
+use crate::backend::build::Widths;
 use crate::ir::plasticity::{Handler, Place, Plasticity};
 use crate::ir::{Assign, BinaryOp, Compare, Expr, ExprId, Real, UnaryOp};
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +37,8 @@ pub enum Node {
     Read(u32),
     /// What is read and is the same for all of them.
     Level(u32),
+    /// The sum of the weights that leave the neuron of the lane.
+    Leaving,
     /// End of the step, ms.
     Time,
     Uniform,
@@ -47,6 +50,8 @@ pub enum Node {
     Still,
     /// 1 while weights stand still.
     Frozen,
+    /// Rounded to single precision.
+    Single(Id),
     Unary(UnaryOp, Id),
     Binary(BinaryOp, Id, Id),
     Compare(Compare, Id, Id),
@@ -56,7 +61,7 @@ pub enum Node {
 impl Node {
     pub fn children(&self) -> impl Iterator<Item = Id> + use<> {
         let list = match *self {
-            Node::Unary(_, a) => [Some(a), None, None],
+            Node::Unary(_, a) | Node::Single(a) => [Some(a), None, None],
             Node::Binary(_, a, b) | Node::Compare(_, a, b) => [Some(a), Some(b), None],
             Node::Select(c, a, b) => [Some(c), Some(a), Some(b)],
             _ => [None; 3],
@@ -134,16 +139,20 @@ pub struct Layout {
     pub slots: Vec<(Place, usize)>,
     /// Variables of pre, post and synapse.
     pub counts: [usize; 3],
-    /// Whether a synapse remembers when it was last touched.
+    /// Whether it matters when a synapse was last touched.
     pub remembers: bool,
     /// Functions of the time since then.
     pub tables: Vec<ExprId>,
     /// Of each integral, whether what was gained decays on.
     pub integrals: Vec<bool>,
+    /// Synapses' variables are held in single precision.
+    pub single: bool,
+    /// What lists of targets and lanes hold.
+    pub widths: Widths,
 }
 
 impl Layout {
-    pub fn new(rule: &Plasticity) -> Layout {
+    pub fn new(rule: &Plasticity, widths: Widths) -> Layout {
         let mut counts = [0; 3];
         let slots = rule
             .variables
@@ -154,12 +163,18 @@ impl Layout {
             })
             .collect();
         let integrals = rule.integrals.iter().map(|i| i.own != 0.0).collect();
-        Layout { slots, counts, remembers: rule.lazy && !rule.drift.is_empty(), tables: Vec::new(), integrals }
+        let (remembers, single) = (rule.lazy && !rule.drift.is_empty(), rule.single);
+        Layout { slots, counts, remembers, tables: Vec::new(), integrals, single, widths }
     }
 
-    /// 8-byte words of a synapse: its variables, then the step at which it was last touched.
+    /// Variables of a synapse.
     pub fn words(&self) -> usize {
-        self.counts[Place::Synapse as usize] + usize::from(self.remembers)
+        self.counts[Place::Synapse as usize]
+    }
+
+    /// Bytes of a synapse's variables.
+    pub fn stride(&self) -> usize {
+        self.words() * if self.single { 4 } else { 8 }
     }
 }
 
@@ -258,6 +273,7 @@ impl Builder<'_> {
                         _ => Node::Const(Real(f64::NAN)),
                     },
                     Expr::Read(k) if self.rule.levels.contains(&k) => Node::Level(k),
+                    Expr::Read(k) if self.rule.total_out == Some(k) => Node::Leaving,
                     // `valid` lets no presynaptic trace read the other neuron.
                     Expr::Read(_) if self.mode == Mode::Traces(Place::Pre) => Node::Const(Real(f64::NAN)),
                     Expr::Read(k) => Node::Read(k),
@@ -294,13 +310,16 @@ impl Builder<'_> {
         out
     }
 
-    /// The synapse's variables brought up to date where the rule is lazy.
+    /// The synapse's variables brought up to date where the rule is lazy, as they would be held.
     fn touched(&mut self) -> Vec<Id> {
         let old = self.old();
         if !self.layout.remembers {
             return old;
         }
         let moved = self.assigned(&self.rule.drift, &old);
+        let single = self.layout.single;
+        let mut held = |old: Id, new: Id| if single && new != old { self.node(Node::Single(new)) } else { new };
+        let moved: Vec<Id> = old.iter().zip(moved).map(|(old, new)| held(*old, new)).collect();
         old.iter().zip(moved).map(|(old, new)| self.select(Node::Still, *old, new)).collect()
     }
 
@@ -362,6 +381,7 @@ fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>
         varying[k] = match nodes[k] {
             Node::Own(_) | Node::Far(_) | Node::Uniform | Node::Table(_) | Node::Integral(_) | Node::Still => true,
             Node::Read(_) => mode != Mode::Column,
+            Node::Leaving => matches!(mode, Mode::Traces(_)),
             node => node.children().any(|c| varying[c.0 as usize]),
         };
         if varying[k] {

@@ -3,17 +3,21 @@
 use super::Loops;
 use super::program::{Call, Id, Mode, Node, Program};
 use super::synapses::Synapses;
-use super::translate::{LIMIT, NOW, ORIGIN, REACH, SCALARS, SUMS};
+use super::translate::{LIMIT, NOW, ORIGIN, REACH, SCALARS, SUMS, TOUCHED};
 use crate::backend::eval;
 use crate::backend::native::worker::{Pointers, compute_unary};
 use crate::ir::plasticity::Place;
 use crate::ir::{Expr, Real};
-use crate::runtime::{Ring, RingData};
+use crate::runtime::pages::prefetch;
+use crate::runtime::{Column, Ring, RingData};
 use crate::{numerics, random};
 use std::ops::Range;
 
 /// Items handled by a kernel call where a program has several loops: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
+
+/// Synapses onto a target of which the next are fetched while as many are handled: they lie all over the rows.
+const AHEAD: usize = 32;
 
 /// Entries of a table at most: 0.5 MiB. Synapses that were left alone for longer are brought up to date one by one.
 const ENTRIES: u64 = 1 << 16;
@@ -59,6 +63,8 @@ struct Items {
     first: usize,
     count: usize,
     now: u64,
+    /// Step since which none of them was left untouched.
+    since: u64,
 }
 
 impl Engine {
@@ -67,23 +73,29 @@ impl Engine {
         let element = lane as usize;
         let (first, end) = (s.lanes.starts[element] as usize, s.lanes.starts[element + 1] as usize);
         let since = s.lane_touched[element].max(s.all_touched);
-        self.synapses(s, loops, Items { element, first, count: end - first, now }, since, ring);
+        self.synapses(s, loops, Items { element, first, count: end - first, now, since }, ring);
     }
 
-    /// The synapses onto a target.
-    pub fn column(&mut self, s: &mut Synapses, loops: &Loops, target: u32, now: u64) {
+    /// The synapses onto a target. Those onto `next` come next.
+    pub fn column(&mut self, s: &mut Synapses, loops: &Loops, target: u32, next: Option<u32>, now: u64) {
         let element = target as usize;
         let (first, end) = (s.into[element] as usize, s.into[element + 1] as usize);
         let since = s.target_touched[element].max(s.all_touched);
-        self.synapses(s, loops, Items { element, first, count: end - first, now }, since, None);
+        self.synapses(s, loops, Items { element, first, count: end - first, now, since }, None);
+        if let Some(next) = next {
+            let first = s.into[next as usize] as usize;
+            s.fetch(first..(first + AHEAD).min(s.into[next as usize + 1] as usize));
+        }
     }
 
-    fn synapses(&mut self, s: &mut Synapses, loops: &Loops, items: Items, since: u64, ring: Option<&mut [f64]>) {
+    fn synapses(&mut self, s: &mut Synapses, loops: &Loops, mut items: Items, ring: Option<&mut [f64]>) {
         if items.count == 0 {
             return;
         }
         if s.rule.layout.remembers {
-            self.reach(s, loops.program.mode, items, items.now.saturating_sub(since));
+            if !self.reach(s, loops.program.mode, items) {
+                items.since = items.now;
+            }
             s.running.prepare();
         }
         self.prepare(s, &loops.program, items);
@@ -101,7 +113,9 @@ impl Engine {
                 }
             };
         }
-        let traces = if row { &mut s.post } else { &mut s.pre };
+        let (traces, touched) =
+            if row { (&mut s.post, &mut s.target_touched) } else { (&mut s.pre, &mut s.lane_touched) };
+        p[slots.touched] = touched.as_mut_ptr().cast();
         for (k, t) in traces.iter_mut().enumerate() {
             p[slots.traces + k] = t.as_mut_ptr().cast();
         }
@@ -118,19 +132,30 @@ impl Engine {
             }
         }
         let stride = s.rule.layout.words();
+        let words = s.words.pointer(0);
         let whole = loops.kernels.len() == 1;
         let mut done = 0;
         while done < items.count {
-            let len = if whole { items.count } else { CHUNK.min(items.count - done) };
+            let most = if !row {
+                AHEAD
+            } else if whole {
+                items.count
+            } else {
+                CHUNK
+            };
+            let len = most.min(items.count - done);
             let at = items.first + done;
+            if !row {
+                s.fetch(at + len..(at + len + AHEAD).min(items.first + items.count));
+            }
             let p = &mut self.pointers.0;
             if row {
-                p[slots.words] = s.words[at * stride..].as_mut_ptr().cast();
-                p[slots.other] = s.lanes.targets[at..at + len].as_mut_ptr().cast();
+                p[slots.words] = s.words.pointer(at * stride);
+                p[slots.other] = s.lanes.targets.at(at, len).cast_mut();
             } else {
-                p[slots.words] = s.words.as_mut_ptr().cast();
+                p[slots.words] = words;
                 p[slots.index] = s.incoming[at..at + len].as_mut_ptr().cast();
-                p[slots.other] = s.from[at..at + len].as_mut_ptr().cast();
+                p[slots.other] = s.from.at(at, len).cast_mut();
             }
             self.run(s, loops, Items { first: at, count: len, ..items });
             done += len;
@@ -148,7 +173,7 @@ impl Engine {
         aside: &mut dyn FnMut(u32, f64),
     ) {
         let (first, end) = (elements.start as usize, elements.end as usize);
-        let all = Items { element: first, first, count: end - first, now };
+        let all = Items { element: first, first, count: end - first, now, since: now };
         self.prepare(s, &loops.program, all);
         let slots = loops.slots;
         for at in (first..end).step_by(CHUNK) {
@@ -158,6 +183,9 @@ impl Engine {
             let traces = if side == Place::Pre { &mut s.pre } else { &mut s.post };
             for (k, t) in traces.iter_mut().enumerate() {
                 p[slots.traces + k] = t[at..].as_mut_ptr().cast();
+            }
+            if side == Place::Pre && !s.leaving.is_empty() {
+                p[slots.leaving] = s.leaving[at..].as_mut_ptr().cast();
             }
             if side == Place::Post {
                 for (k, r) in s.reads.iter_mut().enumerate() {
@@ -207,6 +235,7 @@ impl Engine {
         let (origin, reach) = s.running.reach();
         self.scalars[ORIGIN] = f64::from_bits(origin);
         self.scalars[REACH] = f64::from_bits(reach);
+        self.scalars[TOUCHED] = f64::from_bits(items.since);
         self.uniform.resize(self.uniform.len().max(p.nodes.len()), 0.0);
         let near = if p.mode == Mode::Row { &s.pre } else { &s.post };
         for id in &p.uniform {
@@ -218,8 +247,10 @@ impl Engine {
                 Node::Near(slot) => near[slot as usize][items.element],
                 Node::Read(k) => s.reads[k as usize][items.element],
                 Node::Level(k) => s.level(k as usize),
+                Node::Leaving => s.leaving.get(items.element).copied().unwrap_or(f64::NAN),
                 Node::Time => items.now as f64 * s.rule.dt,
                 Node::Frozen => f64::from(u8::from(s.frozen)),
+                Node::Single(a) => f64::from(at(a) as f32),
                 Node::Unary(op, a) => op.compute(at(a)),
                 Node::Binary(op, a, b) => op.compute(at(a), at(b)),
                 Node::Compare(op, a, b) => f64::from(u8::from(op.compute(at(a), at(b)))),
@@ -245,8 +276,8 @@ impl Engine {
                 for (k, out) in self.scratch[range(row)].iter_mut().enumerate() {
                     let at = items.first + k;
                     *out = match p.mode {
-                        Mode::Row => s.draw(items.element, s.lanes.targets[at], items.now),
-                        Mode::Column => s.draw(s.from[at] as usize, items.element as u32, items.now),
+                        Mode::Row => s.draw(items.element, s.lanes.targets.get(at), items.now),
+                        Mode::Column => s.draw(s.from.get(at) as usize, items.element as u32, items.now),
                         Mode::Traces(side) => s.draw_trace(side, at as u32, items.now),
                     };
                 }
@@ -254,9 +285,11 @@ impl Engine {
         }
     }
 
-    /// Makes tables that hold `steps`, or brings synapses up to date that were left alone for longer than tables reach.
-    fn reach(&mut self, s: &mut Synapses, mode: Mode, items: Items, steps: u64) {
+    /// Makes tables that hold the steps since the items were touched. Where one of them was left alone for longer than tables reach,
+    /// all are brought up to date here, one by one, and the answer is false.
+    fn reach(&mut self, s: &mut Synapses, mode: Mode, items: Items) -> bool {
         let rule = s.rule.clone();
+        let steps = items.now.saturating_sub(items.since);
         self.tables.resize(rule.layout.tables.len(), Vec::new());
         let wanted = (steps.min(ENTRIES - 1) + 1).next_multiple_of(GROWTH);
         for ((table, root), order) in self.tables.iter_mut().zip(&rule.layout.tables).zip(&rule.orders) {
@@ -269,27 +302,41 @@ impl Engine {
             }
         }
         if steps < ENTRIES {
-            return;
+            return true;
         }
-        for at in items.first..items.first + items.count {
-            let (k, lane, target) = match mode {
-                Mode::Row => (at, items.element, s.lanes.targets[at] as usize),
-                _ => (s.incoming[at] as usize, s.from[at] as usize, items.element),
-            };
-            s.catch_up(k, lane, target, items.now, &mut self.values);
+        let synapse = |at: usize| match mode {
+            Mode::Row => (at, items.element, s.lanes.targets.get(at) as usize),
+            _ => (s.incoming[at] as usize, s.from.get(at) as usize, items.element),
+        };
+        let all: Vec<_> = (items.first..items.first + items.count).map(synapse).collect();
+        if all.iter().all(|(_, lane, target)| items.now - s.last_touched(*lane, *target) < ENTRIES) {
+            return true;
         }
+        s.running.prepare();
+        all.into_iter().for_each(|(k, lane, target)| s.catch_up(k, lane, target, items.now, &mut self.values));
+        false
     }
 }
 
 impl Synapses {
-    /// Brings one synapse up to date that was left alone for longer than tables reach.
+    /// Fetches these of the synapses by target.
+    fn fetch(&self, range: Range<usize>) {
+        let stride = self.rule.layout.words();
+        let own = self.incoming[range].iter().map(|k| *k as usize * stride);
+        match &self.words {
+            Column::Double(words) => own.for_each(|k| prefetch(words, k)),
+            Column::Single(words) => own.for_each(|k| prefetch(words, k)),
+        }
+    }
+
+    /// Brings one synapse up to date without tables.
     fn catch_up(&mut self, k: usize, lane: usize, target: usize, now: u64, values: &mut Vec<f64>) {
         let rule = self.rule.clone();
         let stride = rule.layout.words();
-        let own = k * stride..(k + 1) * stride;
-        let last = self.words[own.end - 1];
+        let first = k * stride;
+        let last = self.last_touched(lane, target);
         let steps = now.saturating_sub(last);
-        if steps < ENTRIES {
+        if steps == 0 {
             return;
         }
         let mut moved = Vec::new();
@@ -299,7 +346,7 @@ impl Synapses {
                 Expr::State(v) => match rule.layout.slots[*v as usize] {
                     (Place::Pre, slot) => self.pre[slot][lane],
                     (Place::Post, slot) => self.post[slot][target],
-                    (Place::Synapse, slot) => f64::from_bits(self.words[own.start + slot]),
+                    (Place::Synapse, slot) => self.words.at(first + slot),
                 },
                 Expr::Read(r) if rule.rule.levels.contains(r) => self.level(*r as usize),
                 Expr::Read(r) => self.reads[*r as usize][target],
@@ -314,10 +361,9 @@ impl Synapses {
         }
         for (state, v) in moved {
             if state > 0 || !self.frozen {
-                self.words[own.start + rule.layout.slots[state as usize].1] = v.to_bits();
+                self.words.set(first + rule.layout.slots[state as usize].1, v);
             }
         }
-        self.words[own.end - 1] = now;
     }
 
     /// The draw of a synapse.

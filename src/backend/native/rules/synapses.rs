@@ -11,6 +11,7 @@ use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Integral, Place};
 use crate::ir::{Expr, ExprId, Network};
 use crate::random::{Purpose, StreamKey};
+use crate::runtime::{Column, Indices};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,15 +28,16 @@ pub struct Synapses {
     /// Synapses of target j, in order of lanes, are `incoming[into[j] .. into[j + 1]]`; `from` are their lanes.
     pub into: Vec<u32>,
     pub incoming: Vec<u32>,
-    pub from: Vec<u32>,
+    pub from: Indices,
     /// Presynaptic neuron of each lane.
     pub neurons: Vec<u32>,
-    /// [`super::program::Layout::words`] of each synapse: the bits of its variables, then the step when it was last touched.
-    pub words: Vec<u64>,
+    /// [`super::program::Layout::words`] of each synapse: its variables.
+    pub words: Column,
     /// `[trace][lane]`, `[trace][target]`
     pub pre: Vec<Vec<f64>>,
     pub post: Vec<Vec<f64>>,
-    /// Step since which no synapse of a lane, of a target, of all was left untouched.
+    /// Step since which no synapse of a lane, of a target, of all was left untouched: the latest of the three is when a synapse was
+    /// last touched, for nothing touches a part of a lane's or a target's.
     pub lane_touched: Vec<u64>,
     pub target_touched: Vec<u64>,
     pub all_touched: u64,
@@ -58,6 +60,8 @@ pub struct Synapses {
     pub key: StreamKey,
     /// `[read][target]`; of a level the first stands for all.
     pub reads: Vec<Vec<f64>>,
+    /// For each lane the sum of the weights that leave its neuron, at a moment of `every` whose handlers read it.
+    pub leaving: Vec<f64>,
     touches: Touches,
     engine: Engine,
 }
@@ -82,11 +86,10 @@ impl Synapses {
         let initial = |place| ir.variables.iter().filter(move |v| v.place == place).map(|v| v.initial);
         let filled = |place, len: usize| -> Vec<Vec<f64>> { initial(place).map(|v| vec![v; len]).collect() };
         let words = rule.layout.words();
-        let mut all = Vec::with_capacity(words * lanes.targets.len());
-        for w in &lanes.weights {
-            all.push(w.to_bits());
-            all.extend(initial(Place::Synapse).skip(1).map(f64::to_bits));
-            all.extend(rule.layout.remembers.then_some(0));
+        let mut all = Column::filled(rule.layout.single, 0.0, words * lanes.targets.len());
+        for (k, w) in lanes.weights.iter().enumerate() {
+            let values = std::iter::once(*w).chain(initial(Place::Synapse).skip(1));
+            (k * words..).zip(values).for_each(|(at, v)| all.set(at, v));
         }
         let longest = lanes.delays.iter().copied().max().unwrap_or(0) as usize;
         Ok(Synapses {
@@ -94,7 +97,7 @@ impl Synapses {
             lo: range.start,
             n,
             into,
-            from: incoming.iter().map(|k| lane_of[*k as usize]).collect(),
+            from: Indices::of(rule.layout.widths.lanes, incoming.iter().map(|k| lane_of[*k as usize])),
             incoming,
             neurons: lanes.neurons(),
             words: all,
@@ -112,6 +115,7 @@ impl Synapses {
             frozen: false,
             key: StreamKey::new(seed, &network.graph[ir.projection].path, Purpose::Spike),
             reads: vec![vec![0.0; n as usize]; ir.reads.len()],
+            leaving: Vec::new(),
             touches: Touches::default(),
             engine: Engine::default(),
             lanes: Lanes { weights: Vec::new(), ..lanes },
@@ -145,7 +149,20 @@ impl Synapses {
 
     /// Bytes of synapses: targets, their order by target with the lanes, and their variables.
     pub fn bytes(&self) -> u64 {
-        self.synapses() * (12 + 8 * self.rule.layout.words() as u64)
+        let incoming = 4 * self.incoming.len() as u64;
+        self.lanes.targets.bytes() + incoming + self.from.bytes() + self.synapses() * self.rule.layout.stride() as u64
+    }
+
+    /// The step at whose end a synapse was last touched.
+    pub fn last_touched(&self, lane: usize, target: usize) -> u64 {
+        self.lane_touched[lane].max(self.target_touched[target]).max(self.all_touched)
+    }
+
+    /// That step of each synapse, in order of lanes.
+    fn all_last_touched(&self) -> Vec<u64> {
+        let lane_of = self.lanes.of_synapses();
+        let ends = lane_of.iter().zip(self.lanes.targets.iter());
+        ends.map(|(lane, target)| self.last_touched(*lane as usize, target as usize)).collect()
     }
 
     /// Synapses touched since the last call.
@@ -226,15 +243,15 @@ impl Synapses {
         events
     }
 
-    /// Phase 6: postsynaptic spikes of the step, then arrivals at receptors, then what happens periodically. Targets count in the
-    /// range; a target with several arrivals stands there as often.
+    /// Phase 6: postsynaptic spikes of the step, then arrivals at receptors and named events, then, unless that waits for sums over all
+    /// targets, what happens periodically. Targets count in the range; a target with several arrivals stands there as often.
     pub fn end(&mut self, step: u64, fired: &[u32], receptors: &[(u32, Vec<u32>)], reads: &mut Reads) {
         let now = step + 1;
         let rule = self.rule.clone();
-        let periodic = |event: Event| matches!(event, Event::Every(period) if now.is_multiple_of(period));
         let busy = !fired.is_empty()
             || receptors.iter().any(|(_, targets)| !targets.is_empty())
-            || rule.handlers.iter().any(|h| periodic(h.event) || matches!(h.event, Event::Named(..)));
+            || self.periodic(now)
+            || rule.handlers.iter().any(|h| matches!(h.event, Event::Named(..)));
         if busy && !self.reads.is_empty() {
             reads(&mut self.reads);
         }
@@ -253,22 +270,61 @@ impl Synapses {
             _ => false,
         };
         let named: Vec<_> = rule.handlers.iter().filter(|h| named(h.event)).collect();
-        for h in named.into_iter().chain(rule.handlers.iter().filter(|h| periodic(h.event))) {
+        named.into_iter().for_each(|h| self.everywhere(h, now));
+        if !self.waits() {
+            self.every(now);
+        }
+    }
+
+    /// Whether a handler of `every` is due at the end of `now` steps.
+    fn periodic(&self, now: u64) -> bool {
+        self.rule.handlers.iter().any(|h| matches!(h.event, Event::Every(period) if now.is_multiple_of(period)))
+    }
+
+    /// Handlers of `every` read the sum of the weights that leave a neuron, for which all shares must meet.
+    pub fn waits(&self) -> bool {
+        self.rule.rule.total_out.is_some()
+    }
+
+    /// This range's part of these sums at the end of `now` steps ([`Lanes::outgoing`]), where a handler is due that may read them.
+    pub fn outgoing(&mut self, now: u64) -> Option<Vec<f64>> {
+        if !self.waits() || !self.periodic(now) {
+            return None;
+        }
+        self.touch_all(now);
+        let stride = self.rule.layout.words();
+        Some(self.lanes.outgoing(self.n, &|k| self.words.at(k * stride)))
+    }
+
+    /// What waited for the sums, of which `parts` are those of all shares. [`Synapses::reads`] are as at the end of the step.
+    pub fn every_after(&mut self, now: u64, parts: &[&[f64]], reads: &mut Reads) {
+        self.leaving = self.lanes.leaving(parts);
+        reads(&mut self.reads);
+        self.every(now);
+    }
+
+    fn every(&mut self, now: u64) {
+        let rule = self.rule.clone();
+        let due = |event: Event| matches!(event, Event::Every(period) if now.is_multiple_of(period));
+        for h in rule.handlers.iter().filter(|h| due(h.event)) {
             self.add_up(h, now);
-            for lane in 0..self.lanes.delays.len() as u32 {
-                if let Some(row) = &h.row {
-                    self.row(row, lane, now, None);
-                }
-            }
-            self.all_touched = now;
-            self.touches.at_events += self.synapses();
-            for lane in 0..self.lanes.delays.len() as u32 {
-                self.note_traces(h.pre.as_ref(), Place::Pre, lane, now);
-            }
-            for target in 0..self.n {
-                self.note_traces(h.post.as_ref(), Place::Post, target, now);
-            }
+            self.everywhere(h, now);
             self.come_and_go(h, now);
+        }
+    }
+
+    /// A handler for all synapses, and for the traces of both sides.
+    fn everywhere(&mut self, h: &Handler, now: u64) {
+        if let Some(row) = &h.row {
+            (0..self.lanes.delays.len() as u32).for_each(|lane| self.row(row, lane, now, None));
+            self.all_touched = now;
+        }
+        self.touches.at_events += self.synapses();
+        for lane in 0..self.lanes.delays.len() as u32 {
+            self.note_traces(h.pre.as_ref(), Place::Pre, lane, now);
+        }
+        for target in 0..self.n {
+            self.note_traces(h.post.as_ref(), Place::Post, target, now);
         }
     }
 
@@ -278,7 +334,7 @@ impl Synapses {
         let (Some(total), Event::Every(_)) = (rule.rule.total, h.event) else { return };
         self.touch_all(now);
         let stride = rule.layout.words();
-        let weight = |k: &u32| f64::from_bits(self.words[*k as usize * stride]);
+        let weight = |k: &u32| self.words.at(*k as usize * stride);
         for (target, sum) in self.reads[total as usize].iter_mut().enumerate() {
             let own = &self.incoming[self.into[target] as usize..self.into[target + 1] as usize];
             *sum = own.iter().fold(0.0, |sum, k| sum + weight(k));
@@ -293,32 +349,31 @@ impl Synapses {
             return;
         }
         let (stride, slot) = (rule.layout.words(), rule.layout.slots[flag as usize].1);
-        let goes = |k: u32| f64::from_bits(self.words[k as usize * stride + slot]) != 0.0;
+        let goes = |k: u32| self.words.at(k as usize * stride + slot) != 0.0;
         if let Some(rewired) = growth.rewired(&self.lanes, &goes, now) {
-            self.rewire(now, rewired);
+            self.rewire(rewired);
         }
     }
 
-    /// Takes over other synapses; new ones begin at the end of `now` steps.
-    fn rewire(&mut self, now: u64, rewired: Rewired) {
+    /// Takes over other synapses; all are up to date, as new ones are that begin now.
+    fn rewire(&mut self, rewired: Rewired) {
         let Rewired { lanes, from } = rewired;
         let rule = self.rule.clone();
         let stride = rule.layout.words();
-        let of = rule.rule.variables.iter().filter(|v| v.place == Place::Synapse).map(|v| v.initial.to_bits());
-        let mut initial: Vec<u64> = of.chain(rule.layout.remembers.then_some(now)).collect();
+        let of = rule.rule.variables.iter().filter(|v| v.place == Place::Synapse);
+        let mut initial: Vec<f64> = of.map(|v| v.initial).collect();
         if let Some(weight) = rule.rule.regrow {
-            initial[0] = weight.to_bits();
+            initial[0] = weight;
         }
-        let mut words = Vec::with_capacity(stride * from.len());
-        for f in &from {
-            match f {
-                Some(f) => words.extend_from_slice(&self.words[*f as usize * stride..(*f as usize + 1) * stride]),
-                None => words.extend_from_slice(&initial),
+        let mut words = Column::filled(rule.layout.single, 0.0, stride * from.len());
+        for (k, f) in from.iter().enumerate() {
+            for (slot, initial) in initial.iter().enumerate() {
+                words.set(k * stride + slot, f.map_or(*initial, |f| self.words.at(f as usize * stride + slot)));
             }
         }
         let lane_of = lanes.of_synapses();
         (self.into, self.incoming) = lanes.by_target(self.n);
-        self.from = self.incoming.iter().map(|k| lane_of[*k as usize]).collect();
+        self.from = Indices::of(rule.layout.widths.lanes, self.incoming.iter().map(|k| lane_of[*k as usize]));
         (self.words, self.lanes) = (words, lanes);
     }
 
@@ -327,7 +382,8 @@ impl Synapses {
         let Some(growth) = &self.growth else { return false };
         let (_, own) = own_edges(edges, self.lo, self.n);
         let Some(rewired) = growth.restored(&self.lanes, &own) else { return false };
-        self.rewire(step, rewired);
+        self.touch_all(step);
+        self.rewire(rewired);
         true
     }
 
@@ -341,7 +397,7 @@ impl Synapses {
     pub fn weights(&mut self, step: u64) -> Vec<f64> {
         self.touch_all(step);
         let stride = self.rule.layout.words();
-        self.lanes.ordered().map(|(_, k)| f64::from_bits(self.words[k as usize * stride])).collect()
+        self.lanes.ordered().map(|(_, k)| self.words.at(k as usize * stride)).collect()
     }
 
     /// Synapses of each presynaptic neuron.
@@ -360,7 +416,7 @@ impl Synapses {
         self.touch_all(step);
         let stride = self.rule.layout.words();
         let order: Vec<usize> = self.lanes.ordered().map(|(_, k)| k as usize).collect();
-        order.into_iter().zip(values).for_each(|(k, v)| self.words[k * stride] = v.to_bits());
+        order.into_iter().zip(values).for_each(|(k, v)| self.words.set(k * stride, *v));
     }
 
     /// Traces and synaptic states as at the start, spikes on their way dropped; weights stay.
@@ -374,7 +430,7 @@ impl Synapses {
                 Place::Pre => self.pre[slot].fill(v.initial),
                 Place::Post => self.post[slot].fill(v.initial),
                 Place::Synapse => {
-                    self.words.iter_mut().skip(slot).step_by(stride).for_each(|w| *w = v.initial.to_bits())
+                    (slot..self.words.len()).step_by(stride).for_each(|at| self.words.set(at, v.initial));
                 }
             }
         }
@@ -391,14 +447,12 @@ impl Synapses {
     pub fn save(&self, step: u64) -> Part {
         let layout = &self.rule.layout;
         let stride = layout.words();
-        let column = |slot: usize| self.words.iter().skip(slot).step_by(stride).copied();
+        let column = |slot: usize| (slot..self.words.len()).step_by(stride).map(|at| self.words.at(at));
         let held = Held {
             pre: self.pre.clone(),
             post: self.post.clone(),
-            synapse: (0..layout.counts[Place::Synapse as usize])
-                .map(|k| column(k).map(f64::from_bits).collect())
-                .collect(),
-            touched: if layout.remembers { column(stride - 1).collect() } else { Vec::new() },
+            synapse: (0..layout.counts[Place::Synapse as usize]).map(|k| column(k).collect()).collect(),
+            touched: if layout.remembers { self.all_last_touched() } else { Vec::new() },
             integrals: if self.n > 0 { self.running.values() } else { Vec::new() },
             due: self.due.clone(),
             back: self.back.clone(),
@@ -418,24 +472,43 @@ impl Synapses {
         let (found, edges) = own_edges(&state.edges, self.lo, self.n);
         if let Some(growth) = &self.growth {
             let Some(rewired) = growth.restored(&self.lanes, &edges) else { return Err(unfit("synapses")) };
-            self.rewire(step, rewired);
+            self.rewire(rewired);
         }
         let own = if self.growth.is_some() { &found } else { own };
         let held = Held::load(&self.reach(), rings, rule.layout.remembers, step, state, own)?;
-        for (k, words) in self.words.chunks_exact_mut(rule.layout.words()).enumerate() {
-            words.iter_mut().zip(&held.synapse).for_each(|(w, values)| *w = values[k].to_bits());
-            if let (Some(last), Some(touched)) = (words.last_mut(), held.touched.get(k)) {
-                *last = *touched;
-            }
+        let stride = rule.layout.words();
+        for (slot, values) in held.synapse.iter().enumerate() {
+            values.iter().enumerate().for_each(|(k, v)| self.words.set(k * stride + slot, *v));
         }
         same(self.n == 0 || self.running.resume(step, &held.integrals), true, "integrals of a rule")?;
-        // Not known lane by lane, so the oldest stands for all.
-        self.all_touched = held.touched.iter().copied().min().unwrap_or(0);
-        self.lane_touched.fill(0);
-        self.target_touched.fill(0);
+        self.restore_touched(&held.touched)?;
         (self.pre, self.post, self.due, self.back) = (held.pre, held.post, held.due, held.back);
         (self.pending, self.frozen) = (held.pending, held.frozen);
         Ok(())
+    }
+
+    /// Finds when lanes and targets were touched from when their synapses were, in order of lanes: for a lane not later than its
+    /// synapse that was left alone for longest, and so for a target; and each synapse was touched with one or the other.
+    fn restore_touched(&mut self, touched: &[u64]) -> Result<(), RunError> {
+        self.all_touched = 0;
+        self.lane_touched.fill(0);
+        self.target_touched.fill(0);
+        if touched.is_empty() {
+            return Ok(());
+        }
+        self.lane_touched.fill(u64::MAX);
+        self.target_touched.fill(u64::MAX);
+        let lane_of = self.lanes.of_synapses();
+        for ((lane, target), at) in lane_of.iter().zip(self.lanes.targets.iter()).zip(touched) {
+            for end in [&mut self.lane_touched[*lane as usize], &mut self.target_touched[target as usize]] {
+                *end = (*end).min(*at);
+            }
+        }
+        // Those without synapses.
+        for end in self.lane_touched.iter_mut().chain(&mut self.target_touched).filter(|t| **t == u64::MAX) {
+            *end = 0;
+        }
+        same(self.all_last_touched() == touched, true, "times of synapses")
     }
 
     /// Lets weights stand still after `step` steps, or move again; traces run on.
@@ -489,10 +562,11 @@ impl Synapses {
         }
         let rule = self.rule.clone();
         let Some(h) = rule.handlers.iter().find(|h| h.event == event) else { return };
-        for target in targets {
+        let nexts = targets.iter().skip(1).map(|t| Some(*t)).chain([None]);
+        for (target, next) in targets.iter().zip(nexts) {
             if let Some(column) = &h.column {
                 self.touches.at_events += u64::from(self.into[*target as usize + 1] - self.into[*target as usize]);
-                self.column(column, *target, now);
+                self.column(column, *target, next, now);
             }
             self.note_traces(h.post.as_ref(), Place::Post, *target, now);
         }
@@ -506,10 +580,10 @@ impl Synapses {
         self.lane_touched[lane as usize] = now;
     }
 
-    /// Runs a program over the synapses onto a target.
-    fn column(&mut self, loops: &super::Loops, target: u32, now: u64) {
+    /// Runs a program over the synapses onto a target; those onto `next` come next.
+    fn column(&mut self, loops: &super::Loops, target: u32, next: Option<u32>, now: u64) {
         let mut engine = std::mem::take(&mut self.engine);
-        engine.column(self, loops, target, now);
+        engine.column(self, loops, target, next, now);
         self.engine = engine;
         self.target_touched[target as usize] = now;
     }

@@ -21,12 +21,16 @@ pub struct Slots {
     pub words: usize,
     /// [`Mode::Column`]: index of each synapse, u32.
     pub index: usize,
-    /// u32: target ([`Mode::Row`]) or lane ([`Mode::Column`]) of each synapse.
+    /// u32, or u16 where [`Layout::widths`] says so: target ([`Mode::Row`]) or lane ([`Mode::Column`]) of each synapse.
     pub other: usize,
     /// Where what is sent on is added: one f64 for each target.
     pub ring: usize,
     /// Traces of the other side, or ([`Mode::Traces`]) of the side at hand.
     pub traces: usize,
+    /// Step when an event of the other side last touched its synapses, u64.
+    pub touched: usize,
+    /// [`Mode::Traces`] of lanes: the sum of the weights that leave the neuron of each.
+    pub leaving: usize,
     /// What is read, one f64 for each target.
     pub reads: usize,
     /// Functions of the steps since a synapse was touched.
@@ -43,14 +47,17 @@ pub const LIMIT: usize = 1;
 /// Step at which the tables of integrals begin, and their last position.
 pub const ORIGIN: usize = 2;
 pub const REACH: usize = 3;
-pub const SCALARS: usize = 4;
+/// Step since which none of the synapses at hand was left untouched, a whole number too.
+pub const TOUCHED: usize = 4;
+pub const SCALARS: usize = 5;
 
 /// Tables of an integral: within a span, the gap to its end, later, what is left.
 pub const SUMS: usize = 4;
 
 impl Slots {
     pub fn of(p: &Program, layout: &Layout, reads: usize) -> Slots {
-        let traces = 4;
+        let (touched, leaving) = (4, 5);
+        let traces = 6;
         let side = match p.mode {
             Mode::Row => Place::Post,
             Mode::Column => Place::Pre,
@@ -61,7 +68,20 @@ impl Slots {
         let integrals = tables + layout.tables.len();
         let scratch = integrals + SUMS * layout.integrals.len();
         let count = scratch + p.scratch_rows as usize;
-        Slots { words: 0, index: 1, other: 2, ring: 3, traces, reads: reads_at, tables, integrals, scratch, count }
+        Slots {
+            words: 0,
+            index: 1,
+            other: 2,
+            ring: 3,
+            touched,
+            leaving,
+            traces,
+            reads: reads_at,
+            tables,
+            integrals,
+            scratch,
+            count,
+        }
     }
 }
 
@@ -121,7 +141,7 @@ pub fn segment(
         b: &mut b,
         p,
         slots: Slots::of(p, layout, reads),
-        stride: 8 * layout.words() as i64,
+        stride: layout.stride() as i64,
         layout,
         pointer,
         table,
@@ -189,12 +209,8 @@ impl Translator<'_, '_> {
                 continue;
             }
             let (at, offset) = self.own(slot);
+            let v = if self.single() { self.b.ins().fdemote(types::F32, v) } else { v };
             self.b.ins().store(flags(), v, at, offset);
-        }
-        if self.layout.remembers && matches!(p.mode, Mode::Row | Mode::Column) {
-            let now = self.whole(NOW);
-            let (at, _) = self.own(0);
-            self.b.ins().store(flags(), now, at, (self.stride - 8) as i32);
         }
     }
 
@@ -218,12 +234,18 @@ impl Translator<'_, '_> {
         self.b.ins().store(flags(), v, at, 0);
     }
 
-    fn index(&mut self, slot: usize) -> Value {
+    fn index(&mut self, slot: usize, narrow: bool) -> Value {
         let base = self.pointer(slot);
-        let offset = self.b.ins().ishl_imm_u(self.item, 2);
+        let (bits, of) = if narrow { (1, types::I16) } else { (2, types::I32) };
+        let offset = self.b.ins().ishl_imm_u(self.item, bits);
         let at = self.b.ins().iadd(base, offset);
-        let index = self.b.ins().load(types::I32, flags(), at, 0);
+        let index = self.b.ins().load(of, flags(), at, 0);
         self.b.ins().uextend(types::I64, index)
+    }
+
+    /// Whether variables of the items are held in single precision.
+    fn single(&self) -> bool {
+        self.layout.single && !matches!(self.p.mode, Mode::Traces(_))
     }
 
     /// Address and offset of a variable of the item.
@@ -232,15 +254,16 @@ impl Translator<'_, '_> {
             let item = self.item;
             return (self.element(self.slots.traces + slot as usize, item), 0);
         }
+        let offset = if self.layout.single { 4 } else { 8 } * slot as i32;
         if let Some(v) = self.places.get(&Shared::Synapse) {
-            return (*v, 8 * slot as i32);
+            return (*v, offset);
         }
-        let index = if self.p.mode == Mode::Column { self.index(self.slots.index) } else { self.item };
+        let index = if self.p.mode == Mode::Column { self.index(self.slots.index, false) } else { self.item };
         let base = self.pointer(self.slots.words);
-        let offset = self.b.ins().imul_imm_s(index, self.stride);
-        let at = self.b.ins().iadd(base, offset);
+        let start = self.b.ins().imul_imm_s(index, self.stride);
+        let at = self.b.ins().iadd(base, start);
         self.places.insert(Shared::Synapse, at);
-        (at, 8 * slot as i32)
+        (at, offset)
     }
 
     /// Address in an array of the other side, or ([`Mode::Traces`]) of the item itself.
@@ -252,7 +275,9 @@ impl Translator<'_, '_> {
         let index = match self.places.get(&Shared::Other) {
             Some(v) => *v,
             None => {
-                let v = self.index(self.slots.other);
+                let widths = self.layout.widths;
+                let narrow = if self.p.mode == Mode::Row { widths.targets } else { widths.lanes };
+                let v = self.index(self.slots.other, narrow);
                 self.places.insert(Shared::Other, v);
                 v
             }
@@ -279,13 +304,15 @@ impl Translator<'_, '_> {
         steps
     }
 
-    /// Step when the synapse was last touched.
+    /// Step when the synapse was last touched: an event touches all synapses of its lane or of its target, so the later of the two.
     fn last(&mut self) -> Value {
         if let Some(v) = self.places.get(&Shared::Last) {
             return *v;
         }
-        let (at, _) = self.own(0);
-        let last = self.b.ins().load(types::I64, flags(), at, (self.stride - 8) as i32);
+        let at = self.other_address(self.slots.touched);
+        let far = self.b.ins().load(types::I64, flags().with_readonly(), at, 0);
+        let near = self.whole(TOUCHED);
+        let last = self.b.ins().umax(far, near);
         self.places.insert(Shared::Last, last);
         last
     }
@@ -362,10 +389,15 @@ impl Translator<'_, '_> {
         match node {
             Node::Own(slot) => {
                 let (at, offset) = self.own(slot);
-                self.b.ins().load(types::F64, flags(), at, offset)
+                if !self.single() {
+                    return self.b.ins().load(types::F64, flags(), at, offset);
+                }
+                let v = self.b.ins().load(types::F32, flags(), at, offset);
+                self.b.ins().fpromote(types::F64, v)
             }
             Node::Far(slot) => self.load_other(self.slots.traces + slot as usize),
             Node::Read(k) => self.load_other(self.slots.reads + k as usize),
+            Node::Leaving => self.load_other(self.slots.leaving),
             Node::Table(k) => {
                 let steps = self.steps();
                 let at = self.element(self.slots.tables + k as usize, steps);
@@ -375,6 +407,11 @@ impl Translator<'_, '_> {
             Node::Still => {
                 let steps = self.steps();
                 self.b.ins().icmp_imm_u(IntCC::Equal, steps, 0)
+            }
+            Node::Single(a) => {
+                let v = self.number(a);
+                let v = self.b.ins().fdemote(types::F32, v);
+                self.b.ins().fpromote(types::F64, v)
             }
             Node::Unary(op, a) => self.unary(op, a),
             Node::Binary(op, a, b) => self.binary(op, a, b),

@@ -50,7 +50,7 @@ fn in_flight(ring: &Ring, step: u64, n: usize) -> InFlight {
         RingData::Count32(v) => {
             InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
         }
-        RingData::Sum(v) => InFlight::Sums(starts.map(|a| v[a..a + n].to_vec()).collect()),
+        RingData::Sum(_) => InFlight::Sums((step..step + ring.slots as u64).map(|s| ring.sums(s, n)).collect()),
     }
 }
 
@@ -82,9 +82,9 @@ fn fill(ring: &mut Ring, saved: &InFlight, step: u64, range: std::ops::Range<usi
                 narrow(&mut v[a..a + n], &row[range.clone()])?;
             }
         }
-        (RingData::Sum(v), InFlight::Sums(rows)) => {
-            for (row, a) in rows.iter().zip(starts).filter(|(row, _)| !row.is_empty()) {
-                v[a..a + n].copy_from_slice(&row[range.clone()]);
+        (RingData::Sum(_), InFlight::Sums(rows)) => {
+            for (row, at) in rows.iter().zip(step..).filter(|(row, _)| !row.is_empty()) {
+                ring.set_sums(at, &row[range.clone()]);
             }
         }
         _ => return Err(unfit("receptors")),

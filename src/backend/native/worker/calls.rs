@@ -1,0 +1,127 @@
+//! What is computed over rows between two segments, in the precision of the rows.
+
+use super::{Block, CHUNK, compute_unary};
+use crate::backend::native::plan::Call;
+use crate::ir::{UnaryOp, single};
+use crate::numerics;
+use crate::random::{self, MAX_POISSON_MEAN, PoissonTable, StreamKey};
+
+/// Where a row is drawn: key, step, first element, number of the draw.
+type Site = (StreamKey, u64, u32, u32);
+
+/// A precision, by its batch functions.
+pub trait Number: Copy + Default {
+    fn of(x: f64) -> Self;
+    fn unary(op: UnaryOp, row: &mut [Self]);
+    fn pow(row: &mut [Self], exponents: &[Self]);
+    fn normal(site: Site, row: &mut [Self]);
+    fn uniform(site: Site, row: &mut [Self]);
+    fn poisson(site: Site, table: &PoissonTable, row: &mut [Self]);
+    fn poisson_each(site: Site, means: &[Self], row: &mut [Self]);
+}
+
+impl Number for f64 {
+    fn of(x: f64) -> f64 {
+        x
+    }
+
+    fn unary(op: UnaryOp, row: &mut [f64]) {
+        compute_unary(op, row);
+    }
+
+    fn pow(row: &mut [f64], exponents: &[f64]) {
+        numerics::pow_batch(row, exponents);
+    }
+
+    fn normal((key, step, first, draw): Site, row: &mut [f64]) {
+        random::normal_batch(key, step, first, draw, row);
+    }
+
+    fn uniform((key, step, first, draw): Site, row: &mut [f64]) {
+        random::uniform_batch(key, step, first, draw, row);
+    }
+
+    fn poisson((key, step, first, draw): Site, table: &PoissonTable, row: &mut [f64]) {
+        random::poisson_batch(key, step, first, draw, table, row);
+    }
+
+    fn poisson_each((key, step, first, draw): Site, means: &[f64], row: &mut [f64]) {
+        random::poisson_each_batch(key, step, first, draw, means, row);
+    }
+}
+
+impl Number for f32 {
+    fn of(x: f64) -> f32 {
+        x as f32
+    }
+
+    fn unary(op: UnaryOp, row: &mut [f32]) {
+        op.compute_singles(row);
+    }
+
+    fn pow(row: &mut [f32], exponents: &[f32]) {
+        numerics::pow_batch_f32(row, exponents);
+    }
+
+    fn normal((key, step, first, draw): Site, row: &mut [f32]) {
+        random::normal_batch_f32(key, step, first, draw, row);
+    }
+
+    fn uniform((key, step, first, draw): Site, row: &mut [f32]) {
+        let mut wide = [0.0; CHUNK];
+        let wide = &mut wide[..row.len()];
+        random::uniform_batch(key, step, first, draw, wide);
+        row.iter_mut().zip(wide).for_each(|(v, u)| *v = single::uniform(*u) as f32);
+    }
+
+    fn poisson((key, step, first, draw): Site, table: &PoissonTable, row: &mut [f32]) {
+        random::poisson_batch_f32(key, step, first, draw, table, row);
+    }
+
+    fn poisson_each((key, step, first, draw): Site, means: &[f32], row: &mut [f32]) {
+        random::poisson_each_batch_f32(key, step, first, draw, means, row);
+    }
+}
+
+impl Block {
+    /// Fills or transforms a row over the neurons from `start` on; `rows` are the scratch rows.
+    pub(super) fn call<N: Number>(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [N]) {
+        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        let first = self.lo + start as u32;
+        let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
+        let out = &mut rows[range(call.row())];
+        match call {
+            Call::Unary { op, .. } => N::unary(*op, out),
+            Call::Pow { .. } => N::pow(out, &other),
+            Call::Normal { draw, .. } => N::normal((self.noise, step, first, *draw), out),
+            Call::Uniform { .. } => N::uniform((self.spike, step, first, 0), out),
+            Call::PoissonOne { input, mean, .. } => {
+                let mean = self.scalars[*mean as usize];
+                let (key, delay, table) = &mut self.inputs[*input as usize];
+                let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
+                    out.fill(N::of(0.0));
+                    return;
+                };
+                let site = (*key, sent, first, 0);
+                if mean > MAX_POISSON_MEAN {
+                    N::poisson_each(site, &vec![N::of(mean); out.len()], out);
+                    return;
+                }
+                if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
+                    *table = PoissonTable::new(mean).ok();
+                }
+                match table {
+                    Some(t) => N::poisson(site, t, out),
+                    None => out.fill(N::of(0.0)),
+                }
+            }
+            Call::PoissonEach { input, .. } => {
+                let (key, delay, _) = &self.inputs[*input as usize];
+                match step.checked_sub(*delay) {
+                    Some(sent) => N::poisson_each((*key, sent, first, 0), &other, out),
+                    None => out.fill(N::of(0.0)),
+                }
+            }
+        }
+    }
+}

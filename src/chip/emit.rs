@@ -47,6 +47,7 @@ pub fn emit(network: &FixedNetwork, assignment: &Assignment, limits: &Limits) ->
         step_ns: network.step_ns,
         seed: network.seed,
         steps: network.steps,
+        part: false,
         target: limits.clone(),
         programs: network.programs.iter().map(ToString::to_string).collect(),
         profiles,

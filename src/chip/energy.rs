@@ -72,6 +72,8 @@ impl Counters {
             hops_chip: a.hops_chip + b.hops_chip,
             synaptic_operations: a.synaptic_operations + b.synaptic_operations,
             learning_operations: a.learning_operations + b.learning_operations,
+            third_factors: a.third_factors + b.third_factors,
+            host_writes: a.host_writes + b.host_writes,
         })
     }
 }

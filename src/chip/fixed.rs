@@ -87,6 +87,10 @@ pub struct SynapseFormat {
     /// Position among the learning rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<u32>,
+    /// A packet brings a third factor: nothing is added anywhere, but this post trace (0 to 2: y1 to y3) of what learns onto a
+    /// target becomes its resting value plus the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub third_factor: Option<u32>,
 }
 
 impl SynapseFormat {
@@ -166,7 +170,7 @@ pub struct LearningRule {
     pub name: String,
     /// Steps between updates.
     pub epoch: u32,
-    /// Post traces are what the host or a third factor writes; nothing decays.
+    /// All post traces are what the host writes; nothing decays.
     pub three_factor: bool,
     pub seed: u64,
     /// `u_k` is 1 in every 2^k-th epoch; one k for all products.
@@ -195,6 +199,10 @@ pub struct Trace {
     /// Bits of the double by which a step multiplies it; `None`: a step clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<u64>,
+    /// Neither spikes nor steps change it: third factors and the host write it, and it stays what they wrote. At the start it is
+    /// this, which stands for a factor of 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resting: Option<i32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,6 +252,23 @@ pub enum Variable {
 }
 
 impl Variable {
+    /// As rules are written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variable::X0 => "x0",
+            Variable::X1 => "x1",
+            Variable::X2 => "x2",
+            Variable::Y0 => "y0",
+            Variable::Y1 => "y1",
+            Variable::Y2 => "y2",
+            Variable::Y3 => "y3",
+            Variable::W => "w",
+            Variable::D => "d",
+            Variable::T => "t",
+            Variable::C => "1",
+        }
+    }
+
     /// Bits that the engine gives to it.
     pub fn width(self) -> u32 {
         match self {

@@ -7,7 +7,7 @@
 
 use super::emulator::{Address, Emulator, LoadError, Mode};
 use super::package::Manifest;
-use super::quantise::{CellCode, Deployment};
+use super::quantise::{CellCode, Deployment, ThirdFactor};
 use super::writes::Writes;
 use crate::backend::{Engine, EngineState, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest, eval};
 use crate::ir::artefact::Unit;
@@ -64,12 +64,14 @@ impl Machine {
             if !same {
                 return Err(RunError::Build(format!("the package has another program for `{}`", p.path)));
             }
-            cells.push(Cells { first, size: p.size, code, stale: false });
+            let thirds = deployment.third_factors(k);
+            cells.push(Cells { first, size: p.size, code, thirds, stale: false });
             first += p.size;
         }
         let position = |id| deployment.network().populations().position(|(p, _)| p == id);
         let ends = deployment.network().projections().map(|(_, from, to, p)| (position(from), position(to), &p.path));
-        let records = self.manifest.projections.iter();
+        // After those come the packets of modulators.
+        let records = self.manifest.projections.iter().filter(|r| r.format.third_factor.is_none());
         if !ends.eq(records.map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path))) {
             return Err(RunError::Build("the package has other projections".to_string()));
         }
@@ -116,6 +118,8 @@ struct Cells {
     size: u32,
     /// `None`: the host plays its spikes.
     code: Option<CellCode>,
+    /// What the host writes to traces, as it stands there.
+    thirds: Vec<ThirdFactor>,
     /// Params have changed that its words don't show yet.
     stale: bool,
 }
@@ -162,6 +166,17 @@ impl Host<'_> {
                 }
             }
             cells.code = Some(new);
+            let thirds = self.deployment.third_factors(k);
+            for (before, after) in cells.thirds.iter().zip(&thirds) {
+                for (neuron, (old, new)) in (cells.first..).zip(before.values.iter().zip(&after.values)) {
+                    let new =
+                        new.ok_or_else(|| refuse("a rule reads a number beyond 2, which is all that a trace holds"))?;
+                    if *old != Some(new) {
+                        chip.write_third_factor(neuron, after.trace, new);
+                    }
+                }
+            }
+            cells.thirds = thirds;
         }
         Ok(())
     }
@@ -177,7 +192,9 @@ impl Host<'_> {
         for (cells, log) in self.cells.iter().zip(&mut self.spikes) {
             let (mine, rest) = new.split_at(new.partition_point(|s| s.neuron < cells.first + cells.size));
             fired.clear();
-            fired.extend(mine.iter().map(|s| s.neuron - cells.first));
+            if cells.code.as_ref().is_none_or(|c| c.level().is_none()) {
+                fired.extend(mine.iter().map(|s| s.neuron - cells.first));
+            }
             log.push(step, &fired);
             new = rest;
         }
@@ -347,7 +364,7 @@ impl Engine for Host<'_> {
                 let outside = || refused(format!("a state of neuron {neuron} is reset to {value}, which has no word"));
                 chip.write(neuron, k, code.word(k, value).ok_or_else(outside)?);
             }
-            if let Some(k) = code.refractory() {
+            for k in [code.refractory(), code.level()].into_iter().flatten() {
                 chip.write(neuron, k, 0);
             }
         }

@@ -39,7 +39,11 @@ pub fn judge(job: &Job, origins: &[Origins], target: &Target, diags: &mut Diagno
 pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
     let (span, name) = match &finding.place {
         Place::Population(path) => (origins.populations.get(path), path),
-        Place::Projection(path) => (origins.projections.get(path), path),
+        Place::Projection(path) => {
+            // What brings a modulator to cells was written where they are.
+            let target = || path.split_once("->").and_then(|(_, to)| origins.populations.get(to));
+            (origins.projections.get(path).or_else(target), path)
+        }
     };
     let (code, message, help) = match finding.kind {
         Kind::Dynamics => (
@@ -52,13 +56,14 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         Kind::Continuous => (
             CONTINUOUS,
             format!("`{name}` brings values, and a chip sends spikes"),
-            "connect by spikes: `RateToSpikes` makes them of a rate",
+            "connect by spikes: `RateToSpikes` makes them of a rate; what reaches cells in the place of a modulator can be a sensor \
+             that the host sets, and rules take modulators as they are",
         ),
         Kind::Plasticity => (
             PLASTICITY,
             format!("the rule of `{name}` is no sum of products of traces"),
-            "the learning engine adds products of traces that decay, weights and constants: `PairStdp` with `mu_plus = 0` and \
-             `mu_minus = 0`, `RewardStdp`",
+            "the learning engine adds products of traces that decay, weights, constants, levels of modulators and sensors: `PairStdp` \
+             with `mu_plus = 0` and `mu_minus = 0`, `RewardStdp`, `DopamineStdp`, `ValueLearning`",
         ),
         Kind::Winners => (
             WINNERS,

@@ -4,7 +4,7 @@ mod report;
 
 use super::args::{BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
 use super::codes::{self, usage};
-use super::compile::{output, save, the_circuit, write_text};
+use super::compile::{output, save, write_text};
 use super::job::{self, JobResult, Settings};
 use super::output::Output;
 use super::progress::{self, Bar};
@@ -20,28 +20,97 @@ use crate::chip::report::Report;
 use crate::chip::sanafe;
 use crate::chip::target::Target;
 use crate::driver::{self, Backend, Outcome};
-use crate::ir::artefact::Job;
+use crate::ir::artefact::{Job, Unit};
+use crate::ir::protocol::Point;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 pub(super) fn is_package(bytes: &[u8]) -> bool {
     FORMAT.begins(bytes)
 }
 
-/// Writes the package of the one circuit that is meant, or lists its programs.
+/// One circuit of what was compiled.
+struct Circuit<'o> {
+    outcome: &'o Outcome,
+    /// Number of the experiment, and among its circuits.
+    experiment: usize,
+    at: usize,
+}
+
+impl Circuit<'_> {
+    fn job(&self) -> &Job {
+        &self.outcome.jobs[self.experiment]
+    }
+
+    fn unit(&self) -> &Unit {
+        &self.job().units[self.at]
+    }
+
+    /// Whether its experiment has other circuits as well.
+    fn is_part(&self) -> bool {
+        self.job().units.len() > 1
+    }
+
+    /// The experiment with this circuit alone. What is drawn is of one seed, so a package is for the runs of that seed.
+    fn alone(&self) -> Job {
+        let own = self.job().points.iter().filter(|p| p.unit == self.at);
+        Job {
+            seeds: 1,
+            units: vec![self.unit().clone()],
+            points: own.map(|p| Point { unit: 0, ..p.clone() }).collect(),
+            ..self.job().clone()
+        }
+    }
+
+    /// Its package beside that of the others.
+    fn path(&self, of: &Path) -> PathBuf {
+        let mut name = of.file_stem().unwrap_or_default().to_os_string();
+        name.push(format!("-{}", self.job().experiment));
+        if self.is_part() {
+            name.push(format!("-{}", self.at + 1));
+        }
+        of.with_file_name(name).with_extension(of.extension().unwrap_or("nsmpkg".as_ref()))
+    }
+}
+
+/// Writes the package of each circuit, or lists the programs of the only one.
 pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, terminal: &Terminal) -> Status {
     let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
-    let (job, unit, origins) = match the_circuit(args, outcome, "a package") {
-        Ok(one) => one,
+    let of = |experiment: usize| {
+        (0..outcome.jobs[experiment].units.len()).map(move |at| Circuit { outcome, experiment, at })
+    };
+    let circuits: Vec<_> = (0..outcome.jobs.len()).flat_map(of).collect();
+    if circuits.len() != 1 && (circuits.is_empty() || args.emit.is_some()) {
+        let d = usage(format!("one circuit is wanted, and `{}` has {}", args.file, circuits.len()));
+        return fail(&d.help("choose an experiment with `--experiment`; one with a sweep over params has several"));
+    }
+    let path = match output(args, "nsmpkg") {
+        Ok(path) => path,
+        Err(_) if args.emit.is_some() => PathBuf::new(),
         Err(d) => return fail(&d),
     };
+    let several = circuits.len() > 1;
+    for circuit in &circuits {
+        let path = if several { circuit.path(&path) } else { path.clone() };
+        let status = compile_one(circuit, &path, args, target, terminal);
+        if status != Status::Fine {
+            return status;
+        }
+    }
+    Status::Fine
+}
+
+fn compile_one(circuit: &Circuit<'_>, path: &Path, args: &CompileArgs, target: &Target, terminal: &Terminal) -> Status {
+    let outcome = circuit.outcome;
+    let origins = &outcome.origins[circuit.experiment][circuit.at];
+    let fail = |d: &Diagnostic| source::fail_with(d, &outcome.sources, args.message_format, terminal);
     let options = Options { seed: args.seed, apart: args.apart };
-    let mut built = match driver::package(unit, origins, target, options) {
+    let mut built = match driver::package(circuit.unit(), origins, target, options) {
         Ok(made) => made,
         Err(list) => return list.iter().map(fail).max().unwrap_or(Status::Wrong),
     };
-    // What is drawn is of one seed, so a package is for the runs of that seed.
-    let job = Job { seeds: 1, ..job.clone() };
-    built.package.experiment = match artefact::write(&[job], artefact::source_hash(&outcome.sources)) {
+    built.package.manifest.part = circuit.is_part();
+    built.package.experiment = match artefact::write(&[circuit.alone()], artefact::source_hash(&outcome.sources)) {
         Ok(bytes) => bytes,
         Err(e) => return fail(&usage(format!("the experiment can't be packed: {e}"))),
     };
@@ -55,10 +124,6 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         let written = text.and_then(|text| write_text(&text, args.output.as_deref()));
         return written.map_or_else(|d| fail(&d), |()| Status::Fine);
     }
-    let path = match output(args, "nsmpkg") {
-        Ok(path) => path,
-        Err(d) => return fail(&d),
-    };
     let page = path.with_extension("html");
     if args.report == Some(ReportFormat::Html) && page == path {
         return fail(
@@ -69,7 +134,7 @@ pub(super) fn compile(args: &CompileArgs, target: &Target, outcome: &Outcome, te
         Ok(bytes) => bytes,
         Err(e) => return fail(&usage(format!("the package has no manifest: {e}"))),
     };
-    if let Err(d) = save(&path, &bytes) {
+    if let Err(d) = save(path, &bytes) {
         return fail(&d);
     }
     if let Some(format) = args.report {
@@ -139,7 +204,8 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         backend_name: execution.backend.name(),
         chip: Some(&machine),
         limit: execution.limit(),
-        quick: false,
+        // Rows of other circuits of the experiment are in other packages.
+        quick: machine.manifest().part,
         compile_s: 0.0,
         checkpoints: None,
         stop: progress::stop_flag(),

@@ -2,7 +2,7 @@
 
 use super::coupling::{Coupled, Coupling};
 use super::expr::{ExprId, Exprs};
-use crate::connect::Spec;
+use crate::connect::{Rule, Spec};
 use crate::units::Dimension;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
@@ -500,6 +500,13 @@ pub struct Projection {
 pub struct Procedural {
     /// Steps: shorter delays are set to it. At least 1, at most the longest.
     pub shortest: u32,
+}
+
+impl Projection {
+    /// Whether every cell of the source has a synapse onto every cell of the target, but perhaps onto itself.
+    pub fn is_full(&self) -> bool {
+        self.spec.rule == Rule::AllToAll && self.filter.is_none() && self.pre == Subset::All && self.post == Subset::All
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

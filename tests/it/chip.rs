@@ -3,6 +3,7 @@
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
 mod host;
+mod learning;
 mod program;
 mod sanafe;
 
@@ -96,6 +97,7 @@ fn lif_network(case: &Value) -> FixedNetwork {
         delay_bits: 3,
         accumulator: 0,
         rule: None,
+        third_factor: None,
     };
     let bias = row(&case["bias_mant"]).iter().zip(row(&case["bias_exp"])).map(|(m, e)| m << e).collect();
     let (du, dv, vth) = (int(&case["du"]) as i32, int(&case["dv"]) as i32, int(&case["vth"]) as i32);
@@ -250,7 +252,7 @@ fn trace(case: &Value, name: &str) -> Trace {
     let (impulse, tau) = (of("impulse").unwrap_or(0.0), of("tau").unwrap_or(65_535.0));
     let fraction = ((impulse - impulse.floor()) * 256.0).round() as u32;
     let decay = (tau != 0.0).then(|| nsm::numerics::exp(-1.0 / tau).to_bits());
-    Trace { impulse: impulse.floor() as u32, fraction, decay }
+    Trace { impulse: impulse.floor() as u32, fraction, decay, resting: None }
 }
 
 fn learning_network(case: &Value) -> FixedNetwork {
@@ -272,7 +274,15 @@ fn learning_network(case: &Value) -> FixedNetwork {
         delay,
         tag,
     };
-    let format = SynapseFormat { bits: 8, sign: sign(case), exponent: 0, delay_bits: 0, accumulator: 0, rule: Some(0) };
+    let format = SynapseFormat {
+        bits: 8,
+        sign: sign(case),
+        exponent: 0,
+        delay_bits: 0,
+        accumulator: 0,
+        rule: Some(0),
+        third_factor: None,
+    };
     let teach = SynapseFormat { bits: 8, sign: Sign::Excitatory, rule: None, ..format };
     let body = FixedBody { program: 0, params: vec![], states: vec![] };
     let learned = FixedProjection {

@@ -22,7 +22,23 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
     ("examples/nights.nsm", &[("days", "1"), ("episodes", "1"), ("moves", "2")]),
+    (
+        "examples/whole_agent.nsm",
+        &[
+            ("days", "1"),
+            ("walks", "1"),
+            ("moves", "1"),
+            ("length", "1 s"),
+            ("ca3", "100"),
+            ("granule", "200"),
+            ("per_item", "20"),
+        ],
+    ),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
+    (
+        "examples/learning/inhibition.nsm",
+        &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")],
+    ),
 ];
 
 fn nsm_files(folder: &str) -> Vec<PathBuf> {

@@ -115,8 +115,8 @@ impl Worker {
         if let Some(l) = self.learning.iter().find(|l| l.projection == projection) {
             return l.synapses.edges();
         }
-        let i = &self.incoming[projection];
-        if let Some(rows) = &mut self.procedural[projection] {
+        let i = &mut self.incoming[projection];
+        if let Some(rows) = &mut i.procedural {
             return rows.edges(i.sources);
         }
         let lo = self.blocks[i.target].lo;

@@ -207,7 +207,7 @@ impl Native {
                 }
                 blocks.push(block);
             }
-            let (mut incoming, mut rows_made) = (Vec::new(), Vec::new());
+            let mut incoming = Vec::new();
             let mut learning = Vec::new();
             for (j, e) in ids.iter().enumerate() {
                 let p = &network.graph[*e];
@@ -265,8 +265,7 @@ impl Native {
                     })?;
                 }
                 let (rows, sources) = (builder.finish(), from.size);
-                incoming.push(Incoming { projection: j, source, target, ring, sources, rows });
-                rows_made.push(made);
+                incoming.push(Incoming { projection: j, source, target, ring, sources, rows, procedural: made });
             }
             let winners = network
                 .populations()
@@ -276,7 +275,7 @@ impl Native {
                 })
                 .collect();
             let couplings = layout.couplings(&mut blocks)?;
-            Ok(Worker::new(thread, blocks, incoming, rows_made, couplings, learning, winners))
+            Ok(Worker::new(thread, blocks, incoming, couplings, learning, winners))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -491,8 +490,8 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
     if let Some(all) = w.learned_weights(projection, step) {
         return all;
     }
-    let incoming = &w.incoming[projection];
-    if let Some(rows) = &mut w.procedural[projection] {
+    let incoming = &mut w.incoming[projection];
+    if let Some(rows) = &mut incoming.procedural {
         return rows.weights(incoming.sources);
     }
     let rows = &incoming.rows;

@@ -181,6 +181,7 @@ pub struct Incoming {
     pub sources: u32,
     /// Empty where synapses learn or are procedural.
     pub rows: Rows,
+    pub procedural: Option<Procedural>,
 }
 
 /// Values of a param for the neurons of a block.
@@ -245,8 +246,6 @@ pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
-    /// Of each of these, where its rows are made anew for each spike.
-    pub procedural: Vec<Option<Procedural>>,
     pub learning: Vec<Learning>,
     pub couplings: Couplings,
     traces: Vec<Trace>,
@@ -695,7 +694,6 @@ impl Worker {
         id: usize,
         blocks: Vec<Block>,
         incoming: Vec<Incoming>,
-        procedural: Vec<Option<Procedural>>,
         couplings: Couplings,
         learning: Vec<Learning>,
         winners: Vec<Option<Winners>>,
@@ -704,7 +702,6 @@ impl Worker {
             id,
             blocks,
             incoming,
-            procedural,
             learning,
             couplings,
             traces: Vec::new(),
@@ -830,27 +827,32 @@ impl Worker {
         let chosen = self.choose(&batches, first, steps, shared.populations);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
-        let mut pieces: Vec<(&Incoming, u64, &[u32])> = Vec::new();
+        let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
         for k in 0..steps {
-            for i in self.incoming.iter().filter(|i| !i.rows.is_empty() || self.procedural[i.projection].is_some()) {
+            for (at, i) in
+                self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty())
+            {
                 let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
-                pieces.extend(senders.map(|senders| (i, first + k, senders)));
+                pieces.extend(senders.map(|senders| (at, first + k, senders)));
             }
         }
         for (at, (i, step, senders)) in pieces.iter().enumerate() {
-            let stored = |k: usize| pieces.get(k).filter(|(i, ..)| !i.rows.is_empty());
-            if let Some((i, _, senders)) = stored(at + 2) {
-                i.rows.fetch_start(senders[0]);
-            }
-            let next = stored(at + 1).map(|(i, _, senders)| i.rows.next(senders[0]));
-            let ring = &mut self.blocks[i.target].rings[i.ring];
-            let events = match &mut self.procedural[i.projection] {
-                None => i.rows.deliver(senders, *step, ring, next),
-                Some(rows) => rows.deliver(senders, *step, ring),
+            let i = &mut self.incoming[*i];
+            let (projection, ring) = (i.projection, &mut self.blocks[i.target].rings[i.ring]);
+            let events = if let Some(rows) = &mut i.procedural {
+                rows.deliver(senders, *step, ring)
+            } else {
+                // Procedural rows are nowhere: nothing to fetch.
+                let stored = |k: usize| pieces.get(k).filter(|(i, ..)| !self.incoming[*i].rows.is_empty());
+                if let Some((i, _, senders)) = stored(at + 2) {
+                    self.incoming[*i].rows.fetch_start(senders[0]);
+                }
+                let next = stored(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
+                self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
             };
             self.events += events;
             if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Deliver(i.projection), events, None);
+                clock.lap(Work::Deliver(projection), events, None);
             }
         }
         for (rule, l) in self.learning.iter_mut().enumerate() {

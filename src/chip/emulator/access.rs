@@ -22,6 +22,15 @@ impl Emulator {
         let start = core.state_start[k as usize];
         if let Some(there) = core.state[start..core.state_start[k as usize + 1]].get_mut(word) {
             *there = value;
+            self.host.counters.host_writes += 1;
+        }
+    }
+
+    /// Sets a post trace that third factors write, of whatever learns onto a neuron, to its resting value plus `value`.
+    pub fn write_third_factor(&mut self, neuron: u32, trace: u32, value: i32) {
+        let Some((core, k)) = self.place.get(neuron as usize).copied().flatten() else { return };
+        for learner in &mut self.cores[core as usize].learners {
+            self.host.counters.host_writes += u64::from(learner.third_factor(k, trace, value));
         }
     }
 

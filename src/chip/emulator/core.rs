@@ -153,6 +153,15 @@ impl CoreState {
             // A population without payloads sends ones.
             let value = if graded { i64::from(*payload) } else { 1 };
             let format = projection.format;
+            if let Some(trace) = format.third_factor {
+                self.counters.third_factors += 1;
+                for target in &self.synapses.target[axon.start..axon.end] {
+                    let payload = i32::try_from(value).unwrap_or(i32::MAX);
+                    self.learners.iter_mut().for_each(|l| _ = l.third_factor(*target, trace, payload));
+                }
+                self.counters.synaptic_operations += (axon.end - axon.start) as u64;
+                continue;
+            }
             for k in axon.start..axon.end {
                 let s = &self.synapses;
                 let slot = (t + 1 + u64::from(s.delay[k])) % slots;

@@ -8,7 +8,6 @@
 use super::core::{Axon, Synapses};
 use super::pcg::Pcg;
 use crate::chip::fixed::{Gate, LearningRule, Product, Sign, SynapseFormat, Trace, TraceWrite, Variable};
-use std::collections::BTreeMap;
 
 /// What learns of one projection on one core.
 pub(super) struct Learner {
@@ -23,7 +22,11 @@ pub(super) struct Learner {
     /// Step of the epoch in which the source last fired; 0: not in this epoch.
     x_time: Vec<u32>,
     /// Compartment to position among the targets.
-    posts: BTreeMap<u32, usize>,
+    posts: Vec<Option<u32>>,
+    /// Post traces that third factors and the host write, and what stands for a factor of 0.
+    resting: [Option<i32>; 3],
+    /// Some tag is below what a sum of 128ths holds, so the next step moves it even where nothing is added to it.
+    beyond: bool,
     pub y: Vec<[i32; 3]>,
     y_time: Vec<u32>,
     x_random: TraceRandom,
@@ -76,7 +79,9 @@ impl Learner {
             axons: vec![],
             x: vec![],
             x_time: vec![],
-            posts: BTreeMap::new(),
+            posts: vec![],
+            resting: of.y.map(|trace| trace.resting),
+            beyond: false,
             y: vec![],
             y_time: vec![],
             x_random: TraceRandom::new(of.seed),
@@ -92,9 +97,13 @@ impl Learner {
         self.x.push([0; 2]);
         self.x_time.push(0);
         for t in targets {
-            if !self.posts.contains_key(t) {
-                self.posts.insert(*t, self.y.len());
-                self.y.push([0; 3]);
+            let t = *t as usize;
+            if self.posts.len() <= t {
+                self.posts.resize(t + 1, None);
+            }
+            if self.posts[t].is_none() {
+                self.posts[t] = Some(self.y.len() as u32);
+                self.y.push(self.resting.map(Option::unwrap_or_default));
                 self.y_time.push(0);
             }
         }
@@ -102,14 +111,25 @@ impl Learner {
     }
 
     pub(super) fn post_of(&self, compartment: u32) -> Option<usize> {
-        self.posts.get(&compartment).copied()
+        self.posts.get(compartment as usize).copied().flatten().map(|k| k as usize)
     }
 
-    /// What the spikes of a compartment left behind is gone.
+    /// What the spikes of a compartment left behind is gone. Third factors are not its own.
     pub(super) fn forget(&mut self, compartment: u32) {
         if let Some(k) = self.post_of(compartment) {
-            (self.y[k], self.y_time[k]) = ([0; 3], 0);
+            for (trace, _) in self.y[k].iter_mut().zip(self.resting).filter(|(_, resting)| resting.is_none()) {
+                *trace = 0;
+            }
+            self.y_time[k] = 0;
         }
+    }
+
+    /// Sets a trace that third factors write to its resting value plus `value`; gives whether there is one.
+    pub(super) fn third_factor(&mut self, compartment: u32, trace: u32, value: i32) -> bool {
+        let resting = self.resting.get(trace as usize).copied().flatten();
+        let (Some(k), Some(resting)) = (self.post_of(compartment), resting) else { return false };
+        self.y[k][trace as usize] = resting.saturating_add(value).clamp(0, 127);
+        true
     }
 
     /// The same for the source of an axon.
@@ -153,9 +173,9 @@ impl Learner {
     }
 
     pub(super) fn write(&mut self, write: &TraceWrite, neurons: &[u32]) {
-        let at = self.posts.iter().find(|(c, _)| neurons.get(**c as usize) == Some(&write.neuron));
-        if let (Some((_, k)), true) = (at, write.trace < 3) {
-            self.y[*k][write.trace as usize] = write.value;
+        let at = self.posts.iter().zip(neurons).find(|(k, n)| k.is_some() && **n == write.neuron);
+        if let (Some((Some(k), _)), true) = (at, write.trace < 3) {
+            self.y[*k as usize][write.trace as usize] = write.value;
         }
     }
 
@@ -170,12 +190,23 @@ impl Learner {
         let x = history(&self.x, &self.x_time, &rule.x, rule.epoch, &self.x_random);
         let y = history(&self.y, &self.y_time, &rule.y, rule.epoch, &self.y_random);
         let often = (t / u64::from(rule.epoch)).is_multiple_of(1 << rule.k);
+        let products = || rule.weight.iter().chain(&rule.delay).chain(&rule.tag);
+        // Where no gate is open nothing is added, and nothing changes.
+        let everywhere = self.beyond || often && products().any(|p| p.gate == Gate::U);
+        let (targets, mut beyond) = (self.y_time.iter().any(|t| *t > 0), false);
         let mut done = 0;
         for (source, axon) in self.axons.iter().enumerate() {
             let range = axons[*axon as usize];
             done += (range.end - range.start) as u64;
+            let whole = everywhere || self.x_time[source] > 0;
+            if !(whole || targets) {
+                continue;
+            }
             for k in range.start..range.end {
-                let post = self.posts.get(&synapses.target[k]).copied().unwrap_or(0);
+                let post = self.post_of(synapses.target[k]).unwrap_or(0);
+                if !(whole || self.y_time[post] > 0) {
+                    continue;
+                }
                 let instant = Instant {
                     x: &x,
                     y: &y,
@@ -201,9 +232,11 @@ impl Learner {
                 };
                 let delay = instant.learn(instant.delay, &rule.delay, 0..=*SUM.end(), rounding).clamp(0, 255);
                 let tag = instant.learn(instant.tag, &rule.tag, SUM, rounding).clamp(-257, 255);
+                beyond |= tag << 7 < *SUM.start();
                 (synapses.weight[k], synapses.learned_delay[k], synapses.tag[k]) = (weight, delay, tag);
             }
         }
+        self.beyond = beyond;
         if let Some(last) = x.into_iter().next_back() {
             self.x = last;
         }
@@ -227,7 +260,7 @@ fn impulse(trace: i32, random: i32, of: &Trace) -> i32 {
 }
 
 fn decay(trace: i32, of: &Trace, random: f64) -> i32 {
-    let Some(factor) = of.decay else { return 0 };
+    let Some(factor) = of.decay else { return if of.resting.is_some() { trace } else { 0 } };
     let exact = f64::from_bits(factor) * f64::from(trace);
     exact.floor() as i32 + i32::from(random < exact - exact.floor())
 }

@@ -125,7 +125,8 @@ fn check_manifest(package: &Package, programs: &[Program]) -> Result<(), LoadErr
             && f.delay_bits <= 6
             && (-MAX_EXPONENT..=MAX_EXPONENT).contains(&f.exponent)
             && (f.accumulator as usize) < program.accumulators.len()
-            && f.rule.is_none_or(|r| (r as usize) < m.rules.len());
+            && f.rule.is_none_or(|r| (r as usize) < m.rules.len())
+            && f.third_factor.is_none_or(|trace| trace < 3);
         ensure(sound, || format!("the synapses of `{}` have no such format", p.path))?;
     }
     m.rules.iter().try_for_each(check_rule)
@@ -137,6 +138,7 @@ fn check_rule(rule: &LearningRule) -> Result<(), LoadError> {
     for t in traces {
         let decay = t.decay.map_or(0.0, f64::from_bits);
         sound &= t.impulse <= 127 && t.fraction <= 256 && (0.0..=1.0).contains(&decay);
+        sound &= t.resting.is_none_or(|r| (0..=127).contains(&r));
     }
     for p in rule.weight.iter().chain(&rule.delay).chain(&rule.tag) {
         sound &= (-8..=7).contains(&p.mantissa) && (-7..=8).contains(&p.exponent) && p.factors.len() <= 16;

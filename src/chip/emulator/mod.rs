@@ -5,7 +5,7 @@
 //! 1. Every core runs the program of each of its compartments, in order. A program reads what arrived for this step.
 //! 2. Spikes, and those that the host sends in this step, travel along their axons: one packet for each destination.
 //! 3. Every core takes its packets: a synapse with a delay of d steps adds to what arrives in step t + 1 + d. Sums don't depend on
-//!    their order.
+//!    their order. A packet with a third factor sets a post trace of its targets instead, to the trace's resting value plus the payload.
 //! 4. Learning ([`learning`]): traces take in the spikes of the step, what the host writes to traces is written, and at the end of
 //!    an epoch weights and tags change.
 //!
@@ -90,6 +90,10 @@ pub struct Counters {
     pub synaptic_operations: u64,
     /// Synapses that a learning rule went over.
     pub learning_operations: u64,
+    /// Of the packets taken in: those that brought a third factor.
+    pub third_factors: u64,
+    /// Words and traces that the host wrote between two steps.
+    pub host_writes: u64,
 }
 
 /// A spike of the network.

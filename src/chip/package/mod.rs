@@ -17,7 +17,8 @@
 //!
 //! Numbers are u32 where nothing else is said. An axon in the synapse memory is a header of 32 bits (number of synapses in its
 //! lower half), then for each synapse, lowest bit first and without gaps: compartment, mantissa (its truncated bits left out;
-//! magnitude, or two's complement where signs are mixed), delay. It begins at a word.
+//! magnitude, or two's complement where signs are mixed), delay. It begins at a word. Axons with third factors are of the same form;
+//! their mantissas mean nothing.
 
 mod bytes;
 mod capacity;
@@ -50,6 +51,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Steps of a run.
     pub steps: u64,
+    /// The experiment has other circuits, which are in other packages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
     pub target: Limits,
     /// Assembly.
     pub programs: Vec<String>,

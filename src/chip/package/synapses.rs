@@ -119,6 +119,7 @@ mod tests {
             delay_bits,
             accumulator: 0,
             rule: None,
+            third_factor: None,
         })
     }
 

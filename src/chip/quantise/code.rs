@@ -92,6 +92,8 @@ impl Code {
             Leaf::Arrival => "arrived".to_string(),
             Leaf::Noise(k) => format!("noise{k}"),
             Leaf::Uniform => "uniform".to_string(),
+            // Rules have no program.
+            Leaf::Read(k) => format!("read{k}"),
         }
     }
 

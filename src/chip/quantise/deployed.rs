@@ -4,8 +4,9 @@
 //! anew: the program is the same, for it was made for [`Writes::live`], and words of neurons are what differs.
 
 use super::dynamics::Lowered;
+use super::factors::{self, Origin};
 use super::weights;
-use super::{lower, set};
+use super::{lower, set, written};
 use crate::backend::build::{Elements, Listed, PopulationElements, apply, elements, gains};
 use crate::backend::{RunError, Setting};
 use crate::chip::fixed::{SynapseFormat, Words};
@@ -19,6 +20,14 @@ pub struct Deployment<'n> {
     network: &'n Network,
     writes: Writes,
     elements: Elements,
+}
+
+/// A post trace that the host writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThirdFactor {
+    pub trace: u32,
+    /// By cell, from the resting value; `None`: more than the trace holds.
+    pub values: Vec<Option<i32>>,
 }
 
 /// How a population's states and params stand in the words of its neurons.
@@ -76,6 +85,19 @@ impl<'n> Deployment<'n> {
         Ok(lowered.map_err(|refusals| refusals.join("; "))?.map(CellCode))
     }
 
+    /// What the host writes for the rules of what learns onto a population, with its params as they are now.
+    pub fn third_factors(&self, population: usize) -> Vec<ThirdFactor> {
+        let Some((id, cells)) = self.network.populations().nth(population) else { return vec![] };
+        let own = factors::factors(self.network).into_iter().filter(|f| f.target == id);
+        let written = own.filter_map(|f| match f.origin {
+            Origin::Host(value) => {
+                Some(ThirdFactor { trace: f.trace, values: written(cells, self.elements(population), value) })
+            }
+            Origin::Modulator(_) => None,
+        });
+        written.collect()
+    }
+
     /// How weights onto a population that `code` is of stand as mantissas; `None` where nothing ends at the receptor.
     pub fn synapses(&self, p: &Projection, target: usize, code: &CellCode) -> Option<SynapseCode> {
         let (accumulator, scale) = code.0.receptors.get(p.receptor as usize).copied().flatten()?;
@@ -112,8 +134,12 @@ impl CellCode {
 
     /// The word that counts refractory steps.
     pub fn refractory(&self) -> Option<usize> {
-        let words = self.0.states.len() - self.0.words.len();
-        (words > self.states()).then(|| self.states())
+        self.0.refractory
+    }
+
+    /// The word that adds up a modulator's level. What such a cell sends are no spikes of the circuit.
+    pub fn level(&self) -> Option<usize> {
+        self.0.level
     }
 
     /// Words that the host writes: position in a neuron's state and values.

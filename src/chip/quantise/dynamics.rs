@@ -4,12 +4,13 @@
 //! offset (its mean at the start) and a scale.
 
 use super::code::{Code, UNIFORM_BITS};
+use super::factors::{LEVEL, RESTING};
 use super::forms::{Reader, Refusal};
 use super::scale::{floor_log2, scales};
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::PopulationElements;
 use crate::chip::fixed::Words;
-use crate::ir::{Arrival, Assign, Population, Spike};
+use crate::ir::{Arrival, Assign, ExprId, Population, Spike};
 use std::collections::BTreeSet;
 
 /// A model that a core can run.
@@ -26,6 +27,10 @@ pub(super) struct Lowered {
     /// By state of the model: integers per unit.
     pub scales: Vec<f64>,
     pub offsets: Vec<f64>,
+    /// The word that counts refractory steps.
+    pub refractory: Option<usize>,
+    /// The word that adds up a modulator's level; it sends graded spikes.
+    pub level: Option<usize>,
     /// Largest relative error of a coefficient.
     pub error: f64,
 }
@@ -45,11 +50,14 @@ const MOST_COUNTS: usize = 40;
 const TAIL: f64 = 6e-8;
 /// How many comparisons a count takes depends on its rate.
 const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
+/// Bits after the point of a modulator's level, beyond those that it sends.
+const LEVEL_BITS: u32 = 12;
 /// Most refractory steps, by its word's bits.
 const REFRACTORY_BITS: u32 = 16;
 
 /// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
-/// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ.
+/// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ. `level`:
+/// the value that a modulator sends, and k where it does so every 2^k steps.
 ///
 /// # Errors
 /// What the core can't compute, in words.
@@ -59,6 +67,7 @@ pub(super) fn lower(
     live: &BTreeSet<u32>,
     dt_ms: f64,
     bounds: &[Option<f64>],
+    level: Option<(ExprId, u32)>,
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
@@ -67,7 +76,7 @@ pub(super) fn lower(
     if d.adaptive.is_some() {
         model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
     }
-    let body = model.body();
+    let body = model.body(level);
     match body {
         Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds),
         _ => Err(model.refusals),
@@ -83,6 +92,8 @@ struct Body {
     reset: Vec<(u32, Form)>,
     /// Steps, and the states that are held.
     refractory: Option<(Values, BTreeSet<u32>)>,
+    /// What a modulator sends, and k of 2^k steps.
+    level: Option<(Form, u32)>,
 }
 
 struct ReceptorBody {
@@ -115,7 +126,7 @@ impl Model<'_> {
         out
     }
 
-    fn body(&mut self) -> Option<Body> {
+    fn body(&mut self, level: Option<(ExprId, u32)>) -> Option<Body> {
         let d = &self.population.dynamics;
         let stages = d.integrate.iter().map(|s| self.assigns(&s.assigns)).collect();
         let mut receptors = Vec::new();
@@ -164,7 +175,14 @@ impl Model<'_> {
                 (steps.largest() > 0.0).then(|| (steps, r.held.iter().copied().collect()))
             }
         };
-        Some(Body { stages, receptors, test, reset, refractory })
+        let level = match level {
+            None => None,
+            Some((value, k)) => {
+                let value = self.reader.form(value);
+                Some((self.take("its level", value)?, k))
+            }
+        };
+        Some(Body { stages, receptors, test, reset, refractory, level })
     }
 }
 
@@ -172,7 +190,9 @@ impl Model<'_> {
 fn reserved(name: &str) -> bool {
     let (head, tail) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
     let numbered = ["k", "p", "t", "noise"].contains(&head) && tail.chars().all(|c| c.is_ascii_digit());
-    numbered || ["arrived", "uniform", "refractory", "resting", "fires", "draw", "count"].contains(&name)
+    let own =
+        ["arrived", "uniform", "refractory", "resting", "fires", "draw", "count", "level", "sum", "steps", "sent"];
+    numbered || own.contains(&name)
 }
 
 fn word_names(names: impl Iterator<Item = String>) -> Vec<String> {
@@ -214,9 +234,16 @@ fn write(
         let whole = values.iter().map(|v| (from_offset(k, *v) * scales[k]).round() as i32).collect();
         words.push(shared(whole));
     }
-    if body.refractory.is_some() {
-        states.push(("refractory".to_string(), REFRACTORY_BITS));
+    let mut own = |name: &str, bits: u32| {
+        states.push((name.to_string(), bits));
         words.push(Words::One(0));
+        words.len() - 1
+    };
+    let refractory = body.refractory.is_some().then(|| own("refractory", REFRACTORY_BITS));
+    let level = body.level.is_some().then(|| own("sum", 32));
+    if level.is_some() {
+        own("steps", 16);
+        own("sent", 8);
     }
     words.extend(code.words.iter().map(|w| shared(w.values.clone())));
     let named = code.words.iter().map(|w| Named { name: w.name.clone(), live: w.live }).collect();
@@ -234,6 +261,8 @@ fn write(
         receptors,
         scales,
         offsets,
+        refractory,
+        level,
         error: code.error,
     })
 }
@@ -289,6 +318,9 @@ impl Writer<'_> {
             }));
         }
         self.spike(body)?;
+        if let Some((value, k)) = &body.level {
+            self.level(value, *k)?;
+        }
         let names = self.names.clone();
         names.iter().for_each(|n| self.code.line(format!("X.CLIP24 {n}")));
         Ok(receptors)
@@ -340,7 +372,7 @@ impl Writer<'_> {
                     self.code.line(format!("X.RAND {name}, {UNIFORM_BITS}"));
                     self.code.input(leaf, 2_f64.powi(UNIFORM_BITS));
                 }
-                Leaf::State(_) | Leaf::Arrival => {}
+                Leaf::State(_) | Leaf::Arrival | Leaf::Read(_) => {}
             }
         }
     }
@@ -383,6 +415,39 @@ impl Writer<'_> {
             self.code.line(format!("MUL_SHR {count}, {count}, {weight}, 0"));
             self.code.line(format!("ADD {arrived}, {arrived}, {count}"));
         }
+        Ok(())
+    }
+
+    /// Adds a level up. After 2^k steps it sends the mean from the resting value of a trace, if it is another one than the last, and
+    /// keeps what that leaves of the sum.
+    fn level(&mut self, value: &Form, k: u32) -> Result<(), Refusal> {
+        let level = self.code.local("level");
+        let value = self.code.form(value, LEVEL * f64::from(1 << LEVEL_BITS))?;
+        let shift = LEVEL_BITS + k;
+        // Half an integer rounds to the nearest, and what is not below 0 is cut off downwards.
+        let middle = (RESTING << shift) + (1 << (shift - 1));
+        self.code.line(format!("ADD sum, sum, {value}"));
+        self.code.line("ADD steps, steps, 1");
+        self.code.line(format!("EQ steps, {}", 1 << k));
+        let sends = [
+            "MOV steps, 0".to_string(),
+            format!("ADD {level}, sum, {middle}"),
+            format!("LT {level}, 0"),
+            format!("SEL {level}, 0, {level}"),
+            format!("MUL_SHR {level}, {level}, 1, {shift}"),
+            format!("MIN {level}, {level}, 127"),
+            format!("ADD {level}, {level}, {}", -RESTING),
+            format!("EQ {level}, sent"),
+            "MOV sent, ".to_string() + &level,
+            format!("SHL {level}, {level}, {shift}"),
+            format!("NEG {level}, {level}"),
+            format!("ADD sum, sum, {level}"),
+            "SKP_A 1".to_string(),
+            "SPIKE sent".to_string(),
+        ];
+        self.code.line(format!("JMP_B {}", sends.len()));
+        sends.into_iter().for_each(|line| self.code.line(line));
+        self.code.end_statement();
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::ParamValues;
 use crate::backend::eval;
+use crate::ir::plasticity::{Integral, Plasticity};
 use crate::ir::{BinaryOp, Compare, Dynamics, Expr, ExprId, Exprs, Real, UnaryOp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +17,17 @@ pub(super) struct Reader<'p> {
     offsets: &'p [f64],
     /// Whether anything arrives at the receptor at hand.
     pub arrives: bool,
-    /// What a rule takes for the time since its last event, ms.
-    elapsed: Option<f64>,
+    /// A rule of plasticity, with what it takes for the time since its last event.
+    rule: Option<RuleReader<'p>>,
+}
+
+/// What a rule's expressions have besides those of cells.
+struct RuleReader<'p> {
+    /// ms
+    elapsed: f64,
+    integrals: &'p [Integral],
+    /// By read: its value, where that never changes.
+    constants: Vec<Option<f64>>,
 }
 
 /// What an expression is that no core computes, in words.
@@ -38,13 +48,14 @@ impl<'p> Reader<'p> {
         live: &'p BTreeSet<u32>,
         offsets: &'p [f64],
     ) -> Reader<'p> {
-        Reader { exprs: &dynamics.exprs, params, live, offsets, arrives: false, elapsed: None }
+        Reader { exprs: &dynamics.exprs, params, live, offsets, arrives: false, rule: None }
     }
 
-    /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`.
-    pub(super) fn of_rule(exprs: &'p Exprs, dt_ms: f64) -> Reader<'p> {
+    /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`. `constants`: its reads that never change.
+    pub(super) fn of_rule(rule: &'p Plasticity, dt_ms: f64, constants: Vec<Option<f64>>) -> Reader<'p> {
         const NONE: &BTreeSet<u32> = &BTreeSet::new();
-        Reader { exprs, params: &[], live: NONE, offsets: &[], arrives: false, elapsed: Some(dt_ms) }
+        let of = RuleReader { elapsed: dt_ms, integrals: &rule.integrals, constants };
+        Reader { exprs: &rule.exprs, params: &[], live: NONE, offsets: &[], arrives: false, rule: Some(of) }
     }
 
     pub(super) fn form(&self, id: ExprId) -> Result<Form, Refusal> {
@@ -79,6 +90,20 @@ impl<'p> Reader<'p> {
             done.insert(at, node);
         }
         done.remove(&id).ok_or_else(|| "nothing".to_string())
+    }
+
+    fn of_synapse(&self, e: &Expr, rule: &RuleReader<'_>) -> Result<Node, Refusal> {
+        match e {
+            // Over one step an integral is its value at the start.
+            Expr::Integral(k) => {
+                self.node(rule.integrals.get(*k as usize).ok_or("an integral that is not there")?.value)
+            }
+            Expr::Read(k) => Ok(Node::Form(match rule.constants.get(*k as usize) {
+                Some(Some(v)) => Form::one(*v),
+                _ => Form::Polynomial(Polynomial::leaf(Leaf::Read(*k))),
+            })),
+            _ => Ok(Node::Form(Form::one(rule.elapsed))),
+        }
     }
 
     fn read(&self, e: &Expr, done: &BTreeMap<ExprId, Node>) -> Result<Node, Refusal> {
@@ -122,7 +147,10 @@ impl<'p> Reader<'p> {
                 Some(Node::Known(k)) => Ok(Node::Form(form(if *k { a } else { b })?)),
                 _ => Err("a choice by something that is no condition".to_string()),
             },
-            Expr::Elapsed if self.elapsed.is_some() => Ok(Node::Form(Form::one(self.elapsed.unwrap_or_default()))),
+            Expr::Elapsed | Expr::Integral(_) | Expr::Read(_) => match &self.rule {
+                Some(rule) => self.of_synapse(e, rule),
+                None => Err("something of a synapse".to_string()),
+            },
             Expr::Time => Err("the time".to_string()),
             Expr::Held => Err("whether the neuron is refractory, within an equation".to_string()),
             Expr::Before(_) => Err("a value from before the step".to_string()),

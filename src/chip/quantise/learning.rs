@@ -2,16 +2,19 @@
 //!
 //! Recognised are: traces that decay and that their own spikes raise by a constant; one synaptic variable besides the weight, which
 //! becomes the tag; at spikes and with time, weight and tag that change by sums of products of traces, tag and weight; a weight
-//! between 0 and an upper bound, which becomes the largest mantissa.
+//! between 0 and an upper bound, which becomes the largest mantissa. Products may have third factors ([`super::factors`]), which are
+//! the same for many synapses: post traces that modulators and the host write.
 //!
 //! Three things differ from the IR and are part of what quantising costs: coefficients have 4 bits and a power of two; the engine
 //! meets a presynaptic spike when it is sent, not when it arrives; and spikes of both sides in one step see each other.
 
+use super::factors::{self, Origin, RESTING, Read};
 use super::forms::Reader;
+use super::scale::floor_log2;
 use super::values::{Leaf, Polynomial};
 use crate::chip::fixed::{Factor, Gate, LearningRule, Product, Trace, Variable};
 use crate::ir::plasticity::{Event, Place, Plasticity};
-use crate::ir::{BinaryOp, Expr, ExprId};
+use crate::ir::{BinaryOp, Expr, ExprId, Network};
 use serde::Serialize;
 
 /// A rule that the learning engine has, in the units of the IR.
@@ -21,6 +24,8 @@ pub(super) struct Recognised {
     /// By trace: what a spike adds, and what a step multiplies by.
     x: Vec<(f64, f64)>,
     y: Vec<(f64, f64)>,
+    /// Post traces that third factors write: 0 to 2.
+    thirds: Vec<u32>,
     /// What a step multiplies the tag by.
     tag_decay: Option<f64>,
     weight: Vec<Term>,
@@ -30,26 +35,50 @@ pub(super) struct Recognised {
 struct Term {
     gate: Gate,
     by: f64,
-    factors: Vec<Variable>,
+    factors: Vec<Quantity>,
 }
+
+#[derive(Clone, Copy, PartialEq)]
+enum Quantity {
+    /// Of the synapse and its ends.
+    Own(Variable),
+    /// The trace that a third factor writes, and integers that stand for 1.
+    Third(Variable, f64),
+}
+
+impl Quantity {
+    fn variable(self) -> Variable {
+        match self {
+            Quantity::Own(v) | Quantity::Third(v, _) => v,
+        }
+    }
+}
+
+const POST: [Variable; 3] = [Variable::Y1, Variable::Y2, Variable::Y3];
 
 /// A coefficient of a rule on the chip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TermReport {
     pub rule: String,
+    /// The product as the engine has it, such as `u3 * t * (y2 - 64)`.
+    pub product: String,
     /// Exact and as mantissa times a power of two.
     pub exact: f64,
     pub stored: f64,
 }
 
-/// Integers that stand for 1 of a trace and of a tag: a few spikes pile up before 7 and 9 bits are full.
+/// Integers that stand for 1 of a trace: a few spikes pile up before 7 bits are full.
 const TRACE: f64 = 32.0;
+/// Integers that stand for 1 of a tag at most, and the largest tag.
 const TAG: f64 = 64.0;
+const TAG_FULL: f64 = 255.0;
+/// A tag has room for what spikes at this rate add up to, per ms.
+const TAG_RATE: f64 = 0.015;
 /// The largest mantissa of a weight.
 pub(super) const FULL: f64 = 255.0;
 
 /// Which rule it is, or why the engine has none like it.
-pub(super) fn recognise(rule: &Plasticity, dt_ms: f64) -> Result<Recognised, String> {
+pub(super) fn recognise(network: &Network, rule: &Plasticity) -> Result<Recognised, String> {
     let mut names = Names::default();
     for (k, v) in rule.variables.iter().enumerate().skip(1) {
         let (list, limit) = match v.place {
@@ -65,11 +94,20 @@ pub(super) fn recognise(rule: &Plasticity, dt_ms: f64) -> Result<Recognised, Str
             return Err(format!("`{}` does not begin with 0", v.name));
         }
     }
-    if !rule.reads.is_empty() {
-        return Err("it reads the postsynaptic neuron or a modulator".to_string());
+    let reads = factors::reads(network, rule)?;
+    let constants = reads.iter().map(|r| if let Read::Constant(v) = r { Some(*v) } else { None }).collect();
+    let reader = Reader::of_rule(rule, network.dt_ms, constants);
+    let mut out =
+        Recognised { most: 0.0, x: vec![], y: vec![], thirds: vec![], tag_decay: None, weight: vec![], tag: vec![] };
+    for read in reads {
+        names.reads.push(match read {
+            Read::Trace { trace, scale } => {
+                out.thirds.push(trace);
+                Some(Quantity::Third(POST[trace as usize % POST.len()], scale))
+            }
+            Read::Constant(_) => None,
+        });
     }
-    let reader = Reader::of_rule(&rule.exprs, dt_ms);
-    let mut out = Recognised { most: 0.0, x: vec![], y: vec![], tag_decay: None, weight: vec![], tag: vec![] };
     for (list, event) in [(&names.x, Event::Pre), (&names.y, Event::Post)] {
         for state in list {
             let trace = (impulse(rule, &reader, *state, event)?, decay(rule, &reader, *state)?);
@@ -107,18 +145,35 @@ struct Names {
     x: Vec<u32>,
     y: Vec<u32>,
     tag: Vec<u32>,
+    reads: Vec<Option<Quantity>>,
 }
 
 impl Names {
-    fn variable(&self, state: u32) -> Option<Variable> {
+    fn quantity(&self, leaf: Leaf) -> Option<Quantity> {
+        let state = match leaf {
+            Leaf::State(state) => state,
+            Leaf::Read(k) => return self.reads.get(k as usize).copied().flatten(),
+            _ => return None,
+        };
         let at = |list: &[u32]| list.iter().position(|s| *s == state);
-        match (state, at(&self.x), at(&self.y), at(&self.tag)) {
-            (0, ..) => Some(Variable::W),
-            (_, Some(k), ..) => Some([Variable::X1, Variable::X2][k]),
-            (_, _, Some(k), _) => Some([Variable::Y1, Variable::Y2, Variable::Y3][k]),
-            (_, _, _, Some(_)) => Some(Variable::T),
-            _ => None,
-        }
+        let variable = match (state, at(&self.x), at(&self.y), at(&self.tag)) {
+            (0, ..) => Variable::W,
+            (_, Some(k), ..) => [Variable::X1, Variable::X2][k],
+            (_, _, Some(k), _) => POST[k],
+            (_, _, _, Some(_)) => Variable::T,
+            _ => return None,
+        };
+        Some(Quantity::Own(variable))
+    }
+}
+
+impl Recognised {
+    /// Integers that stand for 1 of the tag: as many as leave room for what pairs of spikes add up to while it decays.
+    fn tag_scale(&self, dt_ms: f64) -> f64 {
+        let lasts = dt_ms / (1.0 - self.tag_decay.unwrap_or(0.0)).max(f64::MIN_POSITIVE);
+        let largest = self.tag.iter().fold(0.0_f64, |m, t| m.max(t.by.abs()));
+        let room = TAG_FULL / (largest * TAG_RATE * lasts).max(f64::MIN_POSITIVE);
+        if room.is_finite() && room >= 1.0 { 2_f64.powi(floor_log2(room)).min(TAG) } else { 1.0 }
     }
 }
 
@@ -193,10 +248,8 @@ fn change(
             out.tag_decay = Some(1.0 + by);
             continue;
         }
-        let factors = monomial.iter().map(|leaf| match leaf {
-            Leaf::State(k) => names.variable(*k).ok_or_else(|| "it reads what the engine doesn't have".to_string()),
-            _ => Err("it reads what the engine doesn't have".to_string()),
-        });
+        let none = || "it reads what the engine doesn't have".to_string();
+        let factors = monomial.iter().map(|leaf| names.quantity(*leaf).ok_or_else(none));
         let term = Term { gate, by, factors: factors.collect::<Result<_, _>>()? };
         if state == 0 { out.weight.push(term) } else { out.tag.push(term) }
     }
@@ -209,7 +262,32 @@ fn change(
 /// The most that `u_k` may thin out what happens with time.
 const MOST_K: u32 = 10;
 
-/// The rule with the engine's numbers, and what its coefficients became. Takes `unit` as what one of a mantissa is worth.
+/// How often all rules that read modulators change weights with time: every 2^k steps, so that a modulator has one pace. `None`
+/// where no rule does, or no k is one for all.
+pub(super) fn pace(network: &Network) -> Option<u32> {
+    let modulated: Vec<_> = network.plasticity.iter().filter(|r| reads_modulator(network, r)).collect();
+    let made = |rule: &Plasticity, k: u32| {
+        let of = recognise(network, rule).ok()?;
+        let (_, target) = network.graph.edge_endpoints(rule.projection)?;
+        let bounds = super::bounds(network, target, network.population(target)?);
+        let bound = bounds.get(network.graph[rule.projection].receptor as usize).copied().flatten()?;
+        quantise(&rule.name, &of, bound / FULL, network.dt_ms, 0, Some(k)).ok()
+    };
+    let all = |k: &u32| modulated.iter().all(|rule| made(rule, *k).is_some());
+    (!modulated.is_empty()).then(|| (0..=MOST_K).find(all)).flatten()
+}
+
+pub(super) fn reads_modulator(network: &Network, rule: &Plasticity) -> bool {
+    let target = network.graph.edge_endpoints(rule.projection).map(|(_, to)| to);
+    let all = factors::factors(network);
+    let mine = all.iter().filter(|f| Some(f.target) == target && matches!(f.origin, Origin::Modulator(_)));
+    let read: Vec<u32> = mine.map(|f| f.trace).collect();
+    let reads = factors::reads(network, rule).unwrap_or_default();
+    reads.iter().any(|r| matches!(r, Read::Trace { trace, .. } if read.contains(trace)))
+}
+
+/// The rule with the engine's numbers, and what its coefficients became. Takes `unit` as what one of a mantissa is worth. `pace`: the
+/// only k that is allowed.
 ///
 /// # Errors
 /// A coefficient that no mantissa and power of two come near.
@@ -217,30 +295,40 @@ pub(super) fn quantise(
     name: &str,
     of: &Recognised,
     unit: f64,
+    dt_ms: f64,
     seed: u64,
+    pace: Option<u32>,
 ) -> Result<(LearningRule, Vec<TermReport>), String> {
     let traces = |list: &[(f64, f64)]| -> Vec<Trace> {
         let whole = list.iter().map(|(impulse, decay)| {
             let exact = (impulse * TRACE).clamp(0.0, 127.0);
             let (impulse, fraction) = (exact.floor(), ((exact - exact.floor()) * 256.0).round());
-            Trace { impulse: impulse as u32, fraction: fraction as u32, decay: Some(decay.to_bits()) }
+            Trace { impulse: impulse as u32, fraction: fraction as u32, decay: Some(decay.to_bits()), resting: None }
         });
         whole.chain(std::iter::repeat(Trace::default())).take(3).collect()
     };
-    let (x, y) = (traces(&of.x), traces(&of.y));
+    let (x, mut y) = (traces(&of.x), traces(&of.y));
+    for third in &of.thirds {
+        y[*third as usize] = Trace { resting: Some(RESTING), ..Trace::default() };
+    }
+    let scales = Scales { unit, tag: of.tag_scale(dt_ms) };
     let mut last = String::new();
-    for k in 0..=MOST_K {
+    for k in pace.unwrap_or(0)..=pace.unwrap_or(MOST_K) {
         let mut report = Vec::new();
         let often = f64::from(1_u32 << k);
-        let loss = of.tag_decay.map(|d| Term { gate: Gate::U, by: d.powi(1 << k) - 1.0, factors: vec![Variable::T] });
+        let loss = of.tag_decay.map(|d| Term {
+            gate: Gate::U,
+            by: d.powi(1 << k) - 1.0,
+            factors: vec![Quantity::Own(Variable::T)],
+        });
         let mut products = |terms: &mut dyn Iterator<Item = &Term>, scale: f64, often: f64| {
-            let each = terms.map(|t| product(name, t, scale, unit, often, &mut report));
+            let each = terms.map(|t| product((name, k), t, scale, scales, often, &mut report));
             each.collect::<Result<Vec<Product>, String>>()
         };
         let made = (|| {
             let weight = products(&mut of.weight.iter(), unit, often)?;
-            let mut tag = products(&mut of.tag.iter(), 1.0 / TAG, often)?;
-            tag.extend(products(&mut loss.iter(), 1.0 / TAG, 1.0)?);
+            let mut tag = products(&mut of.tag.iter(), 1.0 / scales.tag, often)?;
+            tag.extend(products(&mut loss.iter(), 1.0 / scales.tag, 1.0)?);
             Ok((weight, tag))
         })();
         match made {
@@ -265,23 +353,32 @@ pub(super) fn quantise(
     Err(last)
 }
 
+#[derive(Clone, Copy)]
+struct Scales {
+    /// What one of a weight's mantissa is worth.
+    unit: f64,
+    /// Integers that stand for 1 of the tag.
+    tag: f64,
+}
+
 /// `scale` is what one integer of the variable that changes is worth.
 fn product(
-    name: &str,
+    (name, k): (&str, u32),
     term: &Term,
     scale: f64,
-    unit: f64,
+    scales: Scales,
     often: f64,
     report: &mut Vec<TermReport>,
 ) -> Result<Product, String> {
     let mut exact = term.by / scale * if term.gate == Gate::U { often } else { 1.0 };
     let mut width = 4;
-    for v in &term.factors {
-        width += v.width();
-        exact *= match v {
-            Variable::W => unit,
-            Variable::T => 1.0 / TAG,
-            _ => 1.0 / TRACE,
+    for q in &term.factors {
+        width += q.variable().width();
+        exact *= match q {
+            Quantity::Own(Variable::W) => scales.unit,
+            Quantity::Own(Variable::T) => 1.0 / scales.tag,
+            Quantity::Own(_) => 1.0 / TRACE,
+            Quantity::Third(_, one) => 1.0 / one,
         };
     }
     // The engine shifts a product down to 15 bits.
@@ -298,7 +395,20 @@ fn product(
     }
     let mantissa = (shifted / 2_f64.powi(exponent)).round() as i32;
     let stored = f64::from(mantissa) * 2_f64.powi(exponent) * exact / shifted;
-    report.push(TermReport { rule: name.to_string(), exact, stored });
-    let factors = term.factors.iter().map(|v| Factor { variable: *v, constant: 0, sign: false }).collect();
-    Ok(Product { gate: term.gate, mantissa, exponent, factors })
+    let gate = match term.gate {
+        Gate::X0 => "x0".to_string(),
+        Gate::Y0 => "y0".to_string(),
+        Gate::U => format!("u{k}"),
+    };
+    let text = |q: &Quantity| match q {
+        Quantity::Own(v) => format!(" * {}", v.name()),
+        Quantity::Third(v, _) => format!(" * ({} - {RESTING})", v.name()),
+    };
+    let product = gate + &term.factors.iter().map(text).collect::<String>();
+    report.push(TermReport { rule: name.to_string(), product, exact, stored });
+    let factor = |q: &Quantity| {
+        let constant = if matches!(q, Quantity::Third(..)) { -RESTING } else { 0 };
+        Factor { variable: q.variable(), constant, sign: false }
+    };
+    Ok(Product { gate: term.gate, mantissa, exponent, factors: term.factors.iter().map(factor).collect() })
 }

@@ -1,18 +1,23 @@
 //! From a validated network to one of integers. Floats end here.
 //!
 //! States: [`scale`]; equations: [`forms`] and [`code`]; synapses: one exponent for each projection, chosen so that the largest
-//! weight just fits, and mantissas rounded to the nearest. What each of them costs stands in the [`Report`].
+//! weight just fits, and mantissas rounded to the nearest; rules: [`learning`], and what they read of the outside, [`factors`]. What each
+//! of them costs stands in the [`Report`].
 
 mod code;
 mod deployed;
 mod dynamics;
+mod factors;
 mod forms;
 mod learning;
 mod scale;
 mod values;
 mod weights;
 
-use super::fixed::{FixedBody, FixedNetwork, FixedPopulation, FixedProjection, HostSpike};
+use super::emit::bases;
+use super::fixed::{
+    FixedBody, FixedNetwork, FixedPopulation, FixedProjection, FixedSynapse, HostSpike, Sign, SynapseFormat, TraceWrite,
+};
 use super::microcode::{Program, assemble};
 use super::target::Numbers;
 use super::writes::Writes;
@@ -20,8 +25,9 @@ use crate::backend::build::{Elements, PopulationElements, SynapsePlan, apply, el
 use crate::backend::{RunError, Setting, eval};
 use crate::ir::{Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use crate::valid::Validated;
-pub use deployed::{CellCode, Deployment, SynapseCode};
+pub use deployed::{CellCode, Deployment, SynapseCode, ThirdFactor};
 use dynamics::Lowered;
+use factors::Origin;
 pub use learning::TermReport;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -130,12 +136,13 @@ pub fn quantise(
         base += p.size;
     }
     out.events.sort();
+    let pace = learning::pace(network);
     let position: BTreeMap<_, _> = network.populations().zip(0_u32..).map(|((id, _), k)| (id, k)).collect();
     for (id, from, to, p) in network.projections() {
         let receptor = lowered[position[&to] as usize].as_ref().and_then(|l| l.receptors[p.receptor as usize]);
         let Some(receptor) = receptor else { continue };
         let rule = network.plasticity.iter().find(|r| r.projection == id);
-        let learned = rule.and_then(|r| Some((r, learning::recognise(r, network.dt_ms).ok()?)));
+        let learned = rule.and_then(|r| Some((r, learning::recognise(network, r).ok()?)));
         let most = learned.as_ref().map_or(0.0, |(_, r)| r.most);
         let fail = |kind, what| Finding { kind, place: Place::Projection(p.path.clone()), what };
         let (mut format, synapses, costs) = match projection(network, &elements, id, seed, receptor, most, numbers) {
@@ -146,7 +153,8 @@ pub fn quantise(
             }
         };
         if let Some((rule, recognised)) = learned {
-            match learning::quantise(&rule.name, &recognised, costs.unit, seed) {
+            let pace = pace.filter(|_| learning::reads_modulator(network, rule));
+            match learning::quantise(&rule.name, &recognised, costs.unit, network.dt_ms, seed, pace) {
                 Ok((rule, terms)) => {
                     format.rule = Some(out.rules.len() as u32);
                     out.rules.push(rule);
@@ -159,7 +167,84 @@ pub fn quantise(
         let (source, target) = (position[&from], position[&to]);
         out.projections.push(FixedProjection { path: p.path.clone(), source, target, format, synapses });
     }
+    third_factors(network, &elements, &position, &mut out, &mut findings);
     if findings.is_empty() { Ok((out, report)) } else { Err(findings) }
+}
+
+/// Packets of modulators, after all projections; what the host writes, as it is at the start.
+fn third_factors(
+    network: &Network,
+    elements: &Elements,
+    position: &BTreeMap<PopulationId, u32>,
+    out: &mut FixedNetwork,
+    findings: &mut Vec<Finding>,
+) {
+    let bases = bases(&out.populations);
+    for f in factors::factors(network) {
+        let (Some(target), Some(cells)) = (position.get(&f.target), network.population(f.target)) else { continue };
+        match f.origin {
+            Origin::Modulator(m) => {
+                let Some(source) = position.get(&m.source) else { continue };
+                // No weight, but a packet has to say who takes it.
+                let format = SynapseFormat {
+                    bits: 1,
+                    sign: Sign::Excitatory,
+                    exponent: 0,
+                    delay_bits: 0,
+                    accumulator: 0,
+                    rule: None,
+                    third_factor: Some(f.trace),
+                };
+                let one = |post| FixedSynapse { pre: 0, post, weight: format.store(255), delay: 0 };
+                out.projections.push(FixedProjection {
+                    path: network.graph[m.projection].path.clone(),
+                    source: *source,
+                    target: *target,
+                    format,
+                    synapses: (0..cells.size).map(one).collect(),
+                });
+            }
+            Origin::Host(value) => {
+                let first = bases[*target as usize];
+                let learns = |p: &FixedProjection| p.target == *target && p.format.rule.is_some();
+                let projections = (0_u32..).zip(&out.projections).filter(|(_, p)| learns(p)).map(|(k, _)| k);
+                let built = &elements.populations[*target as usize];
+                let values = written(cells, built, value);
+                if values.contains(&None) {
+                    let place = Place::Population(cells.path.clone());
+                    let what = "a rule reads a number beyond 2, which is all that a trace holds".to_string();
+                    findings.push(Finding { kind: Kind::Plasticity, place, what });
+                }
+                for projection in projections {
+                    let moved = (first..).zip(&values).filter_map(|(neuron, v)| Some((neuron, v.filter(|v| *v != 0)?)));
+                    out.writes.extend(moved.map(|(neuron, v)| TraceWrite {
+                        step: 1,
+                        projection,
+                        neuron,
+                        trace: f.trace,
+                        value: factors::RESTING + v,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+/// What the host writes for each cell, from the resting value; `None`: more than a trace holds.
+fn written(cells: &Population, built: &PopulationElements, value: ExprId) -> Vec<Option<i32>> {
+    let exprs = &cells.dynamics.exprs;
+    let order = eval::order(exprs, &[value]);
+    let mut scratch = vec![];
+    let mut one = |cell: u32| {
+        eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match e {
+            Expr::Param(k) => built.params.get(*k as usize).map_or(f64::NAN, |v| v.at(cell)),
+            _ => f64::NAN,
+        });
+        let whole = (scratch[value.0 as usize] * factors::WRITTEN).round();
+        let fits = (f64::from(-factors::RESTING)..=f64::from(127 - factors::RESTING)).contains(&whole);
+        fits.then_some(whole as i32)
+    };
+    (0..cells.size).map(&mut one).collect()
 }
 
 /// Everything that the chip doesn't do of a network, without building its synapses.
@@ -184,10 +269,11 @@ fn examine(
             return (None, vec![], findings);
         }
     };
+    let carried = factors::carried(network);
     let mut lowered = Vec::new();
     for (k, ((_, p), built)) in network.populations().zip(&elements.populations).enumerate() {
-        // What continuous projections bring was told at each of them.
-        if !p.dynamics.coupled.is_empty() {
+        // What continuous projections bring was told at each of them, unless it is only for rules.
+        if p.dynamics.coupled.iter().any(|c| !carried.contains(&c.projection)) {
             lowered.push(None);
             continue;
         }
@@ -209,7 +295,8 @@ fn lower(
 ) -> Result<Option<Lowered>, Vec<String>> {
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
-            dynamics::lower(p, built, &writes.live(population), network.dt_ms, &bounds(network, id, p)).map(Some)
+            let (live, bounds) = (writes.live(population), bounds(network, id, p));
+            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id)).map(Some)
         }
         _ => Ok(None),
     }
@@ -249,7 +336,7 @@ fn bounds(network: &Network, target: PopulationId, p: &Population) -> Vec<Option
     for rule in &network.plasticity {
         let ends = network.graph.edge_endpoints(rule.projection);
         let (Some((_, to)), Some(p)) = (ends, network.graph.edge_weight(rule.projection)) else { continue };
-        if let (true, Ok(rule)) = (to == target, learning::recognise(rule, network.dt_ms))
+        if let (true, Ok(rule)) = (to == target, learning::recognise(network, rule))
             && let Some(bound) = out.get_mut(p.receptor as usize)
         {
             *bound = Some(bound.map_or(rule.most, |b: f64| b.max(rule.most)));
@@ -273,7 +360,8 @@ fn structure(network: &Network, numbers: &Numbers) -> Vec<Finding> {
             out.push(projection(Kind::Delay, &p.path, what));
         }
     }
-    for (_, _, _, p, _) in network.couplings() {
+    let carried = factors::carried(network);
+    for (_, _, _, p, _) in network.couplings().filter(|(id, ..)| !carried.contains(id)) {
         out.push(projection(Kind::Continuous, &p.path, "a value at every step".to_string()));
     }
     for w in &network.winners {
@@ -283,9 +371,7 @@ fn structure(network: &Network, numbers: &Numbers) -> Vec<Finding> {
         }
     }
     for rule in &network.plasticity {
-        if let (Err(what), Some(p)) =
-            (learning::recognise(rule, network.dt_ms), network.graph.edge_weight(rule.projection))
-        {
+        if let (Err(what), Some(p)) = (learning::recognise(network, rule), network.graph.edge_weight(rule.projection)) {
             out.push(projection(Kind::Plasticity, &p.path, format!("{}: {what}", rule.name)));
         }
     }
@@ -322,7 +408,12 @@ fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut 
         out.programs.len() - 1
     });
     let body = FixedBody { program: at as u32, params: l.params.clone(), states: l.states.clone() };
-    out.populations.push(FixedPopulation { path: p.path.clone(), size: p.size, body: Some(body), graded: false });
+    out.populations.push(FixedPopulation {
+        path: p.path.clone(),
+        size: p.size,
+        body: Some(body),
+        graded: l.level.is_some(),
+    });
 }
 
 /// The spikes of a scheduled source within `steps` steps. One at step s of the IR is sent at the end of it.

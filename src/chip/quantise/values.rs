@@ -53,6 +53,8 @@ pub(super) enum Leaf {
     Arrival,
     Noise(u32),
     Uniform,
+    /// What a rule reads of the outside.
+    Read(u32),
 }
 
 /// Coefficients by monomial; the empty one is the constant.

@@ -35,7 +35,7 @@ pub(super) fn quantise(
     let largest = high.max(-low) * scale;
     let longest = list.iter().map(|s| s.delay.saturating_sub(1)).max().unwrap_or(0);
     let delay_bits = u32::BITS - longest.leading_zeros();
-    let mut format = SynapseFormat { bits, sign, exponent: 0, delay_bits, accumulator, rule: None };
+    let mut format = SynapseFormat { bits, sign, exponent: 0, delay_bits, accumulator, rule: None, third_factor: None };
     // 255 at 8 bits; 254 with mixed signs, where mantissas are even.
     let full = f64::from((255 >> format.truncated()) << format.truncated());
     let fits = |e: &i32| (largest / 2_f64.powi(*e)).round() <= full;

@@ -124,6 +124,15 @@ fn quantising(r: &Report, out: &mut String) {
             p.lost
         );
     }
+    if !r.quantising.terms.is_empty() {
+        let _ =
+            writeln!(out, "\n  rule                  product                         coefficient      stored    error");
+    }
+    for t in &r.quantising.terms {
+        let error = 100.0 * (t.stored / t.exact - 1.0);
+        let _ =
+            writeln!(out, "  {:<20}  {:<28} {:>14.4e} {:>11.4e} {error:>6.1} %", t.rule, t.product, t.exact, t.stored);
+    }
 }
 
 /// Everything on one page that needs no other file.
@@ -170,6 +179,13 @@ pub(super) fn page(r: &Report) -> String {
     });
     let head = ["projection", "synapses", "weights", "rms error", "mean error", "largest error", "became 0"];
     table(&mut out, "Quantised weights", &head, rows);
+    let rows = r.quantising.terms.iter().map(|t| {
+        let error = format!("{:.1} %", 100.0 * (t.stored / t.exact - 1.0));
+        vec![t.rule.clone(), t.product.clone(), format!("{:.4e}", t.exact), format!("{:.4e}", t.stored), error]
+    });
+    if !r.quantising.terms.is_empty() {
+        table(&mut out, "Rules", &["rule", "product", "coefficient", "stored", "error"], rows);
+    }
     let rows = r.quantising.populations.iter().map(|p| {
         let (operations, bytes) = (p.operations.to_string(), p.state_bytes.to_string());
         vec![p.path.clone(), p.program.clone(), operations, bytes, format!("{:.2e}", p.coefficient_error)]

@@ -85,6 +85,7 @@ fn a_package_runs_no_other_circuit() {
 fn the_examples_for_chips_are_legal_there() {
     let mut files: Vec<_> = std::fs::read_dir("examples/chip").unwrap().map(|f| f.unwrap().path()).collect();
     files.extend(["selection", "relay", "separation", "sequence"].map(|f| format!("examples/regions/{f}.nsm").into()));
+    files.push("examples/agent.nsm".into());
     for file in files {
         let (loader, name) = nsm::cli::FileLoader::open(file.to_str().unwrap()).unwrap();
         let options = driver::Options { target: super::loihi2(), quick: true, ..driver::Options::default() };

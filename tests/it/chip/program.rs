@@ -155,3 +155,23 @@ fn the_regions_of_the_mission_take_52_cores_of_the_paper() {
     assert_eq!(table, [row("pfc", 1024, 8), row("hc", 2300, 18), row("bg", 900, 8), row("cb", 2250, 18)]);
     assert_eq!(report["fit"]["cores"], 52);
 }
+
+/// Two experiments, one with two circuits: what it concludes from both is left open in either package.
+#[test]
+fn each_circuit_of_a_file_gets_a_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "use std.neurons.LifDelta\nnetwork Driven {\n    dt 1 ms\n    param bias = 25 mV\n    \
+                population E[3]: LifDelta(bias = bias)\n}\nexperiment Sweep of Driven(bias = b) {\n    \
+                sweep b in [22 mV, 30 mV]\n    simulate 100 ms\n    measure r = rate(E)\n    conclude {\n        \
+                expect mean(r where b == 30 mV) > mean(r where b == 22 mV)\n    }\n}\n\
+                experiment Once of Driven {\n    simulate 50 ms\n    expect count(E) > 0\n}\n";
+    let file = write(folder.path(), "driven.nsm", text);
+    let package = folder.path().join("driven.nsmpkg");
+    let out = run(&["compile", &file, "--target", "loihi2", "-o", &package.to_string_lossy()]);
+    assert_eq!(out.status.code(), Some(0), "{}", self::text(&out));
+    for name in ["driven-Sweep-1", "driven-Sweep-2", "driven-Once"] {
+        let package = folder.path().join(name).with_extension("nsmpkg");
+        let out = run(&["run", &package.to_string_lossy(), "--backend", "loihi2"]);
+        assert_eq!(out.status.code(), Some(0), "{name}: {}", self::text(&out));
+    }
+}

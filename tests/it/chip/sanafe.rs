@@ -262,7 +262,15 @@ fn lava() -> Package {
     let key = StreamKey::new(1, "sanafe", Purpose::Parameter);
     let draw = |k: u32, n: u32| philox4x32_10([k, 0, 0, 0], key.words())[0] % n;
     let (n, m) = (20, 70);
-    let format = SynapseFormat { bits: 8, sign: Sign::Mixed, exponent: 1, delay_bits: 3, accumulator: 0, rule: None };
+    let format = SynapseFormat {
+        bits: 8,
+        sign: Sign::Mixed,
+        exponent: 1,
+        delay_bits: 3,
+        accumulator: 0,
+        rule: None,
+        third_factor: None,
+    };
     let synapses = |from: u32, salt: u32| -> Vec<FixedSynapse> {
         let pair = |k: u32| FixedSynapse {
             pre: k / m,

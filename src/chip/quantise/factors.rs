@@ -1,0 +1,195 @@
+//! Third factors: numbers that rules read and that no synapse keeps. Each is a post trace that stands still until it is written.
+//!
+//! A modulator is a cell of its own on the chip. It adds its level up, and once in so many steps it sends the mean as the payload of
+//! a spike, to whatever learns by it, if that is another one than before. What 7 bits cut off it keeps for the next time, so that
+//! over time a rule gets all of it. What a rule reads of params (sensors, flags of events) the host writes, between two steps.
+
+use super::learning;
+use crate::backend::eval;
+use crate::ir::plasticity::{Place, Plasticity};
+use crate::ir::{Arrival, CoupledSum, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
+use std::collections::BTreeSet;
+
+/// What stands for 0 in a trace of 0 to 127.
+pub(super) const RESTING: i32 = 64;
+/// Integers that stand for 1 of a modulator's mean: what is beyond 1 is sent later.
+pub(super) const LEVEL: f64 = 64.0;
+/// Integers that stand for 1 of what the host writes: it reaches from -2 to nearly 2.
+pub(super) const WRITTEN: f64 = 32.0;
+/// Post traces of the engine.
+const TRACES: u32 = 3;
+
+/// A third factor of what learns onto a population.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Factor {
+    pub target: PopulationId,
+    /// 0 to 2: y1 to y3.
+    pub trace: u32,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// What the only cell of a population sends.
+    Modulator(Modulator),
+    /// An expression over params of the target.
+    Host(ExprId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Modulator {
+    pub source: PopulationId,
+    pub projection: ProjectionId,
+    /// In the source's expressions.
+    pub value: ExprId,
+}
+
+/// What one of a rule's reads is to the engine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Read {
+    Constant(f64),
+    Trace { trace: u32, scale: f64 },
+}
+
+/// All third factors of a network, in order of rules.
+pub(super) fn factors(network: &Network) -> Vec<Factor> {
+    let mut out: Vec<Factor> = Vec::new();
+    for rule in &network.plasticity {
+        let Some((_, target)) = network.graph.edge_endpoints(rule.projection) else { continue };
+        for read in &rule.reads {
+            let Ok(Some(origin)) = origin(network, target, *read) else { continue };
+            if out.iter().any(|f| (f.target, f.origin) == (target, origin)) {
+                continue;
+            }
+            let before = out.iter().filter(|f| f.target == target).count() as u32;
+            out.push(Factor { target, trace: own_traces(network, target) + before, origin });
+        }
+    }
+    out.retain(|f| f.trace < TRACES);
+    out
+}
+
+/// Post traces that the rules onto a population need for themselves.
+fn own_traces(network: &Network, target: PopulationId) -> u32 {
+    let onto = |r: &&Plasticity| network.graph.edge_endpoints(r.projection).is_some_and(|(_, to)| to == target);
+    let own = |r: &Plasticity| r.variables.iter().filter(|v| v.place == Place::Post).count() as u32;
+    network.plasticity.iter().filter(onto).map(own).max().unwrap_or(0)
+}
+
+/// What the reads of a rule are.
+///
+/// # Errors
+/// In words, the first that the engine has no trace for.
+pub(super) fn reads(network: &Network, rule: &Plasticity) -> Result<Vec<Read>, String> {
+    if rule.total.is_some() {
+        return Err("it reads the sum of the weights onto a cell".to_string());
+    }
+    let Some((_, target)) = network.graph.edge_endpoints(rule.projection) else { return Ok(vec![]) };
+    let Some(cells) = network.population(target) else { return Ok(vec![]) };
+    let all = factors(network);
+    let read = |id: &ExprId| {
+        let Some(origin) = origin(network, target, *id)? else {
+            return Ok(Read::Constant(cells.dynamics.exprs.as_const(*id).unwrap_or_default()));
+        };
+        let factor = all.iter().find(|f| (f.target, f.origin) == (target, origin));
+        let factor =
+            factor.ok_or("with what the other rules onto its target need, it has more than three post traces")?;
+        let scale = if matches!(origin, Origin::Host(_)) { WRITTEN } else { LEVEL };
+        Ok(Read::Trace { trace: factor.trace, scale })
+    };
+    rule.reads.iter().map(read).collect()
+}
+
+/// Where a read comes from; `None` for a constant.
+fn origin(network: &Network, target: PopulationId, read: ExprId) -> Result<Option<Origin>, String> {
+    let Some(cells) = network.population(target) else { return Ok(None) };
+    let exprs = &cells.dynamics.exprs;
+    match exprs.get(read) {
+        Expr::Const(_) => return Ok(None),
+        Expr::Coupled(k) => return modulator(network, cells, *k).map(|m| Some(Origin::Modulator(m))),
+        _ => {}
+    }
+    for id in eval::order(exprs, &[read]) {
+        match exprs.get(id) {
+            Expr::State(_) | Expr::Before(_) | Expr::Held => return Err("it reads the postsynaptic neuron".to_string()),
+            Expr::Coupled(_) => return Err("it reads more of a modulator than its level".to_string()),
+            Expr::Time => return Err("it reads the time".to_string()),
+            _ => {}
+        }
+    }
+    Ok(Some(Origin::Host(read)))
+}
+
+/// The modulator behind a value that reaches every cell of a population.
+fn modulator(network: &Network, cells: &Population, coupled: u32) -> Result<Modulator, String> {
+    let no = |what: &str| Err(format!("it reads {what}, and third factors come from modulators"));
+    let Some(coupled) = cells.dynamics.coupled.get(coupled as usize) else { return no("what is not there") };
+    let Some((source, _)) = network.graph.edge_endpoints(coupled.projection) else { return no("what is not there") };
+    let (p, Some(from)) = (&network.graph[coupled.projection], network.population(source)) else {
+        return no("what is not there");
+    };
+    match p.coupling {
+        Some(c)
+            if from.size == 1
+                && p.is_full()
+                && coupled.sum == CoupledSum::Values
+                && matches!(from.dynamics.spike, Spike::Never) =>
+        {
+            Ok(Modulator { source, projection: coupled.projection, value: c.value })
+        }
+        _ => no("values of other cells"),
+    }
+}
+
+/// Continuous projections that are nothing but third factors: rules read what they bring, and cells don't.
+pub(super) fn carried(network: &Network) -> BTreeSet<ProjectionId> {
+    let mut out: BTreeSet<ProjectionId> = BTreeSet::new();
+    for f in factors(network) {
+        let (Origin::Modulator(m), Some(cells)) = (f.origin, network.population(f.target)) else { continue };
+        if !read_by_cells(network, f.target, cells).contains(&m.projection) {
+            out.insert(m.projection);
+        }
+    }
+    out
+}
+
+/// Continuous projections that the cells of a population read themselves.
+fn read_by_cells(network: &Network, id: PopulationId, cells: &Population) -> BTreeSet<ProjectionId> {
+    let d = &cells.dynamics;
+    let mut roots: Vec<ExprId> = d.reset.iter().map(|a| a.value).collect();
+    roots.extend(d.integrate.iter().flat_map(|s| &s.assigns).map(|a| a.value));
+    roots.extend(d.adaptive.iter().flat_map(|a| a.before.assigns.iter().chain(&a.trial.assigns)).map(|a| a.value));
+    roots.extend(d.poisson.iter().flat_map(|p| [p.rate, p.weight]));
+    roots.extend(d.refractory.iter().map(|r| r.steps));
+    roots.extend(network.winners.iter().filter(|w| w.population == id).map(|w| w.margin));
+    roots.extend(network.projections().filter(|(_, _, to, _)| *to == id).filter_map(|(.., p)| p.gain));
+    if let Spike::When(c) = d.spike {
+        roots.push(c);
+    }
+    for r in &d.receptors {
+        roots.extend(r.body.iter().map(|a| a.value));
+        for a in &r.arrivals {
+            match a {
+                Arrival::Count { weight, gain, .. } => roots.extend(std::iter::once(*weight).chain(*gain)),
+                Arrival::Sum { gain, .. } => roots.extend(*gain),
+                Arrival::Poisson(_) => {}
+            }
+        }
+    }
+    let read = eval::order(&d.exprs, &roots).into_iter().filter_map(|e| match d.exprs.get(e) {
+        Expr::Coupled(k) => d.coupled.get(*k as usize).map(|c| c.projection),
+        _ => None,
+    });
+    read.collect()
+}
+
+/// What a modulator sends, and how often: its value, and k of 2^k steps. `None` for a population that is none.
+pub(super) fn level(network: &Network, population: PopulationId) -> Option<(ExprId, u32)> {
+    let of = |f: &Factor| match f.origin {
+        Origin::Modulator(m) if m.source == population => Some(m.value),
+        _ => None,
+    };
+    let value = factors(network).iter().find_map(of)?;
+    // Where no rule can be written with any, that is said at the rules.
+    Some((value, learning::pace(network).unwrap_or(0)))
+}

@@ -1,0 +1,105 @@
+//! Rules with third factors on the emulated chip, beside the interpreter.
+
+use super::{built, chip};
+use nsm::backend::Engine;
+use nsm::chip::build::Options;
+use nsm::chip::emulator::{Counters, Emulator, Mode};
+use nsm::chip::host::Machine;
+use nsm::driver::{self, Backend, MemoryLimit};
+use nsm::execute::{self, Control, RunOutcome};
+use nsm::ir::artefact::Unit;
+use std::sync::atomic::AtomicBool;
+
+const TAUGHT: &str = "tests/corpus/ok/circuits/chip_dopamine.nsm";
+const SEED: u64 = 1;
+
+struct Side {
+    /// Of each projection that learns.
+    weights: Vec<Vec<f64>>,
+    outcome: RunOutcome,
+}
+
+fn run(unit: &Unit, engine: &mut dyn Engine) -> Side {
+    let (_, points) = super::job(TAUGHT);
+    let stop = AtomicBool::new(false);
+    let control = Control { stop: &stop, progress: &|_| {}, quick: false };
+    let outcome = execute::run(unit, &points[0], SEED, engine, &control);
+    assert_eq!(outcome.error, None);
+    let failed: Vec<_> = outcome.expectations.iter().filter(|e| !e.holds()).map(|e| &e.text).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let learns = |path: &str| ["go", "stop", "predict"].contains(&path);
+    let of = unit.network.projections().enumerate().filter(|(_, (.., p))| learns(&p.path)).map(|(k, _)| k);
+    Side { weights: of.collect::<Vec<_>>().into_iter().map(|k| engine.weights(k)).collect(), outcome }
+}
+
+/// The chip, what came of it, and what the interpreter makes of the same.
+fn beside() -> (Emulator, Side, Side) {
+    let unit = super::unit(TAUGHT);
+    let package = built(TAUGHT, &chip("loihi2"), Options { seed: SEED, apart: false }).package;
+    let machine = Machine::new(package.write().unwrap(), Mode::Strict).unwrap();
+    let (_, points) = super::job(TAUGHT);
+    let needs = execute::needs(&unit, &points[0], true).unwrap();
+    let on_chip = {
+        let prepared = driver::prepare_on_chip(&unit, &machine, f64::INFINITY).unwrap();
+        let (mut engine, _) = prepared.engine(SEED, needs.traces.clone(), &needs.spikes, 1).unwrap();
+        run(&unit, engine.as_mut())
+    };
+    let limit = MemoryLimit::Default;
+    let (mut engine, _) = driver::engine(&unit, SEED, needs.traces, &needs.spikes, Backend::Interp, 1, limit).unwrap();
+    let here = run(&unit, engine.as_mut());
+    (machine.into_chips().remove(0), on_chip, here)
+}
+
+#[test]
+fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
+    let (chip, on_chip, here) = beside();
+    let m = chip.manifest();
+    // Payloads: 64 stand for a mean of 1 over the steps between two of them.
+    let k = m.rules[0].k;
+    assert!(m.rules.iter().all(|r| r.k == k), "{:?}", m.rules);
+    let dopamine = m.populations.iter().position(|p| p.graded).unwrap();
+    let first: u32 = m.populations[..dopamine].iter().map(|p| p.size).sum();
+    let sent: Vec<(u64, i32)> =
+        chip.spikes().iter().filter(|s| s.neuron == first).map(|s| (s.step, s.payload)).collect();
+    let level = |side: &Side| side.outcome.recording.states[0].values.clone();
+    let (native, own) = (level(&here), level(&on_chip));
+    let worst = own.iter().zip(&native).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    // A state of 24 bits whose decay is cut off in each of 2000 steps.
+    assert!(worst < 1e-3, "{worst}");
+    // A payload holds until the next.
+    let pace = 1_u64 << k;
+    let steps = native.len() as u64;
+    let held = |t: u64| sent.iter().rev().find(|(s, _)| *s <= t).map_or(0, |(_, p)| *p);
+    let (mut rest, mut total) = (0.0, 0.0);
+    for (t, level) in (1..=steps).zip(&native) {
+        rest += level;
+        if t % pace == 0 {
+            let mean = (rest / pace as f64 * 64.0 + 0.5).floor().clamp(-64.0, 63.0);
+            // What the chip cuts off may tip the rounding.
+            assert!((f64::from(held(t)) - mean).abs() <= 1.0, "{t} ms: {} sent, {mean} meant", held(t));
+            rest -= mean / 64.0 * pace as f64;
+            total += f64::from(held(t)) / 64.0 * pace as f64;
+        }
+    }
+    let exact: f64 = native.iter().sum();
+    assert!(exact > 20.0 && (total - exact).abs() < 0.1, "{total} sent, {exact} meant");
+    // The last burst is more than a payload holds.
+    assert_eq!(sent.iter().map(|(_, p)| *p).max(), Some(63));
+    // A packet to each core that learns, and only where the level is another one than before.
+    let counters = Counters::sum(chip.counters());
+    assert!(sent.windows(2).all(|w| w[0].1 != w[1].1));
+    assert_eq!(counters.third_factors, 3 * sent.len() as u64);
+    // The gate of 24 cells was written three times.
+    assert!(chip.host_counters().host_writes >= 3 * 24, "{:?}", chip.host_counters());
+    // Coefficients of 4 bits are up to 6 % off, traces and tags of 7 and 9 bits add as much; and each of the some 40 steps in which
+    // a weight moves rounds it at random to one of the two nearest of 256 values, sd 0.4 of one: 2.5 of it together, three times that.
+    for ((on_chip, here), (start, most)) in
+        on_chip.weights.iter().zip(&here.weights).zip([(1.5, 5.0), (1.5, 5.0), (1.0, 8.0)])
+    {
+        assert_eq!(on_chip.len(), 8);
+        for (a, b) in on_chip.iter().zip(here) {
+            let allowed = 0.12 * (b - start).abs() + 3.0 * 2.5 * most / 255.0;
+            assert!((a - b).abs() <= allowed, "chip {on_chip:?}, here {here:?}");
+        }
+    }
+}

@@ -842,14 +842,12 @@ impl Worker {
             let events = if let Some(rows) = &mut i.procedural {
                 rows.deliver(senders, *step, ring)
             } else {
-                if let Some((i, _, senders)) = pieces.get(at + 2) {
+                // Procedural rows are nowhere: nothing to fetch.
+                let stored = |k: usize| pieces.get(k).filter(|(i, ..)| !self.incoming[*i].rows.is_empty());
+                if let Some((i, _, senders)) = stored(at + 2) {
                     self.incoming[*i].rows.fetch_start(senders[0]);
                 }
-                let stored = |(i, _, senders): &(usize, u64, &[u32])| {
-                    let i = &self.incoming[*i];
-                    i.procedural.is_none().then(|| i.rows.next(senders[0]))
-                };
-                let next = pieces.get(at + 1).and_then(stored);
+                let next = stored(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
                 self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
             };
             self.events += events;

@@ -26,10 +26,6 @@ use std::time::Instant;
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
 
-/// Bytes of a ring's rows beyond which what is to come waits in lists: a part of the cache that a core has for itself, where more than
-/// one ring must fit.
-const ROWS: usize = 1 << 18;
-
 /// The spikes of one share in one window.
 #[derive(Default)]
 pub struct Batch {
@@ -333,9 +329,9 @@ impl Block {
         let column = |values: &[f64]| {
             Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
         };
-        let ring = |r: &RingPlan| {
-            let rows = padded * r.longest.next_power_of_two() as usize * r.kind.bytes() as usize;
-            if r.steady && rows > ROWS { Ring::queued(padded, r.longest) } else { Ring::new(r.kind, padded, r.longest) }
+        let ring = |r: &RingPlan| match r.steady {
+            true => Ring::of_steady(padded, r.longest),
+            false => Ring::new(r.kind, padded, r.longest),
         };
         let rings = source.plan.rings.iter().map(ring).collect();
         let mut schedule = Vec::new();

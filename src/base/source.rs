@@ -48,6 +48,8 @@ impl fmt::Debug for Span {
 pub struct SourceFile {
     pub name: String,
     pub text: Arc<str>,
+    /// Offsets at which lines begin.
+    lines: Vec<u32>,
 }
 
 /// All files of one compilation, in the order in which they were first read.
@@ -58,7 +60,10 @@ pub struct SourceMap {
 
 impl SourceMap {
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
-        self.files.push(SourceFile { name: name.into(), text: text.into() });
+        let text: Arc<str> = text.into();
+        let ends = text.bytes().zip(1..).filter(|(b, _)| *b == b'\n').map(|(_, next)| next);
+        let lines = std::iter::once(0).chain(ends).collect();
+        self.files.push(SourceFile { name: name.into(), text, lines });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -76,10 +81,10 @@ impl SourceMap {
 
     /// 1-based line and column (in characters) of a byte offset.
     pub fn line_column(&self, file: FileId, offset: u32) -> (usize, usize) {
-        let text = &self.file(file).text;
-        let upto = &text[..(offset as usize).min(text.len())];
-        let line = upto.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = upto.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let SourceFile { text, lines, .. } = self.file(file);
+        let offset = (offset as usize).min(text.len());
+        let line = lines.partition_point(|begin| *begin as usize <= offset);
+        let column = text[lines[line - 1] as usize..offset].chars().count() + 1;
         (line, column)
     }
 

@@ -167,6 +167,19 @@ pub struct Axis {
 }
 
 impl Population {
+    /// One coordinate of a flat index: without the others where all blocks around it are equally long.
+    pub fn coordinate(&self, index: u32, axis: usize) -> Option<u32> {
+        if axis >= self.axes.len() {
+            return None;
+        }
+        let even = |depth: usize| self.even_block(depth).filter(|b| *b > 0);
+        let rest = if axis == 0 { Some(index) } else { even(axis).map(|outer| index % outer) };
+        match (rest, even(axis + 1)) {
+            (Some(rest), Some(block)) => Some(rest / block),
+            _ => self.coordinates(index).get(axis).copied(),
+        }
+    }
+
     /// All coordinates of a flat index.
     pub fn coordinates(&self, index: u32) -> Vec<u32> {
         let mut out = Vec::with_capacity(self.axes.len());

@@ -179,17 +179,19 @@ struct Formula<'p> {
     root: ExprId,
     order: Vec<ExprId>,
     scratch: Vec<f64>,
+    /// Of what `where` draws.
+    key: StreamKey,
 }
 
 impl<'p> Formula<'p> {
     fn new(pairs: &'p Pairs<'p>, root: ExprId) -> Formula<'p> {
-        Formula { pairs, root, order: eval::order(&pairs.network.build, &[root]), scratch: Vec::new() }
+        let key = StreamKey::new(SEED, &pairs.projection.path, Purpose::Connect);
+        Formula { pairs, root, order: eval::order(&pairs.network.build, &[root]), scratch: Vec::new(), key }
     }
 
     fn holds(&mut self, pre: u32, post: u32) -> bool {
-        let key = StreamKey::new(SEED, &self.pairs.projection.path, Purpose::Connect);
         let edge = u64::from(post) << 32 | u64::from(pre);
-        self.value(pre, post, edge, &mut Stream::new(key, edge)) == 1.0
+        self.value(pre, post, edge, &mut Stream::new(self.key, edge)) == 1.0
     }
 
     /// Its value at the synapse from cell `pre` to cell `post`; `edge` numbers it.
@@ -203,7 +205,7 @@ impl<'p> Formula<'p> {
             };
             match attribute {
                 Attribute::Index => f64::from(cell),
-                Attribute::Axis(a) => p.coordinates(cell).get(*a as usize).map_or(f64::NAN, |c| f64::from(*c)),
+                Attribute::Axis(a) => p.coordinate(cell, *a as usize).map_or(f64::NAN, f64::from),
                 Attribute::Param(j) => {
                     elements.populations[position].params.get(*j as usize).map_or(f64::NAN, |v| v.at(cell))
                 }

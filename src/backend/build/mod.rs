@@ -98,10 +98,16 @@ mod tests {
             axes: vec![axis(&[2]), axis(&[2]), axis(&[3, 5])],
             dynamics: dynamics(),
         };
-        let bulk = coordinates(&ragged).unwrap();
-        for index in 0..ragged.size {
-            let one: Vec<u32> = bulk.iter().map(|list| list[index as usize]).collect();
-            assert_eq!(one, ragged.coordinates(index));
+        let even = Population { size: 24, axes: vec![axis(&[2]), axis(&[3]), axis(&[4])], ..ragged.clone() };
+        for population in [&ragged, &even] {
+            let bulk = coordinates(population).unwrap();
+            for index in 0..population.size {
+                let all: Vec<u32> = bulk.iter().map(|list| list[index as usize]).collect();
+                assert_eq!(all, population.coordinates(index));
+                let each: Vec<u32> = (0..3).filter_map(|axis| population.coordinate(index, axis)).collect();
+                assert_eq!(all, each);
+                assert_eq!(population.coordinate(index, 3), None);
+            }
         }
         assert!(coordinates(&Population { size: 17, ..ragged }).is_err());
     }

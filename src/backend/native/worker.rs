@@ -242,6 +242,9 @@ pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
     pub incoming: Vec<Incoming>,
+    /// Of those that carry spikes, the position in `incoming` and the source, side by side: in most steps few sources fire, and
+    /// all projections are looked at.
+    carrying: Vec<(usize, usize)>,
     pub learning: Vec<Learning>,
     pub couplings: Couplings,
     traces: Vec<Trace>,
@@ -702,10 +705,13 @@ impl Worker {
         learning: Vec<Learning>,
         winners: Vec<Option<Winners>>,
     ) -> Worker {
+        let carries = |i: &Incoming| i.procedural.is_some() || !i.rows.is_empty();
+        let carrying = incoming.iter().enumerate().filter(|(_, i)| carries(i)).map(|(at, i)| (at, i.source)).collect();
         Worker {
             id,
             blocks,
             incoming,
+            carrying,
             learning,
             couplings,
             traces: Vec::new(),
@@ -832,12 +838,14 @@ impl Worker {
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
         let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
+        let mut fired = vec![false; shared.populations];
         for k in 0..steps {
-            for (at, i) in
-                self.incoming.iter().enumerate().filter(|(_, i)| i.procedural.is_some() || !i.rows.is_empty())
-            {
-                let senders = spikes.of(k as usize, i.source).filter(|senders| !senders.is_empty());
-                pieces.extend(senders.map(|senders| (at, first + k, senders)));
+            for (source, fired) in fired.iter_mut().enumerate() {
+                *fired = spikes.of(k as usize, source).any(|senders| !senders.is_empty());
+            }
+            for (at, source) in self.carrying.iter().filter(|(_, source)| fired[*source]) {
+                let senders = spikes.of(k as usize, *source).filter(|senders| !senders.is_empty());
+                pieces.extend(senders.map(|senders| (*at, first + k, senders)));
             }
         }
         for (at, (i, step, senders)) in pieces.iter().enumerate() {

@@ -6,6 +6,7 @@
 use super::code::{Code, UNIFORM_BITS};
 use super::factors::{LEVEL, RESTING};
 use super::forms::{Reader, Refusal};
+use super::rounding::rounding;
 use super::scale::{floor_log2, scales};
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::PopulationElements;
@@ -33,6 +34,8 @@ pub(super) struct Lowered {
     pub level: Option<usize>,
     /// Largest relative error of a coefficient.
     pub error: f64,
+    /// By state of the model: the part of the way to threshold that it may be off because products are cut off.
+    pub rounding: Vec<f64>,
 }
 
 /// A word that holds a param of each neuron.
@@ -223,6 +226,8 @@ fn write(
     let initial: Vec<f64> = elements.initial.iter().enumerate().map(largest).collect();
     let updates: Vec<(u32, Form)> = body.stages.iter().flatten().chain(&body.reset).cloned().collect();
     let scales = scales(&updates, body.test.as_ref(), &initial);
+    let steps: Vec<(u32, Form)> = body.stages.iter().flatten().cloned().collect();
+    let rounding = rounding(&steps, &body.reset, &scales);
     let names = word_names(d.states.iter().map(|s| s.name.clone()));
     let mut w = Writer { code: Code::new(names.clone(), scales.clone()), names, offsets, scales };
     let accumulators = word_names(d.receptors.iter().map(|r| format!("at_{}", r.name)));
@@ -264,6 +269,7 @@ fn write(
         refractory,
         level,
         error: code.error,
+        rounding,
     })
 }
 

@@ -57,7 +57,7 @@ fn the_host_of_a_chip_does_what_this_machine_does() {
         // Coefficients of 24 bits, and a state whose steps are 10 mV / 2^18, over 100 steps.
         assert!(worst < 0.01, "{worst} mV");
     }
-    assert_eq!(machine.into_chips().len(), points.len());
+    assert_eq!(machine.chips().len(), points.len());
 }
 
 /// The circuit's own expectations say what each of these does; here they are held to it on the chip and on this machine.

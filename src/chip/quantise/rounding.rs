@@ -1,8 +1,9 @@
 //! What a state may be off by because products are cut off towards 0: up to one unit for each product, and what a constant is rounded
 //! by, in every step, over as many steps as the state keeps what it has.
 
+use super::code::nearly_one;
 use super::scale::DISTANCE;
-use super::values::{Form, Leaf, Polynomial};
+use super::values::{Form, Leaf, Polynomial, Values};
 
 /// By state, the part of the way to threshold; infinite where nothing decays. `steps` are the assignments of a step, `reset` those of a
 /// spike.
@@ -29,10 +30,15 @@ fn cut_off(state: u32, p: &Polynomial, scale: f64) -> f64 {
     let own = [Leaf::State(state)];
     let units = p.0.iter().map(|(monomial, by)| match monomial.len() {
         0 => by.map(|v| v * scale - (v * scale).round()).largest(),
-        1 if *monomial == own && by.always(1.0) => 0.0,
+        1 if *monomial == own && stays(by) => 0.0,
         n => n as f64,
     });
     let units: f64 = units.sum();
     let lost = p.coefficient(&own).each.iter().fold(f64::INFINITY, |least: f64, k| least.min((1.0 - k).abs()));
     if units == 0.0 { 0.0 } else { units / lost / DISTANCE }
+}
+
+/// Whether the code takes it for 1: solvers leave rounding there.
+fn stays(by: &Values) -> bool {
+    !by.live && by.each.iter().all(|v| nearly_one(*v) == 1.0)
 }

@@ -33,14 +33,16 @@ fn next(updates: &[(u32, Form)], scaled: &[Option<f64>], initial: &[f64]) -> Opt
     for (state, form) in updates {
         let Some(own) = scaled[*state as usize] else { continue };
         form.each(&mut |p| {
-            let kept = p.coefficient(&[Leaf::State(*state)]).at(0);
-            let gain = (1.0 - kept).abs().clamp(2_f64.powi(-10), 1.0);
+            let kept = p.coefficient(&[Leaf::State(*state)]);
+            // Of each neuron: what one decays fast by is another's slow decay.
+            let steady = |by: f64, kept: f64| by / (1.0 - kept).abs().clamp(2_f64.powi(-10), 1.0);
             for (monomial, by) in &p.0 {
                 for leaf in monomial {
                     let Leaf::State(k) = leaf else { continue };
                     let k = *k as usize;
                     let linear = monomial.len() == 1;
-                    let scale = if linear { own * by.largest() / gain } else { DISTANCE / initial[k].max(1.0) };
+                    let scale =
+                        if linear { own * by.zip(&kept, steady).largest() } else { DISTANCE / initial[k].max(1.0) };
                     let scale = if scale.is_nan() { 0.0 } else { scale };
                     if scaled[k].is_none() && best.is_none_or(|(_, most)| scale > most) {
                         best = Some((k, scale));

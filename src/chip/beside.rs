@@ -339,6 +339,7 @@ impl Trial<'_> {
     fn cut_off(&self) -> Option<(&str, &str, f64)> {
         let all = self.quantising.populations.iter();
         let all = all.filter_map(|p| p.cut_off.as_ref().map(|(state, part)| (p.path.as_str(), state.as_str(), *part)));
-        all.max_by(|a, b| a.2.total_cmp(&b.2)).filter(|(_, _, part)| *part > SPOILT)
+        // One that never decays is as far off as it runs long, a clock too.
+        all.filter(|s| s.2 > SPOILT && s.2.is_finite()).max_by(|a, b| a.2.total_cmp(&b.2))
     }
 }

@@ -280,7 +280,7 @@ fn examine(
             lowered.push(None);
             continue;
         }
-        lowered.push(lower(network, k, built, writes).unwrap_or_else(|refusals| {
+        lowered.push(lower(network, k, built, writes, &[]).unwrap_or_else(|refusals| {
             let place = Place::Population(p.path.clone());
             findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
             None
@@ -295,11 +295,12 @@ fn lower(
     population: usize,
     built: &PopulationElements,
     writes: &Writes,
+    arrivals: &[f64],
 ) -> Result<Option<Lowered>, Vec<String>> {
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
             let (live, bounds) = (writes.live(population), bounds(network, id, p));
-            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id)).map(Some)
+            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id), arrivals).map(Some)
         }
         _ => Ok(None),
     }

@@ -7,11 +7,12 @@ use super::values::{Form, Leaf, Polynomial, Values};
 
 /// By state, the part of the way to threshold; infinite where nothing decays. `steps` are the assignments of a step, `reset` those of a
 /// spike.
-pub(super) fn rounding(steps: &[(u32, Form)], reset: &[(u32, Form)], scales: &[f64]) -> Vec<f64> {
+pub(super) fn rounding(steps: &[(u32, Form)], reset: &[(u32, Form)], offsets: &[f64], scales: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; scales.len()];
     for (state, form) in steps {
         let mut worst = 0.0_f64;
-        form.each(&mut |p| worst = worst.max(cut_off(*state, p, scales[*state as usize])));
+        let (offset, scale) = (offsets[*state as usize], scales[*state as usize]);
+        form.each(&mut |p| worst = worst.max(cut_off(*state, p, offset, scale)));
         out[*state as usize] += worst;
     }
     for (state, form) in reset {
@@ -26,14 +27,13 @@ pub(super) fn rounding(steps: &[(u32, Form)], reset: &[(u32, Form)], scales: &[f
     out
 }
 
-fn cut_off(state: u32, p: &Polynomial, scale: f64) -> f64 {
+fn cut_off(state: u32, p: &Polynomial, offset: f64, scale: f64) -> f64 {
     let own = [Leaf::State(state)];
-    let units = p.0.iter().map(|(monomial, by)| match monomial.len() {
-        0 => by.map(|v| v * scale - (v * scale).round()).largest(),
-        1 if *monomial == own && stays(by) => 0.0,
-        n => n as f64,
-    });
-    let units: f64 = units.sum();
+    let constant = p.coefficient(&[]).map(|v| (v - offset) * scale);
+    let constant = constant.map(|v| if v.abs() < 1e-6 { 0.0 } else { v - v.round() }).largest();
+    let products =
+        p.0.iter().filter(|(monomial, by)| **monomial != own || !stays(by)).map(|(monomial, _)| monomial.len() as f64);
+    let units = constant + products.sum::<f64>();
     let lost = p.coefficient(&own).each.iter().fold(f64::INFINITY, |least: f64, k| least.min((1.0 - k).abs()));
     if units == 0.0 { 0.0 } else { units / lost / DISTANCE }
 }

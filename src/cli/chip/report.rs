@@ -218,7 +218,7 @@ fn parameters(r: &Report, out: &mut String) {
 fn cut_off(p: &PopulationReport) -> String {
     match &p.cut_off {
         Some((state, part)) if part.is_finite() => format!("{state} {:.2} %", 100.0 * part),
-        Some((state, _)) => format!("{state}, which decays never"),
+        Some((state, _)) => format!("{state}, which never decays"),
         None => String::new(),
     }
 }

@@ -110,3 +110,43 @@ experiment Run of Tired {{
     let fine = report(folder.path(), &circuit("200 ms"));
     assert!(fine.contains("no rate changes by more than 5 %"), "{fine}");
 }
+
+const CHAIN: &str = "use std.sources.Regular
+neuron Delayed {
+    param tau = 20 ms
+    state V = 0 mV, a = 0 mV, b = 0 mV, c = 0 mV, d = 0 mV
+    a' = -a / tau
+    b' = (a - b) / tau
+    c' = (b - c) / tau
+    d' = (c - d) / tau
+    V' = (d - V) / (10 ms)
+    receptor exc(w: voltage) { a += w }
+    spike when V >= 10 mV { V = 0 mV }
+}
+network Chain {
+    dt 1 ms
+    source train[1]: Regular(interval = 20 ms)
+    population cell[20]: Delayed(tau = uniform(20 ms, 60 ms))
+    projection train -> cell.exc { connect all_to_all  weight WEIGHT  delay 1 ms }
+}
+experiment Run of Chain {
+    simulate 2 s
+}
+";
+
+/// The first state of a chain does next to nothing to the last one in a step, and all of it in the end.
+#[test]
+fn synapses_onto_a_chain_of_states_keep_their_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fine = report(folder.path(), &CHAIN.replace("WEIGHT", "12 mV"));
+    assert!(fine.contains("no rate changes by more than 5 %"), "{fine}");
+    let hz = fine.split("steps (").nth(1).and_then(|t| t.split(" cell ").nth(1)).expect("a row of rates");
+    assert!(hz.split_whitespace().next().and_then(|n| n.parse().ok()).is_some_and(|n: f64| n > 1.0), "{fine}");
+    // Far below what one integer of the state is worth.
+    let file = write(folder.path(), "weak.nsm", &CHAIN.replace("WEIGHT", "1e-9 mV"));
+    let package = folder.path().join("weak.nsmpkg").to_string_lossy().into_owned();
+    let out = run(&["compile", &file, "--target", "loihi2", "-o", &package]);
+    let said = text(&out);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("E1106") && said.contains("weak.nsm:17:") && said.contains("all become 0"), "{said}");
+}

@@ -1,5 +1,7 @@
 //! The only place that names the order of the phases. No IO: files come through a [`Loader`], results go back as data.
 
+mod beside;
+
 pub use crate::backend::Profile;
 use crate::backend::native::{self, Lanes, Native};
 use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
@@ -12,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use self::beside::{beside, rates};
 pub use crate::meanfield::{Expected, Prediction, Treatment};
 pub use crate::valid::{Estimate, bytes_text};
 
@@ -383,7 +386,7 @@ impl Prepared<'_> {
         let engine = match &self.runner {
             Runner::Here(kernels) => here(self.network, kernels.as_ref(), seed, traces, keep_spikes, threads),
             Runner::Chip(machine, unit) => {
-                machine.engine(unit, self.network, traces, keep_spikes).map(|e| Box::new(e) as _)
+                machine.engine(unit, self.network, traces, keep_spikes, threads).map(|e| Box::new(e) as _)
             }
         };
         let engine = engine.map_err(|e| run_error(&e, self.network.network().dt_ms))?;

@@ -111,7 +111,7 @@ fn connect(network: &FixedNetwork, assignment: &Assignment, index: &[u32], cores
             let stored = Stored { compartment: index[post], weight: s.weight, delay: s.delay };
             all.push((from + s.pre, assignment.core[post], stored));
         }
-        all.sort();
+        all.sort_unstable();
         for group in all.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (source, core) = (group[0].0, group[0].1);
             for part in group.chunks(MAX_SYNAPSES) {

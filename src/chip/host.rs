@@ -37,12 +37,12 @@ impl Machine {
         &self.manifest
     }
 
-    /// The chips of all runs that are over.
-    pub fn into_chips(self) -> Vec<Emulator> {
-        self.done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the chips of all runs that are over.
+    pub fn chips(&self) -> Vec<Emulator> {
+        std::mem::take(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A chip with the package, ready for a run of the unit that the package was made of.
+    /// A chip with the package, ready for a run of the unit that the package was made of, on so many threads.
     ///
     /// # Errors
     /// [`RunError::Build`] where it was made of another one.
@@ -52,8 +52,10 @@ impl Machine {
         network: Validated<'m>,
         traces: Vec<TraceRequest>,
         keep_spikes: &[Keep],
+        threads: usize,
     ) -> Result<Host<'m>, RunError> {
-        let chip = Emulator::load(&self.bytes, self.mode).map_err(|e| RunError::Build(e.to_string()))?;
+        let mut chip = Emulator::load(&self.bytes, self.mode).map_err(|e| RunError::Build(e.to_string()))?;
+        chip.set_threads(threads);
         let deployment = Deployment::new(network, self.manifest.seed, Writes::of(unit))?;
         let mut cells = Vec::new();
         let mut first = 0;
@@ -181,23 +183,36 @@ impl Host<'_> {
         Ok(())
     }
 
-    fn advance_one(&mut self) -> Result<(), RunError> {
+    /// Steps until something of the chip is to be read.
+    fn until_sample(&self) -> u64 {
+        let step = self.step();
+        let left = |every: u64| every - step % every;
+        self.traces.iter().map(|t| left(t.request.every.max(1))).min().unwrap_or(CHUNK)
+    }
+
+    fn advance_by(&mut self, steps: u64) -> Result<(), RunError> {
         let Some(chip) = &mut self.chip else { return Err(gone()) };
-        chip.run(1).map_err(|fault| stopped(fault.to_string(), Some(OVERFLOW)))?;
-        let step = chip.step();
+        let before = chip.step();
+        let ran = chip.run(steps);
         let mut new = &chip.spikes()[self.seen..];
         self.seen += new.len();
         let mut fired = Vec::new();
-        // Spikes of a step stand in order of neurons.
-        for (cells, log) in self.cells.iter().zip(&mut self.spikes) {
-            let (mine, rest) = new.split_at(new.partition_point(|s| s.neuron < cells.first + cells.size));
-            fired.clear();
-            if cells.code.as_ref().is_none_or(|c| c.level().is_none()) {
-                fired.extend(mine.iter().map(|s| s.neuron - cells.first));
+        for step in before + 1..=chip.step() {
+            let mut here;
+            (here, new) = new.split_at(new.partition_point(|s| s.step <= step));
+            // Spikes of a step stand in order of neurons.
+            for (cells, log) in self.cells.iter().zip(&mut self.spikes) {
+                let (mine, rest) = here.split_at(here.partition_point(|s| s.neuron < cells.first + cells.size));
+                fired.clear();
+                if cells.code.as_ref().is_none_or(|c| c.level().is_none()) {
+                    fired.extend(mine.iter().map(|s| s.neuron - cells.first));
+                }
+                log.push(step, &fired);
+                here = rest;
             }
-            log.push(step, &fired);
-            new = rest;
         }
+        ran.map_err(|fault| stopped(fault.to_string(), Some(OVERFLOW)))?;
+        let step = self.step();
         for k in 0..self.traces.len() {
             let request = &self.traces[k].request;
             if step.is_multiple_of(request.every.max(1)) {
@@ -251,6 +266,9 @@ impl Host<'_> {
     }
 }
 
+/// Steps between two looks at whether to stop.
+const CHUNK: u64 = 200;
+
 const OVERFLOW: &str = "`--lava` wraps and saturates as lava-nc 0.10.0 does";
 
 fn stopped(message: String, help: Option<&str>) -> RunError {
@@ -272,14 +290,17 @@ impl Engine for Host<'_> {
 
     fn advance(&mut self, steps: u64, stop: &AtomicBool) -> Result<u64, RunError> {
         self.flush()?;
-        for done in 0..steps {
+        let mut done = 0;
+        while done < steps {
             // Relaxed: the flag carries no data, and one step sooner or later is all the same.
             if stop.load(Ordering::Relaxed) {
-                return Ok(done);
+                break;
             }
-            self.advance_one()?;
+            let chunk = self.until_sample().min(CHUNK).min(steps - done);
+            self.advance_by(chunk)?;
+            done += chunk;
         }
-        Ok(steps)
+        Ok(done)
     }
 
     fn set(&mut self, setting: &Setting) -> Result<(), RunError> {

@@ -17,6 +17,7 @@
 //! | [`package`] | – | tables of every core, packed synapses, as one file with checksums |
 //! | [`emulator`] | the bytes of a package | spikes, states, counts |
 //! | [`host`] | a package, the unit that it was made of | an engine, so that experiments run on the emulator |
+//! | [`beside`] | a run on the emulator, engines of this machine | rates, correlation of spike trains, what of quantising changes them |
 //! | [`energy`] | counts | joules, by a named profile |
 //! | [`sanafe`] | a run, or a package | its packets as a network of SANA-FE, or its cells |
 //! | [`report`] | what was built | how it fits, what it sends, what it costs |
@@ -25,6 +26,7 @@
 //! fixed-point models of Lava where those define something; nothing here claims to be what the silicon computes.
 
 pub mod assign;
+pub mod beside;
 pub mod build;
 pub mod emit;
 pub mod emulator;

@@ -1,5 +1,6 @@
 //! How a circuit came to lie on a chip, in figures: what the command line prints, as text, JSON or a page.
 
+use super::beside::Rates;
 use super::build::Built;
 use super::energy::{self, Estimate};
 use super::map::{Order, Summary};
@@ -26,6 +27,8 @@ pub struct Report {
     pub traffic: Traffic,
     pub energy: Vec<Estimate>,
     pub quantising: quantise::Report,
+    /// Where it was asked for.
+    pub rates: Option<Rates>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -155,15 +158,17 @@ impl Figures {
 
 impl Report {
     /// Of a package that was just built.
-    pub fn new(built: &Built, target: &Target, origins: &Origins, sources: &SourceMap) -> Report {
+    pub fn new(
+        built: &Built,
+        target: &Target,
+        origins: &Origins,
+        place: &dyn Fn(&Span) -> String,
+        rates: Option<Rates>,
+    ) -> Report {
         let manifest = &built.package.manifest;
         // They were assembled from text when the package was made.
         let programs: Vec<Program> = manifest.programs.iter().filter_map(|p| assemble(p).ok()).collect();
         let fit = fit(built, &programs, target);
-        let place = |span: &Span| {
-            let (line, column) = sources.line_column(span.file, span.start);
-            format!("{}:{line}:{column}", sources.file(span.file).name)
-        };
         let order = |o| match o {
             Order::Sequential => "sequential",
             Order::RoundRobin => "round-robin",
@@ -184,7 +189,7 @@ impl Report {
                     .map(|(key, _)| key.clone())
                     .collect(),
             },
-            binding: binding(&built.package, &programs, &fit, origins, &place),
+            binding: binding(&built.package, &programs, &fit, origins, place),
             regions: regions(&built.package),
             populations: placed(&built.package, |p| Some(p)),
             traffic: Traffic {
@@ -195,6 +200,7 @@ impl Report {
             },
             energy: energy::estimates(built),
             quantising: built.quantising.clone(),
+            rates,
             fit,
         }
     }
@@ -250,6 +256,12 @@ fn fit(built: &Built, programs: &[Program], target: &Target) -> Fit {
         resources,
         per_core,
     }
+}
+
+/// File, line and column of a span.
+pub fn written_at(sources: &SourceMap, span: &Span) -> String {
+    let (line, column) = sources.line_column(span.file, span.start);
+    format!("{}:{line}:{column}", sources.file(span.file).name)
 }
 
 /// Users that a report names.

@@ -157,6 +157,9 @@ pub(super) struct CompileArgs {
     /// How the circuit lies on the chip: what it takes, sends and costs, and what quantising did to it
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub report: Option<ReportFormat>,
+    /// Also run the circuit's first steps on the chip and here, and tell which quantised parameter changes its rates
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub quantise: Option<QuantiseArg>,
     /// Seed of what is drawn when a package is built, of the search for a mapping and of draws on the chip
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -198,6 +201,9 @@ pub(super) struct RunArgs {
     /// Write what the run of a package sent as a network of SANA-FE, which counts packets and energy by itself
     #[arg(long, value_name = "FILE.yaml")]
     pub sanafe: Option<PathBuf>,
+    /// Run the experiment of a package on this machine as well, and compare rates and spike trains
+    #[arg(long, value_enum, value_name = "BACKEND")]
+    pub against: Option<AgainstArg>,
     /// Let a package wrap and saturate as lava-nc 0.10.0 does, instead of stopping
     #[arg(long)]
     pub lava: bool,
@@ -343,6 +349,28 @@ impl BackendArg {
             BackendArg::Loihi2 => None,
         }
     }
+}
+
+/// What a run of a chip is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AgainstArg {
+    Native,
+    Interp,
+}
+
+impl AgainstArg {
+    pub fn backend(self) -> Backend {
+        match self {
+            AgainstArg::Native => Backend::Native,
+            AgainstArg::Interp => Backend::Interp,
+        }
+    }
+}
+
+/// What is told of quantising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum QuantiseArg {
+    Report,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::args::{BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
+use super::args::{AgainstArg, BackendArg, CompileArgs, Emit, ReportFormat, RunArgs};
 use super::codes::{self, usage};
 use super::compile::{output, save, write_text};
 use super::job::{self, JobResult, Settings};
@@ -10,16 +10,18 @@ use super::output::Output;
 use super::progress::{self, Bar};
 use super::terminal::{self, Terminal};
 use super::{Status, artefact, files, source};
-use crate::base::{Diagnostic, LoadError};
+use crate::base::{Diagnostic, LoadError, Span};
+use crate::chip::beside::{BIN_MS, Beside, Places};
 use crate::chip::build::Options;
 use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
 use crate::chip::host::Machine;
 use crate::chip::package::{FORMAT, Package};
-use crate::chip::report::Report;
+use crate::chip::report::{Report, written_at};
 use crate::chip::sanafe;
 use crate::chip::target::Target;
 use crate::driver::{self, Backend, Outcome};
+use crate::execute::Control;
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
 use serde_json::json;
@@ -137,12 +139,19 @@ fn compile_one(circuit: &Circuit<'_>, path: &Path, args: &CompileArgs, target: &
     if let Err(d) = save(path, &bytes) {
         return fail(&d);
     }
-    if let Some(format) = args.report {
-        let report = Report::new(&built, target, origins, &outcome.sources);
-        match format {
-            ReportFormat::Text => source::tell(&report::text(&report), args.message_format),
-            ReportFormat::Json => terminal::out(&format!("{}\n", json!(report))),
-            ReportFormat::Html => {
+    let place = |span: &Span| written_at(&outcome.sources, span);
+    let rates = args.quantise.map(|_| driver::rates(circuit.unit(), &built, Places { origins, place: &place }));
+    let rates = match rates.transpose() {
+        Ok(rates) => rates,
+        Err(d) => return fail(&d),
+    };
+    if args.report.is_some() || rates.is_some() {
+        let report = Report::new(&built, target, origins, &place, rates);
+        match args.report {
+            None => source::tell(&report::quantising(&report), args.message_format),
+            Some(ReportFormat::Text) => source::tell(&report::text(&report), args.message_format),
+            Some(ReportFormat::Json) => terminal::out(&format!("{}\n", json!(report))),
+            Some(ReportFormat::Html) => {
                 if let Err(d) = save(&page, report::page(&report).as_bytes()) {
                     return fail(&d);
                 }
@@ -212,7 +221,7 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         bar: &Bar::new(terminal.watched),
     };
     let result = job::execute(&job, &settings, output.as_ref());
-    let chips = machine.into_chips();
+    let chips = machine.chips();
     if let (Some(dir), [chip]) = (&args.out, chips.as_slice()) {
         let path = dir.join("spikes.csv");
         files::write_atomic(&path, |w| spikes(chip, w)).map_err(|e| codes::unwritable(&path, &e))?;
@@ -224,8 +233,22 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         let network = sanafe::network(chip).map_err(usage)?;
         save(path, network.as_bytes())?;
     }
-    tell(&result, &chips, args, terminal);
+    let beside = match args.against {
+        Some(against) if result.status() != Status::Interrupted => Some(compare(&job, &chips, against, &settings)?),
+        _ => None,
+    };
+    tell(&result, &chips, beside.as_deref(), args, terminal);
     Ok(result.status())
+}
+
+/// The run once more on this machine.
+fn compare(job: &Job, chips: &[Emulator], against: AgainstArg, settings: &Settings) -> Result<Vec<Beside>, Diagnostic> {
+    let ([unit], [point], [chip]) = (job.units.as_slice(), job.points.as_slice(), chips) else {
+        let d = usage("`--against` takes one run, and the experiment has several");
+        return Err(d.help("leave its sweep out"));
+    };
+    let control = Control { stop: settings.stop, progress: &|_| {}, quick: settings.quick };
+    driver::beside(unit, point, chip, against.backend(), settings.limit, settings.threads, &control)
 }
 
 /// The experiment in a package.
@@ -239,7 +262,7 @@ fn experiment(bytes: &[u8]) -> Result<Job, String> {
 }
 
 /// What came of the experiment, and what the chip did for it.
-fn tell(result: &JobResult, chips: &[Emulator], args: &RunArgs, terminal: &Terminal) {
+fn tell(result: &JobResult, chips: &[Emulator], beside: Option<&[Beside]>, args: &RunArgs, terminal: &Terminal) {
     let Some(first) = chips.first() else {
         return super::run::tell(result, args, args.execution.summary.is_some(), terminal);
     };
@@ -247,6 +270,9 @@ fn tell(result: &JobResult, chips: &[Emulator], args: &RunArgs, terminal: &Termi
     if args.execution.summary.is_some() {
         let mut summary = json!(result.summary);
         summary["chip"] = counts;
+        if let Some(beside) = beside {
+            summary["beside"] = json!({ "bin_ms": BIN_MS, "populations": beside });
+        }
         terminal::out(&format!("{summary}\n"));
         super::run::tell_error(result, args, terminal);
         return;
@@ -254,6 +280,9 @@ fn tell(result: &JobResult, chips: &[Emulator], args: &RunArgs, terminal: &Termi
     super::run::tell(result, args, false, terminal);
     if !terminal.quiet {
         source::tell(&table(first, &counts), args.message_format);
+    }
+    if let Some(beside) = beside {
+        source::tell(&report::beside(beside), args.message_format);
     }
 }
 

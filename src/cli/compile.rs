@@ -15,6 +15,9 @@ pub(super) fn compile(args: &CompileArgs, terminal: &Terminal) -> Status {
     if args.target != TargetArg::Loihi2 && args.report.is_some() {
         return fail(&usage("`--report` says how a circuit fits on a chip").help("add `--target loihi2`"));
     }
+    if args.target != TargetArg::Loihi2 && args.quantise.is_some() {
+        return fail(&usage("`--quantise` says what a chip's numbers cost").help("add `--target loihi2`"));
+    }
     if args.target != TargetArg::Loihi2 && args.emit == Some(Emit::Sanafe) {
         return fail(&usage("`--emit sanafe` writes what a chip's package holds").help("add `--target loihi2`"));
     }

@@ -21,8 +21,9 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
     if begins(&args.file, chip::is_package) {
         return chip::run(args, terminal);
     }
-    if args.sanafe.is_some() {
-        let d = usage(format!("`--sanafe` is for packages of a chip, and `{}` is none", args.file));
+    let only = [("--sanafe", args.sanafe.is_some()), ("--against", args.against.is_some())];
+    if let Some((flag, _)) = only.iter().find(|(_, given)| *given) {
+        let d = usage(format!("`{flag}` is for packages of a chip, and `{}` is none", args.file));
         return source::fail_in(
             &d.help("compile it with `nsmc compile --target loihi2`"),
             args.message_format,

@@ -130,6 +130,9 @@ pub struct Handler {
     pub assigns: Vec<Assign>,
     /// What the spike carries on.
     pub deliver: Option<ExprId>,
+    /// What it carries on where weights stand still, if it is something else: no statement of the handler has written one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<ExprId>,
 }
 
 /// How synapses keep up with time.

@@ -193,6 +193,9 @@ fn plasticity(w: &mut String, network: &Network, rule: &plasticity::Plasticity) 
         if let Some(d) = h.deliver {
             let _ = writeln!(w, "      deliver {}", show(d));
         }
+        if let Some(d) = h.still {
+            let _ = writeln!(w, "      deliver {} while weights stand still", show(d));
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct RuleBody {
     places: Vec<Place>,
     /// Position of the variable that tells a synapse to go.
     remove: Option<u32>,
+    /// Statements write no weight.
+    still: bool,
 }
 
 /// What a rule reads besides its own variables.
@@ -94,6 +96,7 @@ impl Lowering<'_> {
             formals: HashMap::new(),
             places: vec![Place::Synapse],
             remove: None,
+            still: false,
         };
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         for r in &p.rules {
@@ -190,24 +193,11 @@ impl Lowering<'_> {
             }
         }
         for (event, list) in events {
-            let mut now: BTreeMap<u32, ExprId> = BTreeMap::new();
-            let mut deliver = None;
-            for handler in list {
-                for s in handler {
-                    self.rule_statement(s, None, &mut now, &mut deliver, &mut body, out)?;
-                }
-                clipped(&mut body.exprs, &mut now, (low, high));
-            }
-            if event == Event::Pre && deliver.is_none() {
-                // What leaves carries the weight that the handlers leave behind.
-                deliver = Some(clipped(&mut body.exprs, &mut now, (low, high)));
-            }
-            let assigns: Vec<Assign> = now
-                .into_iter()
-                .filter(|(k, value)| body.exprs.get(*value) != &Expr::State(*k))
-                .map(|(state, value)| Assign { state, value })
-                .collect();
-            rule.handlers.push(Handler { event, assigns, deliver });
+            let (assigns, deliver) = self.handled(event, &list, (low, high), &mut body, out)?;
+            body.still = true;
+            let (_, still) = self.handled(event, &list, (low, high), &mut body, out)?;
+            body.still = false;
+            rule.handlers.push(Handler { event, assigns, deliver, still: still.filter(|_| still != deliver) });
         }
         self.traces(&equations, &mut body, &mut rule);
         self.drift(&equations, &mut body, &mut rule, (low, high));
@@ -303,6 +293,34 @@ impl Lowering<'_> {
         self.translate(e, &mut cx)
     }
 
+    /// What an event does, and what its spike carries on.
+    fn handled(
+        &mut self,
+        event: Event,
+        handlers: &[&[RuleStmt]],
+        bounds: (f64, f64),
+        body: &mut RuleBody,
+        out: &mut Elaborated,
+    ) -> Result<(Vec<Assign>, Option<ExprId>), Fail> {
+        let mut now: BTreeMap<u32, ExprId> = BTreeMap::new();
+        let mut deliver = None;
+        for handler in handlers {
+            for s in *handler {
+                self.rule_statement(s, None, &mut now, &mut deliver, body, out)?;
+            }
+            clipped(&mut body.exprs, &mut now, bounds);
+        }
+        if event == Event::Pre && deliver.is_none() {
+            // What leaves carries the weight that the handlers leave behind.
+            deliver = Some(clipped(&mut body.exprs, &mut now, bounds));
+        }
+        let assigns = now
+            .into_iter()
+            .filter(|(k, value)| body.exprs.get(*value) != &Expr::State(*k))
+            .map(|(state, value)| Assign { state, value });
+        Ok((assigns.collect(), deliver))
+    }
+
     fn rule_statement(
         &mut self,
         s: &RuleStmt,
@@ -317,6 +335,9 @@ impl Lowering<'_> {
                 let value = self.rule_expr(value, body, out)?;
                 let value = present(&mut body.exprs, value, now);
                 let k = body.variables.get(variable).copied().unwrap_or(0);
+                if k == 0 && body.still {
+                    return Ok(());
+                }
                 let old = match now.get(&k) {
                     Some(e) => *e,
                     None => body.exprs.intern(Expr::State(k)),

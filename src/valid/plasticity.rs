@@ -42,7 +42,7 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
     for k in [rule.total, rule.total_out].into_iter().flatten() {
         let reads = |e: ExprId| rule.exprs.any(e, &mut |e| *e == Expr::Read(k));
         let elsewhere = rule.handlers.iter().filter(|h| !matches!(h.event, Event::Every(_)));
-        let others = elsewhere.flat_map(|h| h.assigns.iter().map(|a| a.value).chain(h.deliver));
+        let others = elsewhere.flat_map(|h| h.assigns.iter().map(|a| a.value).chain(h.deliver).chain(h.still));
         let steady = rule.advance.iter().chain(&rule.drift).map(|a| a.value);
         if k as usize >= rule.reads.len() || others.chain(steady).any(reads) {
             return Err("reads a sum of weights that is not there".to_string());
@@ -94,7 +94,8 @@ pub(super) fn check(network: &Network, rule: &Plasticity) -> Result<(), String> 
         if !h.assigns.iter().all(|a| of(a, places)) {
             return Err(format!("writes on {:?} what is not its own", h.event));
         }
-        if h.deliver.is_some_and(|d| d.0 as usize >= rule.exprs.len() || h.event != Event::Pre) {
+        let missing = |d: ExprId| d.0 as usize >= rule.exprs.len() || h.event != Event::Pre;
+        if h.deliver.is_some_and(missing) || h.still.is_some_and(|d| missing(d) || h.deliver.is_none()) {
             return Err("delivers what is not there".to_string());
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! The vectors lie in `tests/golden`, or in the folder that `NSM_GOLDEN` names. Missing or empty vectors are a failure.
 
+mod beside;
 mod host;
 mod learning;
 mod program;
 mod sanafe;
+mod threads;
 
 use nsm::chip::assign;
 use nsm::chip::build::{self, Built};

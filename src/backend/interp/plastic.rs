@@ -75,6 +75,8 @@ struct Compiled {
     traces: Vec<(u32, Code)>,
     synapse: Vec<(u32, Code)>,
     deliver: Option<Code>,
+    /// The same while weights stand still.
+    still: Option<Code>,
 }
 
 /// What is read of the postsynaptic neurons: position among [`Plasticity::reads`], target in the range.
@@ -145,6 +147,7 @@ impl Plastic {
                 traces: assigns(&h.assigns, &|p| p != Place::Synapse),
                 synapse: assigns(&h.assigns, &|p| p == Place::Synapse),
                 deliver: h.deliver.map(code),
+                still: h.still.or(h.deliver).map(code),
             })
             .collect();
         let longest = lanes.delays.iter().copied().max().unwrap_or(0) as usize;
@@ -514,7 +517,8 @@ impl Plastic {
             self.touch(synapse, now, reads);
             let target = self.lanes.targets.get(synapse as usize);
             let at = At { lane, target, synapse, now, elapsed: 0.0, since: now, place: Place::Synapse };
-            let amount = match &self.handlers[h].deliver {
+            let handler = &self.handlers[h];
+            let amount = match if self.frozen { &handler.still } else { &handler.deliver } {
                 Some(code) => {
                     let mut scratch = std::mem::take(&mut self.scratch);
                     let v = self.evaluate(code, at, reads, &mut scratch);

@@ -82,8 +82,21 @@ impl Emulator {
             next_write: 0,
             counters: Counters::default(),
         };
-        let mut out =
-            Emulator { manifest, programs, cores: states, host, mode, step: 0, spikes: vec![], place, memory };
+        let operations = |profile: &u32| programs[manifest.profiles[*profile as usize].program as usize].ops.len();
+        let expected = states.iter().flat_map(|c| &c.profiles).map(|p| operations(p) as u64).sum();
+        let mut out = Emulator {
+            manifest,
+            programs,
+            cores: states,
+            host,
+            mode,
+            step: 0,
+            spikes: vec![],
+            place,
+            memory,
+            threads: 1,
+            expected,
+        };
         out.begin();
         Ok(out)
     }

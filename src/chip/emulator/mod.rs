@@ -9,7 +9,7 @@
 //! 4. Learning ([`learning`]): traces take in the spikes of the step, what the host writes to traces is written, and at the end of
 //!    an epoch weights and tags change.
 //!
-//! Nothing depends on which core a neuron is on: random numbers are functions of (seed, neuron, step, draw), and those of learning
+//! Nothing depends on which core a neuron is on, or on how many threads run the cores: random numbers are functions of (seed, neuron, step, draw), and those of learning
 //! of the projection.
 
 mod access;
@@ -17,11 +17,13 @@ mod core;
 mod learning;
 mod load;
 mod pcg;
+mod together;
 
 pub use access::Address;
 pub use load::LoadError;
 
 use self::core::CoreState;
+use self::together::HostMail;
 use super::fixed::{HostSpike, TraceWrite};
 use super::limits::Limits;
 use super::microcode::Program;
@@ -121,6 +123,10 @@ pub struct Emulator {
     place: Vec<Option<(u32, u32)>>,
     /// Words of synapse memory.
     memory: u64,
+    /// That a run may take.
+    threads: usize,
+    /// Operations of a step, as far as programs say.
+    expected: u64,
 }
 
 struct HostState {
@@ -133,6 +139,13 @@ struct HostState {
     writes: Vec<TraceWrite>,
     next_write: usize,
     counters: Counters,
+}
+
+impl HostState {
+    fn mail(&mut self) -> HostMail<'_> {
+        let HostState { axons_out, driven, events, next_event, counters, .. } = self;
+        HostMail { axons_out, driven, events, next_event, counters }
+    }
 }
 
 impl Emulator {
@@ -212,71 +225,13 @@ impl Emulator {
         (pre, post)
     }
 
-    /// Advances by `steps` steps.
-    ///
-    /// # Errors
-    /// The first [`Fault`], in order of (step, core, compartment); the emulator is of no use then.
-    pub fn run(&mut self, steps: u64) -> Result<(), Fault> {
-        for _ in 0..steps {
-            self.advance()?;
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self) -> Result<(), Fault> {
-        let t = self.step + 1;
-        for core in &mut self.cores {
-            core.update(t, self.mode, &self.manifest, &self.programs)?;
-        }
-        self.route(t);
-        let writes = &self.host.writes[self.host.next_write..];
-        let due = writes.iter().take_while(|w| w.step <= t).count();
-        let writes = &writes[..due];
-        for core in &mut self.cores {
-            core.deliver(t, &self.manifest);
-            core.learn(t, &self.manifest.rules, writes);
-        }
-        self.host.next_write += due;
-        self.step = t;
-        Ok(())
-    }
-
-    /// Sends the spikes of step `t` along their axons and keeps them.
-    fn route(&mut self, t: u64) {
-        let first = self.spikes.len();
-        let mut packets: Vec<(AxonOut, i32)> = Vec::new();
-        let (sites, limits) = (&self.manifest.sites, &self.manifest.target);
-        for (k, core) in self.cores.iter_mut().enumerate() {
-            for (compartment, payload) in &core.outbox {
-                let neuron = core.neurons[*compartment as usize];
-                self.spikes.push(Spike { step: t, neuron, payload: *payload });
-                for a in &core.axons_out[*compartment as usize] {
-                    core.counters.travel(sites[k], sites[a.core as usize], limits);
-                    packets.push((*a, *payload));
-                }
-            }
-        }
-        let host = &mut self.host;
-        while let Some(e) = host.events.get(host.next_event).filter(|e| e.step <= t) {
-            host.next_event += 1;
-            let Some(k) = host.driven[e.neuron as usize] else { continue };
-            self.spikes.push(Spike { step: t, neuron: e.neuron, payload: e.payload });
-            host.counters.spikes += 1;
-            for a in &host.axons_out[k as usize] {
-                // Its way to the core is not counted.
-                host.counters.packets_out += 1;
-                packets.push((*a, e.payload));
-            }
-        }
-        self.spikes[first..].sort_unstable();
+    /// What the host sends before the first step.
+    fn begin(&mut self) {
+        let mut packets = vec![];
+        self.host.mail().route(0, self.cores.iter_mut(), &mut self.spikes, &mut packets, &self.manifest);
         for (to, payload) in packets {
             self.cores[to.core as usize].inbox.push((to.axon, payload));
         }
-    }
-
-    /// What the host sends before the first step.
-    fn begin(&mut self) {
-        self.route(0);
         for core in &mut self.cores {
             core.deliver(0, &self.manifest);
         }

@@ -35,13 +35,21 @@ pub(super) struct Hypergraph {
     pub pins: Csr<u32>,
     /// Synapses of each pin, in the order of `pins`.
     many: Vec<u32>,
-    /// Unit that drives a net, or [`NONE`].
-    pub owner: Vec<u32>,
-    /// Packets per step that a net sends to each core, at least 1.
-    pub weight: Vec<u64>,
-    pub format: Vec<u16>,
+    pub net: Vec<Net>,
     pub formats: Vec<NetFormat>,
     pub memory: SynapseMemory,
+}
+
+/// What is asked of a net together, so that it is fetched together.
+#[derive(Clone, Copy)]
+pub(super) struct Net {
+    /// Packets per step that it sends to each core, at least 1.
+    pub weight: u64,
+    /// Where its pins begin.
+    pub start: usize,
+    /// Unit that drives it, or [`NONE`].
+    pub owner: u32,
+    pub format: u16,
 }
 
 /// What a core needs for a list.
@@ -62,10 +70,6 @@ pub(super) struct Csr<T> {
 impl<T: Copy> Csr<T> {
     pub fn row(&self, i: u32) -> &[T] {
         &self.values[self.starts[i as usize]..self.starts[i as usize + 1]]
-    }
-
-    pub fn start(&self, i: u32) -> usize {
-        self.starts[i as usize]
     }
 
     pub fn len(&self) -> usize {
@@ -131,9 +135,7 @@ impl Hypergraph {
             inputs: Csr::new(),
             pins: Csr::new(),
             many: Vec::new(),
-            owner: Vec::new(),
-            weight: Vec::new(),
-            format: problem.fans.format.clone(),
+            net: Vec::with_capacity(problem.fans.len()),
             formats: net_formats.collect(),
             memory: target.synapse,
             unit_of,
@@ -148,12 +150,12 @@ impl Hypergraph {
     }
 
     pub fn nets(&self) -> u32 {
-        self.owner.len() as u32
+        self.net.len() as u32
     }
 
     /// Words of a list of `synapses` synapses of net `net`.
     pub fn words(&self, net: u32, synapses: u64) -> u64 {
-        let format = &self.formats[usize::from(self.format[net as usize])];
+        let format = &self.formats[usize::from(self.net[net as usize].format)];
         match format.words.get(synapses as usize) {
             Some(words) => u64::from(*words),
             None => self.memory.words(synapses, format.bits),
@@ -162,12 +164,12 @@ impl Hypergraph {
 
     /// Units that a net reaches, with the number of synapses.
     pub fn reached(&self, net: u32) -> impl Iterator<Item = (u32, u64)> {
-        let many = &self.many[self.pins.start(net)..];
+        let many = &self.many[self.net[net as usize].start..];
         self.pins.row(net).iter().zip(many).map(|(unit, many)| (*unit, u64::from(*many)))
     }
 
     pub fn net_format(&self, net: u32) -> &NetFormat {
-        &self.formats[usize::from(self.format[net as usize])]
+        &self.formats[usize::from(self.net[net as usize].format)]
     }
 
     fn fill_units(&mut self, problem: &Problem, count: usize) {
@@ -196,8 +198,12 @@ impl Hypergraph {
         let mut row = Vec::new();
         for fan in 0..problem.fans.len() {
             let source = problem.fans.source[fan] as usize;
-            self.owner.push(self.unit_of[source]);
-            self.weight.push(weight(problem.neurons[source].rate));
+            self.net.push(Net {
+                weight: weight(problem.neurons[source].rate),
+                start: self.pins.len(),
+                owner: self.unit_of[source],
+                format: problem.fans.format[fan],
+            });
             row.clear();
             row.extend(problem.fans.targets_of(fan).iter().map(|t| self.unit_of[*t as usize]));
             row.sort_unstable();
@@ -208,13 +214,13 @@ impl Hypergraph {
                 run[0]
             }));
         }
-        let (pins, many) = (&self.pins, &self.many);
+        let (pins, many, nets) = (&self.pins, &self.many, &self.net);
         let pairs = (0..problem.fans.len() as u32).flat_map(|net| {
-            let start = pins.start(net);
+            let start = nets[net as usize].start;
             pins.row(net).iter().enumerate().map(move |(i, unit)| (*unit, (net, many[start + i])))
         });
         self.inputs = Csr::from_pairs(count, (0, 0), pairs);
-        let owners = self.owner.iter().enumerate().filter(|(_, o)| **o != NONE).map(|(net, o)| (*o, net as u32));
+        let owners = (0_u32..).zip(&self.net).filter(|(_, n)| n.owner != NONE).map(|(net, n)| (n.owner, net));
         self.owned = Csr::from_pairs(count, 0, owners);
     }
 }

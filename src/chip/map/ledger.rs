@@ -1,7 +1,7 @@
 //! The books of a partition: which unit lies in which core, and what that takes. Every change goes through `place` and `remove`,
 //! which keep all sums; `check` recomputes them from nothing.
 
-use super::hypergraph::{Hypergraph, NONE};
+use super::hypergraph::{Hypergraph, NONE, Net};
 use super::resource::{Limits, Resource, Usage};
 use crate::chip::target::{Costs, Target};
 
@@ -27,12 +27,18 @@ pub(super) struct Ledger<'a> {
     pub sends: Vec<u64>,
     pub receives: Vec<u64>,
     time: Time,
-    /// For each net, at the place of its pins: cores that it reaches, ascending, and synapses in each.
+    /// For each net, at the place of its pins: cores that it reaches, ascending.
     reached: Vec<u32>,
-    cores: Vec<u32>,
-    counts: Vec<u32>,
+    reach: Vec<Reach>,
     /// Users of each item in each core.
     item_users: Vec<u32>,
+}
+
+/// A core that a net reaches, and its synapses there.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reach {
+    pub core: u32,
+    pub synapses: u32,
 }
 
 /// Times in tenths of a nanosecond, so that loads are whole numbers.
@@ -74,8 +80,7 @@ impl<'a> Ledger<'a> {
             receives: Vec::new(),
             time: Time::new(&target.costs),
             reached: vec![0; h.nets() as usize],
-            cores: vec![0; h.pins.len()],
-            counts: vec![0; h.pins.len()],
+            reach: vec![Reach::default(); h.pins.len()],
             item_users: Vec::new(),
         }
     }
@@ -101,21 +106,19 @@ impl<'a> Ledger<'a> {
     }
 
     /// The cores that a net reaches, ascending.
-    pub fn reach(&self, net: u32) -> &[u32] {
-        let start = self.h.pins.start(net);
-        &self.cores[start..start + self.reached[net as usize] as usize]
+    pub fn reach(&self, net: u32) -> &[Reach] {
+        let start = self.h.net[net as usize].start;
+        &self.reach[start..start + self.reached[net as usize] as usize]
     }
 
     /// Synapses of a net in a core.
     pub fn synapses(&self, net: u32, core: u32) -> u32 {
-        match self.reach(net).binary_search(&core) {
-            Ok(i) => self.counts[self.h.pins.start(net) + i],
-            Err(_) => 0,
-        }
+        let reach = self.reach(net);
+        reach.binary_search_by_key(&core, |r| r.core).map_or(0, |i| reach[i].synapses)
     }
 
-    fn reaches(&self, net: u32, core: u32) -> bool {
-        self.reach(net).binary_search(&core).is_ok()
+    pub fn reaches(&self, net: u32, core: u32) -> bool {
+        self.reach(net).binary_search_by_key(&core, |r| r.core).is_ok()
     }
 
     /// Puts a unit that lies nowhere into a core, whether it fits or not.
@@ -128,7 +131,7 @@ impl<'a> Ledger<'a> {
         for net in h.owned.row(unit) {
             let reached = u64::from(self.reached[*net as usize]);
             axons += reached;
-            let w = h.weight[*net as usize];
+            let w = h.net[*net as usize].weight;
             self.sends[core as usize] += w * reached * self.time.packet_out;
             if self.reaches(*net, core) {
                 self.inside += w;
@@ -160,7 +163,7 @@ impl<'a> Ledger<'a> {
         for net in h.owned.row(unit) {
             let reached = u64::from(self.reached[*net as usize]);
             axons += reached;
-            let w = h.weight[*net as usize];
+            let w = h.net[*net as usize].weight;
             self.sends[core as usize] -= w * reached * self.time.packet_out;
             if self.reaches(*net, core) {
                 self.inside -= w;
@@ -190,23 +193,20 @@ impl<'a> Ledger<'a> {
 
     fn reach_more(&mut self, net: u32, core: u32, many: u32) {
         let h = self.h;
-        let start = h.pins.start(net);
-        let w = h.weight[net as usize];
+        let Net { start, weight: w, .. } = h.net[net as usize];
         let reached = self.reached[net as usize] as usize;
         let usage = &mut self.usage[core as usize];
         usage[Resource::Synapses] += u64::from(many);
         self.receives[core as usize] += w * u64::from(many) * self.time.synapse;
-        match self.cores[start..start + reached].binary_search(&core) {
+        match self.reach[start..start + reached].binary_search_by_key(&core, |r| r.core) {
             Ok(i) => {
-                let before = u64::from(self.counts[start + i]);
+                let before = u64::from(self.reach[start + i].synapses);
                 usage[Resource::SynapseWords] += h.words(net, before + u64::from(many)) - h.words(net, before);
-                self.counts[start + i] += many;
+                self.reach[start + i].synapses += many;
             }
             Err(i) => {
-                self.cores.copy_within(start + i..start + reached, start + i + 1);
-                self.counts.copy_within(start + i..start + reached, start + i + 1);
-                self.cores[start + i] = core;
-                self.counts[start + i] = many;
+                self.reach.copy_within(start + i..start + reached, start + i + 1);
+                self.reach[start + i] = Reach { core, synapses: many };
                 self.reached[net as usize] += 1;
                 usage[Resource::SynapseWords] += h.words(net, u64::from(many));
                 usage[Resource::AxonsIn] += 1;
@@ -227,23 +227,21 @@ impl<'a> Ledger<'a> {
 
     fn reach_less(&mut self, net: u32, core: u32, many: u32) {
         let h = self.h;
-        let start = h.pins.start(net);
-        let w = h.weight[net as usize];
+        let Net { start, weight: w, .. } = h.net[net as usize];
         let reached = self.reached[net as usize] as usize;
         // `remove` is only called of units that `place` put here, so the core is in the list.
-        let i = self.cores[start..start + reached].partition_point(|c| *c < core);
-        let before = u64::from(self.counts[start + i]);
+        let i = self.reach[start..start + reached].partition_point(|r| r.core < core);
+        let before = u64::from(self.reach[start + i].synapses);
         let after = before - u64::from(many);
         let usage = &mut self.usage[core as usize];
         usage[Resource::Synapses] -= u64::from(many);
         usage[Resource::SynapseWords] -= h.words(net, before) - h.words(net, after);
         self.receives[core as usize] -= w * u64::from(many) * self.time.synapse;
-        self.counts[start + i] -= many;
+        self.reach[start + i].synapses -= many;
         if after > 0 {
             return;
         }
-        self.cores.copy_within(start + i + 1..start + reached, start + i);
-        self.counts.copy_within(start + i + 1..start + reached, start + i);
+        self.reach.copy_within(start + i + 1..start + reached, start + i);
         self.reached[net as usize] -= 1;
         usage[Resource::AxonsIn] -= 1;
         usage[Resource::TraceBytes] -= h.net_format(net).trace_bytes;
@@ -260,7 +258,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn source_core(&self, net: u32) -> Option<u32> {
-        let owner = self.h.owner[net as usize];
+        let owner = self.h.net[net as usize].owner;
         if owner == NONE { None } else { Some(self.core_of[owner as usize]).filter(|c| *c != NONE) }
     }
 
@@ -345,7 +343,7 @@ impl<'a> Ledger<'a> {
         let h = self.h;
         let mut change = 0;
         for (net, many) in h.inputs.row(unit) {
-            let w = h.weight[*net as usize] as i64;
+            let w = h.net[*net as usize].weight as i64;
             let source = self.source_core(*net);
             if self.synapses(*net, from) == *many {
                 change -= w * (SEND as i64 + i64::from(source != Some(from)));
@@ -355,7 +353,7 @@ impl<'a> Ledger<'a> {
             }
         }
         for net in h.owned.row(unit) {
-            let w = h.weight[*net as usize] as i64;
+            let w = h.net[*net as usize].weight as i64;
             change += w * (i64::from(self.reaches(*net, from)) - i64::from(self.reaches(*net, core)));
         }
         change

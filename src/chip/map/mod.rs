@@ -159,11 +159,15 @@ pub fn map(problem: &Problem, target: &Target, options: &Options) -> Result<Mapp
     units_fit(&ground)?;
     let bound = Bound::new(&h, &limits);
     let (mut baselines, mut best) = (Vec::new(), None);
-    let sequential = ground.sequential();
-    let round_robin = sequential.as_ref().ok().and_then(|s| ground.round_robin(s).ok());
-    for (order, ledger) in
-        [(Order::Sequential, sequential.ok()), (Order::RoundRobin, round_robin), (Order::Random, ground.random().ok())]
-    {
+    let (simple_ones, grown) = std::thread::scope(|scope| {
+        let grown = scope.spawn(|| ground.grow().map(|ledger| improved(&ground, ledger)));
+        let sequential = ground.sequential();
+        let round_robin = sequential.as_ref().ok().and_then(|s| ground.round_robin(s).ok());
+        let random = ground.random().ok();
+        let simple = [(Order::Sequential, sequential.ok()), (Order::RoundRobin, round_robin), (Order::Random, random)];
+        (simple, grown.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    for (order, ledger) in simple_ones {
         let summary = ledger.as_ref().map(|ledger| simple(problem, target, ledger));
         baselines.push(Baseline { order, summary });
         let better = |l: &Ledger<'_>| best.as_ref().is_none_or(|b: &Ledger<'_>| l.packets < b.packets);
@@ -172,7 +176,7 @@ pub fn map(problem: &Problem, target: &Target, options: &Options) -> Result<Mapp
         }
     }
     let simplest = best.clone();
-    let ledger = optimise(&ground, best, &bound)?;
+    let ledger = optimise(&ground, grown, best, &bound)?;
     let finish = |ledger| finish(problem, target, options, &ground, ledger, bound, baselines.clone());
     let mapping = finish(ledger)?;
     // Fewer packets may have to go longer ways.
@@ -215,15 +219,21 @@ const SPREAD: f64 = 0.05;
 /// Packets that the balance of cores may cost, as a part of them.
 const BALANCE: f64 = 0.01;
 
-/// The best of what growth and local search make of the problem and of its best baseline.
-fn optimise<'a>(ground: &Ground<'a>, baseline: Option<Ledger<'a>>, bound: &Bound) -> Result<Ledger<'a>, MapError> {
+/// What local search makes of a partition.
+fn improved<'a>(ground: &Ground<'a>, mut ledger: Ledger<'a>) -> Ledger<'a> {
+    refine::refine(ground, &mut ledger);
+    refine::dissolve(&mut ledger);
+    ledger
+}
+
+/// The best of what growth and local search made of the problem and of what local search makes of its best baseline.
+fn optimise<'a>(
+    ground: &Ground<'a>,
+    grown: Result<Ledger<'a>, MapError>,
+    baseline: Option<Ledger<'a>>,
+    bound: &Bound,
+) -> Result<Ledger<'a>, MapError> {
     let most = baseline.as_ref().map_or(u64::MAX, |b| b.packets);
-    let improved = |mut ledger: Ledger<'a>| {
-        refine::refine(ground, &mut ledger);
-        refine::dissolve(&mut ledger);
-        ledger
-    };
-    let grown = ground.grow().map(improved);
     let clear = grown.as_ref().is_ok_and(|g| g.packets as f64 <= CLEAR * most as f64);
     let mut candidates = Vec::new();
     let error = match grown {
@@ -234,7 +244,7 @@ fn optimise<'a>(ground: &Ground<'a>, baseline: Option<Ledger<'a>>, bound: &Bound
         Err(e) => Some(e),
     };
     if !clear {
-        candidates.extend(baseline.map(improved));
+        candidates.extend(baseline.map(|ledger| improved(ground, ledger)));
     }
     let fewest = candidates.iter().map(Ledger::cores).min().unwrap_or(0);
     let enough = f64::from(fewest).max(bound.cores as f64 * (1.0 + SPREAD));

@@ -199,7 +199,7 @@ impl<'a, 'g> Growth<'a, 'g> {
         }
         let weights = |unit| -> u64 {
             let row = h.inputs.row(unit).iter();
-            row.filter(|(net, _)| followed[*net as usize]).map(|(net, _)| h.weight[*net as usize]).sum()
+            row.filter(|(net, _)| followed[*net as usize]).map(|(net, _)| h.net[*net as usize].weight).sum()
         };
         Growth {
             ground,
@@ -274,7 +274,7 @@ impl<'a, 'g> Growth<'a, 'g> {
                 if self.shared[o] == 0 {
                     self.touched.push(*other);
                 }
-                self.shared[o] += h.weight[*net as usize];
+                self.shared[o] += h.net[*net as usize].weight;
                 let level = (self.shared[o] as f64 / self.total[o] as f64 * (LEVELS - 1) as f64) as u8;
                 if level > self.level[o] {
                     self.level[o] = level;

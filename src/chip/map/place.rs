@@ -31,7 +31,7 @@ impl Traffic {
         let cores = ledger.cores() as usize;
         let mut nets: Vec<Vec<u32>> = vec![Vec::new(); cores + 1];
         for net in 0..h.nets() {
-            let owner = h.owner[net as usize];
+            let owner = h.net[net as usize].owner;
             let from = if owner == NONE { cores } else { ledger.core_of[owner as usize] as usize };
             nets[from].push(net);
         }
@@ -40,7 +40,7 @@ impl Traffic {
         let mut both = vec![Vec::new(); cores + 1];
         for (from, nets) in nets.iter().enumerate() {
             for net in nets {
-                ledger.reach(*net).iter().for_each(|to| row[*to as usize] += h.weight[*net as usize]);
+                ledger.reach(*net).iter().for_each(|to| row[to.core as usize] += h.net[*net as usize].weight);
             }
             row[cores] += observed.get(from).copied().unwrap_or(0);
             row[from] = 0;

@@ -42,16 +42,16 @@ impl Wishes {
         let from = ledger.core_of[unit as usize];
         let mut stay = 0;
         for (net, many) in h.inputs.row(unit) {
-            let w = SEND * h.weight[*net as usize];
+            let w = SEND * h.net[*net as usize].weight;
             self.add(ledger, *net, w);
             if ledger.synapses(*net, from) != *many {
                 stay += w;
             }
         }
         for net in h.owned.row(unit) {
-            let w = h.weight[*net as usize];
+            let w = h.net[*net as usize].weight;
             self.add(ledger, *net, w);
-            if ledger.reach(*net).binary_search(&from).is_ok() {
+            if ledger.reaches(*net, from) {
                 stay += w;
             }
         }
@@ -68,13 +68,14 @@ impl Wishes {
     }
 
     fn add(&mut self, ledger: &Ledger<'_>, net: u32, w: u64) {
-        for core in ledger.reach(net) {
-            if self.saving[*core as usize] == 0 {
-                self.touched.push(*core);
+        let reach = ledger.reach(net);
+        for r in reach {
+            if self.saving[r.core as usize] == 0 {
+                self.touched.push(r.core);
             }
-            self.saving[*core as usize] += w;
+            self.saving[r.core as usize] += w;
         }
-        self.work += ledger.reach(net).len() as u64 + 8;
+        self.work += reach.len() as u64 + 8;
     }
 }
 
@@ -187,7 +188,7 @@ fn empty(ledger: &mut Ledger<'_>, core: u32) -> bool {
 /// Other cores of the unit's domain, the one with most of its inputs first.
 fn homes(ledger: &Ledger<'_>, wishes: &mut Wishes, unit: u32, from: u32) -> Vec<u32> {
     for (net, _) in ledger.h.inputs.row(unit) {
-        wishes.add(ledger, *net, ledger.h.weight[*net as usize]);
+        wishes.add(ledger, *net, ledger.h.net[*net as usize].weight);
     }
     wishes.touched.clear();
     let mut cores: Vec<(u64, u32)> =

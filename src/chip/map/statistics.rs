@@ -106,7 +106,7 @@ pub(super) fn summarise(ledger: &Ledger<'_>, traffic: &Traffic, placement: &Plac
         }
     }
     let synaptic: u64 =
-        (0..h.units()).flat_map(|u| h.inputs.row(u)).map(|(n, m)| h.weight[*n as usize] * u64::from(*m)).sum();
+        (0..h.units()).flat_map(|u| h.inputs.row(u)).map(|(n, m)| h.net[*n as usize].weight * u64::from(*m)).sum();
     let (mut total, mut largest) = (Usage::default(), Usage::default());
     for usage in &ledger.usage {
         let usage = ledger.limits.with_memory(usage);

@@ -279,6 +279,6 @@ impl Code {
 }
 
 /// A product of scales that is 1 but for rounding needs no multiplication on the chip.
-fn nearly_one(v: f64) -> f64 {
+pub(super) fn nearly_one(v: f64) -> f64 {
     if (v.abs() - 1.0).abs() < 1e-12 { v.signum() } else { v }
 }

@@ -14,12 +14,15 @@ use crate::chip::microcode::assemble;
 use crate::chip::writes::Writes;
 use crate::ir::{Network, Projection};
 use crate::valid::Validated;
+use std::cell::OnceCell;
 
 /// A network as it was quantised, its params as they are now.
 pub struct Deployment<'n> {
     network: &'n Network,
     writes: Writes,
     elements: Elements,
+    /// Of each population, what one unit of what arrives was worth when the package was made.
+    arrivals: Vec<OnceCell<Vec<f64>>>,
 }
 
 /// A post trace that the host writes.
@@ -53,7 +56,8 @@ impl<'n> Deployment<'n> {
     pub fn new(network: Validated<'n>, seed: u64, writes: Writes) -> Result<Deployment<'n>, RunError> {
         let network = network.network();
         let elements = set(network, elements(network, seed)?, &writes.settings)?;
-        Ok(Deployment { network, writes, elements })
+        let arrivals = vec![OnceCell::new(); elements.populations.len()];
+        Ok(Deployment { network, writes, elements, arrivals })
     }
 
     pub fn network(&self) -> &'n Network {
@@ -76,13 +80,20 @@ impl<'n> Deployment<'n> {
         }
     }
 
-    /// The words of a population with its params as they are now; `None` where the host plays its spikes.
+    /// The words of a population with its params as they are now, first of all as they were when the package was made; `None` where the
+    /// host plays its spikes.
     ///
     /// # Errors
     /// In words, why a core can't compute with them.
     pub fn code(&self, population: usize) -> Result<Option<CellCode>, String> {
-        let lowered = lower(self.network, population, self.elements(population), &self.writes);
-        Ok(lowered.map_err(|refusals| refusals.join("; "))?.map(CellCode))
+        let known = &self.arrivals[population];
+        let arrivals = known.get().map_or(&[][..], Vec::as_slice);
+        let lowered = lower(self.network, population, self.elements(population), &self.writes, arrivals);
+        let lowered = lowered.map_err(|refusals| refusals.join("; "))?;
+        if let Some(first) = &lowered {
+            known.get_or_init(|| first.arrivals.clone());
+        }
+        Ok(lowered.map(CellCode))
     }
 
     /// What the host writes for the rules of what learns onto a population, with its params as they are now.

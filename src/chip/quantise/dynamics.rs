@@ -6,6 +6,7 @@
 use super::code::{Code, UNIFORM_BITS};
 use super::factors::{LEVEL, RESTING};
 use super::forms::{Reader, Refusal};
+use super::rounding::rounding;
 use super::scale::{floor_log2, scales};
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::PopulationElements;
@@ -24,6 +25,8 @@ pub(super) struct Lowered {
     pub words: Vec<Named>,
     /// By receptor: its accumulator, and integers per unit of what arrives.
     pub receptors: Vec<Option<(u32, f64)>>,
+    /// By receptor, whatever ends there: integers per unit of what arrives.
+    pub arrivals: Vec<f64>,
     /// By state of the model: integers per unit.
     pub scales: Vec<f64>,
     pub offsets: Vec<f64>,
@@ -33,6 +36,8 @@ pub(super) struct Lowered {
     pub level: Option<usize>,
     /// Largest relative error of a coefficient.
     pub error: f64,
+    /// By state of the model: the part of the way to threshold that it may be off because products are cut off.
+    pub rounding: Vec<f64>,
 }
 
 /// A word that holds a param of each neuron.
@@ -57,7 +62,8 @@ const REFRACTORY_BITS: u32 = 16;
 
 /// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
 /// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ. `level`:
-/// the value that a modulator sends, and k where it does so every 2^k steps.
+/// the value that a modulator sends, and k where it does so every 2^k steps. `arrivals`: what one unit of what arrives was worth when the
+/// package was made, by receptor, for weights are stored in it; empty where it is to be chosen.
 ///
 /// # Errors
 /// What the core can't compute, in words.
@@ -68,6 +74,7 @@ pub(super) fn lower(
     dt_ms: f64,
     bounds: &[Option<f64>],
     level: Option<(ExprId, u32)>,
+    arrivals: &[f64],
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
@@ -78,7 +85,7 @@ pub(super) fn lower(
     }
     let body = model.body(level);
     match body {
-        Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds),
+        Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds, arrivals),
         _ => Err(model.refusals),
     }
 }
@@ -216,6 +223,7 @@ fn write(
     offsets: &[f64],
     body: Body,
     bounds: &[Option<f64>],
+    arrivals: &[f64],
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let from_offset = |k: usize, v: f64| v - offsets[k];
@@ -223,10 +231,12 @@ fn write(
     let initial: Vec<f64> = elements.initial.iter().enumerate().map(largest).collect();
     let updates: Vec<(u32, Form)> = body.stages.iter().flatten().chain(&body.reset).cloned().collect();
     let scales = scales(&updates, body.test.as_ref(), &initial);
+    let steps: Vec<(u32, Form)> = body.stages.iter().flatten().cloned().collect();
+    let rounding = rounding(&steps, &body.reset, offsets, &scales);
     let names = word_names(d.states.iter().map(|s| s.name.clone()));
     let mut w = Writer { code: Code::new(names.clone(), scales.clone()), names, offsets, scales };
     let accumulators = word_names(d.receptors.iter().map(|r| format!("at_{}", r.name)));
-    let receptors = w.body(&body, &accumulators, bounds).map_err(|why| vec![why])?;
+    let (receptors, arrivals) = w.body(&body, &accumulators, bounds, arrivals).map_err(|why| vec![why])?;
     let Writer { code, names, scales, .. } = w;
     let mut states: Vec<(String, u32)> = names.into_iter().map(|n| (n, 24)).collect();
     let mut words = Vec::new();
@@ -259,11 +269,13 @@ fn write(
         states: words,
         words: named,
         receptors,
+        arrivals,
         scales,
         offsets,
         refractory,
         level,
         error: code.error,
+        rounding,
     })
 }
 
@@ -282,11 +294,17 @@ struct Writer<'p> {
     scales: Vec<f64>,
 }
 
-/// By receptor: its accumulator and the scale of what arrives.
-type Receptors = Vec<Option<(u32, f64)>>;
+/// By receptor: its accumulator and the scale of what arrives; and the scale alone.
+type Receptors = (Vec<Option<(u32, f64)>>, Vec<f64>);
 
 impl Writer<'_> {
-    fn body(&mut self, body: &Body, accumulators: &[String], bounds: &[Option<f64>]) -> Result<Receptors, Refusal> {
+    fn body(
+        &mut self,
+        body: &Body,
+        accumulators: &[String],
+        bounds: &[Option<f64>],
+        arrivals: &[f64],
+    ) -> Result<Receptors, Refusal> {
         self.draws(body);
         let held = body.refractory.as_ref().map(|r| &r.1);
         let is_held = |state: u32| held.is_some_and(|h| h.contains(&state));
@@ -300,10 +318,11 @@ impl Writer<'_> {
             }
             self.code.end_statement();
         }
-        let mut receptors = Vec::new();
+        let (mut receptors, mut worth) = (Vec::new(), Vec::new());
         let mut used = 0;
-        for ((r, name), bound) in body.receptors.iter().zip(accumulators).zip(bounds) {
-            let scale = bounded(self.arrival_scale(r), *bound);
+        for (k, ((r, name), bound)) in body.receptors.iter().zip(accumulators).zip(bounds).enumerate() {
+            let scale = arrivals.get(k).copied().unwrap_or_else(|| bounded(self.arrival_scale(r), *bound));
+            worth.push(scale);
             if r.synapses || !r.poisson.is_empty() {
                 self.arrive(r, scale, name)?;
             }
@@ -323,7 +342,7 @@ impl Writer<'_> {
         }
         let names = self.names.clone();
         names.iter().for_each(|n| self.code.line(format!("X.CLIP24 {n}")));
-        Ok(receptors)
+        Ok((receptors, worth))
     }
 
     /// The new value of a state, from its offset.

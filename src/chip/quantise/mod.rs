@@ -10,6 +10,7 @@ mod dynamics;
 mod factors;
 mod forms;
 mod learning;
+mod rounding;
 mod scale;
 mod values;
 mod weights;
@@ -79,6 +80,8 @@ pub struct PopulationReport {
     pub state_bytes: u32,
     /// Largest relative error of a coefficient.
     pub coefficient_error: f64,
+    /// The state that may be furthest off because products are cut off, and by which part of the way to threshold.
+    pub cut_off: Option<(String, f64)>,
     /// State, its offset and what one integer is worth, in internal units.
     pub states: Vec<(String, f64, f64)>,
 }
@@ -277,7 +280,7 @@ fn examine(
             lowered.push(None);
             continue;
         }
-        lowered.push(lower(network, k, built, writes).unwrap_or_else(|refusals| {
+        lowered.push(lower(network, k, built, writes, &[]).unwrap_or_else(|refusals| {
             let place = Place::Population(p.path.clone());
             findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
             None
@@ -292,11 +295,12 @@ fn lower(
     population: usize,
     built: &PopulationElements,
     writes: &Writes,
+    arrivals: &[f64],
 ) -> Result<Option<Lowered>, Vec<String>> {
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
             let (live, bounds) = (writes.live(population), bounds(network, id, p));
-            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id)).map(Some)
+            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id), arrivals).map(Some)
         }
         _ => Ok(None),
     }
@@ -393,6 +397,13 @@ fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut 
         operations: program.ops.len(),
         state_bytes: program.state_bytes(),
         coefficient_error: l.error,
+        cut_off: p
+            .dynamics
+            .states
+            .iter()
+            .zip(&l.rounding)
+            .max_by(|a, b| a.1.total_cmp(b.1))
+            .map(|(s, part)| (s.name.clone(), *part)),
         states: p
             .dynamics
             .states
@@ -439,5 +450,13 @@ fn projection(
     let words = |e: RunError| format!("{e:?}");
     let plan = SynapsePlan::new(network, elements, id, seed).map_err(words)?;
     let list = list(network, elements, id, &plan).map_err(words)?;
-    weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)
+    let made = weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)?;
+    // A projection that does nothing is another circuit.
+    if made.2.lost > 0 && made.1.iter().all(|s| s.weight == 0) {
+        let largest = list.iter().fold(0.0, |m: f64, s| m.max(s.weight.abs())) * scale;
+        return Err(format!(
+            "its strongest synapse is {largest:.1e} of the least that the state at its end holds, so all become 0"
+        ));
+    }
+    Ok(made)
 }

@@ -1,5 +1,7 @@
 //! What `--report` prints: how a circuit lies on a chip, as text or as one HTML page.
 
+use crate::chip::beside::{BIN_MS, Beside, Rates, SPOILT};
+use crate::chip::quantise::PopulationReport;
 use crate::chip::report::{Figures, Placed, Report};
 use crate::doc::{STYLE, escape};
 use crate::plot::{self, Options, Square};
@@ -63,7 +65,7 @@ pub(super) fn text(r: &Report) -> String {
         let _ = writeln!(out, "  {:<14} {:<24} {}", e.name, joules(e.low_j, e.high_j), e.counts);
         let _ = writeln!(out, "                 assumes {}", e.assumes);
     }
-    quantising(r, &mut out);
+    out.push_str(&quantising(r));
     out
 }
 
@@ -101,13 +103,90 @@ fn joules(low: f64, high: f64) -> String {
     if low == high { format!("{low:.2e} J") } else { format!("{low:.1e} .. {high:.1e} J") }
 }
 
-fn quantising(r: &Report, out: &mut String) {
-    let _ = writeln!(out, "\n  population      program          operations  bytes  largest error of a coefficient");
+/// What quantising did to each parameter, and to rates where that was asked for.
+pub(super) fn quantising(r: &Report) -> String {
+    let mut out = String::new();
+    parameters(r, &mut out);
+    if let Some(rates) = &r.rates {
+        changes(rates, &mut out);
+    }
+    out
+}
+
+fn changes(rates: &Rates, out: &mut String) {
+    let part = |now: f64, before: f64| match before > 0.0 {
+        true => format!("{:+.1} %", 100.0 * (now / before - 1.0)),
+        false => String::new(),
+    };
+    let _ = writeln!(
+        out,
+        "\n  rates, Hz, of the first {} steps (what the experiment does later is not in them)\n\
+         \x20 population            here  with the chip's weights       on the chip",
+        rates.steps
+    );
+    for p in &rates.populations {
+        let (weights, chip) = (part(p.weights_hz, p.here_hz), part(p.chip_hz, p.here_hz));
+        let _ = writeln!(
+            out,
+            "  {:<18} {:>7.2}       {:>8.2} {weights:>9} {:>8.2} {chip:>8}",
+            p.path, p.here_hz, p.weights_hz, p.chip_hz
+        );
+    }
+    if let Some(fault) = &rates.fault {
+        let _ = writeln!(out, "  the chip stopped there: {fault}");
+    }
+    if !rates.weights.is_empty() {
+        let _ = writeln!(out, "\n  weights of the chip alone  change most           by  written at");
+    }
+    for w in &rates.weights {
+        let (by, place) = (format!("{:+.2} %", 100.0 * w.change), w.place.as_deref().unwrap_or(""));
+        let _ = writeln!(out, "  {:<25}  {:<14} {by:>9}  {place}", w.projection, w.population);
+    }
+    let _ = writeln!(out);
+    if rates.spoilt.is_empty() {
+        let _ = writeln!(out, "  no rate changes by more than {:.0} % and what it scatters", 100.0 * SPOILT);
+    }
+    for s in &rates.spoilt {
+        let place = s.place.as_ref().map_or_else(String::new, |p| format!(" ({p})"));
+        let _ =
+            writeln!(out, "  `{}` fires {:+.1} % on the chip: by {}{place}", s.population, 100.0 * s.change, s.cause);
+    }
+}
+
+/// Rates and spike trains on the chip and on this machine.
+pub(super) fn beside(list: &[Beside]) -> String {
+    let mut out = format!(
+        "\n  beside this machine; correlation of spike counts in bins of {BIN_MS} ms, cell by cell and of all together\n\
+         \x20 population            chip      here           cells  together\n"
+    );
+    let value = |c: Option<f64>| c.map_or_else(|| "-".to_string(), |c| format!("{c:.3}"));
+    for b in list {
+        let by = b.difference().map_or_else(String::new, |d| format!("{:+.1} %", 100.0 * d));
+        let (cells, together) = (value(b.cells), value(b.together));
+        let _ = writeln!(
+            out,
+            "  {:<16} {:>7.2} Hz {:>6.2} Hz {by:>8} {cells:>6} {together:>9}",
+            b.path, b.chip_hz, b.here_hz
+        );
+    }
+    out
+}
+
+fn parameters(r: &Report, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "\n  population      program          operations  bytes  error of a coefficient  cut off at most"
+    );
     for p in &r.quantising.populations {
         let _ = writeln!(
             out,
-            "  {:<15} {:<16} {:>10} {:>6}  {:.2e}",
-            p.path, p.program, p.operations, p.state_bytes, p.coefficient_error
+            "  {:<15} {:<16} {:>10} {:>6} {:>23}  {}",
+            p.path,
+            p.program,
+            p.operations,
+            p.state_bytes,
+            format!("{:.2e}", p.coefficient_error),
+            cut_off(p)
         );
     }
     let _ = writeln!(out, "\n  projection            synapses  exponent  rms error  mean error  largest  became 0");
@@ -132,6 +211,15 @@ fn quantising(r: &Report, out: &mut String) {
         let error = 100.0 * (t.stored / t.exact - 1.0);
         let _ =
             writeln!(out, "  {:<20}  {:<28} {:>14.4e} {:>11.4e} {error:>6.1} %", t.rule, t.product, t.exact, t.stored);
+    }
+}
+
+/// The state that products move furthest off, and by how much of the way to threshold.
+fn cut_off(p: &PopulationReport) -> String {
+    match &p.cut_off {
+        Some((state, part)) if part.is_finite() => format!("{state} {:.2} %", 100.0 * part),
+        Some((state, _)) => format!("{state}, which never decays"),
+        None => String::new(),
     }
 }
 
@@ -188,16 +276,46 @@ pub(super) fn page(r: &Report) -> String {
     }
     let rows = r.quantising.populations.iter().map(|p| {
         let (operations, bytes) = (p.operations.to_string(), p.state_bytes.to_string());
-        vec![p.path.clone(), p.program.clone(), operations, bytes, format!("{:.2e}", p.coefficient_error)]
+        let error = format!("{:.2e}", p.coefficient_error);
+        vec![p.path.clone(), p.program.clone(), operations, bytes, error, cut_off(p)]
     });
-    let head = ["population", "program", "operations", "bytes", "largest error of a coefficient"];
+    let head = [
+        "population",
+        "program",
+        "operations",
+        "bytes",
+        "largest error of a coefficient",
+        "cut off, of the way to threshold",
+    ];
     table(&mut out, "Programs", &head, rows);
+    if let Some(rates) = &r.rates {
+        rate_tables(rates, &mut out);
+    }
     let assumed: Vec<String> = r.chip.assumed.iter().map(|k| format!("<code>{}</code>", escape(k))).collect();
     if !assumed.is_empty() {
         let _ = writeln!(out, "<p>Limits that are not public, and assumed: {}.</p>", assumed.join(", "));
     }
     out.push_str("</main>\n</body>\n</html>\n");
     out
+}
+
+fn rate_tables(rates: &Rates, out: &mut String) {
+    let rows = rates.populations.iter().map(|p| {
+        let hz = |v: f64| format!("{v:.2}");
+        vec![p.path.clone(), hz(p.here_hz), hz(p.weights_hz), hz(p.chip_hz)]
+    });
+    let title = format!("Rates of the first {} steps, Hz", rates.steps);
+    table(out, &title, &["population", "here", "here, with the chip's weights", "on the chip"], rows);
+    let rows = rates.weights.iter().map(|w| {
+        let by = format!("{:+.2} %", 100.0 * w.change);
+        vec![w.projection.clone(), w.population.clone(), by, w.place.clone().unwrap_or_default()]
+    });
+    table(out, "Weights of the chip alone", &["projection", "changes most", "by", "written at"], rows);
+    let rows = rates.spoilt.iter().map(|s| {
+        let by = format!("{:+.1} %", 100.0 * s.change);
+        vec![s.population.clone(), by, s.cause.clone(), s.place.clone().unwrap_or_default()]
+    });
+    table(out, "Rates that quantising spoils", &["population", "by", "cause", "written at"], rows);
 }
 
 fn fit_tables(r: &Report, out: &mut String) {

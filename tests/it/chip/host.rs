@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 const HOSTED: &str = "tests/corpus/ok/circuits/chip_host.nsm";
 const WORLD: &str = "tests/corpus/ok/circuits/chip_world.nsm";
+const SCALED: &str = "tests/corpus/ok/circuits/chip_scaled.nsm";
 const SEED: u64 = 3;
 
 fn machine(file: &str) -> Machine {
@@ -57,7 +58,7 @@ fn the_host_of_a_chip_does_what_this_machine_does() {
         // Coefficients of 24 bits, and a state whose steps are 10 mV / 2^18, over 100 steps.
         assert!(worst < 0.01, "{worst} mV");
     }
-    assert_eq!(machine.into_chips().len(), points.len());
+    assert_eq!(machine.chips().len(), points.len());
 }
 
 /// The circuit's own expectations say what each of these does; here they are held to it on the chip and on this machine.
@@ -69,6 +70,13 @@ fn the_host_of_a_chip_sends_events_steps_a_world_and_switches_learning() {
     let mean = |name: &str| rows.iter().find(|m| m.name == name).map(|m| m.mean);
     assert_eq!((mean("at_once"), mean("late"), mean("won")), (Some(12.0), Some(12.0), Some(2.0 / 3.0)));
     assert_eq!(on_chip.expectations.iter().count(), 7);
+}
+
+/// The circuit's own expectations and counts, as above.
+#[test]
+fn a_param_that_scales_what_arrives_counts_from_when_it_is_set() {
+    let (unit, points) = super::job(SCALED);
+    beside(&unit, &points[0], &machine(SCALED));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn beside() -> (Emulator, Side, Side) {
     let limit = MemoryLimit::Default;
     let (mut engine, _) = driver::engine(&unit, SEED, needs.traces, &needs.spikes, Backend::Interp, 1, limit).unwrap();
     let here = run(&unit, engine.as_mut());
-    (machine.into_chips().remove(0), on_chip, here)
+    (machine.chips().remove(0), on_chip, here)
 }
 
 #[test]

@@ -5,18 +5,18 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn run(args: &[&str]) -> Output {
+pub fn run(args: &[&str]) -> Output {
     let mut nsmc = Command::new(env!("CARGO_BIN_EXE_nsmc"));
     nsmc.env("NO_COLOR", "1").current_dir(fresh_root()).args(args).output().expect("nsmc starts")
 }
 
 /// Both streams, with lines that were broken to fit a terminal joined again.
-fn text(out: &Output) -> String {
+pub fn text(out: &Output) -> String {
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     text.replace('│', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn write(folder: &Path, name: &str, content: &str) -> String {
+pub fn write(folder: &Path, name: &str, content: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, content).expect("temporary file");
     path.to_string_lossy().into_owned()

@@ -340,7 +340,11 @@ impl Builder<'_> {
 pub fn handler(rule: &Plasticity, layout: &mut Layout, mode: Mode, h: &Handler, dt: f64) -> Program {
     let mut b = Builder::new(rule, layout, mode, dt);
     let now = b.touched();
-    let deliver = h.deliver.map(|d| b.compose(d, &now));
+    let deliver = h.deliver.map(|d| {
+        let deliver = b.compose(d, &now);
+        let still = h.still.map(|s| b.compose(s, &now));
+        still.map_or(deliver, |still| b.select(Node::Frozen, still, deliver))
+    });
     let values = b.assigned(&h.assigns, &now);
     b.finish(values, deliver, false)
 }

@@ -26,9 +26,7 @@ impl Lowering<'_> {
         let Some(weight) = &p.weight else { return Ok(()) };
         for rule in &p.rules {
             let Some((lo, hi)) = &rule.bounds else { continue };
-            for id in &rule.params {
-                self.param_value(*id)?;
-            }
+            self.rule_params(rule)?;
             let (low, high) = (self.constant_number(lo)?, self.constant_number(hi)?);
             let network = &out.network;
             let inside = |(a, b): (f64, f64)| a >= low && b <= high;

@@ -97,9 +97,7 @@ impl Lowering<'_> {
         };
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         for r in &p.rules {
-            for id in &r.params {
-                self.param_value(*id)?;
-            }
+            self.rule_params(r)?;
             body.variables.extend(r.weight.map(|w| (w, 0)));
             for v in &r.variables {
                 let def = self.program.value(v.value);
@@ -288,6 +286,16 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Evaluates the params of a rule but those that an experiment sets, which are sensors.
+    pub(super) fn rule_params(&mut self, rule: &hir::Plasticity) -> Result<(), Fail> {
+        for id in &rule.params {
+            if matches!(self.program.value(*id).kind, hir::ValueKind::Param { .. }) {
+                self.param_value(*id)?;
+            }
+        }
+        Ok(())
+    }
+
     fn rule_expr(&mut self, e: &hir::Expr, body: &mut RuleBody, out: &mut Elaborated) -> Result<ExprId, Fail> {
         let Elaborated { network, tables, .. } = out;
         let formals = body.formals.clone();
@@ -406,15 +414,15 @@ impl Lowering<'_> {
                 }
                 rule.notes.push(format!("traces {}: exact, once per {whose} neuron", names.join(", ")));
             } else {
-                let dt = x.real(self.dt);
+                let mut exponential = true;
                 for (k, rhs) in &mine {
-                    let step = x.mul(dt, *rhs);
-                    let old = x.intern(Expr::State(*k));
-                    let value = x.add(old, step);
+                    let (value, linear) = held_step(x, *k, *rhs, self.dt);
+                    exponential &= linear;
                     rule.advance.push(Assign { state: *k, value });
                 }
+                let solver = if exponential { "exponential Euler" } else { "forward Euler" };
                 rule.notes.push(format!(
-                    "traces {}: forward Euler, not linear with constant coefficients, once per {whose} neuron",
+                    "traces {}: {solver}, not linear with constant coefficients, once per {whose} neuron",
                     names.join(", ")
                 ));
             }
@@ -464,9 +472,12 @@ impl Lowering<'_> {
             .map(|(k, s)| format!("`{}`: {}", variable(k), why(s)))
             .collect();
         let mut notes = Vec::new();
-        for (k, solver, form) in &solved {
+        let euler: Vec<(ExprId, bool)> =
+            mine.iter().map(|(k, rhs)| held_step(&mut body.exprs, *k, *rhs, self.dt)).collect();
+        for ((k, solver, form), (_, linear)) in solved.iter().zip(&euler) {
             let what = match form {
                 Err(s) if solver.is_some() => format!("exact over every step: {}", why(s)),
+                Err(s) if *linear => format!("exponential Euler in every step, no sum of exponentials: {}", why(s)),
                 Err(s) => format!("forward Euler in every step, no sum of exponentials: {}", why(s)),
                 Ok(_) if !rule.lazy => "exact over every step, along with the others".to_string(),
                 Ok(false) => "exact, brought up to date when an event touches it".to_string(),
@@ -481,16 +492,12 @@ impl Lowering<'_> {
         rule.notes.extend(notes);
         let x = &mut body.exprs;
         let mut now = BTreeMap::new();
-        for ((k, s, _), (_, rhs)) in solved.into_iter().zip(&mine) {
+        for ((k, s, _), (held, _)) in solved.into_iter().zip(euler) {
             let old = x.intern(Expr::State(k));
             let value = match s {
                 Some(s) if rule.lazy => s.over_time(x, old, self.dt, k == 0 && bounded, &mut rule.integrals),
                 Some(s) => s.over_step(x, old, self.dt),
-                None => {
-                    let dt = x.real(self.dt);
-                    let step = x.mul(dt, *rhs);
-                    x.add(old, step)
-                }
+                None => held,
             };
             now.insert(k, value);
         }
@@ -499,6 +506,22 @@ impl Lowering<'_> {
         }
         rule.drift = now.into_iter().map(|(state, value)| Assign { state, value }).collect();
     }
+}
+
+/// Variable `k` after one step over which everything else is held, and whether that is exact where its equation is linear in it
+/// (exponential Euler, `x + dt f(x) exprel(a dt)`) or a step of forward Euler.
+fn held_step(x: &mut Exprs, k: u32, rhs: ExprId, dt: f64) -> (ExprId, bool) {
+    let rate =
+        split(x, rhs, &|v| v == Variable::State(k)).and_then(|l| l.coefficients.get(&Variable::State(k)).copied());
+    let dt = x.real(dt);
+    let mut step = x.mul(dt, rhs);
+    if let Some(rate) = rate {
+        let exponent = x.mul(rate, dt);
+        let relative = x.unary(UnaryOp::Exprel, exponent);
+        step = x.mul(step, relative);
+    }
+    let old = x.intern(Expr::State(k));
+    (x.add(old, step), rate.is_some())
 }
 
 /// `e` with what the handler wrote so far in the place of the variables.

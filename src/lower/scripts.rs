@@ -146,6 +146,12 @@ impl Lowering<'_> {
                 out
             }
             ValueKind::Label(k) => Ok(Expr::number(f64::from(*k))),
+            ValueKind::Sensor(_) => Err(Diagnostic::error(
+                EVALUATION,
+                format!("`{}` can change while the circuit runs", program.value(id).name),
+            )
+            .label(span, "this is computed when the network is laid out")
+            .help("bounds of weights, first values, periods and sizes need constants, params and lets of them")),
             ValueKind::Variable | ValueKind::Measure => match self.slots.get(&id) {
                 Some(slot) => Ok(Expr::Var(*slot)),
                 None => Err(unknown_now(span)),

@@ -108,14 +108,23 @@ fn normal_group(site: &Site, group: u32) -> [f64; GROUP] {
     values
 }
 
+// Loops, not `map`, whose closure is compiled apart, for narrower lanes.
 #[inline(always)]
 fn uniform_group_f32(site: &Site, group: u32) -> [f32; GROUP] {
-    uniform_group(site, group).map(below_one)
+    let mut values = [0.0; GROUP];
+    for (to, from) in values.iter_mut().zip(uniform_group(site, group)) {
+        *to = below_one(from);
+    }
+    values
 }
 
 #[inline(always)]
 fn normal_group_f32(site: &Site, group: u32) -> [f32; GROUP] {
-    normal_group(site, group).map(|x| x as f32)
+    let mut values = [0.0; GROUP];
+    for (to, from) in values.iter_mut().zip(normal_group(site, group)) {
+        *to = from as f32;
+    }
+    values
 }
 
 /// Fills a slice with the elements from `$first` on, through whole groups of `$size`; ragged ends are cut out of theirs.
@@ -142,7 +151,6 @@ macro_rules! fill_groups {
         }
     }};
 }
-pub(super) use fill_groups;
 
 multiversion! {
     /// `out[i]` = [`uniform`] of element `first + i`, bit for bit. Fastest if `first` is a multiple of 16.

@@ -12,13 +12,17 @@
 //! groups of 32: word w of block 8 g + l serves element 32 g + 8 w + l, so that whole vectors are stored in place.
 
 use super::StreamKey;
-use super::draws::{Site, fill_groups};
+use super::draws::Site;
 use super::philox::{LANES, philox4x32_10};
 use crate::numerics::dispatch::multiversion;
 use crate::numerics::math::kernel;
 
 /// Elements that share eight Philox blocks.
 const GROUP: usize = 4 * LANES;
+
+/// Elements whose words are drawn before any is counted: draws and counts each keep the processor busy without the other's
+/// latencies and branches in between, and both arrays stay in the nearest cache.
+const TILE: usize = 8 * GROUP;
 
 /// Largest mean count per step that is drawn; larger ones saturate here.
 pub const MAX_POISSON_MEAN: f64 = 1e6;
@@ -27,7 +31,7 @@ pub const MAX_POISSON_MEAN: f64 = 1e6;
 const START_AT_ZERO: f64 = 256.0;
 
 /// Limits that are compared at once in the lane search.
-const CHUNK: usize = 4;
+const CHUNK: usize = 2;
 
 /// Tables up to this length are searched in lanes; longer ones through a guide.
 const LANE_SEARCH: usize = 24;
@@ -233,32 +237,58 @@ fn count_by_recurrence(word_plus_one: f64, mean: f64) -> f64 {
     f64::from(recurrence.count)
 }
 
+/// `counts[i]` = the count of `words[i]`; single precision holds every count, and adds under a mask in one operation. Loops over
+/// slices, since a closure may be compiled apart, for narrower lanes.
 #[inline(always)]
-fn group_counts(site: &Site, table: &PoissonTable, group: u32) -> [f64; GROUP] {
-    let words = &group_words(site, group);
-    let mut counts = [f64::from(table.start); GROUP];
-    if table.guide.is_empty() {
-        for chunk in table.limits.as_chunks::<CHUNK>().0 {
-            let limits = chunk.map(u64::from);
-            let mut open = 0;
-            for (count, &word) in counts.iter_mut().zip(words) {
-                let mut reached = *count;
-                for limit in limits {
-                    reached += if word > limit { 1.0 } else { 0.0 };
-                }
-                *count = reached;
-                open |= u64::from(word > limits[CHUNK - 1]);
-            }
-            if open == 0 {
-                break;
-            }
-        }
-    } else {
+fn tile_counts(table: &PoissonTable, words: &[u32], counts: &mut [f32]) {
+    if !table.guide.is_empty() {
         for (count, &word) in counts.iter_mut().zip(words) {
-            *count = f64::from(table.count(word as u32));
+            *count = table.count(word) as f32;
+        }
+        return;
+    }
+    counts.fill(table.start as f32);
+    for limits in table.limits.as_chunks::<CHUNK>().0 {
+        let mut open = 0;
+        for (count, &word) in counts.iter_mut().zip(words) {
+            let mut reached = *count;
+            for limit in limits {
+                reached = if word > *limit { reached + 1.0 } else { reached };
+            }
+            *count = reached;
+            open |= u32::from(word > limits[CHUNK - 1]);
+        }
+        if open == 0 {
+            break;
         }
     }
-    counts
+}
+
+/// Fills a slice with the counts of the elements from `$first` on, a tile after the other; tiles end where groups do.
+macro_rules! fill_tiles {
+    ($site:expr, $table:expr, $first:expr, $out:expr, $type:ty) => {{
+        let (site, table, out) = ($site, $table, $out);
+        let mut words = [0u32; TILE];
+        let mut counts = [0f32; TILE];
+        let mut done = 0;
+        while done < out.len() {
+            let element = $first.wrapping_add(done as u32);
+            let offset = element as usize % GROUP;
+            let count = (TILE - offset).min(out.len() - done);
+            let groups = (offset + count).div_ceil(GROUP);
+            for (g, words) in words.as_chunks_mut::<GROUP>().0[..groups].iter_mut().enumerate() {
+                let group = group_words(&site, element.wrapping_add((g * GROUP) as u32) / GROUP as u32);
+                for (to, from) in words.iter_mut().zip(group) {
+                    *to = from as u32;
+                }
+            }
+            tile_counts(table, &words[offset..offset + count], &mut counts[..count]);
+            for (to, from) in out[done..done + count].iter_mut().zip(&counts) {
+                *to = <$type>::from(*from);
+            }
+            done += count;
+        }
+    }};
 }
 
 /// The counts of a group whose means differ.
@@ -285,7 +315,10 @@ fn group_counts_each(words: &[u64; GROUP], means: &[f64; GROUP]) -> [f64; GROUP]
     }
     // Four counts per round: a step too many changes nothing, since bounds only grow.
     for next in (1..=Recurrence::LONGEST as u32).step_by(4) {
-        let inverse = [next, next + 1, next + 2, next + 3].map(|n| 1.0 / f64::from(n));
+        let mut inverse = [0.0; 4];
+        for (i, inverse) in inverse.iter_mut().enumerate() {
+            *inverse = 1.0 / f64::from(next + i as u32);
+        }
         let mut open = 0;
         for i in 0..GROUP {
             let mut count = counts[i];
@@ -332,8 +365,7 @@ multiversion! {
     pub fn poisson_batch / poisson_batch_at(
         key: StreamKey, step: u64, first: u32, draw: u32, table: &PoissonTable, out: &mut [f64]
     ) {
-        let site = Site::new(key, step, draw);
-        fill_groups!(first, out, GROUP, |group| group_counts(&site, table, group));
+        fill_tiles!(Site::new(key, step, draw), table, first, out, f64);
     }
 }
 
@@ -342,8 +374,7 @@ multiversion! {
     pub fn poisson_batch_f32 / poisson_batch_f32_at(
         key: StreamKey, step: u64, first: u32, draw: u32, table: &PoissonTable, out: &mut [f32]
     ) {
-        let site = Site::new(key, step, draw);
-        fill_groups!(first, out, GROUP, |group| group_counts(&site, table, group).map(|count| count as f32));
+        fill_tiles!(Site::new(key, step, draw), table, first, out, f32);
     }
 }
 

@@ -53,21 +53,31 @@ fn first_word(block: u64, element: u64, key: [u32; 2]) -> u64 {
     philox_lane([block, 0, element & 0xffff_ffff, element >> 32], key)[0]
 }
 
+/// `out[i]` = the value of element `first + i`, lane by lane. A macro, since a closure may be compiled for narrower lanes than what
+/// calls it.
+macro_rules! fill_first {
+    ($first:ident, $out:ident, $element:ident => $value:expr) => {
+        for (chunk, out) in $out.chunks_mut(LANES).enumerate() {
+            let first = $first.wrapping_add((chunk * LANES) as u64);
+            let mut values = [0.0; LANES];
+            for (lane, value) in values.iter_mut().enumerate() {
+                let $element = first.wrapping_add(lane as u64);
+                *value = $value;
+            }
+            out.copy_from_slice(&values[..out.len()]);
+        }
+    };
+}
+
 multiversion! {
     /// `out[i]` = `Stream::new(key, first + i).normal()`, bit for bit, without a buffer of words for each.
     pub fn first_normals / first_normals_at(key: StreamKey, first: u64, out: &mut [f64]) {
         let key = key.sequential().words();
-        for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-            let first = first.wrapping_add((chunk * LANES) as u64);
-            let mut values = [0.0; LANES];
-            for (lane, value) in values.iter_mut().enumerate() {
-                let element = first.wrapping_add(lane as u64);
-                let a = open_unit(first_word(0, element, key), first_word(1, element, key));
-                let b = open_unit(first_word(2, element, key), first_word(3, element, key));
-                *value = box_muller(a, b).0;
-            }
-            out.copy_from_slice(&values[..out.len()]);
-        }
+        fill_first!(first, out, element => {
+            let a = open_unit(first_word(0, element, key), first_word(1, element, key));
+            let b = open_unit(first_word(2, element, key), first_word(3, element, key));
+            box_muller(a, b).0
+        });
     }
 }
 
@@ -75,15 +85,7 @@ multiversion! {
     /// `out[i]` = `Stream::new(key, first + i).uniform()`, bit for bit, without a buffer of words for each.
     pub fn first_uniforms / first_uniforms_at(key: StreamKey, first: u64, out: &mut [f64]) {
         let key = key.sequential().words();
-        for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-            let first = first.wrapping_add((chunk * LANES) as u64);
-            let mut values = [0.0; LANES];
-            for (lane, value) in values.iter_mut().enumerate() {
-                let element = first.wrapping_add(lane as u64);
-                *value = unit(first_word(1, element, key) << 32 | first_word(0, element, key));
-            }
-            out.copy_from_slice(&values[..out.len()]);
-        }
+        fill_first!(first, out, element => unit(first_word(1, element, key) << 32 | first_word(0, element, key)));
     }
 }
 

@@ -70,6 +70,10 @@ impl Queue {
     }
 }
 
+/// Bytes of a ring's rows beyond which what is to come waits in lists: a part of the cache that a core has for itself, where more than
+/// one ring must fit.
+const ROWS: usize = 1 << 18;
+
 /// Events of two lines of the cache.
 const AHEAD: usize = 16;
 
@@ -102,8 +106,14 @@ impl Ring {
         Ring { data, stride, slots, queue: None }
     }
 
-    /// A ring of sums, of weights in single precision, that keeps what is to come in lists.
-    pub fn queued(stride: usize, longest: u32) -> Ring {
+    /// A ring of sums for weights in single precision that stay what they are: in rows, or in lists where rows take too much of a cache.
+    pub fn of_steady(stride: usize, longest: u32) -> Ring {
+        let rows = stride * longest.max(1).next_power_of_two() as usize * RingKind::Sum.bytes() as usize;
+        if rows > ROWS { Ring::queued(stride, longest) } else { Ring::new(RingKind::Sum, stride, longest) }
+    }
+
+    /// The same, in lists.
+    fn queued(stride: usize, longest: u32) -> Ring {
         let slots = (longest.max(1) as usize).next_power_of_two();
         let queue = Queue { events: vec![Vec::new(); slots], sums: vec![Vec::new(); slots] };
         Ring { data: RingData::Sum(filled(0.0, stride)), stride, slots, queue: Some(queue) }

@@ -754,6 +754,12 @@ impl Sema<'_> {
     }
 
     fn field(&mut self, base: &ast::Expr, name: &ast::Name, span: Span, cx: Cx) -> Expr {
+        if let Some(param) = self.rule_param(base, name, cx) {
+            return match param {
+                Some(id) => Expr { kind: ExprKind::Value(id), span, ty: self.program.value(id).ty },
+                None => self.error_expr(span),
+            };
+        }
         if let (ast::ExprKind::Field(end, pos), Place::Synapse { pre, post }) = (&base.kind, cx.place)
             && pos.text == "pos"
             && let ast::ExprKind::Name(head) = &end.kind

@@ -19,6 +19,7 @@ mod position;
 mod procedural;
 mod query;
 mod region;
+mod rule_param;
 mod scope;
 mod sensor;
 mod sleep;

@@ -269,7 +269,17 @@ impl Sema<'_> {
             },
             _ => None,
         };
-        let Some(Entity::Value(v)) = head else { return None };
+        let v = match head {
+            Some(Entity::Value(v)) => v,
+            Some(_) => return None,
+            None => match self.settable_rule_param(path, cx)? {
+                Some(v) => v,
+                None => {
+                    self.expr(&set.value, cx, None);
+                    return Some(None);
+                }
+            },
+        };
         let ValueKind::Sensor(sensor) = self.program.value(v).kind else { return None };
         let ty = self.program.value(v).ty;
         let slots = self.slots(slots, cx);

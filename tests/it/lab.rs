@@ -12,6 +12,27 @@ use nsm::ir::protocol::Point;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+/// A cell that counts what arrives and sends nothing.
+pub const COUNTER: &str = "neuron Counter {
+    state n = 0
+    receptor syn(w: number) { n += w }
+    spike when t < 0 ms { n = 0 }
+}
+";
+
+/// One projection between or within populations `A` and `B` of such cells, of these sizes.
+pub fn wired((a, b): (usize, usize), ends: &str, connect: &str, weight: &str) -> Lab {
+    Lab::new(&format!(
+        "{COUNTER}network Wired {{
+    population A[{a}]: Counter
+    population B[{b}]: Counter
+    projection {ends} {{ connect {connect}  weight {weight}  delay 1 ms }}
+}}
+experiment Short of Wired {{ simulate 1 ms }}
+"
+    ))
+}
+
 /// Files in memory; `main.nsm` is the one that is compiled.
 #[derive(Default)]
 pub struct Files(pub BTreeMap<String, String>);

@@ -123,10 +123,9 @@ impl GatheredRows {
 }
 
 impl GatheredClasses {
-    /// The weights of all targets, by class, where they are alike and no target is a source of its own sum.
-    pub fn alike(&self) -> Option<&[f64]> {
-        let alike = self.rows.iter().all(|row| *row == 0) && self.own.iter().all(Option::is_none);
-        (alike && !self.posts.is_empty()).then(|| self.weights_of(0))
+    /// Whether all targets have the same sum: their weights are alike, and none is a source of its own.
+    pub fn alike(&self) -> bool {
+        self.rows.iter().all(|row| *row == 0) && self.own.iter().all(Option::is_none)
     }
 
     /// Weights of the j-th target, by class.

@@ -167,7 +167,7 @@ impl Expanded<'_> {
                 one_for_all: false,
             };
             sink.one_for_all = match &sink.gathered {
-                Gathered::Classes(c) => c.posts.len() == block.n as usize && c.alike().is_some(),
+                Gathered::Classes(c) => c.posts.len() == block.n as usize && c.alike(),
                 Gathered::Rows(_) => false,
             };
             for (leaf, c) in population.dynamics.coupled.iter().enumerate().filter(|(_, c)| c.projection == part.id) {

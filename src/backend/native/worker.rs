@@ -26,10 +26,6 @@ use std::time::Instant;
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
 
-/// Bytes of a ring's rows beyond which what is to come waits in lists: a part of the cache that a core has for itself, where more than
-/// one ring must fit.
-const ROWS: usize = 1 << 18;
-
 /// The spikes of one share in one window.
 #[derive(Default)]
 pub struct Batch {
@@ -333,9 +329,9 @@ impl Block {
         let column = |values: &[f64]| {
             Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
         };
-        let ring = |r: &RingPlan| {
-            let rows = padded * r.longest.next_power_of_two() as usize * r.kind.bytes() as usize;
-            if r.steady && rows > ROWS { Ring::queued(padded, r.longest) } else { Ring::new(r.kind, padded, r.longest) }
+        let ring = |r: &RingPlan| match r.steady {
+            true => Ring::of_steady(padded, r.longest),
+            false => Ring::new(r.kind, padded, r.longest),
         };
         let rings = source.plan.rings.iter().map(ring).collect();
         let mut schedule = Vec::new();
@@ -559,8 +555,10 @@ impl Block {
         }
         self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
         let padded = self.counter.len();
-        for start in (0..padded).step_by(CHUNK) {
-            self.chunk(step, start, CHUNK.min(padded - start), scratch, pointers, flag);
+        // Rows between calls have to stay in the nearest cache; without any there is nothing to cut the block for.
+        let size = if self.plan.scratch_rows == 0 { padded } else { CHUNK };
+        for start in (0..padded).step_by(size) {
+            self.chunk(step, start, size.min(padded - start), scratch, pointers, flag);
         }
         if self.plan.spike.is_some() {
             self.collect(fired);
@@ -630,15 +628,21 @@ impl Block {
 
     /// Reads the spike masks: a byte holds two neurons.
     fn collect(&self, fired: &mut Vec<u32>) {
-        for (w, eight) in self.mask.chunks_exact(8).enumerate() {
-            let mut word =
-                u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]]);
-            while word != 0 {
-                let bit = word.trailing_zeros();
-                word &= word - 1;
-                let neuron = (w * 16) as u32 + bit / 8 * 2 + bit % 8;
-                if neuron < self.n {
-                    fired.push(self.lo + neuron);
+        let words = self.mask.as_chunks::<8>().0;
+        // Few cells fire in a step: most lines are skipped whole.
+        for (line, words) in words.chunks(8).enumerate() {
+            if words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0 {
+                continue;
+            }
+            for (w, word) in words.iter().enumerate() {
+                let mut word = u64::from_le_bytes(*word);
+                while word != 0 {
+                    let bit = word.trailing_zeros();
+                    word &= word - 1;
+                    let neuron = (line * 128 + w * 16) as u32 + bit / 8 * 2 + bit % 8;
+                    if neuron < self.n {
+                        fired.push(self.lo + neuron);
+                    }
                 }
             }
         }

@@ -1,29 +1,15 @@
 //! Projections whose synapses are made anew for each spike: what their rows are, and what arrives.
 
-use crate::lab::{INTERP, Lab, Place, native};
+use crate::lab::{COUNTER, INTERP, Lab, Place, native, wired};
 use nsm::driver::Backend;
 
-/// Cells of the populations of [`wired`]: several blocks of what a row is drawn in, and no multiple of any.
+/// Cells of the populations of [`edges`]: several blocks of what a row is drawn in, and no multiple of any.
 const A: usize = 200;
 const B: usize = 1100;
 
 /// The connections (pre, post) of one projection; each weight is a code of its ends.
-fn wired(ends: &str, connect: &str, place: Place) -> Vec<(u32, u32)> {
-    let text = format!(
-        "neuron Counter {{
-    state n = 0
-    receptor syn(w: number) {{ n += w }}
-    spike when t < 0 ms {{ n = 0 }}
-}}
-network Wired {{
-    population A[{A}]: Counter
-    population B[{B}]: Counter
-    projection {ends} {{ connect {connect}  weight 10000 * pre + post  delay 1 ms }}
-}}
-experiment Short of Wired {{ simulate 1 ms }}
-"
-    );
-    let lab = Lab::new(&text);
+fn edges(ends: &str, connect: &str, place: Place) -> Vec<(u32, u32)> {
+    let lab = wired((A, B), ends, connect, "10000 * pre + post");
     let mut ran = lab.run(place);
     let edges: Vec<(u32, u32)> = ran.engine.weights(0).iter().map(|w| (*w as u32 / 10000, *w as u32 % 10000)).collect();
     assert_eq!(edges, ran.engine.edges(0), "{connect}");
@@ -52,13 +38,13 @@ fn rows_are_the_same_on_any_number_of_threads() {
         ("A[.. 20] -> B[100 .. 1090]", "all_to_all procedural"),
     ];
     for (ends, connect) in cases {
-        let one = wired(ends, connect, native(1));
+        let one = edges(ends, connect, native(1));
         assert!(one.len() > 2000 && one.is_sorted(), "{connect}: {} synapses", one.len());
         assert_eq!(one.windows(2).any(|e| e[0] == e[1]), connect.contains("multapses"), "{connect}");
         let own = ends == "A -> A" && one.iter().any(|e| e.0 == e.1);
         assert_eq!(own, connect.contains("autapses"), "{connect}");
         for place in [INTERP, native(4)] {
-            assert_eq!(one, wired(ends, connect, place), "{connect} {place:?}");
+            assert_eq!(one, edges(ends, connect, place), "{connect} {place:?}");
         }
     }
 }
@@ -74,31 +60,15 @@ fn rules_that_draw_by_source_anyway_make_the_same_rows() {
     ];
     for (ends, connect) in cases {
         let kept = format!("{connect} procedural");
-        let text = |connect: &str| {
-            format!(
-                "neuron Counter {{
-    state n = 0
-    receptor syn(w: number) {{ n += w }}
-    spike when t < 0 ms {{ n = 0 }}
-}}
-network Wired {{
-    population A[{A}]: Counter
-    population B[{B}]: Counter
-    projection {ends} {{ connect {connect}  weight 1  delay 1 ms }}
-}}
-experiment Short of Wired {{ simulate 1 ms }}
-"
-            )
-        };
-        let edges = |text: &str| Lab::new(text).run(native(2)).engine.edges(0);
-        assert_eq!(edges(&text(connect)), edges(&text(&kept)), "{connect}");
+        let edges = |connect: &str| wired((A, B), ends, connect, "1").run(native(2)).engine.edges(0);
+        assert_eq!(edges(connect), edges(&kept), "{connect}");
     }
 }
 
 #[test]
 fn bernoulli_rows_give_binomial_degrees() {
     for p in [0.02, 0.2, 0.6] {
-        let edges = wired("A -> B", &format!("bernoulli({p}) procedural"), native(2));
+        let edges = edges("A -> B", &format!("bernoulli({p}) procedural"), native(2));
         assert!(edges.windows(2).all(|e| e[0] < e[1]), "a pair has one synapse at most");
         let (a, b) = (A as f64, B as f64);
         let pairs = a * b;
@@ -118,20 +88,19 @@ fn bernoulli_rows_give_binomial_degrees() {
 
 #[test]
 fn weights_and_delays_have_the_moments_of_their_distributions() {
-    let text = "neuron Counter {
-    state n = 0
-    receptor syn(w: number) { n += w }
-    spike when t < 0 ms { n = 0 }
-}
-network Drawn {
+    let text = [
+        COUNTER,
+        "network Drawn {
     population A[40]: Counter
     population B[500]: Counter
     projection of_normal: A -> B { connect all_to_all procedural  weight normal(3, 0.5)  delay 1 ms }
     projection of_uniform: A -> B { connect all_to_all procedural  weight uniform(1, 7)  delay 1 ms }
 }
 experiment Short of Drawn { simulate 1 ms }
-";
-    let lab = Lab::new(text);
+",
+    ]
+    .concat();
+    let lab = Lab::new(&text);
     let mut ran = lab.run(native(2));
     for (projection, mean, variance) in [(0, 3.0, 0.25), (1, 4.0, 3.0)] {
         let weights = ran.engine.weights(projection);
@@ -147,21 +116,20 @@ experiment Short of Drawn { simulate 1 ms }
 
 #[test]
 fn spikes_arrive_over_the_synapses_that_are_read() {
-    let text = "use std.sources.SpikeTimes
-neuron Counter {
-    state n = 0
-    receptor syn(w: number) { n += w }
-    spike when t < 0 ms { n = 0 }
-}
-network Told {
+    let text = [
+        "use std.sources.SpikeTimes\n",
+        COUNTER,
+        "network Told {
     source A[30]: SpikeTimes(times = [2 ms, 3 ms])
     population B[1100]: Counter
     projection A -> B { connect bernoulli(0.4) procedural  weight uniform(0, 8)  delay uniform(1 ms, 4 ms) }
 }
 experiment Short of Told { simulate 10 ms }
-";
+",
+    ]
+    .concat();
     for place in [INTERP, native(1), native(5)] {
-        let lab = Lab::new(text);
+        let lab = Lab::new(&text);
         let mut ran = lab.run(place);
         let (edges, weights) = (ran.engine.edges(0), ran.engine.weights(0));
         let mut expected = vec![0.0; 1100];
@@ -177,19 +145,18 @@ experiment Short of Told { simulate 10 ms }
 
 #[test]
 fn a_weight_that_is_no_number_is_found_when_the_network_is_built() {
-    let text = "neuron Counter {
-    state n = 0
-    receptor syn(w: number) { n += w }
-    spike when t < 0 ms { n = 0 }
-}
-network Broken {
+    let text = [
+        COUNTER,
+        "network Broken {
     population A[600]: Counter
     population B[50]: Counter
     projection A -> B { connect all_to_all procedural  weight 1 / (pre - 431)  delay 1 ms }
 }
 experiment Short of Broken { simulate 1 ms }
-";
-    let lab = Lab::new(text);
+",
+    ]
+    .concat();
+    let lab = Lab::new(&text);
     for place in [INTERP, native(1), native(2)] {
         let ran = crate::lab::run(lab.unit(), &lab.job.points[0], 1, place, false);
         let message = ran.err().unwrap_or_default();

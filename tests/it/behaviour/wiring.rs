@@ -1,26 +1,12 @@
 //! Who is connected to whom, values that differ from cell to cell, and values that are set for a while.
 
-use crate::lab::{INTERP, Lab, NATIVE, Place, same_bits};
+use crate::lab::{INTERP, Lab, NATIVE, Place, same_bits, wired};
 
 /// The connections (pre, post) of one projection between two populations, or within one where `rule` stands after `A -> A`.
 ///
 /// Each weight is a code of its ends: 1000 * pre + post.
 fn edges(ends: &str, connect: &str, place: Place) -> Vec<(u32, u32)> {
-    let text = format!(
-        "neuron Counter {{
-    state n = 0
-    receptor syn(w: number) {{ n += w }}
-    spike when t < 0 ms {{ n = 0 }}
-}}
-network Wired {{
-    population A[40]: Counter
-    population B[60]: Counter
-    projection {ends} {{ connect {connect}  weight 1000 * pre + post  delay 1 ms }}
-}}
-experiment Short of Wired {{ simulate 1 ms }}
-"
-    );
-    let lab = Lab::new(&text);
+    let lab = wired((40, 60), ends, connect, "1000 * pre + post");
     let mut ran = lab.run(place);
     let weights = ran.engine.weights(0);
     assert_eq!(ran.engine.synapses(), weights.len() as u64);

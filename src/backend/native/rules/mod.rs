@@ -123,7 +123,7 @@ impl Draft {
         });
         let orders = layout.tables.iter().map(|t| eval::order(&rule.exprs, &[*t])).collect();
         let integrated = rule.integrals.iter().map(|i| eval::order(&rule.exprs, &[i.value])).collect();
-        let layout = std::mem::replace(layout, Layout::new(rule, widths));
+        let layout = std::mem::take(layout);
         Draft(Rule { rule: rule.clone(), layout, dt, handlers, drift, advance, orders, integrated })
     }
 
@@ -155,8 +155,7 @@ impl Draft {
         config: TargetFrontendConfig,
         define: &mut Define<T>,
     ) -> Result<Vec<T>, String> {
-        let widths = self.0.layout.widths;
-        let layout = std::mem::replace(&mut self.0.layout, Layout::new(&self.0.rule, widths));
+        let layout = std::mem::take(&mut self.0.layout);
         let reads = self.0.rule.reads.len();
         let mut out = Vec::new();
         for (name, l) in self.loops() {

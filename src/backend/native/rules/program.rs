@@ -134,6 +134,7 @@ pub struct Program {
 }
 
 /// What the programs of a rule have in common.
+#[derive(Default)]
 pub struct Layout {
     /// Place of each variable and its position among the variables there.
     pub slots: Vec<(Place, usize)>,

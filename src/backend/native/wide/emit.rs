@@ -5,7 +5,7 @@
 
 use super::super::plan::Plan;
 use super::super::translate::Slots;
-use super::list::{Arg, Array, Element, Instruction as Item, Kind, List, Op, Value};
+use super::list::{Arg, Arithmetic, Array, Element, Instruction as Item, Kind, List, Op, Value};
 use super::shape::Shape;
 use crate::ir::Compare;
 use crate::runtime::RingKind;
@@ -205,7 +205,7 @@ impl Emitter<'_> {
             (!pinned.contains(&v)).then(|| (self.next_use(v, k).unwrap_or(usize::MAX), r, v))
         });
         let Some((_, register, leaving)) = furthest.max() else {
-            // An instruction names three values at most.
+            // An instruction names four values at most.
             return Ok(0);
         };
         if !self.homes.contains_key(&leaving) {
@@ -319,14 +319,28 @@ impl Emitter<'_> {
                 self.fetch(*v, k, &pinned)?;
             }
             let read: Vec<usize> = pinned.iter().map(|v| self.at[v]).collect();
+            let last = |e: &Self, v: Value| e.next_use(v, k + 1).is_none();
+            // What writes some lanes of a register takes that of its first argument, or one that it reads nothing from.
+            let place = match (item.op, pinned.first()) {
+                (Op::Within(_), Some(first)) if last(self, *first) => {
+                    let register = self.at[first];
+                    self.release(*first);
+                    Some(register)
+                }
+                (Op::Within(_), _) => Some(self.room(Kind::Number, k + 1, &pinned)?),
+                _ => None,
+            };
             for v in &pinned {
-                if self.next_use(*v, k + 1).is_none() {
+                if last(self, *v) {
                     self.release(*v);
                 }
             }
             let made = match item.to {
                 Some(v) => {
-                    let register = self.room(list.kinds[v.0 as usize], k + 1, &pinned)?;
+                    let register = match place {
+                        Some(register) => register,
+                        None => self.room(list.kinds[v.0 as usize], k + 1, &pinned)?,
+                    };
                     self.hold(v, register);
                     if matches!(item.op, Op::Load(_) | Op::Spread) {
                         self.origins.insert(v, item);
@@ -423,8 +437,39 @@ impl Emitter<'_> {
                 }
                 self.push(Instruction::with2(shape.store_spikes, memory(SPIKES, 0), word))
             }
-            Op::Fault => self.push(Instruction::with3(shape.add, FAULTS, FAULTS, a())),
+            // 0 x is 0 for a finite x and no number for any other.
+            Op::Fault => self.push(Instruction::with3(shape.add_product, FAULTS, a(), ZERO)),
+            Op::Within(op) => self.within(op, to, item, read),
+            Op::CompareWithin(op) => {
+                let (a, b, mask) = (a(), self.second(item, read), truth(read[read.len() - 1]));
+                let code = shape.compare;
+                let made = match b {
+                    Operand::Register(b) => Instruction::with4(code, k, a, b, predicate(op)),
+                    Operand::Memory(b) => Instruction::with4(code, k, a, b, predicate(op)),
+                };
+                self.masked(made, mask, false)
+            }
         }
+    }
+
+    /// Where the last argument holds; the first one's lanes are there already or are brought there.
+    fn within(&mut self, op: Arithmetic, to: Register, item: &Item, read: &[usize]) -> Result<()> {
+        let shape = self.shape;
+        let code = match op {
+            Arithmetic::Add => shape.add,
+            Arithmetic::Sub => shape.sub,
+            Arithmetic::Mul => shape.mul,
+            Arithmetic::Div => shape.div,
+        };
+        let (other, a, mask) = (number(read[0]), number(read[1]), truth(read[read.len() - 1]));
+        if to != other {
+            self.push(Instruction::with2(shape.load, to, other))?;
+        }
+        let made = match item.args[2] {
+            Arg::Value(_) => Instruction::with3(code, to, a, number(read[2])),
+            Arg::Scalar(slot) => Instruction::with3(code, to, a, self.scalar(slot)),
+        };
+        self.masked(made, mask, false)
     }
 
     fn two(&mut self, code: Code, to: Register, item: &Item, read: &[usize]) -> Result<()> {

@@ -75,8 +75,21 @@ pub enum Op {
     Clear(Array),
     /// Spikes: two bits of a byte for each pair of neurons.
     Spikes,
-    /// Notes lanes that are not 0.
+    /// Notes lanes that are not finite.
     Fault,
+    /// An operation where the last argument holds, and the first argument elsewhere.
+    Within(Arithmetic),
+    /// A comparison that is false where the last argument does not hold.
+    CompareWithin(Compare),
+}
+
+/// Operations on two numbers that can be done in some lanes alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -187,10 +200,8 @@ impl Lister<'_> {
             });
         }
         if let Some(sum) = sum {
-            // Their sum is finite where they are, or too large: then the states are looked at one by one. x - x is 0 for a finite x
-            // and no number for any other.
-            let difference = self.number_of(Op::Sub, vec![sum, sum]);
-            self.effect(Op::Fault, vec![difference]);
+            // Their sum is finite where they are, or too large: then the states are looked at one by one.
+            self.effect(Op::Fault, vec![sum]);
         }
         if let Some(counter) = counter {
             self.store(self.slots.counter, counter);

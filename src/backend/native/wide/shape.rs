@@ -13,6 +13,8 @@ pub struct Shape {
     /// One scalar to all lanes.
     pub spread: Code,
     pub add: Code,
+    /// To the first the product of the others.
+    pub add_product: Code,
     pub sub: Code,
     pub mul: Code,
     pub div: Code,
@@ -50,6 +52,7 @@ static DOUBLE: Shape = Shape {
     store: Code::EVEX_Vmovupd_zmmm512_k1z_zmm,
     spread: Code::EVEX_Vbroadcastsd_zmm_k1z_xmmm64,
     add: Code::EVEX_Vaddpd_zmm_k1z_zmm_zmmm512b64_er,
+    add_product: Code::EVEX_Vfmadd231pd_zmm_k1z_zmm_zmmm512b64_er,
     sub: Code::EVEX_Vsubpd_zmm_k1z_zmm_zmmm512b64_er,
     mul: Code::EVEX_Vmulpd_zmm_k1z_zmm_zmmm512b64_er,
     div: Code::EVEX_Vdivpd_zmm_k1z_zmm_zmmm512b64_er,
@@ -84,6 +87,7 @@ static SINGLE: Shape = Shape {
     store: Code::EVEX_Vmovups_zmmm512_k1z_zmm,
     spread: Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
     add: Code::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er,
+    add_product: Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
     sub: Code::EVEX_Vsubps_zmm_k1z_zmm_zmmm512b32_er,
     mul: Code::EVEX_Vmulps_zmm_k1z_zmm_zmmm512b32_er,
     div: Code::EVEX_Vdivps_zmm_k1z_zmm_zmmm512b32_er,

@@ -88,6 +88,12 @@ impl SourceMap {
         (line, column)
     }
 
+    /// Where a span begins, as messages name it: `file:line:column`.
+    pub fn place(&self, span: Span) -> String {
+        let (line, column) = self.line_column(span.file, span.start);
+        format!("{}:{line}:{column}", self.file(span.file).name)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         self.files.iter().enumerate().map(|(k, f)| (FileId(k as u32), f))
     }

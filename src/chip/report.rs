@@ -8,7 +8,7 @@ use super::microcode::{Program, assemble};
 use super::package::{Core, Package, demands, synapses};
 use super::target::{Mark, Target};
 use super::{limits::Limits, quantise};
-use crate::base::{SourceMap, Span};
+use crate::base::Span;
 use crate::lower::Origins;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -256,12 +256,6 @@ fn fit(built: &Built, programs: &[Program], target: &Target) -> Fit {
         resources,
         per_core,
     }
-}
-
-/// File, line and column of a span.
-pub fn written_at(sources: &SourceMap, span: &Span) -> String {
-    let (line, column) = sources.line_column(span.file, span.start);
-    format!("{}:{line}:{column}", sources.file(span.file).name)
 }
 
 /// Users that a report names.

@@ -17,7 +17,7 @@ use crate::chip::emulator::{Counters, Emulator, Mode};
 use crate::chip::energy::{LOIHI1_SANAFE, LOIHI2_BOUNDS};
 use crate::chip::host::Machine;
 use crate::chip::package::{FORMAT, Package};
-use crate::chip::report::{Report, written_at};
+use crate::chip::report::Report;
 use crate::chip::sanafe;
 use crate::chip::target::Target;
 use crate::driver::{self, Backend, Outcome};
@@ -139,7 +139,7 @@ fn compile_one(circuit: &Circuit<'_>, path: &Path, args: &CompileArgs, target: &
     if let Err(d) = save(path, &bytes) {
         return fail(&d);
     }
-    let place = |span: &Span| written_at(&outcome.sources, span);
+    let place = |span: &Span| outcome.sources.place(*span);
     let rates = args.quantise.map(|_| driver::rates(circuit.unit(), &built, Places { origins, place: &place }));
     let rates = match rates.transpose() {
         Ok(rates) => rates,

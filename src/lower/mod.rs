@@ -143,8 +143,7 @@ impl Lowering<'_> {
     }
 
     pub(crate) fn place(&self, span: Span) -> String {
-        let (line, column) = self.sources.line_column(span.file, span.start);
-        format!("{}:{line}:{column}", self.sources.file(span.file).name)
+        self.sources.place(span)
     }
 
     pub(crate) fn name(&self, id: ValueId) -> &str {

@@ -378,8 +378,8 @@ impl Emitter<'_> {
                 let immediate = 8 | u32::from(mode);
                 self.push(Instruction::with3(shape.round, to, a(), immediate))
             }
-            Op::Compare(op) => self.compare(k, a(), self.second(item, read), predicate(op)),
-            Op::ToTruth => self.compare(k, a(), Operand::Register(ZERO), predicate(Compare::Ne)),
+            Op::Compare(op) => self.push(self.compare(k, a(), self.second(item, read), predicate(op))),
+            Op::ToTruth => self.push(self.compare(k, a(), Operand::Register(ZERO), predicate(Compare::Ne))),
             Op::Both => self.push(Instruction::with3(shape.both, k, t(0), t(1))),
             Op::Either => self.push(Instruction::with3(shape.either, k, t(0), t(1))),
             Op::Not => self.push(Instruction::with2(shape.not, k, t(0))),
@@ -441,13 +441,8 @@ impl Emitter<'_> {
             Op::Fault => self.push(Instruction::with3(shape.add_product, FAULTS, a(), ZERO)),
             Op::Within(op) => self.within(op, to, item, read),
             Op::CompareWithin(op) => {
-                let (a, b, mask) = (a(), self.second(item, read), truth(read[read.len() - 1]));
-                let code = shape.compare;
-                let made = match b {
-                    Operand::Register(b) => Instruction::with4(code, k, a, b, predicate(op)),
-                    Operand::Memory(b) => Instruction::with4(code, k, a, b, predicate(op)),
-                };
-                self.masked(made, mask, false)
+                let mask = truth(read[read.len() - 1]);
+                self.masked(self.compare(k, a(), self.second(item, read), predicate(op)), mask, false)
             }
         }
     }
@@ -488,12 +483,12 @@ impl Emitter<'_> {
         }
     }
 
-    fn compare(&mut self, to: Register, a: Register, b: Operand, predicate: u32) -> Result<()> {
+    fn compare(&self, to: Register, a: Register, b: Operand, predicate: u32) -> Result<Instruction> {
         let code = self.shape.compare;
-        self.push(match b {
+        match b {
             Operand::Register(b) => Instruction::with4(code, to, a, b, predicate),
             Operand::Memory(b) => Instruction::with4(code, to, a, b, predicate),
-        })
+        }
     }
 }
 

@@ -11,9 +11,9 @@ pub enum Work {
     Draw(usize),
     /// States of a population.
     Update(usize),
-    /// Spikes into the ring buffers of a projection's targets.
+    /// Spikes into a ring buffer, by the rows of one or more projections of a source.
     Deliver(usize),
-    /// What waited in lists, into the row that a population's step reads.
+    /// What waited in the lists of a ring buffer, into the row that a step reads.
     Arrive(usize),
     /// Rules of a projection.
     Learn(usize),
@@ -91,10 +91,14 @@ impl Clock {
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     pub threads: Vec<ThreadProfile>,
+    /// Of what any of the threads does: keeping spikes.
+    pub recorder: ThreadProfile,
     /// Path and cells of each population.
     pub populations: Vec<(String, u64)>,
     /// Path, synapses and the bytes that hold them.
     pub projections: Vec<(String, u64, u64)>,
+    /// What is delivered together, by name.
+    pub tracts: Vec<String>,
 }
 
 /// A line of the table.
@@ -117,8 +121,8 @@ impl Profile {
         match work {
             Work::Draw(k) => format!("draw {}", population(k)),
             Work::Update(k) => format!("update {}", population(k)),
-            Work::Deliver(k) => format!("deliver {}", projection(k)),
-            Work::Arrive(k) => format!("arrive {}", population(k)),
+            Work::Deliver(k) => format!("deliver {}", self.tracts.get(k).map_or("", String::as_str)),
+            Work::Arrive(k) => format!("arrive {k}"),
             Work::Learn(k) => format!("learn {}", projection(k)),
             Work::Couple => "couple".to_string(),
             Work::Wait => "wait".to_string(),
@@ -129,7 +133,7 @@ impl Profile {
     /// What took longest first.
     pub fn lines(&self) -> Vec<Line> {
         let mut totals: BTreeMap<Work, Total> = BTreeMap::new();
-        for (work, total) in self.threads.iter().flat_map(|t| &t.totals) {
+        for (work, total) in self.threads.iter().chain([&self.recorder]).flat_map(|t| &t.totals) {
             let sum = totals.entry(*work).or_default();
             sum.ns += total.ns;
             sum.count += total.count;
@@ -157,8 +161,8 @@ impl Profile {
     /// The spans of all threads in the trace event format that Perfetto and Chrome read, times in microseconds.
     pub fn trace(&self) -> serde_json::Value {
         let mut events = Vec::new();
-        for (thread, profile) in self.threads.iter().enumerate() {
-            let name = format!("thread {thread}");
+        for (thread, profile) in self.threads.iter().chain([&self.recorder]).enumerate() {
+            let name = if thread < self.threads.len() { format!("thread {thread}") } else { "recorder".to_string() };
             events.push(serde_json::json!({
                 "ph": "M", "pid": 0, "tid": thread, "name": "thread_name", "args": { "name": name }
             }));
@@ -187,7 +191,7 @@ mod tests {
         let profile = Profile {
             threads: vec![thread(0), thread(800)],
             populations: vec![("E".to_string(), 100)],
-            projections: Vec::new(),
+            ..Profile::default()
         };
         let lines = profile.lines();
         assert_eq!((lines[0].work.as_str(), lines[0].count, lines[0].unit), ("update E", 100, "updates"));

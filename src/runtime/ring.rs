@@ -1,7 +1,8 @@
-//! Delayed input of a range of neurons: one row per step to come, read once and cleared by its reader.
+//! Delayed input of neurons: one row per step to come, read once and cleared by its readers.
 
 use super::aligned::{Aligned, filled};
 use super::pages::prefetch;
+use std::ops::Range;
 
 /// How what arrives is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,42 +140,48 @@ impl Ring {
         events
     }
 
-    /// The sums that step `step` will read, as far as they are known, of the first `n` neurons of a ring of sums.
-    pub fn sums(&self, step: u64, n: usize) -> Vec<f64> {
+    /// The sums that step `step` will read, as far as they are known, of some neurons of a ring of sums.
+    pub fn sums(&self, step: u64, neurons: Range<usize>) -> Vec<f64> {
         let RingData::Sum(data) = &self.data else { return Vec::new() };
         let Some(queue) = &self.queue else {
             let at = self.row(step);
-            return data[at..at + n].to_vec();
+            return data[at..at + self.stride][neurons].to_vec();
         };
         let mut row = vec![0.0; self.stride];
         queue.add_to(step as usize & (self.slots - 1), &mut row);
-        row.truncate(n);
-        row
+        row[neurons].to_vec()
     }
 
-    /// Takes over what step `step` will read: sums of the first neurons of a ring of sums.
-    pub fn set_sums(&mut self, step: u64, values: &[f64]) {
-        let at = self.row(step);
+    /// Takes over what step `step` will read: sums of neurons from `first` on of a ring of sums, where nothing is on its way to them.
+    pub fn set_sums(&mut self, step: u64, first: usize, values: &[f64]) {
+        let at = self.row(step) + first;
         let slot = step as usize & (self.slots - 1);
         match (&mut self.queue, &mut self.data) {
             (Some(queue), _) => {
-                queue.clear(slot);
-                queue.sums[slot] = values.to_vec();
+                queue.sums[slot].resize(self.stride, 0.0);
+                queue.sums[slot][first..first + values.len()].copy_from_slice(values);
             }
             (None, RingData::Sum(data)) => data[at..at + values.len()].copy_from_slice(values),
             (None, _) => {}
         }
     }
 
-    /// Nothing is on its way.
-    pub fn clear(&mut self) {
-        match &mut self.data {
-            RingData::Count16(v) => v.fill(0),
-            RingData::Count32(v) => v.fill(0),
-            RingData::Sum(v) => v.fill(0.0),
+    /// Nothing is on its way to these neurons.
+    pub fn clear(&mut self, neurons: Range<usize>) {
+        for slot in 0..self.slots {
+            let at = self.row(slot as u64);
+            let cells = at + neurons.start..at + neurons.end;
+            match &mut self.data {
+                RingData::Count16(v) => v[cells].fill(0),
+                RingData::Count32(v) => v[cells].fill(0),
+                RingData::Sum(v) => v[cells].fill(0.0),
+            }
         }
         if let Some(queue) = &mut self.queue {
-            (0..queue.events.len()).for_each(|slot| queue.clear(slot));
+            for list in &mut queue.events {
+                list.retain(|event| !neurons.contains(&(*event as u32 as usize)));
+            }
+            queue.sums.iter_mut().filter(|sums| !sums.is_empty()).for_each(|sums| sums[neurons.clone()].fill(0.0));
         }
     }
 
@@ -243,13 +250,13 @@ mod tests {
                 sent += events;
             }
             for ahead in step + 1..step + 64 {
-                assert_eq!(dense.sums(ahead, n), queued.sums(ahead, n), "after step {step}, of step {ahead}");
+                assert_eq!(dense.sums(ahead, 0..n), queued.sums(ahead, 0..n), "after step {step}, of step {ahead}");
             }
             if step == 77 {
-                let held: Vec<Vec<f64>> = (step + 1..step + 65).map(|s| queued.sums(s, n)).collect();
-                queued.clear();
-                assert!(queued.sums(step + 3, n).iter().all(|v| *v == 0.0));
-                held.iter().zip(step + 1..).for_each(|(row, s)| queued.set_sums(s, row));
+                let held: Vec<Vec<f64>> = (step + 1..step + 65).map(|s| queued.sums(s, 300..700)).collect();
+                queued.clear(300..700);
+                assert!(queued.sums(step + 3, 300..700).iter().all(|v| *v == 0.0));
+                held.iter().zip(step + 1..).for_each(|(row, s)| queued.set_sums(s, 300, row));
             }
         }
         assert!(sent > 100_000, "{sent}");

@@ -9,7 +9,7 @@ use super::pair_map::PairMap;
 use super::rows::{Delays, Rows, Weights};
 
 /// How rows hold weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightForm {
     Constant,
     Single,
@@ -22,6 +22,19 @@ pub enum DelayForm {
     Constant(u32),
     AtMost(u32),
 }
+
+impl DelayForm {
+    /// Whether rows of both hold delays alike.
+    pub fn is_like(self, other: DelayForm) -> bool {
+        match (self, other) {
+            (DelayForm::AtMost(a), DelayForm::AtMost(b)) => (a < NARROW) == (b < NARROW),
+            _ => self == other,
+        }
+    }
+}
+
+/// Delays below it are held in a byte each.
+const NARROW: u32 = 256;
 
 /// Rows that are filled at a time: the lines of the cache that they grow into stay in the innermost one.
 const ROWS: usize = 512;
@@ -69,7 +82,7 @@ impl RowsBuilder {
             },
             delays: match delays {
                 DelayForm::Constant(d) => Delays::Constant(d),
-                DelayForm::AtMost(most) if most < 256 => Delays::Narrow(pages::with_room(room)),
+                DelayForm::AtMost(most) if most < NARROW => Delays::Narrow(pages::with_room(room)),
                 DelayForm::AtMost(_) => Delays::Wide(pages::with_room(room)),
             },
             counts: vec![0; n_pre as usize],

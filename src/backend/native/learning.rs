@@ -7,7 +7,7 @@ use super::worker::{Block, Shared, Worker};
 use crate::backend::engine::RunError;
 use crate::backend::state::same;
 use crate::ir::{Arrival, Population};
-use crate::runtime::{RingData, Weights};
+use crate::runtime::{Ring, RingData, Weights};
 
 /// A projection whose synapses change, with the part of its targets that is here.
 pub struct Learning {
@@ -15,6 +15,7 @@ pub struct Learning {
     /// Populations by position.
     pub source: usize,
     pub target: usize,
+    /// In the plan of its target; the ring holds no other population's cells.
     ring: usize,
     pub synapses: Synapses,
     /// What is read of the targets; whether one stands for all.
@@ -57,16 +58,17 @@ impl Learning {
     }
 
     /// Before a block's step: what reaches the synapses, and what they send on.
-    pub fn begin(&mut self, step: u64, dt: f64, block: &mut Block) -> u64 {
+    pub fn begin(&mut self, step: u64, dt: f64, block: &Block, rings: &mut [Ring]) -> u64 {
         read(&mut self.reads, block, step as f64 * dt, &mut self.synapses.reads);
-        let events = self.synapses.begin(step, &mut Rings(block.ring(self.ring)));
+        let events = self.synapses.begin(step, &mut Rings(&mut rings[block.landings[self.ring].ring]));
         self.arrived.clear();
-        for (receptor, rings) in &self.receptors {
+        for (receptor, taken) in &self.receptors {
             let mut targets = Vec::new();
             for n in 0..block.n {
-                for ring in rings {
-                    let ring = block.ring(*ring);
-                    let at = ring.row(step) + n as usize;
+                for ring in taken {
+                    let landing = block.landings[*ring];
+                    let ring = &rings[landing.ring];
+                    let at = ring.row(step) + landing.at + n as usize;
                     let times = match &ring.data {
                         RingData::Count16(v) => u64::from(v[at]),
                         RingData::Count32(v) => u64::from(v[at]),
@@ -115,13 +117,32 @@ impl Worker {
         if let Some(l) = self.learning.iter().find(|l| l.projection == projection) {
             return l.synapses.edges();
         }
-        let i = &mut self.incoming[projection];
-        if let Some(rows) = &mut i.procedural {
-            return rows.edges(i.sources);
+        let Some((tract, member)) = self.member(projection) else { return Vec::new() };
+        let tract = &mut self.tracts[tract];
+        if let Some(rows) = &mut tract.procedural {
+            return rows.edges(tract.sources);
         }
-        let lo = self.blocks[i.target].lo;
-        let pres = i.rows.starts.windows(2).zip(0..).flat_map(|(s, pre)| (s[0]..s[1]).map(move |k| (pre, k as usize)));
-        pres.map(|(pre, k)| (pre, lo + i.rows.target(k))).collect()
+        let post = |k: usize| tract.rows.target(k) - member.at + member.lo;
+        tract.synapses(&member).map(|(pre, k)| (pre, post(k))).collect()
+    }
+
+    /// Lengths of the rows of a projection that does not learn, and the weights one after the other; none where all are equal.
+    pub fn still_weights(&mut self, projection: usize) -> (Vec<usize>, Vec<f64>) {
+        let Some((tract, member)) = self.member(projection) else { return (Vec::new(), Vec::new()) };
+        let tract = &mut self.tracts[tract];
+        if let Some(rows) = &mut tract.procedural {
+            return rows.weights(tract.sources);
+        }
+        let (mut lengths, mut weights) = (vec![0; tract.sources as usize], Vec::new());
+        for (pre, k) in tract.synapses(&member) {
+            lengths[pre as usize] += 1;
+            match &tract.rows.weights {
+                Weights::Constant => {}
+                Weights::Single(w) => weights.push(f64::from(w[k])),
+                Weights::Double(w) => weights.push(w[k]),
+            }
+        }
+        (lengths, weights)
     }
 
     /// Takes over the synapses of a projection whose synapses come and go.
@@ -138,18 +159,18 @@ impl Worker {
             l.synapses.set_weights(step, values);
             return;
         }
-        match &mut self.incoming[projection].rows.weights {
-            Weights::Constant => {}
-            Weights::Single(w) => w.iter_mut().zip(values).for_each(|(w, v)| *w = *v as f32),
-            Weights::Double(w) => w.copy_from_slice(values),
+        let Some((tract, _)) = self.member(projection) else { return };
+        // What is written has rows of its own, in double precision.
+        if let Weights::Double(w) = &mut self.tracts[tract].rows.weights {
+            w.copy_from_slice(values);
         }
     }
 
     /// States of this part of a population as given, nobody refractory, nothing on its way.
     pub fn reset(&mut self, shared: &Shared, population: usize, step: u64, initial: &[Vec<f64>]) {
-        self.blocks[population].reset(initial);
+        self.blocks[population].reset(initial, &mut self.common.rings);
         self.couplings.restart(population, step, shared.dt, &self.blocks, &shared.channels);
-        self.clear_winners(population);
+        self.contest.clear(population);
         self.learning.iter_mut().filter(|l| l.target == population).for_each(|l| l.synapses.clear(step));
     }
 

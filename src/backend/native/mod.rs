@@ -9,6 +9,7 @@ mod learning;
 mod plan;
 mod procedural;
 mod rules;
+mod tracts;
 mod translate;
 mod values;
 mod wide;
@@ -20,8 +21,8 @@ use crate::backend::held::merge;
 use crate::backend::profile::Profile;
 use crate::backend::state::{self, EngineState, same};
 use crate::base;
-use crate::ir::{Delay, Dynamics, ExprId, Network, ProjectionId, Weight, single};
-use crate::runtime::{DelayForm, Delays, RingKind, RowsBuilder, Stages, WeightForm, Weights, Winners, share};
+use crate::ir::{Dynamics, ExprId, Network, ProjectionId, Weight, single};
+use crate::runtime::{Delays, Ring, RingKind, RowsBuilder, Stages, Winners, share};
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
@@ -33,7 +34,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use worker::{Batch, Block, BlockSource, Fault, Incoming, Sequence, Shared, Worker};
+use tracts::{TractPlan, Tracts};
+use translate::GRAIN;
+use worker::{
+    Batch, Block, BlockSource, Board, Contest, Fault, Landing, Member, Recorder, Sequence, Shared, Tract, Worker,
+};
 
 /// The code generator refused: a bug.
 pub const CODEGEN: base::Code = base::Code("E0607");
@@ -144,6 +149,10 @@ pub struct Native {
     /// Projections that no rule changes and whose weights may be written.
     written: Vec<usize>,
     reaches: Vec<couplings::Reach>,
+    /// Target population of each projection.
+    targets: Vec<usize>,
+    /// Names of the tracts.
+    tracts: Vec<String>,
     events: u64,
     touches: Touches,
     synapses: u64,
@@ -180,6 +189,19 @@ impl Native {
 
         let layout = couplings::Layout::new(network, &elements, seed)?;
         let layout = layout.expand()?;
+        let places = |p: &&crate::ir::Population| {
+            let largest = (0..threads).map(|t| share(p.size, t, threads)).map(|(lo, hi)| hi - lo).max();
+            u64::from(largest.unwrap_or(0)).next_multiple_of(GRAIN as u64)
+        };
+        let places: Vec<u64> = populations.iter().map(places).collect();
+        let tracts = Tracts::new(network, &ids, &plans, &kernels.plans, &places);
+        let contest = || {
+            let winners = network.populations().map(|(id, p)| {
+                let w = network.winners.iter().find(|w| w.population == id)?;
+                Some(Winners::new(p.size, w.most, w.window))
+            });
+            Contest(winners.collect())
+        };
         let make = |thread: usize| -> Result<Worker, RunError> {
             let mut blocks = Vec::new();
             for (k, p) in populations.iter().enumerate() {
@@ -207,75 +229,25 @@ impl Native {
                 }
                 blocks.push(block);
             }
-            let mut incoming = Vec::new();
+            let rings = rings(&tracts, &kernels.plans, &mut blocks);
             let mut learning = Vec::new();
-            for (j, e) in ids.iter().enumerate() {
-                let p = &network.graph[*e];
-                let (source, from) = plans[j].source();
-                let (target, _) = plans[j].target();
-                let (lo, n) = (blocks[target].lo, blocks[target].n);
-                let learns = network.plasticity.iter().position(|r| r.projection == *e).map(|k| &kernels.rules[k]);
-                let part = f64::from(n) / f64::from(populations[target].size.max(1));
-                let weights = match p.weight {
-                    Weight::Constant(_) if network.mutable.contains(e) => WeightForm::Double,
-                    Weight::Constant(_) => WeightForm::Constant,
-                    Weight::PerSynapse { single: true, .. } => WeightForm::Single,
-                    Weight::PerSynapse { .. } => WeightForm::Double,
-                };
-                let delays = match p.delay {
-                    Delay::Constant(d) => DelayForm::Constant(d),
-                    Delay::PerSynapse { max, .. } => DelayForm::AtMost(max.max(1)),
-                };
-                let ring = kernels.plans[target].rings.iter().position(|r| r.projections.contains(e));
-                let Some(ring) = ring else {
-                    return Err(RunError::Build(format!("projection {} lands nowhere", p.path)));
-                };
-                // Synapses that learn are kept by their rule.
-                let elsewhere = learns.is_some() || procedural[j].is_some();
-                let expected = if elsewhere { 0 } else { (estimates[j].synapses * part) as usize };
-                let n_pre = if procedural[j].is_some() { 0 } else { from.size };
-                let mut builder = RowsBuilder::new(n_pre, n, expected, weights, delays);
-                let posts = positions(&p.post, populations[target].size, lo, lo + n);
-                let mut made = None;
-                if let Some(rule) = learns {
-                    let synapses = Synapses::new(network, &elements, rule, seed, lo..lo + n)?;
-                    let end = network.graph.edge_endpoints(*e).map(|x| x.1);
-                    let decided = network.winners.iter().any(|w| Some(w.population) == end);
-                    let plan = &kernels.plans[target];
-                    let ends = (source, target);
-                    learning.push(Learning::new(j, ends, ring, synapses, plan, populations[target], decided));
-                } else if let Some(whole) = &procedural[j] {
-                    made = Some(Procedural::new(whole, posts, lo, plans[j].constants())?);
-                } else if let Some(synapses) = &synapses[j] {
-                    let constant = match p.weight {
-                        Weight::Constant(w) if network.mutable.contains(e) => Some(w),
-                        _ => None,
-                    };
-                    let mut filled = Vec::new();
-                    synapses.incoming(posts, &mut |post, pres, weights, delays| {
-                        let weights = match constant {
-                            Some(w) => {
-                                filled.clear();
-                                filled.resize(pres.len(), w);
-                                &filled
-                            }
-                            None => weights,
-                        };
-                        builder.push(post - lo, pres, weights, delays)
-                    })?;
-                }
-                let (rows, sources) = (builder.finish(), from.size);
-                incoming.push(Incoming { projection: j, source, target, ring, sources, rows, procedural: made });
+            for (k, rule) in network.plasticity.iter().enumerate() {
+                let Some(j) = ids.iter().position(|e| *e == rule.projection) else { continue };
+                let ((source, _), (target, _)) = (plans[j].source(), plans[j].target());
+                let Some((_, ring)) = tracts.receptor(j) else { return Err(nowhere(network, ids[j])) };
+                let lo = blocks[target].lo;
+                let range = lo..lo + blocks[target].n;
+                let synapses = Synapses::new(network, &elements, &kernels.rules[k], seed, range)?;
+                let end = network.graph.edge_endpoints(ids[j]).map(|x| x.1);
+                let decided = network.winners.iter().any(|w| Some(w.population) == end);
+                let plan = &kernels.plans[target];
+                learning.push(Learning::new(j, (source, target), ring, synapses, plan, populations[target], decided));
             }
-            let winners = network
-                .populations()
-                .map(|(id, p)| {
-                    let w = network.winners.iter().find(|w| w.population == id)?;
-                    Some(Winners::new(p.size, w.most, w.window))
-                })
-                .collect();
+            let builder = TractBuilder { network, ids: &ids, plans: &plans, procedural: &procedural, tracts: &tracts };
+            let make = |plan: &TractPlan| builder.build(plan, &rings, &blocks, &synapses, &estimates);
+            let made = tracts.tracts.iter().map(make).collect::<Result<Vec<_>, _>>()?;
             let couplings = layout.couplings(&mut blocks)?;
-            Ok(Worker::new(thread, blocks, incoming, couplings, learning, winners))
+            Ok(Worker::new(thread, blocks, rings, made, couplings, learning, contest()))
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]
@@ -300,12 +272,12 @@ impl Native {
             })?
         };
 
-        let all = || workers.iter().flat_map(|w| &w.incoming);
+        let all = || workers.iter().flat_map(|w| &w.tracts);
         let learning = || workers.iter().flat_map(|w| &w.learning);
         let axonal = learning().filter_map(|l| l.synapses.shortest());
         let window = all()
-            .filter(|i| !i.rows.is_empty())
-            .filter_map(|i| shortest(&i.rows.delays))
+            .filter(|t| !t.rows.is_empty())
+            .filter_map(|t| shortest(&t.rows.delays))
             .chain(axonal)
             .chain(ids.iter().filter_map(|e| network.graph[*e].procedural).map(|p| p.shortest))
             .min()
@@ -314,15 +286,17 @@ impl Native {
         // Who won, and what leaves a neuron to all targets, is known when the threads have met: rules that wait for it need that after
         // every step.
         let window = if learning().any(|l| l.decided || l.synapses.waits()) { 1 } else { window };
-        let total = all().map(|i| i.rows.len()).sum::<u64>()
+        let total = all().map(|t| t.rows.len()).sum::<u64>()
             + learning().map(|l| l.synapses.synapses()).sum::<u64>()
             + procedural.iter().flatten().map(build::Procedural::synapses).sum::<u64>()
             + couplings::synapses(&workers);
-        let bytes = all().map(|i| i.rows.synapse_bytes()).sum::<u64>()
+        let bytes = all().map(|t| t.rows.synapse_bytes()).sum::<u64>()
             + learning().map(|l| l.synapses.bytes()).sum::<u64>()
             + couplings::bytes(&workers);
         let of = |j: usize| -> (u64, u64) {
-            let rows = all().filter(|i| i.projection == j).map(|i| (i.rows.len(), i.rows.synapse_bytes()));
+            let stored = all().flat_map(|t| t.members.iter().map(move |m| (t, m))).filter(|(_, m)| m.projection == j);
+            // Synapses of a tract take the same room each.
+            let rows = stored.map(|(t, m)| (m.synapses, t.rows.synapse_bytes() / t.rows.len().max(1) * m.synapses));
             let learnt = learning().filter(|l| l.projection == j).map(|l| (l.synapses.synapses(), l.synapses.bytes()));
             let made = procedural[j].iter().map(|p| (p.synapses(), 0));
             rows.chain(learnt).chain(made).fold((0, 0), |(n, b), (m, c)| (n + m, b + c))
@@ -343,13 +317,15 @@ impl Native {
         }
         let turns = workers.iter().map(Worker::turns).max().unwrap_or(0);
         let shared = Arc::new(Shared {
-            stages: Stages::new(threads),
+            // And what is recorded.
+            stages: Stages::new(threads + 1),
             workers: workers.into_iter().map(Mutex::new).collect(),
             sequence: Mutex::new(Sequence::default()),
+            board: Board::default(),
+            recorder: Mutex::new(Recorder::new(contest())),
             batches: (0..threads).map(|_| [RwLock::new(Batch::default()), RwLock::new(Batch::default())]).collect(),
             halt: AtomicBool::new(false),
             fault: Mutex::new(None),
-            logs: Mutex::new(Vec::new()),
             populations: populations.len(),
             channels: layout.channels(),
             window,
@@ -387,6 +363,8 @@ impl Native {
                 .collect(),
             written: state::written(network),
             reaches: layout.reaches(),
+            targets: plans.iter().map(|p| p.target().0).collect(),
+            tracts: tracts.tracts.iter().map(|t| named(network, &ids, t)).collect(),
             events: 0,
             touches: Touches::default(),
             synapses: total,
@@ -427,7 +405,7 @@ impl Native {
         for mut worker in self.shares() {
             let block = &mut worker.blocks[p];
             for k in state::moving_params(&self.dynamics[p]) {
-                block.params[k] = block.param_block(k, &self.params[p][k]);
+                block.set_param(k, &self.params[p][k]);
             }
         }
     }
@@ -490,18 +468,105 @@ fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<
     if let Some(all) = w.learned_weights(projection, step) {
         return all;
     }
-    let incoming = &mut w.incoming[projection];
-    if let Some(rows) = &mut incoming.procedural {
-        return rows.weights(incoming.sources);
+    w.still_weights(projection)
+}
+
+/// The rings of a share, where its blocks find them.
+fn rings(tracts: &Tracts, plans: &[Plan], blocks: &mut [Block]) -> Vec<Ring> {
+    for (block, plan) in blocks.iter_mut().zip(plans) {
+        block.landings = vec![Landing { ring: 0, at: 0 }; plan.rings.len()];
     }
-    let rows = &incoming.rows;
-    let lengths = rows.starts.windows(2).map(|s| (s[1] - s[0]) as usize).collect();
-    let weights = match &rows.weights {
-        Weights::Constant => Vec::new(),
-        Weights::Single(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Weights::Double(v) => v.clone(),
+    let ring = |(k, field): (usize, &tracts::Field)| {
+        let mut places = 0;
+        for (population, receptor) in &field.receptors {
+            let block = &mut blocks[*population];
+            block.landings[*receptor] = Landing { ring: k, at: places };
+            places += block.places();
+        }
+        match field.steady {
+            true => Ring::of_steady(places, field.longest),
+            false => Ring::new(field.kind, places, field.longest),
+        }
     };
-    (lengths, weights)
+    tracts.fields.iter().enumerate().map(ring).collect()
+}
+
+/// The projections of a tract in words: the first and how many more.
+fn named(network: &Network, ids: &[ProjectionId], tract: &TractPlan) -> String {
+    let first = tract.projections.iter().min().map_or("", |j| network.graph[ids[*j]].path.as_str());
+    match tract.projections.len() {
+        0 | 1 => first.to_string(),
+        n => format!("{first} and {} more", n - 1),
+    }
+}
+
+fn nowhere(network: &Network, id: ProjectionId) -> RunError {
+    RunError::Build(format!("projection {} lands nowhere", network.graph[id].path))
+}
+
+/// Makes the rows of a share.
+struct TractBuilder<'b> {
+    network: &'b Network,
+    ids: &'b [ProjectionId],
+    plans: &'b [SynapsePlan<'b>],
+    procedural: &'b [Option<build::Procedural>],
+    tracts: &'b Tracts,
+}
+
+impl TractBuilder<'_> {
+    fn build(
+        &self,
+        plan: &TractPlan,
+        rings: &[Ring],
+        blocks: &[Block],
+        synapses: &[Option<build::Synapses>],
+        estimates: &[build::Estimate],
+    ) -> Result<Tract, RunError> {
+        let sources = self.plans[plan.projections[0]].source().1.size;
+        let stored = plan.projections.iter().filter(|j| synapses[**j].is_some());
+        let expected: f64 = stored
+            .map(|j| {
+                let (target, population) = self.plans[*j].target();
+                estimates[*j].synapses * f64::from(blocks[target].n) / f64::from(population.size.max(1))
+            })
+            .sum();
+        let (mut members, mut made) = (Vec::new(), None);
+        let n_pre = if plan.projections.iter().all(|j| synapses[*j].is_none()) { 0 } else { sources };
+        let range = rings[plan.field].stride as u32;
+        let mut builder = RowsBuilder::new(n_pre, range, expected as usize, plan.weights, plan.delays);
+        for j in plan.projections.iter().copied() {
+            let (p, (target, population)) = (&self.network.graph[self.ids[j]], self.plans[j].target());
+            let Some((_, receptor)) = self.tracts.receptor(j) else { return Err(nowhere(self.network, self.ids[j])) };
+            let block = &blocks[target];
+            let (at, lo, n) = (block.landings[receptor].at as u32, block.lo, block.n);
+            let posts = positions(&p.post, population.size, lo, lo + n);
+            let mut count = 0;
+            if let Some(whole) = &self.procedural[j] {
+                made = Some(Procedural::new(whole, posts, lo, self.plans[j].constants())?);
+            } else if let Some(synapses) = &synapses[j] {
+                let constant = match p.weight {
+                    Weight::Constant(w) if self.network.mutable.contains(&self.ids[j]) => Some(w),
+                    _ => None,
+                };
+                let mut filled = Vec::new();
+                synapses.incoming(posts, &mut |post, pres, weights, delays| {
+                    let weights = match constant {
+                        Some(w) => {
+                            filled.clear();
+                            filled.resize(pres.len(), w);
+                            &filled
+                        }
+                        None => weights,
+                    };
+                    count += pres.len() as u64;
+                    builder.push(at + post - lo, pres, weights, delays)
+                })?;
+            }
+            members.push(Member { projection: j, at, lo, n, synapses: count });
+        }
+        let (source, ring, rows) = (plan.source, plan.field, builder.finish());
+        Ok(Tract { source, ring, sources, members, rows, procedural: made })
+    }
 }
 
 /// Those of the projections whose rows are made anew for each spike.
@@ -538,14 +603,11 @@ fn spawn(home: usize, shared: Arc<Shared>) -> Result<JoinHandle<()>, RunError> {
 
 /// Does tasks until the run is over; calls `each` before every one.
 fn work(shared: &Shared, home: usize, each: &mut dyn FnMut()) {
-    let sequence = || shared.sequence.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut run = |share: usize| {
+    let mut run = |task: usize| {
         each();
-        let stage = sequence().stage;
-        shared.worker(share).run(shared, &stage);
+        shared.task(task);
     };
-    // The end of the stage has made a halt visible.
-    let mut next = || sequence().advance(shared.halt.load(Ordering::Relaxed));
+    let mut next = || shared.next();
     shared.stages.work(home, &mut run, &mut next);
 }
 
@@ -561,10 +623,11 @@ impl Engine for Native {
         let from = self.step;
         let shared = self.shared.clone();
         let lock = || shared.sequence.lock().unwrap_or_else(PoisonError::into_inner);
-        let logs = || shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
         shared.halt.store(false, Ordering::Relaxed);
-        *lock() = Sequence::new(from, from + steps, shared.window, self.turns);
-        *logs() = std::mem::take(&mut self.logs);
+        let sequence = Sequence::new(from, from + steps, shared.window, self.turns);
+        shared.board.post(&sequence.stage);
+        *lock() = sequence;
+        shared.recorder().logs = std::mem::take(&mut self.logs);
         if from == 0 {
             self.couple_first();
         }
@@ -575,7 +638,7 @@ impl Engine for Native {
                 shared.halt.store(true, Ordering::Relaxed);
             }
         });
-        self.logs = std::mem::take(&mut *logs());
+        self.logs = std::mem::take(&mut shared.recorder().logs);
         let done = lock().done();
         let mut samples = Vec::new();
         let (mut events, mut touches) = (0, Touches::default());
@@ -685,7 +748,7 @@ impl Engine for Native {
 
     fn set_weights(&mut self, projection: usize, values: &[f64]) -> Result<(), RunError> {
         let edges = self.edges(projection);
-        let Some(target) = self.shared.worker(0).incoming.get(projection).map(|i| i.target) else {
+        let Some(target) = self.targets.get(projection).copied() else {
             return Err(RunError::Build("weights of what does not exist".to_string()));
         };
         for (mut worker, (lo, hi)) in self.shares().zip(&self.ranges[target]) {
@@ -702,6 +765,7 @@ impl Engine for Native {
 
     fn reset(&mut self, population: usize, initial: &[Vec<f64>]) -> Result<(), RunError> {
         self.shares().for_each(|mut worker| worker.reset(&self.shared, population, self.step, initial));
+        self.shared.recorder().contest.clear(population);
         Ok(())
     }
 
@@ -717,7 +781,7 @@ impl Engine for Native {
             let mut state = worker::join(&mut blocks.iter_mut().filter_map(Iterator::next));
             state.params =
                 state::moving_params(&self.dynamics[p]).map(|k| (k as u32, self.params[p][k].clone())).collect();
-            state.senders = self.shared.worker(0).senders(p);
+            state.senders = self.shared.recorder().contest.senders(p);
             state
         });
         let populations = populations.collect();
@@ -770,6 +834,7 @@ impl Engine for Native {
             let own: Vec<Vec<u32>> = rules.iter().map(here).collect();
             worker.load(&state, &own)?;
         }
+        self.shared.recorder().contest.load(state.populations.iter().map(|p| p.senders.as_slice()));
         (self.step, self.events, self.touches) = (state.step, state.synaptic_events, state.touches);
         Ok(())
     }
@@ -793,11 +858,13 @@ impl Engine for Native {
     fn measure(&mut self) {
         let epoch = Instant::now();
         self.shares().for_each(|mut worker| worker.measure(epoch));
+        self.shared.recorder().measure(epoch);
     }
 
     fn profile(&mut self) -> Option<Profile> {
         let threads = self.shares().map(|worker| worker.profile()).collect();
         let populations = self.paths.iter().cloned().zip(self.sizes.iter().map(|n| u64::from(*n))).collect();
-        Some(Profile { threads, populations, projections: self.projections.clone() })
+        let (projections, tracts) = (self.projections.clone(), self.tracts.clone());
+        Some(Profile { threads, recorder: self.shared.recorder().profile(), populations, projections, tracts })
     }
 }

@@ -1,69 +1,34 @@
 //! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
 mod calls;
+mod recorder;
 mod state;
+mod window;
 
+pub use recorder::Recorder;
 pub use state::join;
+pub use window::{Batch, Board, Contest, Sequence, Spikes, Stage, Window};
 
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Form, Id, Node, Plan, RingPlan};
+use super::plan::{Form, Id, Node, Plan};
 use super::procedural::Procedural;
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
-use crate::backend::engine::{SpikeLog, Touches};
+use crate::backend::engine::Touches;
 use crate::backend::eval::evaluate;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
 use crate::random::{PoissonTable, Purpose, StreamKey};
-use crate::runtime::{Aligned, Column, Ring, Rows, Stages, Winners, aligned};
+use crate::runtime::{Aligned, Column, Ring, Rows, Stages, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 /// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
 const CHUNK: usize = 256;
-
-/// The spikes of one share in one window.
-#[derive(Default)]
-pub struct Batch {
-    ids: Vec<u32>,
-    /// For populations with winners: the margins of their candidates, in order.
-    margins: Vec<f64>,
-    /// End in `margins` likewise.
-    margin_ends: Vec<usize>,
-    /// End in `ids` for each (step of the window, population).
-    ends: Vec<usize>,
-    /// Of rules that wait for them, by their position: sums of the weights that leave each neuron to targets of the share.
-    leaving: Vec<(usize, Vec<f64>)>,
-}
-
-impl Batch {
-    fn clear(&mut self) {
-        self.ids.clear();
-        self.ends.clear();
-        self.margins.clear();
-        self.margin_ends.clear();
-        self.leaving.clear();
-    }
-
-    /// The sums of a rule, where it waits for them.
-    fn leaving(&self, rule: usize) -> Option<&[f64]> {
-        self.leaving.iter().find(|(r, _)| *r == rule).map(|(_, sums)| sums.as_slice())
-    }
-
-    fn slice(&self, k: usize) -> &[u32] {
-        let start = k.checked_sub(1).map_or(0, |p| self.ends[p]);
-        &self.ids[start..self.ends[k]]
-    }
-
-    fn margins(&self, k: usize) -> &[f64] {
-        let start = k.checked_sub(1).map_or(0, |p| self.margin_ends[p]);
-        &self.margins[start..self.margin_ends[k]]
-    }
-}
 
 /// A state that is no longer finite.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,13 +48,14 @@ pub struct Shared {
     /// Each is locked by the thread that does its task.
     pub workers: Vec<Mutex<Worker>>,
     pub sequence: Mutex<Sequence>,
+    /// The stage of the sequence.
+    pub board: Board,
+    pub recorder: Mutex<Recorder>,
     /// One pair for each share: windows alternate between them, so that a share may send while another still delivers.
     pub batches: Vec<[RwLock<Batch>; 2]>,
     /// The run ends with this window.
     pub halt: AtomicBool,
     pub fault: Mutex<Option<Fault>>,
-    /// What is recorded of each population, while steps are made.
-    pub logs: Mutex<Vec<SpikeLog>>,
     pub populations: usize,
     /// Values of continuous projections.
     pub channels: Vec<Channel>,
@@ -102,82 +68,70 @@ impl Shared {
     pub fn worker(&self, share: usize) -> MutexGuard<'_, Worker> {
         self.workers[share].lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Steps whose spikes are exchanged together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Window {
-    first: u64,
-    steps: u64,
-    parity: usize,
-}
-
-/// What every share does before the next stage.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stage {
-    /// Spikes to deliver.
-    delivered: Option<Window>,
-    /// Steps to make, and which turn of them: one for each round of continuous projections in each step, and one for the rest.
-    window: Option<(Window, u64)>,
-}
-
-/// The stages of a run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sequence {
-    pub stage: Stage,
-    from: u64,
-    to: u64,
-    /// Steps of a window at most.
-    window: u64,
-    /// Turns of a step.
-    turns: u64,
-}
-
-impl Sequence {
-    /// Of the steps `from .. to`, at least one.
-    pub fn new(from: u64, to: u64, window: u64, turns: u64) -> Sequence {
-        let mut sequence = Sequence { stage: Stage::default(), from, to, window, turns };
-        sequence.stage.window = Some((sequence.window(from, 0), 0));
-        sequence
+    pub fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn window(&self, first: u64, parity: usize) -> Window {
-        Window { first, steps: self.window.min(self.to - first), parity }
+    /// The spikes of all shares in the last window of a parity.
+    fn batches(&self, parity: usize) -> impl Iterator<Item = RwLockReadGuard<'_, Batch>> {
+        self.batches.iter().map(move |pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Goes on to the next stage; `halt` ends the run with the window at hand. False where there is none.
-    pub fn advance(&mut self, halt: bool) -> bool {
-        let Some((window, turn)) = self.stage.window else { return false };
-        let end = window.first + window.steps;
-        self.stage = if turn < window.steps * self.turns {
-            Stage { delivered: None, window: Some((window, turn + 1)) }
-        } else if halt || end == self.to {
-            self.to = end;
-            Stage { delivered: Some(window), window: None }
-        } else {
-            Stage { delivered: Some(window), window: Some((self.window(end, 1 - window.parity), 0)) }
-        };
-        true
+    /// A task of the stage at hand: of a share, or what comes after them.
+    pub fn task(&self, task: usize) {
+        let stage = self.board.read();
+        match task < self.workers.len() {
+            true => self.worker(task).run(self, &stage),
+            false => self.recorder().run(self, &stage),
+        }
     }
 
-    /// Steps that were made.
-    pub fn done(&self) -> u64 {
-        self.to - self.from
+    /// Goes on to the next stage; false where there is none.
+    pub fn next(&self) -> bool {
+        let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end of the stage has made a halt visible.
+        let more = sequence.advance(self.halt.load(Ordering::Relaxed));
+        self.board.post(&sequence.stage);
+        more
     }
 }
 
-/// The rows of one projection that land here.
-pub struct Incoming {
-    /// Position in the network.
-    pub projection: usize,
+/// Rows of one source that land here, in one ring; or those of one projection, made anew for each spike.
+pub struct Tract {
     pub source: usize,
-    pub target: usize,
     pub ring: usize,
     /// Cells of the source.
     pub sources: u32,
-    /// Empty where synapses learn or are procedural.
+    pub members: Vec<Member>,
+    /// Empty where they are procedural.
     pub rows: Rows,
     pub procedural: Option<Procedural>,
+}
+
+/// A projection's part of a tract.
+#[derive(Clone, Copy)]
+pub struct Member {
+    /// Position in the network.
+    pub projection: usize,
+    /// First cell of its targets in the ring.
+    pub at: u32,
+    /// The same in the population, and the number of cells of it that are here.
+    pub lo: u32,
+    pub n: u32,
+    pub synapses: u64,
+}
+
+impl Tract {
+    /// (source, place among the rows) of the synapses of one of the projections.
+    pub fn synapses<'t>(&'t self, member: &'t Member) -> impl Iterator<Item = (u32, usize)> + 't {
+        let range = member.at..member.at + member.n;
+        let rows = (0..self.sources).flat_map(|pre| {
+            let (from, to) = self.rows.row(pre);
+            (from..to).map(move |k| (pre, k))
+        });
+        rows.filter(move |(_, k)| range.contains(&self.rows.target(*k)))
+    }
 }
 
 /// Values of a param for the neurons of a block.
@@ -197,6 +151,13 @@ struct Trace {
     samples: Vec<f64>,
 }
 
+/// The cells of a block in a ring of its share, which starts with cell `at`.
+#[derive(Clone, Copy, Debug)]
+pub struct Landing {
+    pub ring: usize,
+    pub at: usize,
+}
+
 /// A range of one population.
 pub struct Block {
     pub lo: u32,
@@ -206,7 +167,8 @@ pub struct Block {
     pub params: Vec<ParamBlock>,
     /// Sums over continuous projections, padded like the states: `[leaf][neuron]`.
     pub coupled: Vec<Column>,
-    rings: Vec<Ring>,
+    /// Where what arrives lies, for each ring of the plan.
+    pub landings: Vec<Landing>,
     mask: Vec<u8>,
     /// Empty unless winners are chosen.
     margin: Column,
@@ -220,6 +182,8 @@ pub struct Block {
     /// What kernels of single precision read instead.
     single_scalars: Vec<f32>,
     uniform: Vec<f64>,
+    /// Whether `uniform` and the scalars hold what the next step reads, too.
+    settled: bool,
     noise: StreamKey,
     spike: StreamKey,
     inputs: Vec<(StreamKey, u64, Option<PoissonTable>)>,
@@ -238,28 +202,37 @@ struct AdaptiveBlocks {
     stuck: Option<u32>,
 }
 
+/// A share. Lines of the cache of its own.
+#[repr(align(128))]
 pub struct Worker {
     pub id: usize,
     pub blocks: Vec<Block>,
-    pub incoming: Vec<Incoming>,
-    /// Of those that carry spikes, the position in `incoming` and the source, side by side: in most steps few sources fire, and
-    /// all projections are looked at.
+    pub tracts: Vec<Tract>,
+    /// Of those that carry spikes, the position in `tracts` and the source, side by side: in most steps few sources fire, and
+    /// all tracts are looked at.
     carrying: Vec<(usize, usize)>,
     pub learning: Vec<Learning>,
     pub couplings: Couplings,
     traces: Vec<Trace>,
-    winners: Vec<Option<Winners>>,
-    scratch: Scratch,
+    pub contest: Contest,
+    pub common: Common,
     values: Vec<f64>,
-    pointers: Pointers,
-    flag: [u64; 2],
     events: u64,
     /// Where the time goes is measured.
     clock: Option<Clock>,
 }
 
+/// What the blocks of a share have in common: the rings that they read, and room to compute in.
+#[derive(Default)]
+pub struct Common {
+    pub rings: Vec<Ring>,
+    scratch: Scratch,
+    pointers: Pointers,
+    flag: [u64; 2],
+}
+
 /// Rows that kernels and calls write and read, of either precision.
-pub struct Scratch {
+struct Scratch {
     double: Aligned<f64>,
     single: Aligned<f32>,
 }
@@ -292,24 +265,6 @@ pub struct Pointers(pub Vec<*mut u8>);
 // lock; between calls they are never read.
 unsafe impl Send for Pointers {}
 
-/// The spikes of all threads in a window.
-pub struct Spikes<'s> {
-    batches: &'s [RwLockReadGuard<'s, Batch>],
-    populations: usize,
-    /// For (step, population): who sends, where winners are chosen.
-    chosen: &'s [Option<Vec<u32>>],
-}
-
-impl Spikes<'_> {
-    /// The senders of (step of the window, population), ascending from part to part.
-    pub fn of(&self, step: usize, population: usize) -> impl Iterator<Item = &[u32]> {
-        let k = step * self.populations + population;
-        let chosen = self.chosen.get(k).and_then(Option::as_deref);
-        let parts = if chosen.is_some() { &[] } else { self.batches };
-        chosen.into_iter().chain(parts.iter().map(move |b| b.slice(k)))
-    }
-}
-
 /// What a block is made from.
 #[derive(Clone, Copy)]
 pub struct BlockSource<'s> {
@@ -332,11 +287,6 @@ impl Block {
         let column = |values: &[f64]| {
             Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
         };
-        let ring = |r: &RingPlan| match r.steady {
-            true => Ring::of_steady(padded, r.longest),
-            false => Ring::new(r.kind, padded, r.longest),
-        };
-        let rings = source.plan.rings.iter().map(ring).collect();
         let mut schedule = Vec::new();
         if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
             for (k, row) in rows[range.clone()].iter().enumerate() {
@@ -352,7 +302,7 @@ impl Block {
             counter: Column::filled(single, 0.0, padded),
             params: Vec::new(),
             coupled: vec![Column::filled(single, 0.0, padded); source.dynamics.coupled.len()],
-            rings,
+            landings: Vec::new(),
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
             margin: Column::filled(single, 0.0, if source.plan.margin.is_some() { padded } else { 0 }),
             schedule,
@@ -364,6 +314,7 @@ impl Block {
             scalars: vec![0.0; source.plan.scalars.len()],
             single_scalars: Vec::new(),
             uniform: vec![0.0; source.plan.nodes.len()],
+            settled: false,
             noise: key(Purpose::Noise),
             spike: key(Purpose::Spike),
             inputs: source
@@ -396,18 +347,11 @@ impl Block {
         std::mem::swap(&mut self.states, &mut other.states);
         std::mem::swap(&mut self.counter, &mut other.counter);
         std::mem::swap(&mut self.params, &mut other.params);
+        (self.settled, other.settled) = (false, false);
     }
 
     /// Adaptive steps of all neurons, chunk by chunk until its last one has arrived.
-    fn advance_adaptively(
-        &mut self,
-        a: &mut AdaptiveBlocks,
-        step: u64,
-        dt: f64,
-        scratch: &mut Scratch,
-        pointers: &mut Pointers,
-        flag: &mut [u64; 2],
-    ) {
+    fn advance_adaptively(&mut self, a: &mut AdaptiveBlocks, step: u64, dt: f64, common: &mut Common) {
         if a.stuck.is_some() {
             // The run ends with this window; what it still computes is thrown away.
             return;
@@ -417,7 +361,7 @@ impl Block {
         a.before.compute_uniform(t, t_end);
         let padded = a.before.counter.len();
         for start in (0..padded).step_by(CHUNK) {
-            a.before.chunk(step, start, CHUNK.min(padded - start), scratch, pointers, flag);
+            a.before.chunk(step, start, CHUNK.min(padded - start), common);
         }
         self.lend(&mut a.before);
         self.lend(&mut a.trial);
@@ -430,7 +374,7 @@ impl Block {
                     a.stuck.get_or_insert(a.trial.lo + late as u32);
                     break;
                 }
-                a.trial.chunk(step, start, len, scratch, pointers, flag);
+                a.trial.chunk(step, start, len, common);
                 trials += 1;
             }
         }
@@ -438,7 +382,7 @@ impl Block {
     }
 
     /// This block's part of a param's values.
-    pub fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
+    fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
         match (self.plan.forms[k], values) {
             (Form::One, v) => ParamBlock::One(v.at(0)),
             (Form::Each, ParamValues::One(v)) => {
@@ -451,29 +395,25 @@ impl Block {
         }
     }
 
+    /// Takes over this block's part of a param's values.
+    pub fn set_param(&mut self, k: usize, values: &ParamValues) {
+        self.params[k] = self.param_block(k, values);
+        self.settled = false;
+    }
+
     /// States as given for the whole population, nobody refractory, nothing on its way.
-    pub fn reset(&mut self, initial: &[Vec<f64>]) {
+    pub fn reset(&mut self, initial: &[Vec<f64>], rings: &mut [Ring]) {
         let range = self.lo as usize..(self.lo + self.n) as usize;
         for (state, values) in self.states.iter_mut().zip(initial) {
             state.put(values[range.clone()].iter().map(|v| self.dynamics.settled(*v)));
         }
         self.counter.fill(0.0);
-        self.rings.iter_mut().for_each(Ring::clear);
+        self.landings.iter().for_each(|l| rings[l.ring].clear(l.at..l.at + self.n as usize));
     }
 
-    /// Makes the rows that step `step` reads of what waited in lists.
-    fn arrive(&mut self, step: u64, population: usize, clock: &mut Option<Clock>) {
-        let mut queued = self.rings.iter_mut().filter(|r| r.is_queued()).peekable();
-        if queued.peek().is_some() {
-            let events = queued.map(|r| r.arrive(step)).sum();
-            if let Some(clock) = clock {
-                clock.lap(Work::Arrive(population), events, None);
-            }
-        }
-    }
-
-    pub fn ring(&mut self, k: usize) -> &mut Ring {
-        &mut self.rings[k]
+    /// Cells that its columns have room for, whose places in a ring lie side by side.
+    pub fn places(&self) -> usize {
+        self.counter.len()
     }
 
     fn chunk_rows(&self) -> usize {
@@ -482,7 +422,11 @@ impl Block {
 
     /// Values that are the same for all neurons in this step.
     fn compute_uniform(&mut self, t: f64, t_end: f64) {
+        if self.settled {
+            return;
+        }
         let plan = &self.plan;
+        self.settled = !plan.uniform.iter().any(|id| matches!(plan.nodes[id.0 as usize], Node::Time { .. }));
         let values = &mut self.uniform;
         for id in &plan.uniform {
             let at = |c: Id, values: &[f64]| match &plan.nodes[c.0 as usize] {
@@ -528,15 +472,7 @@ impl Block {
     }
 
     /// One step; appends the neurons that fired, ascending.
-    fn advance(
-        &mut self,
-        step: u64,
-        dt: f64,
-        scratch: &mut Scratch,
-        pointers: &mut Pointers,
-        flag: &mut [u64; 2],
-        fired: &mut Vec<u32>,
-    ) {
+    fn advance(&mut self, step: u64, dt: f64, common: &mut Common, fired: &mut Vec<u32>) {
         if self.n == 0 {
             return;
         }
@@ -553,7 +489,7 @@ impl Block {
             return;
         }
         if let Some(mut a) = self.adaptive.take() {
-            self.advance_adaptively(&mut a, step, dt, scratch, pointers, flag);
+            self.advance_adaptively(&mut a, step, dt, common);
             self.adaptive = Some(a);
         }
         self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
@@ -561,7 +497,7 @@ impl Block {
         // Rows between calls have to stay in the nearest cache; without any there is nothing to cut the block for.
         let size = if self.plan.scratch_rows == 0 { padded } else { CHUNK };
         for start in (0..padded).step_by(size) {
-            self.chunk(step, start, size.min(padded - start), scratch, pointers, flag);
+            self.chunk(step, start, size.min(padded - start), common);
         }
         if self.plan.spike.is_some() {
             self.collect(fired);
@@ -569,16 +505,9 @@ impl Block {
     }
 
     /// All segments over the neurons `start .. start + len` of the block.
-    fn chunk(
-        &mut self,
-        step: u64,
-        start: usize,
-        len: usize,
-        scratch: &mut Scratch,
-        pointers: &mut Pointers,
-        flag: &mut [u64; 2],
-    ) {
+    fn chunk(&mut self, step: u64, start: usize, len: usize, common: &mut Common) {
         let needed = self.chunk_rows() * CHUNK;
+        let Common { rings, scratch, pointers, flag } = common;
         scratch.reserve(self.plan.single, needed);
         let slots = self.slots;
         pointers.0.resize(slots.count, std::ptr::null_mut());
@@ -591,9 +520,10 @@ impl Block {
                 pointers.0[slots.params + k] = v.pointer(start);
             }
         }
-        for (k, ring) in self.rings.iter_mut().enumerate() {
-            let at = (ring.row(step) + start) * ring.bytes_per_neuron();
-            // SAFETY: the row of a step holds `stride` >= `padded` neurons, and `start` < `padded`.
+        for (k, landing) in self.landings.iter().enumerate() {
+            let ring = &mut rings[landing.ring];
+            let at = (ring.row(step) + landing.at + start) * ring.bytes_per_neuron();
+            // SAFETY: the row of a step holds `stride` >= `landing.at + padded` neurons, and `start` < `padded`.
             pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
         }
         for (k, sums) in self.coupled.iter_mut().enumerate() {
@@ -700,26 +630,25 @@ impl Worker {
     pub fn new(
         id: usize,
         blocks: Vec<Block>,
-        incoming: Vec<Incoming>,
+        rings: Vec<Ring>,
+        tracts: Vec<Tract>,
         couplings: Couplings,
         learning: Vec<Learning>,
-        winners: Vec<Option<Winners>>,
+        contest: Contest,
     ) -> Worker {
-        let carries = |i: &Incoming| i.procedural.is_some() || !i.rows.is_empty();
-        let carrying = incoming.iter().enumerate().filter(|(_, i)| carries(i)).map(|(at, i)| (at, i.source)).collect();
+        let carries = |t: &Tract| t.procedural.is_some() || !t.rows.is_empty();
+        let carrying = tracts.iter().enumerate().filter(|(_, t)| carries(t)).map(|(at, t)| (at, t.source)).collect();
         Worker {
             id,
             blocks,
-            incoming,
+            tracts,
             carrying,
             learning,
             couplings,
             traces: Vec::new(),
-            winners,
-            scratch: Scratch::default(),
+            contest,
+            common: Common { rings, ..Common::default() },
             values: Vec::new(),
-            pointers: Pointers::default(),
-            flag: [0; 2],
             events: 0,
             clock: None,
         }
@@ -754,10 +683,10 @@ impl Worker {
         mine.into_iter().map(|(k, _)| k).collect()
     }
 
-    pub fn clear_winners(&mut self, population: usize) {
-        if let Some(Some(winners)) = self.winners.get_mut(population) {
-            winners.clear();
-        }
+    /// The tract that a projection is in, unless it learns, and its part of it.
+    pub fn member(&self, projection: usize) -> Option<(usize, Member)> {
+        let of = |t: &Tract| t.members.iter().find(|m| m.projection == projection).copied();
+        self.tracts.iter().enumerate().find_map(|(at, t)| Some((at, of(t)?)))
     }
 
     /// Synaptic events delivered here since the last call.
@@ -831,10 +760,10 @@ impl Worker {
     }
 
     /// Spikes of all shares into the rings and rules of this one.
-    fn deliver(&mut self, shared: &Shared, Window { first, steps, parity }: Window) {
-        let batches: Vec<_> =
-            shared.batches.iter().map(|pair| pair[parity].read().unwrap_or_else(PoisonError::into_inner)).collect();
-        let chosen = self.choose(&batches, first, steps, shared.populations);
+    fn deliver(&mut self, shared: &Shared, window: Window) {
+        let Window { first, steps, parity } = window;
+        let batches: Vec<_> = shared.batches(parity).collect();
+        let chosen = self.contest.choose(&batches, window);
         let spikes = Spikes { batches: &batches, populations: shared.populations, chosen: &chosen };
         // In the order in which they are delivered, so that each row is fetched while the one before it is delivered.
         let mut pieces: Vec<(usize, u64, &[u32])> = Vec::new();
@@ -848,23 +777,23 @@ impl Worker {
                 pieces.extend(senders.map(|senders| (*at, first + k, senders)));
             }
         }
-        for (at, (i, step, senders)) in pieces.iter().enumerate() {
-            let i = &mut self.incoming[*i];
-            let (projection, ring) = (i.projection, &mut self.blocks[i.target].rings[i.ring]);
-            let events = if let Some(rows) = &mut i.procedural {
+        for (at, (tract, step, senders)) in pieces.iter().enumerate() {
+            let t = &mut self.tracts[*tract];
+            let ring = &mut self.common.rings[t.ring];
+            let events = if let Some(rows) = &mut t.procedural {
                 rows.deliver(senders, *step, ring)
             } else {
                 // Procedural rows are nowhere: nothing to fetch.
-                let stored = |k: usize| pieces.get(k).filter(|(i, ..)| !self.incoming[*i].rows.is_empty());
-                if let Some((i, _, senders)) = stored(at + 2) {
-                    self.incoming[*i].rows.fetch_start(senders[0]);
+                let stored = |k: usize| pieces.get(k).filter(|(tract, ..)| !self.tracts[*tract].rows.is_empty());
+                if let Some((tract, _, senders)) = stored(at + 2) {
+                    self.tracts[*tract].rows.fetch_start(senders[0]);
                 }
-                let next = stored(at + 1).map(|(i, _, senders)| self.incoming[*i].rows.next(senders[0]));
-                self.incoming[pieces[at].0].rows.deliver(senders, *step, ring, next)
+                let next = stored(at + 1).map(|(tract, _, senders)| self.tracts[*tract].rows.next(senders[0]));
+                self.tracts[*tract].rows.deliver(senders, *step, ring, next)
             };
             self.events += events;
             if let Some(clock) = &mut self.clock {
-                clock.lap(Work::Deliver(projection), events, None);
+                clock.lap(Work::Deliver(*tract), events, None);
             }
         }
         for (rule, l) in self.learning.iter_mut().enumerate() {
@@ -884,51 +813,28 @@ impl Worker {
             }
             lap(&mut self.clock, Work::Learn(l.projection));
         }
-        if self.id == 0 {
-            record(&spikes, first, steps, &mut shared.logs.lock().unwrap_or_else(PoisonError::into_inner));
-            lap(&mut self.clock, Work::Record);
-        }
     }
 
-    /// Who sends, for each (step, population) of a window; nothing where no population has winners.
-    fn choose(
-        &mut self,
-        batches: &[RwLockReadGuard<Batch>],
-        first: u64,
-        window: u64,
-        populations: usize,
-    ) -> Vec<Option<Vec<u32>>> {
-        if self.winners.iter().all(Option::is_none) {
-            return Vec::new();
-        }
-        let mut out = vec![None; window as usize * populations];
-        let mut candidates = Vec::new();
-        for step in 0..window as usize {
-            for (p, winners) in self.winners.iter_mut().enumerate() {
-                let Some(winners) = winners else { continue };
-                let k = step * populations + p;
-                candidates.clear();
-                for b in batches {
-                    candidates.extend(b.slice(k).iter().copied().zip(b.margins(k).iter().copied()));
-                }
-                let mut senders = Vec::new();
-                winners.choose(first + step as u64 + 1, &candidates, &mut senders);
-                out[k] = Some(senders);
+    /// Makes the rows that step `step` reads of what waited in lists.
+    fn arrive(&mut self, step: u64) {
+        for (k, ring) in self.common.rings.iter_mut().enumerate().filter(|(_, ring)| ring.is_queued()) {
+            let events = ring.arrive(step);
+            if let Some(clock) = &mut self.clock {
+                clock.lap(Work::Arrive(k), events, None);
             }
         }
-        out
     }
 
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
+        self.arrive(step);
         for (p, block) in self.blocks.iter_mut().enumerate() {
-            self.flag = [0; 2];
-            block.arrive(step, p, &mut self.clock);
+            self.common.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
-                self.events += l.begin(step, shared.dt, block);
+                self.events += l.begin(step, shared.dt, block, &mut self.common.rings);
                 lap(&mut self.clock, Work::Learn(l.projection));
             }
             let before = batch.ids.len();
-            block.advance(step, shared.dt, &mut self.scratch, &mut self.pointers, &mut self.flag, &mut batch.ids);
+            block.advance(step, shared.dt, &mut self.common, &mut batch.ids);
             if let Some(clock) = &mut self.clock {
                 let called = std::mem::take(block.called.get_or_insert(0));
                 clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
@@ -950,7 +856,7 @@ impl Worker {
                 Some((neuron, limit)) => {
                     Some(Fault { step: step + 1, population: p, neuron, state: 0, value: 0.0, stuck: Some(limit) })
                 }
-                None if self.flag != [0; 2] => block.fault(step + 1, p),
+                None if self.common.flag != [0; 2] => block.fault(step + 1, p),
                 None => None,
             };
             if let Some(fault) = fault {
@@ -984,19 +890,5 @@ impl Worker {
 fn lap(clock: &mut Option<Clock>, work: Work) {
     if let Some(clock) = clock {
         clock.lap(work, 0, None);
-    }
-}
-
-/// Keeps the spikes of a window.
-fn record(spikes: &Spikes, first: u64, steps: u64, logs: &mut [SpikeLog]) {
-    let mut together = Vec::new();
-    for k in 0..steps {
-        for (p, log) in logs.iter_mut().enumerate() {
-            together.clear();
-            together.extend(spikes.of(k as usize, p).flatten());
-            if !together.is_empty() {
-                log.push(first + k + 1, &together);
-            }
-        }
     }
 }

@@ -5,10 +5,11 @@ use crate::backend::engine::RunError;
 use crate::backend::held::Part;
 use crate::backend::state::{EngineState, InFlight, PopulationState, unfit};
 use crate::runtime::{Column, Ring, RingData};
+use std::ops::Range;
 
 impl Block {
     /// The cells of this block at the end of `step` steps, without what the engine keeps for all: params and winners.
-    fn save(&self, step: u64) -> PopulationState {
+    fn save(&self, step: u64, rings: &[Ring]) -> PopulationState {
         let n = self.n as usize;
         let rows = |all: &[Column]| all.iter().map(|v| v.first(n)).collect();
         PopulationState {
@@ -16,14 +17,14 @@ impl Block {
             // Whole numbers; what is beyond the range of integers never ends.
             refractory: self.counter.first(n).into_iter().map(|c| c as u64).collect(),
             params: Vec::new(),
-            arrivals: self.rings.iter().map(|r| in_flight(r, step, n)).collect(),
+            arrivals: self.landings.iter().map(|l| in_flight(&rings[l.ring], step, l.at..l.at + n)).collect(),
             coupled: rows(&self.coupled),
             senders: Vec::new(),
         }
     }
 
     /// Takes over its cells of a whole population, whose lengths were checked.
-    fn load(&mut self, step: u64, state: &PopulationState) -> Result<(), RunError> {
+    fn load(&mut self, step: u64, state: &PopulationState, rings: &mut [Ring]) -> Result<(), RunError> {
         let range = self.lo as usize..(self.lo + self.n) as usize;
         for (values, saved) in self.states.iter_mut().zip(&state.states) {
             values.put(saved[range.clone()].iter().copied());
@@ -32,17 +33,19 @@ impl Block {
             values.put(saved[range.clone()].iter().copied());
         }
         self.counter.put(state.refractory[range.clone()].iter().map(|c| *c as f64));
-        for (ring, saved) in self.rings.iter_mut().zip(&state.arrivals) {
-            fill(ring, saved, step, range.clone())?;
+        for (landing, saved) in self.landings.iter().zip(&state.arrivals) {
+            fill(&mut rings[landing.ring], landing.at, saved, step, range.clone())?;
         }
         self.next = self.schedule.partition_point(|(at, _)| *at <= step);
         Ok(())
     }
 }
 
-/// The rows of a ring from the one that step `step` reads.
-fn in_flight(ring: &Ring, step: u64, n: usize) -> InFlight {
-    let starts = (step..step + ring.slots as u64).map(|s| ring.row(s));
+/// Some cells of the rows of a ring, from the one that step `step` reads.
+fn in_flight(ring: &Ring, step: u64, cells: Range<usize>) -> InFlight {
+    let steps = step..step + ring.slots as u64;
+    let starts = steps.clone().map(|s| ring.row(s) + cells.start);
+    let n = cells.len();
     match &ring.data {
         RingData::Count16(v) => {
             InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
@@ -50,25 +53,26 @@ fn in_flight(ring: &Ring, step: u64, n: usize) -> InFlight {
         RingData::Count32(v) => {
             InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
         }
-        RingData::Sum(_) => InFlight::Sums((step..step + ring.slots as u64).map(|s| ring.sums(s, n)).collect()),
+        RingData::Sum(_) => InFlight::Sums(steps.map(|s| ring.sums(s, cells.clone())).collect()),
     }
 }
 
-fn fill(ring: &mut Ring, saved: &InFlight, step: u64, range: std::ops::Range<usize>) -> Result<(), RunError> {
+/// Takes over the cells `range` of what is on its way to a population, into those of a ring from `first` on.
+fn fill(ring: &mut Ring, first: usize, saved: &InFlight, step: u64, range: Range<usize>) -> Result<(), RunError> {
     fn narrow<T: TryFrom<u64>>(out: &mut [T], row: &[u64]) -> Result<(), RunError> {
         for (cell, count) in out.iter_mut().zip(row) {
             *cell = T::try_from(*count).map_err(|_| unfit("more spikes on their way than synapses"))?;
         }
         Ok(())
     }
-    ring.clear();
     let n = range.len();
-    let (slots, starts) = (ring.slots, (step..step + ring.slots as u64).map(|s| ring.row(s)).collect::<Vec<_>>());
+    ring.clear(first..first + n);
+    let starts: Vec<usize> = (step..step + ring.slots as u64).map(|s| ring.row(s) + first).collect();
     let rows = match saved {
         InFlight::Counts(rows) => rows.len(),
         InFlight::Sums(rows) => rows.len(),
     };
-    if rows > slots {
+    if rows > ring.slots {
         return Err(unfit("delays"));
     }
     match (&mut ring.data, saved) {
@@ -84,7 +88,7 @@ fn fill(ring: &mut Ring, saved: &InFlight, step: u64, range: std::ops::Range<usi
         }
         (RingData::Sum(_), InFlight::Sums(rows)) => {
             for (row, at) in rows.iter().zip(step..).filter(|(row, _)| !row.is_empty()) {
-                ring.set_sums(at, &row[range.clone()]);
+                ring.set_sums(at, first, &row[range.clone()]);
             }
         }
         _ => return Err(unfit("receptors")),
@@ -96,24 +100,15 @@ impl Worker {
     /// Cells of each population and synapses of each rule that are here.
     pub fn save(&self, step: u64) -> (Vec<PopulationState>, Vec<Part>) {
         let learning = self.learning.iter().map(|l| l.synapses.save(step));
-        (self.blocks.iter().map(|b| b.save(step)).collect(), learning.collect())
-    }
-
-    /// Spikes that hold places among the winners of a population: every thread knows all.
-    pub fn senders(&self, population: usize) -> Vec<(u64, u32)> {
-        self.winners.get(population).and_then(Option::as_ref).map_or(Vec::new(), |w| w.senders())
+        (self.blocks.iter().map(|b| b.save(step, &self.common.rings)).collect(), learning.collect())
     }
 
     /// Takes over this thread's part. `own` are, for each rule here, the positions of its synapses among all.
     pub fn load(&mut self, state: &EngineState, own: &[Vec<u32>]) -> Result<(), RunError> {
         for (block, saved) in self.blocks.iter_mut().zip(&state.populations) {
-            block.load(state.step, saved)?;
+            block.load(state.step, saved, &mut self.common.rings)?;
         }
-        for (winners, saved) in self.winners.iter_mut().zip(&state.populations) {
-            if let Some(winners) = winners {
-                winners.load(&saved.senders);
-            }
-        }
+        self.contest.load(state.populations.iter().map(|p| p.senders.as_slice()));
         for ((l, saved), own) in self.learning.iter_mut().zip(&state.plastic).zip(own) {
             l.synapses.load(state.step, saved, own)?;
         }

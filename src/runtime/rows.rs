@@ -1,11 +1,12 @@
 //! Synapses of one projection that land on one thread's neurons: a row of targets for each presynaptic neuron.
 //!
 //! No objects: targets are 16-bit offsets where the range allows, a constant weight or delay takes no space, others lie in arrays
-//! parallel to the targets. Rows are ascending in the target.
+//! parallel to the targets. Rows are ascending in the target, unless they are sorted by delay for a ring with lists. Synapses
+//! between the same two neurons ascend in the delay.
 
 use super::indices::Indices;
 use super::pages::prefetch;
-use super::ring::{Appender, Ring, RingData};
+use super::ring::{Ring, RingData, Stretch};
 use std::ops::Range;
 
 #[derive(Clone, Debug)]
@@ -22,6 +23,36 @@ pub enum Delays {
     Constant(u32),
     Narrow(Vec<u8>),
     Wide(Vec<u32>),
+    /// Each row ascends in the delay, and for each delay in the target.
+    Sorted(Runs),
+}
+
+/// Synapses of equal delay within rows.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// `starts[i] .. starts[i + 1]` are those of presynaptic neuron i.
+    starts: Vec<u64>,
+    runs: Vec<Run>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    delay: u16,
+    /// Synapses; more than fit are several runs.
+    len: u16,
+}
+
+/// The longest delay that rows are sorted by, steps.
+pub const LONGEST: u32 = u16::MAX as u32;
+
+impl Runs {
+    fn of(&self, pre: u32) -> &[Run] {
+        &self.runs[self.starts[pre as usize] as usize..self.starts[pre as usize + 1] as usize]
+    }
+
+    pub fn shortest(&self) -> Option<u32> {
+        self.runs.iter().map(|r| u32::from(r.delay)).min()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +87,7 @@ impl Rows {
             Delays::Constant(_) => 0,
             Delays::Narrow(d) => d.len(),
             Delays::Wide(d) => d.len() * 4,
+            Delays::Sorted(runs) => size_of_val(runs.runs.as_slice()),
         };
         self.targets.bytes() + (weights + delays) as u64
     }
@@ -74,9 +106,6 @@ impl Rows {
     pub fn deliver(&self, senders: &[u32], step: u64, ring: &mut Ring, next: Option<Row>) -> u64 {
         debug_assert!(ring.stride >= self.range as usize);
         let senders = Senders { list: senders, next };
-        if let Some(appender) = ring.appender() {
-            return self.append(senders, step as usize, appender);
-        }
         match (&self.targets, &self.delays) {
             (Indices::Narrow(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
             (Indices::Wide(t), Delays::Constant(d)) => self.deliver_row(senders, t, step + u64::from(*d), ring),
@@ -84,7 +113,110 @@ impl Rows {
             (Indices::Narrow(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
             (Indices::Wide(t), Delays::Narrow(d)) => self.deliver_slots(senders, t, d, step, ring),
             (Indices::Wide(t), Delays::Wide(d)) => self.deliver_slots(senders, t, d, step, ring),
+            // These are announced.
+            (_, Delays::Sorted(_)) => 0,
         }
+    }
+
+    /// Lists the synapses of `senders` (ascending), which sent in step `step`, in a ring with lists, where these rows have the number
+    /// `number`. Gives the number of synaptic events.
+    pub fn announce(&self, number: u32, senders: &[u32], step: u64, ring: &mut Ring) -> u64 {
+        let mut events = 0;
+        senders.iter().take(NEAR).for_each(|s| self.fetch_start(*s));
+        for (k, sender) in senders.iter().enumerate() {
+            senders.get(k + NEAR).into_iter().for_each(|s| self.fetch_start(*s));
+            senders.get(k + 1).into_iter().for_each(|s| self.fetch_runs(*s));
+            let (from, to) = self.row(*sender);
+            let (whole, mut from) = ((to - from) as u32, from as u64);
+            let mut list = |delay: u32, len: u32| {
+                ring.announce(step + u64::from(delay), Stretch { rows: number, len, from });
+                from += u64::from(len);
+            };
+            match &self.delays {
+                Delays::Sorted(runs) => runs.of(*sender).iter().for_each(|r| list(r.delay.into(), r.len.into())),
+                Delays::Constant(delay) => list(*delay, whole),
+                // Rows that lead to a ring with lists are sorted.
+                Delays::Narrow(_) | Delays::Wide(_) => {}
+            }
+            events += from - self.starts[*sender as usize];
+        }
+        events
+    }
+
+    /// Adds the weights of synapses that lie side by side to their targets.
+    pub fn add_stretch(&self, range: Range<usize>, row: &mut [f64]) {
+        debug_assert!(row.len() >= self.range as usize);
+        match (&self.targets, &self.weights) {
+            (Indices::Narrow(t), Weights::Single(w)) => add(&t[range.clone()], &w[range], row),
+            (Indices::Wide(t), Weights::Single(w)) => add(&t[range.clone()], &w[range], row),
+            // What has other weights lands in other rings.
+            _ => {}
+        }
+    }
+
+    /// Asks for the lines of such synapses.
+    pub fn fetch_stretch(&self, range: Range<usize>) {
+        range.step_by(BLOCK).for_each(|k| self.fetch(k));
+    }
+
+    /// The same rows, with synapses between the same two neurons in order of their delays; those of equal delay stay as they are.
+    pub fn with_ties_by_delay(mut self) -> Rows {
+        let Rows { starts, targets, weights, delays, .. } = &mut self;
+        match delays {
+            Delays::Narrow(delays) => order_ties(starts, targets, weights, delays),
+            Delays::Wide(delays) => order_ties(starts, targets, weights, delays),
+            Delays::Constant(_) | Delays::Sorted(_) => {}
+        }
+        self
+    }
+
+    /// The same rows for a ring with lists: sorted by delay, what has the same one as before.
+    pub fn by_delay(mut self) -> Rows {
+        match std::mem::replace(&mut self.delays, Delays::Constant(1)) {
+            Delays::Narrow(delays) => self.delays = Delays::Sorted(self.sort_by(&delays)),
+            Delays::Wide(delays) => self.delays = Delays::Sorted(self.sort_by(&delays)),
+            as_it_is => self.delays = as_it_is,
+        }
+        self
+    }
+
+    fn sort_by<D: Copy + Into<u32>>(&mut self, delays: &[D]) -> Runs {
+        let mut sorted = Runs { starts: vec![0], runs: Vec::new() };
+        let longest = delays.iter().map(|d| (*d).into()).max().unwrap_or(0) as usize;
+        let (mut ends, mut places) = (vec![0_u32; longest + 1], Vec::new());
+        for pre in 1..self.starts.len() {
+            let row = self.starts[pre - 1] as usize..self.starts[pre] as usize;
+            ends.fill(0);
+            delays[row.clone()].iter().for_each(|d| ends[(*d).into() as usize] += 1);
+            let mut end = 0;
+            for (delay, count) in (0..).zip(&mut ends).filter(|(_, count)| **count > 0) {
+                let mut left = std::mem::replace(count, end);
+                end += left;
+                while left > 0 {
+                    let len = left.min(u16::MAX.into()) as u16;
+                    sorted.runs.push(Run { delay, len });
+                    left -= u32::from(len);
+                }
+            }
+            places.clear();
+            places.extend(delays[row.clone()].iter().map(|d| {
+                let next = &mut ends[(*d).into() as usize];
+                *next += 1;
+                *next as usize - 1
+            }));
+            match &mut self.targets {
+                Indices::Narrow(all) => permute(&mut all[row.clone()], &places),
+                Indices::Wide(all) => permute(&mut all[row.clone()], &places),
+            }
+            match &mut self.weights {
+                Weights::Constant => {}
+                Weights::Single(all) => permute(&mut all[row], &places),
+                Weights::Double(all) => permute(&mut all[row], &places),
+            }
+            sorted.starts.push(sorted.runs.len() as u64);
+        }
+        sorted.runs.shrink_to_fit();
+        sorted
     }
 
     /// The row of a presynaptic neuron, to be delivered soon.
@@ -96,6 +228,17 @@ impl Rows {
     /// Asks for where the row of a presynaptic neuron begins.
     pub fn fetch_start(&self, sender: u32) {
         prefetch(&self.starts, sender as usize);
+        if let Delays::Sorted(runs) = &self.delays {
+            prefetch(&runs.starts, sender as usize);
+        }
+    }
+
+    /// Asks for the delays of a presynaptic neuron, where its row is sorted by them.
+    fn fetch_runs(&self, sender: u32) {
+        if let Delays::Sorted(runs) = &self.delays {
+            let own = runs.of(sender);
+            (0..own.len()).step_by(LINE / size_of::<Run>()).for_each(|k| prefetch(own, k));
+        }
     }
 
     /// Calls `f` for all synapses of the senders' rows in turn, a few at a time; meanwhile the next row is fetched from memory.
@@ -141,41 +284,8 @@ impl Rows {
             Delays::Constant(_) => {}
             Delays::Narrow(d) => prefetch(d, k),
             Delays::Wide(d) => lines(d, k),
+            Delays::Sorted(_) => {}
         }
-    }
-
-    /// As [`Rows::deliver`], into lists.
-    fn append(&self, senders: Senders, step: usize, mut to: Appender) -> u64 {
-        // What has other weights lands in other rings.
-        let Weights::Single(weights) = &self.weights else { return 0 };
-        match (&self.targets, &self.delays) {
-            (Indices::Narrow(t), Delays::Narrow(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
-            (Indices::Wide(t), Delays::Narrow(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
-            (Indices::Narrow(t), Delays::Wide(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
-            (Indices::Wide(t), Delays::Wide(d)) => self.append_slots(senders, t, d, weights, step, &mut to),
-            (t, Delays::Constant(d)) => self.blocks(senders, |block| {
-                block.for_each(|k| to.push(step + *d as usize, t.get(k), weights[k]));
-            }),
-        }
-    }
-
-    fn append_slots<T, D>(
-        &self,
-        senders: Senders,
-        targets: &[T],
-        delays: &[D],
-        weights: &[f32],
-        step: usize,
-        to: &mut Appender,
-    ) -> u64
-    where
-        T: Copy + Into<u32>,
-        D: Copy + Into<u32>,
-    {
-        self.blocks(senders, |block| {
-            let all = targets[block.clone()].iter().zip(&delays[block.clone()]).zip(&weights[block]);
-            all.for_each(|((t, d), w)| to.push(step + (*d).into() as usize, (*t).into(), *w));
-        })
     }
 
     fn deliver_row<T: Copy + Into<u32>>(&self, senders: Senders, targets: &[T], arrival: u64, ring: &mut Ring) -> u64 {
@@ -235,6 +345,9 @@ const BLOCK: usize = 32;
 /// Blocks of the next row beyond the length of the row before it that are fetched at most.
 const MORE: usize = 16;
 
+/// Senders whose rows are looked up ahead.
+const NEAR: usize = 3;
+
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
 
@@ -263,6 +376,32 @@ struct Senders<'s> {
 /// Asks for the lines of a block.
 fn lines<T>(list: &[T], k: usize) {
     (0..BLOCK).step_by(LINE / size_of::<T>()).for_each(|ahead| prefetch(list, k + ahead));
+}
+
+/// Puts each value into its place.
+fn permute<T: Copy>(values: &mut [T], places: &[usize]) {
+    let before = values.to_vec();
+    before.into_iter().zip(places).for_each(|(v, place)| values[*place] = v);
+}
+
+/// See [`Rows::with_ties_by_delay`].
+fn order_ties<D: Copy + Ord>(starts: &[u64], targets: &Indices, weights: &mut Weights, delays: &mut [D]) {
+    for span in starts.windows(2) {
+        let (from, to) = (span[0] as usize, span[1] as usize);
+        for k in from + 1..to {
+            // Few neurons are connected twice: each synapse moves down past those that it precedes.
+            let mut at = k;
+            while at > from && delays[at - 1] > delays[at] && targets.get(at - 1) == targets.get(at) {
+                delays.swap(at - 1, at);
+                match weights {
+                    Weights::Constant => {}
+                    Weights::Single(w) => w.swap(at - 1, at),
+                    Weights::Double(w) => w.swap(at - 1, at),
+                }
+                at -= 1;
+            }
+        }
+    }
 }
 
 /// One more spike for each target.

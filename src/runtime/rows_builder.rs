@@ -111,7 +111,7 @@ impl RowsBuilder {
             Weights::Double(all) => all.extend_from_slice(weights),
         }
         match &mut self.delays {
-            Delays::Constant(_) => {}
+            Delays::Constant(_) | Delays::Sorted(_) => {}
             Delays::Narrow(all) => all.extend(delays.iter().map(|d| *d as u8)),
             Delays::Wide(all) => all.extend_from_slice(delays),
         }
@@ -152,6 +152,7 @@ impl RowsBuilder {
             Delays::Constant(d) => Delays::Constant(d),
             Delays::Narrow(all) => Delays::Narrow(self.sorted(&starts, |k, _| all[k])),
             Delays::Wide(all) => Delays::Wide(self.sorted(&starts, |k, _| all[k])),
+            sorted @ Delays::Sorted(_) => sorted,
         };
         let targets = if Indices::fit(self.range.into()) {
             Indices::Narrow(self.sorted(&starts, |_, t| t as u16))

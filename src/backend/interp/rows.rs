@@ -4,8 +4,8 @@ use crate::backend::build::{Elements, SynapsePlan};
 use crate::backend::engine::RunError;
 use crate::ir::{Arrival, Delay, Network, ProjectionId, Weight};
 
-/// A projection while it runs. A row is ascending in the target; synapses between the same two neurons stand in the
-/// order in which they were built.
+/// A projection while it runs. A row is ascending in the target; synapses between the same two neurons ascend in the delay, and
+/// those of equal delay stand in the order in which they were built.
 pub struct Rows {
     /// Populations by position.
     pub from: usize,
@@ -55,7 +55,7 @@ impl Rows {
             }
         })?;
         // Stable: what was built first stays first.
-        all.sort_by_key(|(pre, synapse)| (*pre, synapse.post));
+        all.sort_by_key(|(pre, synapse)| (*pre, synapse.post, synapse.delay));
         let starts = (0..=source.size).map(|pre| all.partition_point(|(p, _)| *p < pre)).collect();
         let synapses: Vec<Synapse> = all.into_iter().map(|(_, synapse)| synapse).collect();
         let count = expected.unwrap_or(synapses.len() as u64);

@@ -168,7 +168,7 @@ impl Worker {
 
     /// States of this part of a population as given, nobody refractory, nothing on its way.
     pub fn reset(&mut self, shared: &Shared, population: usize, step: u64, initial: &[Vec<f64>]) {
-        self.blocks[population].reset(initial, &mut self.common.rings);
+        self.blocks[population].reset(initial, &mut self.common.rings, &self.tracts);
         self.couplings.restart(population, step, shared.dt, &self.blocks, &shared.channels);
         self.contest.clear(population);
         self.learning.iter_mut().filter(|l| l.target == population).for_each(|l| l.synapses.clear(step));

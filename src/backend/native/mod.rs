@@ -87,7 +87,7 @@ fn plans(network: &Network) -> Vec<Plan> {
                 };
                 let steady = |e: &ProjectionId| {
                     let single = matches!(network.graph[*e].weight, Weight::PerSynapse { single: true, .. });
-                    single && !network.plasticity.iter().any(|r| r.projection == *e)
+                    single && !network.mutable.contains(e) && !network.plasticity.iter().any(|r| r.projection == *e)
                 };
                 let (steady, projections) = (projections.iter().all(steady), projections.to_vec());
                 RingPlan { kind, longest, projections, steady: steady && kind == RingKind::Sum }
@@ -461,6 +461,7 @@ fn shortest(d: &Delays) -> Option<u32> {
         Delays::Constant(d) => Some(*d),
         Delays::Narrow(d) => d.iter().min().map(|d| u32::from(*d)),
         Delays::Wide(d) => d.iter().min().copied(),
+        Delays::Sorted(runs) => runs.shortest(),
     }
 }
 
@@ -565,6 +566,7 @@ impl TractBuilder<'_> {
             members.push(Member { projection: j, at, lo, n, synapses: count });
         }
         let (source, ring, rows) = (plan.source, plan.field, builder.finish());
+        let rows = if rings[ring].is_queued() { rows.by_delay() } else { rows.with_ties_by_delay() };
         Ok(Tract { source, ring, sources, members, rows, procedural: made })
     }
 }

@@ -35,20 +35,12 @@ impl Procedural {
     pub fn deliver(&mut self, senders: &[u32], step: u64, ring: &mut Ring) -> u64 {
         let (lo, mask, stride) = (self.lo as usize, ring.slots - 1, ring.stride);
         let start = |delay: u32| ((step as usize + delay as usize) & mask) * stride;
-        let (shared, whole, own) = (start(self.delay), self.weight, self.delay);
+        let (shared, whole) = (start(self.delay), self.weight);
         let mut events = 0;
         for pre in senders {
             let made = self.rows.make(*pre, &mut |posts, weights, delays| {
                 events += posts.len() as u64;
                 let offsets = posts.iter().map(|post| *post as usize - lo);
-                if let Some(mut lists) = ring.appender() {
-                    // These have weights of their own in single precision.
-                    for (k, (t, w)) in offsets.zip(weights).enumerate() {
-                        let delay = delays.get(k).copied().unwrap_or(own);
-                        lists.push((step + u64::from(delay)) as usize, t as u32, *w as f32);
-                    }
-                    return;
-                }
                 let row = shared..shared + stride;
                 match (&mut ring.data, delays.is_empty()) {
                     (RingData::Count16(data), true) => {

@@ -17,6 +17,7 @@ type Receptor = (usize, usize);
 /// A ring buffer over the cells of receptors.
 pub struct Field {
     pub kind: RingKind,
+    /// What is to come may wait in lists, of rows that are stored.
     pub steady: bool,
     /// Longest delay, steps.
     pub longest: u32,
@@ -66,7 +67,8 @@ impl Candidate {
             receptor: (target, ring),
             source: synapses.source().0,
             weights: match p.weight {
-                Weight::Constant(_) if written => WeightForm::Double,
+                // What is written has all its digits.
+                _ if written => WeightForm::Double,
                 Weight::Constant(_) => WeightForm::Constant,
                 Weight::PerSynapse { single: true, .. } => WeightForm::Single,
                 Weight::PerSynapse { .. } => WeightForm::Double,
@@ -141,7 +143,9 @@ fn fields(candidates: &[Option<Candidate>], plans: &[Plan], cells: &[u64]) -> Ve
     for (population, plan) in plans.iter().enumerate() {
         for (k, ring) in plan.rings.iter().enumerate() {
             field_of.insert((population, k), fields.len());
-            let (kind, steady, longest) = (ring.kind, ring.steady, ring.longest);
+            let made = |c: &&Candidate| c.procedural && c.receptor == (population, k);
+            let steady = ring.steady && !candidates.iter().flatten().any(|c| made(&c));
+            let (kind, longest) = (ring.kind, ring.longest);
             fields.push(Field { kind, steady, longest, receptors: vec![(population, k)] });
         }
     }

@@ -123,14 +123,16 @@ pub struct Member {
 }
 
 impl Tract {
-    /// (source, place among the rows) of the synapses of one of the projections.
+    /// (source, place among the rows) of the synapses of one of the projections, in order of source, target and delay.
     pub fn synapses<'t>(&'t self, member: &'t Member) -> impl Iterator<Item = (u32, usize)> + 't {
         let range = member.at..member.at + member.n;
-        let rows = (0..self.sources).flat_map(|pre| {
+        (0..self.sources).flat_map(move |pre| {
             let (from, to) = self.rows.row(pre);
-            (from..to).map(move |k| (pre, k))
-        });
-        rows.filter(move |(_, k)| range.contains(&self.rows.target(*k)))
+            let mut row: Vec<usize> = (from..to).filter(|k| range.contains(&self.rows.target(*k))).collect();
+            // Stable: what is sorted by delay stays so for each target.
+            row.sort_by_key(|k| self.rows.target(*k));
+            row.into_iter().map(move |k| (pre, k))
+        })
     }
 }
 
@@ -402,13 +404,14 @@ impl Block {
     }
 
     /// States as given for the whole population, nobody refractory, nothing on its way.
-    pub fn reset(&mut self, initial: &[Vec<f64>], rings: &mut [Ring]) {
+    pub fn reset(&mut self, initial: &[Vec<f64>], rings: &mut [Ring], tracts: &[Tract]) {
         let range = self.lo as usize..(self.lo + self.n) as usize;
         for (state, values) in self.states.iter_mut().zip(initial) {
             state.put(values[range.clone()].iter().map(|v| self.dynamics.settled(*v)));
         }
         self.counter.fill(0.0);
-        self.landings.iter().for_each(|l| rings[l.ring].clear(l.at..l.at + self.n as usize));
+        let rows = |tract: u32| &tracts[tract as usize].rows;
+        self.landings.iter().for_each(|l| rings[l.ring].clear(l.at..l.at + self.n as usize, rows));
     }
 
     /// Cells that its columns have room for, whose places in a ring lie side by side.
@@ -782,6 +785,8 @@ impl Worker {
             let ring = &mut self.common.rings[t.ring];
             let events = if let Some(rows) = &mut t.procedural {
                 rows.deliver(senders, *step, ring)
+            } else if ring.is_queued() {
+                t.rows.announce(*tract as u32, senders, *step, ring)
             } else {
                 // Procedural rows are nowhere: nothing to fetch.
                 let stored = |k: usize| pieces.get(k).filter(|(tract, ..)| !self.tracts[*tract].rows.is_empty());
@@ -818,7 +823,7 @@ impl Worker {
     /// Makes the rows that step `step` reads of what waited in lists.
     fn arrive(&mut self, step: u64) {
         for (k, ring) in self.common.rings.iter_mut().enumerate().filter(|(_, ring)| ring.is_queued()) {
-            let events = ring.arrive(step);
+            let events = ring.arrive(step, |tract| &self.tracts[tract as usize].rows);
             if let Some(clock) = &mut self.clock {
                 clock.lap(Work::Arrive(k), events, None);
             }

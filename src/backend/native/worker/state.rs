@@ -1,6 +1,6 @@
 //! One thread's share as a part of a state, and back.
 
-use super::{Block, Worker};
+use super::{Block, Tract, Worker};
 use crate::backend::engine::RunError;
 use crate::backend::held::Part;
 use crate::backend::state::{EngineState, InFlight, PopulationState, unfit};
@@ -9,7 +9,7 @@ use std::ops::Range;
 
 impl Block {
     /// The cells of this block at the end of `step` steps, without what the engine keeps for all: params and winners.
-    fn save(&self, step: u64, rings: &[Ring]) -> PopulationState {
+    fn save(&self, step: u64, rings: &[Ring], tracts: &[Tract]) -> PopulationState {
         let n = self.n as usize;
         let rows = |all: &[Column]| all.iter().map(|v| v.first(n)).collect();
         PopulationState {
@@ -17,14 +17,20 @@ impl Block {
             // Whole numbers; what is beyond the range of integers never ends.
             refractory: self.counter.first(n).into_iter().map(|c| c as u64).collect(),
             params: Vec::new(),
-            arrivals: self.landings.iter().map(|l| in_flight(&rings[l.ring], step, l.at..l.at + n)).collect(),
+            arrivals: self.landings.iter().map(|l| in_flight(&rings[l.ring], step, l.at..l.at + n, tracts)).collect(),
             coupled: rows(&self.coupled),
             senders: Vec::new(),
         }
     }
 
     /// Takes over its cells of a whole population, whose lengths were checked.
-    fn load(&mut self, step: u64, state: &PopulationState, rings: &mut [Ring]) -> Result<(), RunError> {
+    fn load(
+        &mut self,
+        step: u64,
+        state: &PopulationState,
+        rings: &mut [Ring],
+        tracts: &[Tract],
+    ) -> Result<(), RunError> {
         let range = self.lo as usize..(self.lo + self.n) as usize;
         for (values, saved) in self.states.iter_mut().zip(&state.states) {
             values.put(saved[range.clone()].iter().copied());
@@ -34,7 +40,9 @@ impl Block {
         }
         self.counter.put(state.refractory[range.clone()].iter().map(|c| *c as f64));
         for (landing, saved) in self.landings.iter().zip(&state.arrivals) {
-            fill(&mut rings[landing.ring], landing.at, saved, step, range.clone())?;
+            let ring = &mut rings[landing.ring];
+            ring.clear(landing.at..landing.at + range.len(), |tract| &tracts[tract as usize].rows);
+            fill(ring, landing.at, saved, step, range.clone())?;
         }
         self.next = self.schedule.partition_point(|(at, _)| *at <= step);
         Ok(())
@@ -42,7 +50,8 @@ impl Block {
 }
 
 /// Some cells of the rows of a ring, from the one that step `step` reads.
-fn in_flight(ring: &Ring, step: u64, cells: Range<usize>) -> InFlight {
+fn in_flight(ring: &Ring, step: u64, cells: Range<usize>, tracts: &[Tract]) -> InFlight {
+    let rows = |tract: u32| &tracts[tract as usize].rows;
     let steps = step..step + ring.slots as u64;
     let starts = steps.clone().map(|s| ring.row(s) + cells.start);
     let n = cells.len();
@@ -53,11 +62,12 @@ fn in_flight(ring: &Ring, step: u64, cells: Range<usize>) -> InFlight {
         RingData::Count32(v) => {
             InFlight::Counts(starts.map(|a| v[a..a + n].iter().map(|c| (*c).into()).collect()).collect())
         }
-        RingData::Sum(_) => InFlight::Sums(steps.map(|s| ring.sums(s, cells.clone())).collect()),
+        RingData::Sum(_) => InFlight::Sums(steps.map(|s| ring.sums(s, cells.clone(), rows)).collect()),
     }
 }
 
-/// Takes over the cells `range` of what is on its way to a population, into those of a ring from `first` on.
+/// Takes over the cells `range` of what is on its way to a population, into those of a ring from `first` on, to which nothing is on
+/// its way.
 fn fill(ring: &mut Ring, first: usize, saved: &InFlight, step: u64, range: Range<usize>) -> Result<(), RunError> {
     fn narrow<T: TryFrom<u64>>(out: &mut [T], row: &[u64]) -> Result<(), RunError> {
         for (cell, count) in out.iter_mut().zip(row) {
@@ -66,7 +76,6 @@ fn fill(ring: &mut Ring, first: usize, saved: &InFlight, step: u64, range: Range
         Ok(())
     }
     let n = range.len();
-    ring.clear(first..first + n);
     let starts: Vec<usize> = (step..step + ring.slots as u64).map(|s| ring.row(s) + first).collect();
     let rows = match saved {
         InFlight::Counts(rows) => rows.len(),
@@ -100,13 +109,13 @@ impl Worker {
     /// Cells of each population and synapses of each rule that are here.
     pub fn save(&self, step: u64) -> (Vec<PopulationState>, Vec<Part>) {
         let learning = self.learning.iter().map(|l| l.synapses.save(step));
-        (self.blocks.iter().map(|b| b.save(step, &self.common.rings)).collect(), learning.collect())
+        (self.blocks.iter().map(|b| b.save(step, &self.common.rings, &self.tracts)).collect(), learning.collect())
     }
 
     /// Takes over this thread's part. `own` are, for each rule here, the positions of its synapses among all.
     pub fn load(&mut self, state: &EngineState, own: &[Vec<u32>]) -> Result<(), RunError> {
         for (block, saved) in self.blocks.iter_mut().zip(&state.populations) {
-            block.load(state.step, saved, &mut self.common.rings)?;
+            block.load(state.step, saved, &mut self.common.rings, &self.tracts)?;
         }
         self.contest.load(state.populations.iter().map(|p| p.senders.as_slice()));
         for ((l, saved), own) in self.learning.iter_mut().zip(&state.plastic).zip(own) {

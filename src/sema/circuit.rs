@@ -643,7 +643,7 @@ impl Sema<'_> {
                 ast::CircuitKind::Population(p) => self.population_item(&p.name, scope, out),
                 ast::CircuitKind::Source { name, .. } => self.population_item(name, scope, out),
                 ast::CircuitKind::Projection(p) => {
-                    if let Some(p) = self.projection(p, item.span, cx) {
+                    if let Some(p) = self.projection(id, p, item.span, cx) {
                         out.push(Item::Projection(p));
                     }
                 }
@@ -782,7 +782,13 @@ impl Sema<'_> {
         inner
     }
 
-    pub(super) fn projection(&mut self, p: &ast::Projection, span: Span, cx: Cx) -> Option<hir::Projection> {
+    pub(super) fn projection(
+        &mut self,
+        id: NetworkId,
+        p: &ast::Projection,
+        span: Span,
+        cx: Cx,
+    ) -> Option<hir::Projection> {
         let mut from = Vec::new();
         let mut private = None;
         let mut ok = true;
@@ -875,7 +881,7 @@ impl Sema<'_> {
         }
         // A private source has one synapse per target: its weight is drawn per neuron.
         if let (Some(name), Some((dim, ..))) = (&p.name, dims.first()) {
-            self.projection_dims.insert(self.path_of(&name.text), *dim);
+            self.projection_dims.insert((id, self.path_of(&name.text)), *dim);
         }
         let post_models: Vec<hir::ModelId> = post_ends.iter().map(|e| e.model).collect();
         let place = if private { Place::Binding } else { Place::Synapse { pre: pre_ends, post: post_ends } };

@@ -19,11 +19,11 @@ use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting, Touches};
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
-use crate::ir::protocol::{Point, SetTarget, Stmt};
+use crate::ir::protocol::{Bounds, Point, SetTarget, Stmt};
 use crate::random::{Purpose, Stream, StreamKey};
 use crate::record::Recording;
 use crate::script::{
-    BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, eval,
+    BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, binary, eval,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -375,6 +375,18 @@ impl<'a> Walker<'a> {
         let index = target.cells.population as usize;
         let key = Place::Param(index, target.param);
         let cells = (!of.whole).then(|| of.cells.clone());
+        if let Some(bounds) = &target.bounds {
+            let after = match op {
+                None => Ok(values.clone()),
+                Some(op) => {
+                    let before = self.engine.param(index, target.param, &of.cells);
+                    let pairs = before.into_iter().zip(values.iter().copied().cycle());
+                    let numbers = |(a, b)| binary(op, &Value::Number(a), &Value::Number(b))?.number();
+                    pairs.map(numbers).collect()
+                }
+            };
+            after.and_then(|after| check_bounds(bounds, &after)).map_err(at)?;
+        }
         let setting = Setting { population: index, param: target.param, cells, op, values };
         let Some(steps) = lasting else {
             self.engine.set(&setting)?;
@@ -496,6 +508,13 @@ impl<'a> Walker<'a> {
             ..RunOutcome::default()
         }
     }
+}
+
+/// What a param is set to stays within its bounds.
+pub(super) fn check_bounds(bounds: &Bounds, values: &[f64]) -> Result<(), EvalError> {
+    let Some(v) = values.iter().find(|v| !bounds.hold(**v)) else { return Ok(()) };
+    let shown = crate::units::display(*v, bounds.dimension);
+    Err(EvalError::new(format!("`{}` is set to {shown}, outside its bounds {bounds}", bounds.name)))
 }
 
 fn within(what: &str, start: u64, end: u64, length: u64, dt: f64) -> Result<(), EvalError> {

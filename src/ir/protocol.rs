@@ -2,8 +2,9 @@
 
 use super::environment::Environment;
 use crate::script::{BinaryOp, Cells, Expr, PlotKind, Value, VarId};
-use crate::units::Dimension;
+use crate::units::{self, Dimension};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What one run does. Populations and params are positions in the network that it belongs to.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -222,7 +223,33 @@ pub struct Loop {
 pub struct SetTarget {
     pub cells: Cells,
     pub param: u32,
+    /// The cells as written.
     pub text: String,
+    pub bounds: Option<Bounds>,
+}
+
+/// What a param has to stay within when an experiment sets it, both ends included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The param as written.
+    pub name: String,
+    pub low: f64,
+    pub high: f64,
+    pub dimension: Dimension,
+}
+
+impl Bounds {
+    /// A NaN is outside of all bounds.
+    pub fn hold(&self, value: f64) -> bool {
+        value >= self.low && value <= self.high
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let shown = |x| units::display(x, self.dimension);
+        write!(f, "{} .. {}", shown(self.low), shown(self.high))
+    }
 }
 
 /// What an author keeps true of the circuit.

@@ -48,6 +48,7 @@ pub struct Overrides {
 pub struct Origins {
     pub populations: BTreeMap<String, Span>,
     pub projections: BTreeMap<String, Span>,
+    pub sensors: BTreeMap<String, Span>,
 }
 
 /// A job and where it comes from.

@@ -2,12 +2,13 @@
 
 use super::error::*;
 use super::network::Elaborated;
+use super::plausible::known;
 use super::sleep;
 use super::{Fail, Lowering, Overrides, override_value};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
 use crate::ir::protocol::{
-    Actuator, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
+    Actuator, Bounds, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
 };
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
 use crate::units::Dimension;
@@ -184,11 +185,16 @@ impl Lowering<'_> {
                 let given = value;
                 let value = self.live_script(given, out)?;
                 self.fits_cells(&value, target, given.span, out)?;
+                let bounds = self.declared_bounds(target, name, out)?;
+                if let Some((bounds, declared)) = &bounds {
+                    self.set_within(bounds, *declared, *op, &value, given.span)?;
+                }
                 let lasting = self.duration(lasting.as_ref(), "a setting", out)?;
                 let mut all = Vec::new();
                 for target in self.set_targets(target, name, s.span, out)? {
+                    let bounds = bounds.as_ref().map(|(b, _)| b.clone());
                     all.push(Stmt::Set {
-                        target,
+                        target: SetTarget { bounds, ..target },
                         op: *op,
                         value: value.clone(),
                         lasting: lasting.clone(),
@@ -238,6 +244,11 @@ impl Lowering<'_> {
                 let span = value.span;
                 let value = self.live_script(value, out)?;
                 self.fills_sensor(&value, *sensor, slots.len(), span, out);
+                if let Some(s) = out.network.sensors.get(*sensor as usize)
+                    && let (Some(bounds), Some(declared)) = (&s.bounds, out.origins.sensors.get(&s.path))
+                {
+                    self.set_within(bounds, *declared, *op, &value, span)?;
+                }
                 Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
             }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
@@ -644,6 +655,7 @@ impl Lowering<'_> {
                         cells: Cells { population: self.position(p, out, c.span)?, slots: Vec::new() },
                         param,
                         text: text.clone(),
+                        bounds: None,
                     })
                 })
                 .collect();
@@ -658,7 +670,37 @@ impl Lowering<'_> {
             )
             .label(span, "nothing in the dynamics reads it, or it follows time"));
         };
-        Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text }])
+        Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text, bounds: None }])
+    }
+
+    /// The bounds of a param of some cells, and where it is declared.
+    fn declared_bounds(
+        &mut self,
+        c: &hir::Cells,
+        name: &str,
+        out: &Elaborated,
+    ) -> Result<Option<(Bounds, Span)>, Fail> {
+        let Some(placed) = out.placed.get(&c.population) else { return Ok(None) };
+        let shown = self.name_on_cells(placed.body.model, c, name)?;
+        let program = self.program;
+        let mut names = program.model(placed.body.model).names.iter().copied();
+        let Some(v) = names.find(|v| program.value(*v).name == shown) else { return Ok(None) };
+        Ok(self.param_bounds(v)?.map(|bounds| (bounds, program.value(v).span)))
+    }
+
+    /// A value that a param is set to, where it is known and the statement is sure to be reached.
+    fn set_within(
+        &self,
+        bounds: &Bounds,
+        declared: Span,
+        op: Option<BinaryOp>,
+        value: &Expr,
+        span: Span,
+    ) -> Result<(), Fail> {
+        match known(value) {
+            Some(v) if op.is_none() && self.certain => self.within_bounds(bounds, &v, span, declared),
+            _ => Ok(()),
+        }
     }
 
     fn record(&mut self, r: &hir::Record, out: &mut Elaborated) -> Result<Record, Fail> {

@@ -4,8 +4,9 @@ use super::error::*;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
+use crate::ir::protocol::Bounds;
 use crate::script::{self, Expr, NoHost, Value, VarId};
-use crate::units;
+use crate::units::{self, Dimension};
 
 /// Slots of table variables lie above those of the experiment.
 const TABLE_SLOTS: VarId = 1 << 20;
@@ -222,21 +223,42 @@ impl Lowering<'_> {
     }
 
     pub(super) fn check_bounds(&mut self, id: ValueId, v: &Value, span: Span) -> Result<(), Fail> {
-        let def = self.program.value(id);
-        let ValueKind::Param { bounds: Some((lo, hi)), .. } = &def.kind else { return Ok(()) };
-        let (low, high) = (self.constant_number(lo)?, self.constant_number(hi)?);
-        let dim = def.ty.dimension();
-        for x in v.numbers().unwrap_or_default() {
-            if !(x >= low && x <= high) {
-                return Err(Diagnostic::error(
-                    OUT_OF_BOUNDS,
-                    format!("`{}` is {}, outside its bounds", def.name, units::display(x, dim)),
-                )
-                .label(span, "this value")
-                .label(def.span, format!("in {} .. {}", units::display(low, dim), units::display(high, dim))));
-            }
+        match self.param_bounds(id)? {
+            Some(bounds) => self.within_bounds(&bounds, v, span, self.program.value(id).span),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The bounds that a param is declared with.
+    pub(super) fn param_bounds(&mut self, id: ValueId) -> Result<Option<Bounds>, Fail> {
+        let def = self.program.value(id);
+        let ValueKind::Param { bounds, .. } = &def.kind else { return Ok(None) };
+        self.fixed_bounds(&def.name, bounds.as_ref(), def.ty.dimension())
+    }
+
+    /// Bounds as numbers.
+    pub(super) fn fixed_bounds(
+        &mut self,
+        name: &str,
+        bounds: Option<&(hir::Expr, hir::Expr)>,
+        dimension: Dimension,
+    ) -> Result<Option<Bounds>, Fail> {
+        let Some((lo, hi)) = bounds else { return Ok(None) };
+        // Bounds are part of the layout: the values of this point of the sweep hold.
+        let live = std::mem::replace(&mut self.live, false);
+        let fixed = self.constant_number(lo).and_then(|low| Ok((low, self.constant_number(hi)?)));
+        self.live = live;
+        let (low, high) = fixed?;
+        Ok(Some(Bounds { name: name.to_string(), low, high, dimension }))
+    }
+
+    pub(super) fn within_bounds(&self, bounds: &Bounds, v: &Value, span: Span, declared: Span) -> Result<(), Fail> {
+        let found = v.numbers().unwrap_or_default().into_iter().find(|x| !bounds.hold(*x));
+        let Some(x) = found else { return Ok(()) };
+        let shown = units::display(x, bounds.dimension);
+        Err(Diagnostic::error(OUT_OF_BOUNDS, format!("`{}` is {shown}, outside its bounds", bounds.name))
+            .label(span, "this value")
+            .label(declared, format!("in {bounds}")))
     }
 
     pub(super) fn constant(&mut self, e: &hir::Expr) -> Result<Value, Fail> {

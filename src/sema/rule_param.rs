@@ -126,10 +126,10 @@ impl Sema<'_> {
     /// A param that changes is no constant: a level that starts from what was bound.
     fn make_sensor(&mut self, network: NetworkId, path: String, id: ValueId) {
         let def = self.program.value(id).clone();
-        let ValueKind::Param { default: Some(initial), .. } = def.kind else { return };
+        let ValueKind::Param { default: Some(initial), bounds } = def.kind else { return };
         let sensors = &mut self.program.networks[network.0 as usize].sensors;
         let at = sensors.len() as u32;
-        sensors.push(Sensor { path, span: def.span, value: id, sizes: Vec::new(), initial });
+        sensors.push(Sensor { path, span: def.span, value: id, sizes: Vec::new(), initial, bounds });
         self.program.values[id.0 as usize].kind = ValueKind::Sensor(at);
     }
 }

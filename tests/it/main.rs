@@ -22,4 +22,5 @@ mod printed;
 mod project;
 mod report;
 mod simulation;
+mod statements;
 mod tools;

@@ -220,7 +220,7 @@ fn one(k: f64) -> Vec<Slot> {
 }
 
 fn set(of: Cells, op: Option<BinaryOp>, value: Expr, lasting: Option<f64>) -> Stmt {
-    let target = SetTarget { cells: of, param: 0, text: "A.I".into() };
+    let target = SetTarget { cells: of, param: 0, text: "A.I".into(), bounds: None };
     Stmt::Set { target, op, value, lasting: lasting.map(Expr::number), place: PLACE.into() }
 }
 

@@ -1,0 +1,70 @@
+//! What statements of experiments promise: values within declared bounds, names of loops, one value for each `let`.
+
+use crate::lab::{INTERP, Lab, NARROW, NATIVE, Place};
+use nsm::backend::RunError;
+use nsm::execute::{self, RunOutcome};
+
+/// The run of a circuit's only experiment, whether or not it ends well.
+fn run(text: &str, place: Place) -> RunOutcome {
+    let lab = Lab::new(text);
+    let ran = crate::lab::run(lab.unit(), &lab.job.points[0], 1, place, false).expect("an engine");
+    ran.outcome
+}
+
+/// Message and place of the error with which the experiment ends on every back end.
+fn refused(text: &str) -> String {
+    let told = |place| {
+        let outcome = run(text, place);
+        let error = outcome.error.unwrap_or_else(|| panic!("nothing is refused: {text}"));
+        assert!(matches!(error, RunError::Script { .. }), "{error:?}");
+        let d = execute::diagnostic(&error, outcome.dt_ms);
+        format!("{} {}; {}", d.code.0, d.message, d.notes.join("; "))
+    };
+    let all = [INTERP, NATIVE].map(told);
+    assert_eq!(all[0], all[1]);
+    all[0].clone()
+}
+
+/// Cells with bounds and synapses whose rule has some; `body` is the experiment, from line 17 on.
+fn bounded(body: &str) -> String {
+    format!(
+        "use std.sources.Poisson
+neuron Cell {{
+    param tau = 10 ms in 1 ms .. 100 ms
+    state V = 0 mV
+    V' = -V / tau
+    receptor syn(w: voltage) {{ V += w }}
+    spike when V >= 5 mV {{ V = 0 mV }}
+}}
+plasticity Rule {{ param rate = 0.5 in 0 .. 1; weight w in 1 mV .. 3 mV; on pre {{ w += rate * 0.1 mV }} }}
+network Small {{
+    source train[3]: Poisson(rate = 100 Hz)
+    population E[4]: Cell
+    projection rec: train -> E {{ connect all_to_all  weight 2 mV  delay 1 ms  plasticity Rule }}
+}}
+sleep Night of Small {{ cycle {{ phase sws 10 ms {{ set E.tau = E.tau[0] * 20 }} }} }}
+experiment Look of Small {{
+    {body}
+}}
+"
+    )
+}
+
+#[test]
+fn a_param_is_set_within_its_bounds() {
+    let outside = "outside its bounds 1 ms .. 100 ms";
+    let drawn = refused(&bounded("set E[2].tau = uniform(200 ms, 300 ms)"));
+    assert!(drawn.starts_with("E0703 `tau` is set to 2") && drawn.contains(outside), "{drawn}");
+    assert!(drawn.ends_with("at main.nsm:17:5"), "{drawn}");
+    let scaled = refused(&bounded("set E.tau = 60 ms; simulate 1 ms; set E.tau *= 2 lasting 5 ms"));
+    assert!(scaled.starts_with("E0703 `tau` is set to 120 ms") && scaled.contains(outside), "{scaled}");
+    let listed = refused(&bounded("let x = [1, 2, 3, 400]; set E.tau = x * 1 ms"));
+    assert!(listed.starts_with("E0703 `tau` is set to 400 ms"), "{listed}");
+    let asleep = refused(&bounded("sleep Night for 1 cycles"));
+    assert!(asleep.starts_with("E0703 `tau` is set to 200 ms") && asleep.ends_with("at main.nsm:15:50"), "{asleep}");
+    let learning = refused(&bounded("set rec.Rule.rate += 0.7"));
+    assert!(learning.starts_with("E0703 `rec.Rule.rate` is set to 1.2, outside its bounds 0 .. 1"), "{learning}");
+    // Both ends are within.
+    let edges = bounded("set E.tau = 1 ms; set E.tau *= 100; set rec.Rule.rate += 0.5; simulate 5 ms");
+    assert_eq!(run(&edges, NATIVE).error, None);
+}

@@ -68,3 +68,30 @@ fn a_param_is_set_within_its_bounds() {
     let edges = bounded("set E.tau = 1 ms; set E.tau *= 100; set rec.Rule.rate += 0.5; simulate 5 ms");
     assert_eq!(run(&edges, NATIVE).error, None);
 }
+
+/// Weights of a rule stay where its own handlers hold them, whoever writes them.
+#[test]
+fn updates_stay_within_the_bounds_of_a_rule() {
+    let body = "record weights of rec every 1 ms
+    simulate 20 ms
+    update rec { w = 1.15 * w }
+    expect max(weight(rec)) <= 3 mV
+    update rec { w = if post == 0 then 10 mV else -10 mV }
+    expect weight(rec[1, 0]) == 3 mV
+    expect weight(rec[1, 1]) == 1 mV
+    downscale rec by 50 %
+    expect weight(rec[1, 0]) == 1.5 mV
+    expect weight(rec[1, 1]) == 1 mV
+    simulate 20 ms";
+    let text = bounded(body);
+    let lab = Lab::new(&text);
+    let weights = |place| {
+        let ran = lab.run(place);
+        let failed: Vec<_> = ran.outcome.expectations.iter().filter(|e| !e.holds()).collect();
+        assert!(failed.is_empty(), "{place:?}: {failed:?}");
+        ran.outcome.recording.weights[0].values.iter().map(|w| w.to_bits()).collect::<Vec<_>>()
+    };
+    let oracle = weights(INTERP);
+    assert_eq!(oracle, weights(NATIVE));
+    assert_eq!(oracle, weights(NARROW));
+}

@@ -6,7 +6,7 @@ use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::rows::{Row, Rows};
 use crate::backend::RunError;
-use crate::ir::protocol::{CurvePlot, Protocol, Stmt};
+use crate::ir::protocol::{CurvePlot, Protocol, Stmt, Variable};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
 use crate::units::Dimension;
 use std::cmp::Ordering;
@@ -57,9 +57,8 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         match host.points(plot) {
             Ok(groups) => {
                 let name = plot.rows.first().and_then(|r| r.by.clone()).unwrap_or_default();
-                let known = rows.variables.iter().find(|(n, _)| *n == name);
-                let x = (name, known.map_or(Dimension::NUMBER, |(_, d)| *d));
-                out.curves.push(curve(plot.title.clone(), x, plot.dimension, groups));
+                let known = rows.variables.iter().find(|v| v.name == name);
+                out.curves.push(curve(plot.title.clone(), (name, known), plot.dimension, groups));
             }
             Err(e) if e.empty && quick => {}
             Err(e) => {
@@ -71,15 +70,22 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
     out
 }
 
-fn curve(title: String, x: (String, Dimension), dimension: Dimension, groups: Vec<(Option<Value>, f64)>) -> Curve {
-    let numeric = groups.iter().all(|(g, _)| matches!(g, Some(Value::Number(_))));
+fn curve(
+    title: String,
+    (name, known): (String, Option<&Variable>),
+    dimension: Dimension,
+    groups: Vec<(Option<Value>, f64)>,
+) -> Curve {
+    let x = (name, known.map_or(Dimension::NUMBER, |v| v.dimension));
+    let label = |v: &Value| known.and_then(|k| k.label(v.number().ok()?)).map(str::to_string);
+    let numeric = groups.iter().all(|(g, _)| matches!(g, Some(v @ Value::Number(_)) if label(v).is_none()));
     let mut labels = Vec::new();
     let mut points = Vec::with_capacity(groups.len());
     for (k, (group, y)) in groups.into_iter().enumerate() {
         match group {
             Some(Value::Number(v)) if numeric => points.push((v, y)),
             other => {
-                labels.push(other.map_or_else(|| "all".to_string(), |v| v.to_string()));
+                labels.push(other.map_or_else(|| "all".to_string(), |v| label(&v).unwrap_or_else(|| v.to_string())));
                 points.push((k as f64, y));
             }
         }
@@ -231,7 +237,7 @@ impl Concluder<'_> {
         if name == "seed" {
             return Some(Source::Seed);
         }
-        self.rows.variables.iter().position(|(n, _)| n == name).map(Source::Variable)
+        self.rows.variables.iter().position(|v| v.name == name).map(Source::Variable)
     }
 }
 
@@ -335,7 +341,8 @@ mod tests {
     fn rows() -> Rows {
         let mut rows = Rows::default();
         rows.measures = vec![("correct".into(), Dimension::NUMBER), ("truth".into(), Dimension::VOLTAGE)];
-        rows.variables = vec![("trial".into(), Dimension::NUMBER)];
+        rows.variables =
+            vec![Variable { name: "trial".into(), dimension: Dimension::NUMBER, labels: Vec::new(), in_rows: true }];
         let data = [(0, 0, 1.0, 10.0), (0, 1, 0.0, 20.0), (1, 0, 1.0, 30.0), (1, 1, 1.0, 40.0)];
         for (run, trial, correct, truth) in data {
             for (measure, value) in [(0, correct), (1, truth)] {

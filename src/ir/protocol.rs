@@ -30,8 +30,18 @@ pub struct Protocol {
 pub struct Variable {
     pub name: String,
     pub dimension: Dimension,
+    /// Names of its values 0, 1, ... where it runs through labels.
+    pub labels: Vec<String>,
     /// Written into the rows of `measure`.
     pub in_rows: bool,
+}
+
+impl Variable {
+    /// The label that a value stands for.
+    pub fn label(&self, value: f64) -> Option<&str> {
+        let whole = value >= 0.0 && value == value.trunc();
+        self.labels.get(value as usize).filter(|_| whole).map(String::as_str)
+    }
 }
 
 /// `actuator move = argmin(...)`: a question to the circuit.

@@ -110,34 +110,64 @@ impl Lowering<'_> {
 
     /// Every variable that a statement assigns or a loop runs through gets a slot; sweeps first.
     fn declare_variables(&mut self, e: &hir::Experiment, protocol: &mut Protocol) {
-        let mut add = |me: &mut Self, v: ValueId, in_rows: bool| {
+        let mut add = |me: &mut Self, v: ValueId, of: Option<&hir::Loop>| {
             if me.slots.contains_key(&v) {
                 return;
             }
             let def = me.program.value(v);
             me.slots.insert(v, protocol.variables.len() as VarId);
-            protocol.variables.push(Variable { name: def.name.clone(), dimension: def.ty.dimension(), in_rows });
+            protocol.variables.push(Variable {
+                name: def.name.clone(),
+                dimension: def.ty.dimension(),
+                labels: of.map_or_else(Vec::new, |l| me.label_names(l)),
+                in_rows: of.is_some(),
+            });
         };
         for l in &e.sweeps {
-            add(self, l.variable, true);
+            add(self, l.variable, Some(l));
         }
-        assigned(&e.body, &mut |v, in_rows| add(self, v, in_rows));
+        assigned(&e.body, &mut |v, of| add(self, v, of));
         for s in &e.conclude {
             if let StmtKind::Assign { variable, .. } = &s.kind {
-                add(self, *variable, false);
+                add(self, *variable, None);
             }
         }
         // Measures and `seed` are read only in aggregates; they are found there.
         for (k, def) in self.program.values.iter().enumerate() {
             let id = ValueId(k as u32);
             if matches!(def.kind, ValueKind::Measure) && def.span == e.span {
-                add(self, id, false);
+                add(self, id, None);
             }
         }
         for v in &e.names {
             if matches!(self.program.value(*v).kind, ValueKind::Variable) {
-                add(self, *v, false);
+                add(self, *v, None);
             }
+        }
+    }
+
+    /// What the values of a loop's variable are called, where they are labels of one set.
+    fn label_names(&self, l: &hir::Loop) -> Vec<String> {
+        let found = self.labels_in(&l.start).filter(|_| l.end.is_none());
+        let members = found.map(|k| self.program.labels[k].members.as_slice()).unwrap_or_default();
+        members.iter().map(|v| self.program.value(*v).name.clone()).collect()
+    }
+
+    /// The set of labels, by position, that every element of a list is of.
+    fn labels_in(&self, e: &hir::Expr) -> Option<usize> {
+        match &e.kind {
+            ExprKind::List(items) => {
+                let mut sets = items.iter().map(|x| self.labels_in(x));
+                let first = sets.next().flatten();
+                first.filter(|_| sets.all(|s| s == first))
+            }
+            ExprKind::If(_, a, b) => self.labels_in(a).filter(|k| Some(*k) == self.labels_in(b)),
+            ExprKind::Value(v) => match &self.program.value(*v).kind {
+                ValueKind::Label(_) => self.program.labels.iter().position(|l| l.members.contains(v)),
+                ValueKind::Let(inner) => self.labels_in(inner),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -799,13 +829,13 @@ impl Lowering<'_> {
     }
 }
 
-/// Every variable that a statement assigns, and whether it is a loop's.
-pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, bool)) {
+/// Every variable that a statement assigns, with its loop if it is one's.
+pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, Option<&hir::Loop>)) {
     for s in list {
         match &s.kind {
-            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, false),
-            StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(l.variable, true)),
-            StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(*v, false)),
+            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, None),
+            StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(l.variable, Some(l))),
+            StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(*v, None)),
             _ => {}
         }
         s.kind.blocks().into_iter().for_each(|block| assigned(block, add));

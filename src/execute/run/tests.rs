@@ -329,6 +329,7 @@ fn variables(names: &[(&str, bool)]) -> Vec<Variable> {
     let one = |(name, in_rows): &(&str, bool)| Variable {
         name: name.to_string(),
         dimension: Dimension::NUMBER,
+        labels: Vec::new(),
         in_rows: *in_rows,
     };
     names.iter().map(one).collect()

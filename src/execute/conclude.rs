@@ -62,7 +62,8 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
             }
             Err(e) if e.empty && quick => {}
             Err(e) => {
-                out.error.get_or_insert(RunError::Script { place: plot.place.clone(), message: e.message });
+                let (place, message, help) = (plot.place.clone(), e.message, e.help);
+                out.error.get_or_insert(RunError::Script { place, message, help });
             }
         }
     }
@@ -160,7 +161,8 @@ impl Concluder<'_> {
             return Ok(vec![(None, 0.0)]);
         }
         if groups.is_empty() {
-            return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", "))));
+            return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", ")))
+                .help("its `where` holds for none of the rows: runs that would give some may be left out by `--set`"));
         }
         let list = |values: Vec<f64>| Value::List(values.into_iter().map(Value::Number).collect());
         let mut out = Vec::with_capacity(groups.len());
@@ -185,7 +187,11 @@ impl Concluder<'_> {
         };
         let mut measures = Vec::with_capacity(query.measures.len());
         for name in &query.measures {
-            let found = named(name).ok_or_else(|| EvalError::empty(format!("nothing was measured as `{name}`")));
+            let found = named(name).ok_or_else(|| {
+                EvalError::empty(format!("nothing was measured as `{name}`")).help(
+                    "no run came to its `measure`: it stands in an `if` that never held or in a loop without turns. Params                      that `--set` changes may be why; what is concluded from has to be measured in every run",
+                )
+            });
             measures.push(found?);
         }
         let columns = rows_of(rows, &measures);

@@ -163,9 +163,11 @@ pub fn go_on(
     match recording::collect(protocol, &mut walker) {
         Ok(all) => (outcome.recording, outcome.recorded, outcome.plots) = (all.recording, all.cells, all.plots),
         Err(e) => {
-            outcome
-                .error
-                .get_or_insert(RunError::Script { place: "`record` or `plot`".to_string(), message: e.message });
+            outcome.error.get_or_insert(RunError::Script {
+                place: "`record` or `plot`".to_string(),
+                message: e.message,
+                help: e.help,
+            });
         }
     }
     outcome

@@ -116,6 +116,7 @@ impl Collector<'_> {
             | Query::Weights { .. }
             | Query::Sensor(_)
             | Query::Environment { .. }
+            | Query::Table(_)
             | Query::SynapticEvents
             | Query::Time => {}
         }
@@ -273,6 +274,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                 Query::Weights { .. }
                 | Query::Sensor(_)
                 | Query::Environment { .. }
+                | Query::Table(_)
                 | Query::SynapticEvents
                 | Query::Time => {}
             }

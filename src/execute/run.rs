@@ -4,19 +4,19 @@ use super::activity::{WindowFigures, Windows};
 use super::cells::{self, Selection};
 use super::checkpoint::{Checkpoint, Origin};
 use super::environments::Environments;
-use super::error::{Halt, script};
+use super::error::{Halt, diagnostic, script};
 use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::recording::{self, PlotData};
 use super::rows::Rows;
-use super::sensors::Sensors;
+use super::sensors::{Sensors, nested};
 use super::settings::{Place, Return, Temporary};
 use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
-use crate::backend::{Engine, RunError, Setting, Touches};
+use crate::backend::{Engine, RunError, Setting, Touches, build};
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Bounds, Point, SetTarget, Stmt};
@@ -193,6 +193,8 @@ pub(super) struct Walker<'a> {
     rows: Rows,
     pub synapses: SynapseLog,
     pub seed: u64,
+    /// Tables of the circuit that were drawn when it was built; drawn again on first need.
+    tables: Option<Vec<Vec<f64>>>,
     spent: Duration,
     /// Steps that take about one frame of the progress bar.
     slice: u64,
@@ -234,6 +236,7 @@ impl<'a> Walker<'a> {
             rows: Rows::new(&unit.protocol, seed),
             synapses: SynapseLog::default(),
             seed,
+            tables: None,
             spent: Duration::ZERO,
             slice: 1,
             position: Position::default(),
@@ -417,6 +420,19 @@ impl<'a> Walker<'a> {
             return Ok(values);
         }
         Err(EvalError::new(format!("{} values for the {} cells of `{text}`", values.len(), of.cells.len())))
+    }
+
+    /// A table of the circuit, as it was drawn when the circuit was built.
+    fn table(&mut self, k: u32) -> Result<Value, EvalError> {
+        let missing = || EvalError::new(format!("the network has no drawn table number {k}"));
+        let at = *self.unit.protocol.tables.get(k as usize).ok_or_else(missing)? as usize;
+        if self.tables.is_none() {
+            let drawn = build::draw_tables(&self.unit.network, self.seed);
+            self.tables = Some(drawn.map_err(|e| EvalError::new(diagnostic(&e, self.dt()).message))?);
+        }
+        let values = self.tables.as_ref().and_then(|t| t.get(at)).ok_or_else(missing)?;
+        let shape = &self.unit.network.tables.get(at).ok_or_else(missing)?.shape;
+        Ok(nested(shape, values))
     }
 
     fn spikes(
@@ -603,6 +619,7 @@ impl Host for Walker<'_> {
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
             Query::Sensor(k) => self.sensor(*k),
+            Query::Table(k) => self.table(*k),
             Query::Environment { environment, output } => self.environments.show(*environment, *output),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),

@@ -161,7 +161,8 @@ fn checked(found: &[f64], n: usize, path: &str) -> Result<Vec<u32>, RunError> {
         .collect()
 }
 
-fn nested(shape: &[u32], values: &[f64]) -> Value {
+/// Numbers in row-major order as a list of lists.
+pub(super) fn nested(shape: &[u32], values: &[f64]) -> Value {
     match shape.split_first() {
         None => Value::Number(values.first().copied().unwrap_or(f64::NAN)),
         Some((n, rest)) => {

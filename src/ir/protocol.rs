@@ -20,6 +20,8 @@ pub struct Protocol {
     /// Names of the variables, by slot.
     pub variables: Vec<Variable>,
     pub environments: Vec<Environment>,
+    /// Tables of the network with random draws in them that the experiment reads.
+    pub tables: Vec<u32>,
     /// What is read from outside: of a circuit that runs without an experiment.
     pub actuators: Vec<Actuator>,
     /// Sum of the `simulate` times where they are constants: for the progress bar and the budget, ms.

@@ -767,7 +767,7 @@ impl Lowering<'_> {
     }
 
     /// A let with draws in it: one table, filled once when the network is built, so that all its readers see the same numbers.
-    fn random_table(
+    pub(super) fn random_table(
         &mut self,
         id: ValueId,
         axes: &[hir::TableAxis],

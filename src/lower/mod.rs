@@ -85,6 +85,8 @@ pub(crate) struct Lowering<'a> {
     pub shown: Vec<Vec<String>>,
     /// What environments show and sensors are set to.
     pub fillings: Vec<environment::Filling>,
+    /// What an experiment reads of what its circuit draws, while its statements are lowered.
+    pub drawn: Option<Vec<ValueId>>,
     /// Whether the statement at hand runs in every run: not within a loop or an `if`.
     pub certain: bool,
 }
@@ -262,6 +264,7 @@ impl<'a> Lowering<'a> {
             user: None,
             shown: Vec::new(),
             fillings: Vec::new(),
+            drawn: None,
             certain: true,
         }
     }

@@ -1,5 +1,6 @@
 //! Experiments to bounded programs over the lowered network.
 
+use super::dynamics::{Cx, Mode};
 use super::error::*;
 use super::network::Elaborated;
 use super::plausible::known;
@@ -12,7 +13,7 @@ use crate::ir::protocol::{
 };
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
 use crate::units::Dimension;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Length of a run of a circuit without an experiment, where `--for` does not say: ms.
 const DEFAULT_DURATION: f64 = 1000.0;
@@ -45,10 +46,13 @@ impl Lowering<'_> {
             protocol.duration_hint_ms = duration.or(Some(DEFAULT_DURATION));
             protocol.statements.push(Stmt::Simulate { time, window: None, place: "--for".to_string() });
             protocol.actuators = self.actuators(network, out);
+            let tables = self.drawn_tables(out);
+            protocol.tables = self.report(tables)?;
             self.seal(out);
             return Some((protocol, Vec::new()));
         };
         self.live = true;
+        self.drawn = Some(Vec::new());
         self.declare_variables(e, &mut protocol);
         let mut sweep = Vec::new();
         for (v, value) in point {
@@ -82,6 +86,8 @@ impl Lowering<'_> {
             }
         }
         self.live = false;
+        let tables = self.drawn_tables(out);
+        protocol.tables = self.report(tables)?;
         protocol.environments = self.environments(e);
         if let Some(ms) = duration {
             self.replace_duration(e, &mut protocol, ms);
@@ -89,6 +95,23 @@ impl Lowering<'_> {
         protocol.duration_hint_ms = hint(&protocol.statements);
         self.seal(out);
         (self.diags.error_count() == errors).then_some((protocol, sweep))
+    }
+
+    /// The network's own tables of those that the experiment reads.
+    fn drawn_tables(&mut self, out: &mut Elaborated) -> Result<Vec<u32>, Fail> {
+        let mut tables = Vec::new();
+        for id in self.drawn.take().unwrap_or_default() {
+            let (axes, value) = match &self.program.value(id).kind {
+                ValueKind::Let(value) => (&[] as &[hir::TableAxis], value),
+                ValueKind::Table { axes, value } => (axes.as_slice(), value),
+                _ => continue,
+            };
+            let Elaborated { network, tables: known, .. } = &mut *out;
+            let mode = Mode::Build { own: None, ends: None, columns: &[] };
+            let mut cx = Cx { network, mode, formals: HashMap::new(), tables: known, lets: HashMap::new() };
+            tables.push(self.random_table(id, axes, value, value.span, &mut cx)?);
+        }
+        Ok(tables)
     }
 
     fn replace_duration(&mut self, e: &hir::Experiment, protocol: &mut Protocol, ms: f64) {
@@ -173,6 +196,7 @@ impl Lowering<'_> {
 
     fn actuators(&mut self, network: hir::NetworkId, out: &mut Elaborated) -> Vec<Actuator> {
         self.live = true;
+        self.drawn = Some(Vec::new());
         let mut all = Vec::new();
         for (path, id) in self.program.network(network).actuators.clone() {
             let def = self.program.value(id);

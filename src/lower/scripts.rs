@@ -1,6 +1,7 @@
 //! Resolved expressions to script expressions, and constants: sizes, tables, sweeps, bound params.
 
 use super::error::*;
+use super::dynamics::reads_draw;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
@@ -10,6 +11,11 @@ use crate::units::{self, Dimension};
 
 /// Slots of table variables lie above those of the experiment.
 const TABLE_SLOTS: VarId = 1 << 20;
+
+/// Whether a formula draws lists, which only an experiment does.
+fn lists_drawn(e: &hir::Expr, program: &hir::Program) -> bool {
+    super::reads(e, program, &mut |x| matches!(x.kind, ExprKind::ListDraw { .. }))
+}
 
 impl Lowering<'_> {
     pub(super) fn script(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
@@ -112,6 +118,20 @@ impl Lowering<'_> {
         }
         let program = self.program;
         match &program.value(id).kind {
+            ValueKind::Let(e) | ValueKind::Table { value: e, .. } if self.experiment() && lists_drawn(e, program) => {
+                let name = &program.value(id).name;
+                Err(Diagnostic::error(EVALUATION, format!("`{name}` would be drawn anew wherever it is read"))
+                    .label(span, "read here")
+                    .label(e.span, "what it stands for")
+                    .help("draw it before: `let order = permutation(4)` in the experiment, and give `order`"))
+            }
+            // What the circuit draws is drawn once, when it is built.
+            ValueKind::Let(e) if self.experiment() && reads_draw(e, program) => Ok(self.drawn_table(id)),
+            ValueKind::Table { axes, value }
+                if self.experiment() && axes.iter().all(|a| a.variable.is_some()) && reads_draw(value, program) =>
+            {
+                Ok(self.drawn_table(id))
+            }
             ValueKind::Param { .. } => Ok(Expr::Const(self.param_value(id)?)),
             ValueKind::Let(e) => {
                 self.enter(span)?;
@@ -180,6 +200,21 @@ impl Lowering<'_> {
             };
         }
         Ok(Expr::Table { axes: out, body: Box::new(body?) })
+    }
+
+    /// Whether what is lowered asks a circuit that is built.
+    fn experiment(&self) -> bool {
+        self.live && self.drawn.is_some()
+    }
+
+    /// The question for what the circuit drew, which is noted as read.
+    fn drawn_table(&mut self, id: ValueId) -> Expr {
+        let drawn = self.drawn.get_or_insert_default();
+        let k = drawn.iter().position(|v| *v == id).unwrap_or_else(|| {
+            drawn.push(id);
+            drawn.len() - 1
+        });
+        Expr::Query(Box::new(script::Query::Table(k as u32)))
     }
 
     /// `let N[Layer] = [...]`: the list must have the sizes that the brackets say.

@@ -95,3 +95,39 @@ fn updates_stay_within_the_bounds_of_a_rule() {
     assert_eq!(oracle, weights(NATIVE));
     assert_eq!(oracle, weights(NARROW));
 }
+
+/// A table of the circuit with draws in it is drawn once in a run: an experiment sees what the cells see.
+#[test]
+fn a_drawn_table_has_one_value_in_a_run() {
+    let text = "neuron Cell { param x = 0; state V = x; V' = 0 / 1 ms }
+network Small {
+    let code[i: 2, k: 3] = normal(0, 1)
+    let scale = uniform(1, 2)
+    population E[i: 2, k: 3]: Cell(x = code[i, k])
+    population S[2]: Cell(x = scale)
+}
+experiment Look of Small {
+    let own[k: 3] = uniform(0, 1)
+    let twice[k: 3] = 2 * code[1, k]
+    expect E.V[0] != E.V[1]
+    expect scale == S.V[0]
+    expect scale == S.V[1]
+    for k in 0 .. 3 {
+        expect code[0, k] == E.V[k]
+        expect code[1, k] == E.V[3 + k]
+        expect twice[k] == 2 * E.V[3 + k]
+        simulate 1 ms
+    }
+    expect all(code[0] == code[0])
+    expect all(own == own)
+}
+";
+    let lab = Lab::new(text);
+    for place in [INTERP, NATIVE] {
+        for seed in [1, 2] {
+            let ran = lab.run_seed(place, seed);
+            let failed: Vec<_> = ran.outcome.expectations.iter().filter(|e| !e.holds()).collect();
+            assert!(failed.is_empty(), "{place:?}: {failed:?}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::rows::{Row, Rows};
 use crate::backend::RunError;
+use crate::base::stack;
 use crate::ir::protocol::{CurvePlot, Protocol, Stmt, Variable};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
 use crate::units::Dimension;
@@ -46,7 +47,7 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         position: Position::default(),
         without: BTreeMap::new(),
     };
-    let walked = walk(&mut host, &protocol.conclude);
+    let walked = stack::deep(|| walk(&mut host, &protocol.conclude));
     let mut out = Conclusion::default();
     match walked {
         Err(Halt::Failed(e)) => out.error = Some(e),

@@ -17,6 +17,7 @@ use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
 use crate::backend::{Engine, RunError, Setting, Touches, build};
+use crate::base::stack;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Bounds, Point, SetTarget, Stmt};
@@ -126,6 +127,17 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
 ///
 /// What a run gives is the same to the last bit, but for wall times, whether or not it was saved and taken up again in between.
 pub fn go_on(
+    unit: &Unit,
+    point: &Point,
+    seed: u64,
+    engine: &mut dyn Engine,
+    control: &Control,
+    saving: Option<Saving>,
+) -> RunOutcome {
+    stack::deep(|| walked(unit, point, seed, engine, control, saving))
+}
+
+fn walked(
     unit: &Unit,
     point: &Point,
     seed: u64,

@@ -6,7 +6,7 @@
 use super::error::*;
 use super::plasticity::RuleRead;
 use super::{Fail, Lowering, reads};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
 use crate::ir::{
     self, Assign, Attribute, BinaryOp, Compare, Derived, Dynamics, Expr, ExprId, Exprs, Observable, Param, ParamKind,
@@ -187,7 +187,10 @@ impl Body {
 impl Lowering<'_> {
     /// Translates an expression into the arena of `cx`.
     pub(super) fn translate(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
-        self.unfold(e.span)?;
+        self.nest(e.span, |me| me.translate_node(e, cx))
+    }
+
+    fn translate_node(&mut self, e: &hir::Expr, cx: &mut Cx) -> Result<ExprId, Fail> {
         if self.plain(e, cx) {
             let v = self.constant(e)?;
             let v = v.number().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(e.span, "here"))?;
@@ -309,7 +312,7 @@ impl Lowering<'_> {
             return Err(Diagnostic::error(EVALUATION, "definitions that need each other more than 200 deep")
                 .label(span, "needed here"));
         }
-        let out = f(self);
+        let out = stack::deep(|| f(self));
         self.depth = self.depth.saturating_sub(1);
         out
     }

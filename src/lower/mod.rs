@@ -23,7 +23,7 @@ mod sensors;
 mod sleep;
 mod space;
 
-use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
+use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::artefact::{Check, Exemption, Function, Job, Notes, Unit};
 use crate::ir::protocol::Point;
@@ -76,6 +76,8 @@ pub(crate) struct Lowering<'a> {
     pub depth: u32,
     /// Draws of the experiment, numbered in its own order: those of other experiments of the file don't move them.
     pub sites: BTreeMap<u32, u32>,
+    /// Nodes around the one that is being written.
+    pub nested: u32,
     /// Nodes written so far while definitions are unfolded.
     pub work: u64,
     pub dt: f64,
@@ -93,6 +95,9 @@ pub(crate) struct Lowering<'a> {
 
 /// Terms that all definitions of one circuit may unfold into.
 const UNFOLD_LIMIT: u64 = 5_000_000;
+
+/// Nodes of an expression around each other, once the definitions in it are unfolded: whoever walks it recurses as deep.
+const DEEPEST: u32 = 2000;
 
 /// A millisecond of shorter steps would be a million of them, and no membrane knows a nanosecond: ms.
 const SHORTEST_STEP: f64 = 1e-6;
@@ -143,6 +148,24 @@ impl Lowering<'_> {
             .help("a function that calls another one twice doubles it: keep the value in a `let`"));
         }
         Ok(())
+    }
+
+    /// Lowers one node of an expression, with what lies below it.
+    pub(crate) fn nest<T>(&mut self, span: Span, node: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
+        self.unfold(span)?;
+        self.nested += 1;
+        let out = if self.nested <= DEEPEST {
+            node(self)
+        } else {
+            Err(Diagnostic::error(
+                error::EVALUATION,
+                format!("definitions unfold into an expression more than {DEEPEST} deep"),
+            )
+            .label(span, "needed here")
+            .help("give what is computed on the way names that a run keeps: a `state`, or a `let` of an experiment"))
+        };
+        self.nested -= 1;
+        out
     }
 
     pub(crate) fn place(&self, span: Span) -> String {
@@ -265,6 +288,7 @@ impl<'a> Lowering<'a> {
             shown: Vec::new(),
             fillings: Vec::new(),
             drawn: None,
+            nested: 0,
             certain: true,
         }
     }
@@ -511,8 +535,8 @@ fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go:
         ExprKind::Value(id) | ExprKind::Apply(id, _) => {
             match &program.value(*id).kind {
                 _ if !entered => {}
-                ValueKind::Let(x) | ValueKind::Output(x) => below(x),
-                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => below(value),
+                ValueKind::Let(x) | ValueKind::Output(x) => stack::deep(|| below(x)),
+                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => stack::deep(|| below(value)),
                 _ => {}
             }
             if let ExprKind::Apply(_, args) = &e.kind {

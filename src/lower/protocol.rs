@@ -6,7 +6,7 @@ use super::network::Elaborated;
 use super::plausible::known;
 use super::sleep;
 use super::{Fail, Lowering, Overrides, override_value};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
 use crate::ir::protocol::{
     Actuator, Bounds, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
@@ -470,6 +470,10 @@ impl Lowering<'_> {
 
     /// A script expression that may ask the run.
     pub(super) fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
+        self.nest(e.span, |me| me.live_node(e, out))
+    }
+
+    fn live_node(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let asks = super::reads(e, self.program, &mut |x| {
             matches!(
                 x.kind,
@@ -526,10 +530,7 @@ impl Lowering<'_> {
                     let first = script::Slot::At(Expr::number(0.0));
                     Expr::Index(Box::new(Expr::Query(Box::new(now))), vec![first])
                 }
-                ValueKind::Let(inner) => {
-                    self.unfold(e.span)?;
-                    self.live_script(inner, out)?
-                }
+                ValueKind::Let(inner) => stack::deep(|| self.live_script(inner, out))?,
                 _ => return self.script(e),
             },
             ExprKind::Rows { func, values, filter, by } => {

@@ -3,7 +3,7 @@
 use super::error::*;
 use super::dynamics::reads_draw;
 use super::{Fail, Lowering};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::protocol::Bounds;
 use crate::script::{self, Expr, NoHost, Value, VarId};
@@ -19,7 +19,10 @@ fn lists_drawn(e: &hir::Expr, program: &hir::Program) -> bool {
 
 impl Lowering<'_> {
     pub(super) fn script(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
-        self.unfold(e.span)?;
+        self.nest(e.span, |me| me.script_node(e))
+    }
+
+    fn script_node(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
         Ok(match &e.kind {
             ExprKind::Const(v) => Expr::Const(v.clone()),
             ExprKind::Value(id) => self.script_value(*id, e.span)?,
@@ -135,7 +138,7 @@ impl Lowering<'_> {
             ValueKind::Param { .. } => Ok(Expr::Const(self.param_value(id)?)),
             ValueKind::Let(e) => {
                 self.enter(span)?;
-                let out = self.script(e);
+                let out = stack::deep(|| self.script(e));
                 self.depth -= 1;
                 let out = out?;
                 // A let that is known is computed once: it would otherwise be copied into every use.
@@ -148,7 +151,7 @@ impl Lowering<'_> {
             ValueKind::Table { axes, value } => {
                 self.enter(span)?;
                 let named = axes.iter().any(|a| a.variable.is_some());
-                let out = if named { self.script_table(axes, value) } else { self.script(value) };
+                let out = stack::deep(|| if named { self.script_table(axes, value) } else { self.script(value) });
                 self.depth -= 1;
                 let out = out?;
                 if let Ok(v) = script::eval(&out, &mut NoHost::default()) {

@@ -4,8 +4,8 @@ use super::error::*;
 use super::query::walk;
 use super::scope::Entity;
 use super::{Cx, Place, Sema};
-use crate::base::Diagnostic;
 use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, stack};
 use crate::hir::{Event, Expr, ExprKind, Item, Kind, NetworkId, Plasticity, Sensor, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 
@@ -113,7 +113,7 @@ impl Sema<'_> {
                 found |= *id == param
                     || match &self.program.value(*id).kind {
                         ValueKind::Let(inner) | ValueKind::Param { default: Some(inner), .. } => {
-                            self.follows(inner, param)
+                            stack::deep(|| self.follows(inner, param))
                         }
                         _ => false,
                     };

@@ -11,6 +11,7 @@ mod cli;
 mod closed_loop;
 mod codes;
 mod common;
+mod depth;
 mod equivalence;
 mod errors;
 mod golden;

@@ -22,6 +22,7 @@ mod scripts;
 mod sensors;
 mod sleep;
 mod space;
+mod translate;
 
 use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};

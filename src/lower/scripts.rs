@@ -1,7 +1,7 @@
 //! Resolved expressions to script expressions, and constants: sizes, tables, sweeps, bound params.
 
 use super::error::*;
-use super::dynamics::reads_draw;
+use super::translate::reads_draw;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};

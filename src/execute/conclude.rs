@@ -190,7 +190,8 @@ impl Concluder<'_> {
         for name in &query.measures {
             let found = named(name).ok_or_else(|| {
                 EvalError::empty(format!("nothing was measured as `{name}`")).help(
-                    "no run came to its `measure`: it stands in an `if` that never held or in a loop without turns. Params                      that `--set` changes may be why; what is concluded from has to be measured in every run",
+                    "no run came to its `measure`: it stands in an `if` that never held or in a loop without turns. Params \
+                     that `--set` changes may be why; what is concluded from has to be measured in every run",
                 )
             });
             measures.push(found?);

@@ -5,7 +5,7 @@ mod beside;
 pub use crate::backend::Profile;
 use crate::backend::native::{self, Lanes, Native};
 use crate::backend::{Engine, Keep, RunError, TraceRequest, interp::Interpreter};
-use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap};
+use crate::base::{Code, Diagnostic, Diagnostics, LibraryError, LoadError, Loader, ProjectError, SourceMap, stack};
 use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Origins, Overrides};
 use crate::syntax::ast;
@@ -159,6 +159,10 @@ impl Outcome {
 
 /// Text to verified IR: every experiment of the file, or the one asked for, or its network alone.
 pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
+    stack::deep(|| compiled(loader, file, options))
+}
+
+fn compiled(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let start = Instant::now();
     let mut out = Outcome::default();
     let loader = WithStd(loader);
@@ -180,6 +184,10 @@ pub fn compile(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
 /// Text to what a description of a file needs: its tree, the typed model, and IR of those circuits that have it as they
 /// stand. A circuit whose params wait for whoever uses it is described without.
 pub fn describe(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
+    stack::deep(|| described(loader, file, options))
+}
+
+fn described(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let mut out = Outcome::default();
     let loader = WithStd(loader);
     let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
@@ -268,7 +276,7 @@ pub fn package(
     target: &chip::target::Target,
     options: chip::build::Options,
 ) -> Result<chip::build::Built, Vec<Diagnostic>> {
-    chip::build::build(unit, origins, target, options)
+    stack::deep(|| chip::build::build(unit, origins, target, options))
 }
 
 /// The bytes of a NIR file of a unit's circuit; `seed` is that of what is drawn.
@@ -276,7 +284,7 @@ pub fn package(
 /// # Errors
 /// What NIR has no node for.
 pub fn nir(unit: &Unit, origins: &Origins, seed: u64) -> Result<Vec<u8>, Vec<Diagnostic>> {
-    let graph = nir::write::graph(unit, origins, seed)?;
+    let graph = stack::deep(|| nir::write::graph(unit, origins, seed))?;
     nir::hdf5::encode(&graph).map_err(|e| vec![Diagnostic::error(nir::write::WEIGHTS, format!("no HDF5 file: {e}"))])
 }
 
@@ -298,6 +306,10 @@ pub fn budget(unit: &Unit) -> Vec<valid::Estimate> {
 
 /// Checks every network of a job again: after the passes, and after loading an artefact.
 pub fn verify(job: &Job) -> Result<(), Diagnostic> {
+    stack::deep(|| verified(job))
+}
+
+fn verified(job: &Job) -> Result<(), Diagnostic> {
     for unit in &job.units {
         valid::validate(&unit.network).map_err(|e| {
             Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}"))
@@ -342,7 +354,7 @@ enum Runner<'u> {
 /// Prepares a unit of which one run may take `allowed` bytes.
 pub fn prepare(unit: &Unit, backend: Backend, allowed: f64) -> Result<Prepared<'_>, Diagnostic> {
     let network = checked(unit, allowed)?;
-    let (kernels, compile_s) = kernels(network, backend)?;
+    let (kernels, compile_s) = stack::deep(|| kernels(network, backend))?;
     Ok(Prepared { network, runner: Runner::Here(kernels), compile_s })
 }
 
@@ -403,10 +415,10 @@ fn here(
     keep_spikes: &[Keep],
     threads: usize,
 ) -> Result<Box<dyn Engine>, RunError> {
-    match kernels {
+    stack::deep(|| match kernels {
         None => Interpreter::new(network.network(), seed, traces, keep_spikes).map(|e| Box::new(e) as _),
         Some(kernels) => Native::new(network, kernels, seed, traces, keep_spikes, threads).map(|e| Box::new(e) as _),
-    }
+    })
 }
 
 /// Makes a network runnable: estimates its memory first, compiles kernels, builds elements and synapses.
@@ -420,7 +432,7 @@ pub fn engine(
     limit: MemoryLimit,
 ) -> Result<(Box<dyn Engine>, Timings), Diagnostic> {
     let network = checked(unit, allowed(limit))?;
-    let (kernels, compile_s) = kernels(network, backend)?;
+    let (kernels, compile_s) = stack::deep(|| kernels(network, backend))?;
     let start = Instant::now();
     let engine = here(network, kernels.as_ref(), seed, traces, keep_spikes, threads);
     let engine = engine.map_err(|e| run_error(&e, network.network().dt_ms))?;
@@ -479,11 +491,11 @@ pub enum EmitKind {
 
 /// The kernels of a unit as text.
 pub fn emit(unit: &Unit, kind: EmitKind) -> Result<String, Diagnostic> {
-    let network = valid::validate(&unit.network)
+    let network = stack::deep(|| valid::validate(&unit.network))
         .map_err(|e| Diagnostic::error(INVALID_IR, format!("the network is not valid: {e}")))?;
-    let text = match kind {
+    let text = stack::deep(|| match kind {
         EmitKind::Clif => native::clif(network),
         EmitKind::Asm => native::disassembly(network),
-    };
+    });
     text.map_err(|e| Diagnostic::error(native::CODEGEN, e.to_string()))
 }

@@ -271,7 +271,7 @@ impl Simulation {
             return Err(unknown("actuator", actuator, &all));
         };
         let numbers = self.session.ask(&self.unit, &found.value).and_then(|v| v.numbers());
-        let failed = |message| RunError::Script { place: format!("the actuator `{actuator}`"), message };
+        let failed = |message| RunError::Script { place: format!("the actuator `{actuator}`"), message, help: None };
         let numbers = numbers.map_err(|e| self.failure(&failed(e.message)))?;
         Ok(numbers.into_iter().map(|v| to_si(v, found.dimension)).collect())
     }

@@ -243,7 +243,7 @@ pub enum RunError {
     /// What could not be built, in words.
     Build(String),
     /// An expression of the experiment failed.
-    Script { place: String, message: String },
+    Script { place: String, message: String, help: Option<String> },
     /// A process that answers for an environment is gone, silent or wrong.
     Outside { place: String, message: String, notes: Vec<String>, help: Option<String> },
     /// The circuit asks for more than it may have.

@@ -2,7 +2,7 @@
 
 use super::error::CONSTANT_EXPECT;
 use super::unused::{visit, visit_statements};
-use crate::base::{Diagnostic, Diagnostics};
+use crate::base::{Diagnostic, Diagnostics, stack};
 use crate::hir::{Experiment, Expr, ExprKind, Program, Stmt, StmtKind, ValueId, ValueKind};
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
                     || match &program.value(*v).kind {
                         ValueKind::Measure | ValueKind::Broken | ValueKind::Sensor(_) | ValueKind::Level(_) => true,
                         // An actuator asks where its name stands.
-                        ValueKind::Let(inner) => of_a_run(program, inner, results),
+                        ValueKind::Let(inner) => stack::deep(|| of_a_run(program, inner, results)),
                         _ => false,
                     }
             }

@@ -3,7 +3,7 @@
 use super::job::JobResult;
 use super::terminal::Terminal;
 use crate::driver::Profile;
-use crate::execute::{Expectation, Summary};
+use crate::execute::{Expectation, Number, Summary};
 use crate::units::{Dimension, display, number};
 use std::fmt::Write;
 
@@ -28,8 +28,11 @@ pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Termin
         out.push('\n');
         let rows = s.measures.iter().map(|(name, m)| {
             let unit = m.unit.clone().unwrap_or_default();
-            let shown = |v: &crate::execute::Number| format!("{v} {unit}").trim_end().to_string();
-            vec![name.clone(), m.n.to_string(), shown(&m.mean), shown(&m.sd), shown(&m.min), shown(&m.max)]
+            let shown = |v: &Number| match v {
+                Number::Missing => v.to_string(),
+                _ => format!("{v} {unit}").trim_end().to_string(),
+            };
+            vec![name.clone(), m.count(), shown(&m.mean), shown(&m.sd), shown(&m.min), shown(&m.max)]
         });
         table(&mut out, &["measure", "n", "mean", "sd", "min", "max"], rows.collect());
     }

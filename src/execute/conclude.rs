@@ -6,7 +6,8 @@ use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::rows::{Row, Rows};
 use crate::backend::RunError;
-use crate::ir::protocol::{CurvePlot, Protocol, Stmt};
+use crate::base::stack;
+use crate::ir::protocol::{CurvePlot, Protocol, Stmt, Variable};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
 use crate::units::Dimension;
 use std::cmp::Ordering;
@@ -46,7 +47,7 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         position: Position::default(),
         without: BTreeMap::new(),
     };
-    let walked = walk(&mut host, &protocol.conclude);
+    let walked = stack::deep(|| walk(&mut host, &protocol.conclude));
     let mut out = Conclusion::default();
     match walked {
         Err(Halt::Failed(e)) => out.error = Some(e),
@@ -57,13 +58,13 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
         match host.points(plot) {
             Ok(groups) => {
                 let name = plot.rows.first().and_then(|r| r.by.clone()).unwrap_or_default();
-                let known = rows.variables.iter().find(|(n, _)| *n == name);
-                let x = (name, known.map_or(Dimension::NUMBER, |(_, d)| *d));
-                out.curves.push(curve(plot.title.clone(), x, plot.dimension, groups));
+                let known = rows.variables.iter().find(|v| v.name == name);
+                out.curves.push(curve(plot.title.clone(), (name, known), plot.dimension, groups));
             }
             Err(e) if e.empty && quick => {}
             Err(e) => {
-                out.error.get_or_insert(RunError::Script { place: plot.place.clone(), message: e.message });
+                let (place, message, help) = (plot.place.clone(), e.message, e.help);
+                out.error.get_or_insert(RunError::Script { place, message, help });
             }
         }
     }
@@ -71,15 +72,22 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
     out
 }
 
-fn curve(title: String, x: (String, Dimension), dimension: Dimension, groups: Vec<(Option<Value>, f64)>) -> Curve {
-    let numeric = groups.iter().all(|(g, _)| matches!(g, Some(Value::Number(_))));
+fn curve(
+    title: String,
+    (name, known): (String, Option<&Variable>),
+    dimension: Dimension,
+    groups: Vec<(Option<Value>, f64)>,
+) -> Curve {
+    let x = (name, known.map_or(Dimension::NUMBER, |v| v.dimension));
+    let label = |v: &Value| known.and_then(|k| k.label(v.number().ok()?)).map(str::to_string);
+    let numeric = groups.iter().all(|(g, _)| matches!(g, Some(v @ Value::Number(_)) if label(v).is_none()));
     let mut labels = Vec::new();
     let mut points = Vec::with_capacity(groups.len());
     for (k, (group, y)) in groups.into_iter().enumerate() {
         match group {
             Some(Value::Number(v)) if numeric => points.push((v, y)),
             other => {
-                labels.push(other.map_or_else(|| "all".to_string(), |v| v.to_string()));
+                labels.push(other.map_or_else(|| "all".to_string(), |v| label(&v).unwrap_or_else(|| v.to_string())));
                 points.push((k as f64, y));
             }
         }
@@ -154,7 +162,8 @@ impl Concluder<'_> {
             return Ok(vec![(None, 0.0)]);
         }
         if groups.is_empty() {
-            return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", "))));
+            return Err(EvalError::empty(format!("{} of {} over no rows", query.function, query.measures.join(", ")))
+                .help("its `where` holds for none of the rows: runs that would give some may be left out by `--set`"));
         }
         let list = |values: Vec<f64>| Value::List(values.into_iter().map(Value::Number).collect());
         let mut out = Vec::with_capacity(groups.len());
@@ -179,7 +188,12 @@ impl Concluder<'_> {
         };
         let mut measures = Vec::with_capacity(query.measures.len());
         for name in &query.measures {
-            let found = named(name).ok_or_else(|| EvalError::empty(format!("nothing was measured as `{name}`")));
+            let found = named(name).ok_or_else(|| {
+                EvalError::empty(format!("nothing was measured as `{name}`")).help(
+                    "no run came to its `measure`: it stands in an `if` that never held or in a loop without turns. Params \
+                     that `--set` changes may be why; what is concluded from has to be measured in every run",
+                )
+            });
             measures.push(found?);
         }
         let columns = rows_of(rows, &measures);
@@ -231,7 +245,7 @@ impl Concluder<'_> {
         if name == "seed" {
             return Some(Source::Seed);
         }
-        self.rows.variables.iter().position(|(n, _)| n == name).map(Source::Variable)
+        self.rows.variables.iter().position(|v| v.name == name).map(Source::Variable)
     }
 }
 
@@ -335,7 +349,8 @@ mod tests {
     fn rows() -> Rows {
         let mut rows = Rows::default();
         rows.measures = vec![("correct".into(), Dimension::NUMBER), ("truth".into(), Dimension::VOLTAGE)];
-        rows.variables = vec![("trial".into(), Dimension::NUMBER)];
+        rows.variables =
+            vec![Variable { name: "trial".into(), dimension: Dimension::NUMBER, labels: Vec::new(), in_rows: true }];
         let data = [(0, 0, 1.0, 10.0), (0, 1, 0.0, 20.0), (1, 0, 1.0, 30.0), (1, 1, 1.0, 40.0)];
         for (run, trial, correct, truth) in data {
             for (measure, value) in [(0, correct), (1, truth)] {

@@ -31,7 +31,7 @@ impl From<RunError> for Halt {
 
 /// An expression that failed at `place`.
 pub(super) fn script(place: &str, error: EvalError) -> Halt {
-    Halt::Failed(RunError::Script { place: place.to_string(), message: error.message })
+    Halt::Failed(RunError::Script { place: place.to_string(), message: error.message, help: error.help })
 }
 
 /// A run's error with its code. `dt_ms` turns steps into times.
@@ -58,8 +58,8 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
             .help("raise the `tolerance` of rkf45; an equation that jumps has no smooth solution")
         }
         RunError::Build(message) => Diagnostic::error(NOT_BUILT, format!("the network could not be built: {message}")),
-        RunError::Script { place, message } => {
-            Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}"))
+        RunError::Script { place, message, help } => {
+            Diagnostic::error(STATEMENT, message.clone()).note(format!("at {place}")).maybe_help(help.clone())
         }
         RunError::Outside { place, message, notes, help } => {
             let mut d = Diagnostic::error(OUTSIDE, message.clone());

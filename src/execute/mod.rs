@@ -54,6 +54,6 @@ pub use error::{RUN_CODES, diagnostic};
 pub use expectation::{Expectation, Ledger};
 pub use needs::{Needs, needs, needs_of};
 pub use recording::PlotData;
-pub use rows::{MeasureSummary, Row, Rows};
+pub use rows::{MeasureSummary, Row, Rows, Spread};
 pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, Session, go_on, run};
 pub use summary::{Number, Population as PopulationSummary, Setup, Summary, summarise};

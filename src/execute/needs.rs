@@ -79,13 +79,13 @@ fn two_intervals(populations: &[&Population], population: u32, observable: u32) 
         Some(format!("{}.{}", p.path, o.name))
     });
     let message = format!("`{}` is recorded at two different intervals", name.unwrap_or_default());
-    RunError::Script { place: "`record`".to_string(), message }
+    RunError::Script { place: "`record`".to_string(), message, help: None }
 }
 
 /// The interval of a `record ... every T` in steps; every step without one.
 pub(super) fn interval(every: Option<&Expr>, dt: f64, host: &mut dyn Host) -> Result<u64, RunError> {
     let Some(e) = every else { return Ok(1) };
-    let fail = |message: String| RunError::Script { place: "`record ... every`".to_string(), message };
+    let fail = |message: String| RunError::Script { place: "`record ... every`".to_string(), message, help: None };
     let ms = eval(e, host).and_then(|v| v.number()).map_err(|e| fail(e.message))?;
     let steps = (ms / dt).round();
     if (1.0..=1e15).contains(&steps) {
@@ -116,6 +116,7 @@ impl Collector<'_> {
             | Query::Weights { .. }
             | Query::Sensor(_)
             | Query::Environment { .. }
+            | Query::Table(_)
             | Query::SynapticEvents
             | Query::Time => {}
         }
@@ -273,6 +274,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                 Query::Weights { .. }
                 | Query::Sensor(_)
                 | Query::Environment { .. }
+                | Query::Table(_)
                 | Query::SynapticEvents
                 | Query::Time => {}
             }

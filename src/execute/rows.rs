@@ -1,7 +1,7 @@
 //! The rows that `measure` writes, over all runs.
 
 use super::flow::Variables;
-use crate::ir::protocol::Protocol;
+use crate::ir::protocol::{Protocol, Variable};
 use crate::script::{Value, VarId};
 use crate::units::{Dimension, Unit};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rows {
     pub measures: Vec<(String, Dimension)>,
     /// Sweep and loop variables.
-    pub variables: Vec<(String, Dimension)>,
+    pub variables: Vec<Variable>,
     /// Slots of `variables` in the protocol of this run.
     slots: Vec<VarId>,
     pub list: Vec<Row>,
@@ -36,12 +36,22 @@ impl Row {
     }
 }
 
-/// A measure over all rows, in the typical unit of its dimension.
+/// A measure over all rows that have a value, in the typical unit of its dimension.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasureSummary {
     pub name: String,
     pub unit: Unit,
+    /// Rows with a value.
     pub n: usize,
+    /// Rows whose value is not a number.
+    pub without: usize,
+    /// `None` where no row has a value.
+    pub spread: Option<Spread>,
+}
+
+/// Where the values of a measure lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
     pub mean: f64,
     /// Of a sample; 0 for one value.
     pub sd: f64,
@@ -49,10 +59,25 @@ pub struct MeasureSummary {
     pub max: f64,
 }
 
+impl Spread {
+    /// Of at least one value.
+    fn of(values: &[f64]) -> Spread {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
+        Spread {
+            mean,
+            sd: if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 },
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
 impl Rows {
     pub(super) fn new(protocol: &Protocol, seed: u64) -> Rows {
         let listed = protocol.variables.iter().enumerate().filter(|(_, v)| v.in_rows);
-        let (slots, variables) = listed.map(|(k, v)| (k as VarId, (v.name.clone(), v.dimension))).unzip();
+        let (slots, variables) = listed.map(|(k, v)| (k as VarId, v.clone())).unzip();
         Rows { measures: Vec::new(), variables, slots, list: Vec::new(), seed }
     }
 
@@ -71,7 +96,7 @@ impl Rows {
     /// Takes in the rows of one run as those of run number `run`. Its variables may differ from those known so far.
     pub fn append(&mut self, other: Rows, run: usize) {
         let measures: Vec<usize> = other.measures.iter().map(|(n, d)| position(&mut self.measures, n, *d)).collect();
-        let columns: Vec<usize> = other.variables.iter().map(|(n, d)| position(&mut self.variables, n, *d)).collect();
+        let columns: Vec<usize> = other.variables.iter().map(|v| self.column(v)).collect();
         for row in other.list {
             let mut variables = vec![None; self.variables.len()];
             for (value, column) in row.variables.into_iter().zip(&columns) {
@@ -84,6 +109,18 @@ impl Rows {
         }
     }
 
+    /// The column of a variable. One name is one column: where labels of two sets stand in it, its values are numbers.
+    fn column(&mut self, variable: &Variable) -> usize {
+        let Some(k) = self.variables.iter().position(|v| v.name == variable.name) else {
+            self.variables.push(variable.clone());
+            return self.variables.len() - 1;
+        };
+        if self.variables[k].labels != variable.labels {
+            self.variables[k].labels.clear();
+        }
+        k
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -92,29 +129,19 @@ impl Rows {
     pub fn summaries(&self) -> Vec<MeasureSummary> {
         let summary = |(k, (name, dimension)): (usize, &(String, Dimension))| {
             let unit = Unit::typical(*dimension);
-            let values: Vec<f64> =
-                self.list.iter().filter(|r| r.measure == k).map(|r| unit.from_internal(r.value)).collect();
-            let n = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let squares = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
-            MeasureSummary {
-                name: name.clone(),
-                unit,
-                n: values.len(),
-                mean,
-                sd: if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 },
-                min: values.iter().copied().fold(f64::INFINITY, f64::min),
-                max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            }
+            let rows = self.list.iter().filter(|r| r.measure == k).map(|r| unit.from_internal(r.value));
+            let (without, values): (Vec<f64>, Vec<f64>) = rows.partition(|v| v.is_nan());
+            let spread = (!values.is_empty()).then(|| Spread::of(&values));
+            MeasureSummary { name: name.clone(), unit, n: values.len(), without: without.len(), spread }
         };
         self.measures.iter().enumerate().map(summary).collect()
     }
 
     /// `measures.csv`: one line per row. Values are in the typical unit of their dimension; the heads of the columns of
-    /// variables name theirs, the column `unit` that of the measure.
+    /// variables name theirs, the column `unit` that of the measure. Labels stand as they are written in the experiment.
     pub fn csv(&self) -> String {
         let mut out = String::from("run,seed");
-        for (name, dimension) in &self.variables {
+        for Variable { name, dimension, .. } in &self.variables {
             let unit = Unit::typical(*dimension);
             let head = if unit.spelling().is_empty() { name.clone() } else { format!("{name} ({})", unit.spelling()) };
             out.push(',');
@@ -123,9 +150,9 @@ impl Rows {
         out.push_str(",measure,value,unit\n");
         for row in &self.list {
             out.push_str(&format!("{},{}", row.run, row.seed));
-            for (k, (_, dimension)) in self.variables.iter().enumerate() {
+            for (k, variable) in self.variables.iter().enumerate() {
                 out.push(',');
-                out.push_str(&field(&row.variable(k).map_or_else(String::new, |v| cell(v, *dimension))));
+                out.push_str(&field(&row.variable(k).map_or_else(String::new, |v| cell(v, variable))));
             }
             let (name, dimension) = &self.measures[row.measure];
             let unit = Unit::typical(*dimension);
@@ -143,9 +170,12 @@ fn position(names: &mut Vec<(String, Dimension)>, name: &str, dimension: Dimensi
     })
 }
 
-fn cell(value: &Value, dimension: Dimension) -> String {
+fn cell(value: &Value, variable: &Variable) -> String {
     match value {
-        Value::Number(v) => Unit::typical(dimension).from_internal(*v).to_string(),
+        Value::Number(v) => match variable.label(*v) {
+            Some(label) => label.to_string(),
+            None => Unit::typical(variable.dimension).from_internal(*v).to_string(),
+        },
         // One digit per cell: 0110.
         Value::Mask(flags) => flags.iter().map(|f| if *f { '1' } else { '0' }).collect(),
         other => other.to_string(),

@@ -4,26 +4,27 @@ use super::activity::{WindowFigures, Windows};
 use super::cells::{self, Selection};
 use super::checkpoint::{Checkpoint, Origin};
 use super::environments::Environments;
-use super::error::{Halt, script};
+use super::error::{Halt, diagnostic, script};
 use super::events::Events;
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::position::Position;
 use super::recording::{self, PlotData};
 use super::rows::Rows;
-use super::sensors::Sensors;
+use super::sensors::{Sensors, nested};
 use super::settings::{Place, Return, Temporary};
 use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
-use crate::backend::{Engine, RunError, Setting, Touches};
+use crate::backend::{Engine, RunError, Setting, Touches, build};
+use crate::base::stack;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
-use crate::ir::protocol::{Point, SetTarget, Stmt};
+use crate::ir::protocol::{Bounds, Point, SetTarget, Stmt};
 use crate::random::{Purpose, Stream, StreamKey};
 use crate::record::Recording;
 use crate::script::{
-    BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, eval,
+    BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, binary, eval,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,6 +132,17 @@ pub fn go_on(
     seed: u64,
     engine: &mut dyn Engine,
     control: &Control,
+    saving: Option<Saving>,
+) -> RunOutcome {
+    stack::deep(|| walked(unit, point, seed, engine, control, saving))
+}
+
+fn walked(
+    unit: &Unit,
+    point: &Point,
+    seed: u64,
+    engine: &mut dyn Engine,
+    control: &Control,
     mut saving: Option<Saving>,
 ) -> RunOutcome {
     let protocol = &unit.protocol;
@@ -163,9 +175,11 @@ pub fn go_on(
     match recording::collect(protocol, &mut walker) {
         Ok(all) => (outcome.recording, outcome.recorded, outcome.plots) = (all.recording, all.cells, all.plots),
         Err(e) => {
-            outcome
-                .error
-                .get_or_insert(RunError::Script { place: "`record` or `plot`".to_string(), message: e.message });
+            outcome.error.get_or_insert(RunError::Script {
+                place: "`record` or `plot`".to_string(),
+                message: e.message,
+                help: e.help,
+            });
         }
     }
     outcome
@@ -191,6 +205,8 @@ pub(super) struct Walker<'a> {
     rows: Rows,
     pub synapses: SynapseLog,
     pub seed: u64,
+    /// Tables of the circuit that were drawn when it was built; drawn again on first need.
+    tables: Option<Vec<Vec<f64>>>,
     spent: Duration,
     /// Steps that take about one frame of the progress bar.
     slice: u64,
@@ -232,6 +248,7 @@ impl<'a> Walker<'a> {
             rows: Rows::new(&unit.protocol, seed),
             synapses: SynapseLog::default(),
             seed,
+            tables: None,
             spent: Duration::ZERO,
             slice: 1,
             position: Position::default(),
@@ -375,6 +392,18 @@ impl<'a> Walker<'a> {
         let index = target.cells.population as usize;
         let key = Place::Param(index, target.param);
         let cells = (!of.whole).then(|| of.cells.clone());
+        if let Some(bounds) = &target.bounds {
+            let after = match op {
+                None => Ok(values.clone()),
+                Some(op) => {
+                    let before = self.engine.param(index, target.param, &of.cells);
+                    let pairs = before.into_iter().zip(values.iter().copied().cycle());
+                    let numbers = |(a, b)| binary(op, &Value::Number(a), &Value::Number(b))?.number();
+                    pairs.map(numbers).collect()
+                }
+            };
+            after.and_then(|after| check_bounds(bounds, &after)).map_err(at)?;
+        }
         let setting = Setting { population: index, param: target.param, cells, op, values };
         let Some(steps) = lasting else {
             self.engine.set(&setting)?;
@@ -403,6 +432,19 @@ impl<'a> Walker<'a> {
             return Ok(values);
         }
         Err(EvalError::new(format!("{} values for the {} cells of `{text}`", values.len(), of.cells.len())))
+    }
+
+    /// A table of the circuit, as it was drawn when the circuit was built.
+    fn table(&mut self, k: u32) -> Result<Value, EvalError> {
+        let missing = || EvalError::new(format!("the network has no drawn table number {k}"));
+        let at = *self.unit.protocol.tables.get(k as usize).ok_or_else(missing)? as usize;
+        if self.tables.is_none() {
+            let drawn = build::draw_tables(&self.unit.network, self.seed);
+            self.tables = Some(drawn.map_err(|e| EvalError::new(diagnostic(&e, self.dt()).message))?);
+        }
+        let values = self.tables.as_ref().and_then(|t| t.get(at)).ok_or_else(missing)?;
+        let shape = &self.unit.network.tables.get(at).ok_or_else(missing)?.shape;
+        Ok(nested(shape, values))
     }
 
     fn spikes(
@@ -498,6 +540,13 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// What a param is set to stays within its bounds.
+pub(super) fn check_bounds(bounds: &Bounds, values: &[f64]) -> Result<(), EvalError> {
+    let Some(v) = values.iter().find(|v| !bounds.hold(**v)) else { return Ok(()) };
+    let shown = crate::units::display(*v, bounds.dimension);
+    Err(EvalError::new(format!("`{}` is set to {shown}, outside its bounds {bounds}", bounds.name)))
+}
+
 fn within(what: &str, start: u64, end: u64, length: u64, dt: f64) -> Result<(), EvalError> {
     if start <= end && end <= length {
         return Ok(());
@@ -582,6 +631,7 @@ impl Host for Walker<'_> {
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
             Query::Sensor(k) => self.sensor(*k),
+            Query::Table(k) => self.table(*k),
             Query::Environment { environment, output } => self.environments.show(*environment, *output),
             Query::SynapticEvents => Ok(Value::Number(self.engine.synaptic_events() as f64)),
             Query::Time => Ok(Value::Number(self.engine.step() as f64 * self.dt())),

@@ -1,7 +1,7 @@
 //! What is set from outside while a circuit runs, and the params that follow it.
 
 use super::error::{Halt, script};
-use super::run::Walker;
+use super::run::{Walker, check_bounds};
 use super::settings::Place;
 use crate::backend::{RunError, Setting};
 use crate::ir::Network;
@@ -93,6 +93,9 @@ impl Walker<'_> {
         if let Some(v) = after.iter().find(|v| !v.is_finite()) {
             return Err(at(EvalError::new(format!("`{}` is set to {v}", s.path))));
         }
+        if let Some(bounds) = &s.bounds {
+            check_bounds(bounds, &after).map_err(at)?;
+        }
         let positions: Vec<u32> = (first as u32..(first + n) as u32).collect();
         let place = Place::Sensor(sensor);
         match lasting {
@@ -158,7 +161,8 @@ fn checked(found: &[f64], n: usize, path: &str) -> Result<Vec<u32>, RunError> {
         .collect()
 }
 
-fn nested(shape: &[u32], values: &[f64]) -> Value {
+/// Numbers in row-major order as a list of lists.
+pub(super) fn nested(shape: &[u32], values: &[f64]) -> Value {
     match shape.split_first() {
         None => Value::Number(values.first().copied().unwrap_or(f64::NAN)),
         Some((n, rest)) => {

@@ -5,7 +5,7 @@
 //! finite is written as a text.
 
 use super::expectation::{Expectation, Ledger, value_text};
-use super::rows::{MeasureSummary, Rows};
+use super::rows::{MeasureSummary, Rows, Spread};
 use super::run::RunOutcome;
 use crate::units::number;
 use serde::ser::SerializeMap;
@@ -76,13 +76,27 @@ pub struct Judged {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
+    /// Rows with a value; the others are in no figure but `without`.
     pub n: usize,
+    /// Rows whose value is not a number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without: usize,
     pub mean: Number,
     pub sd: Number,
     pub min: Number,
     pub max: Number,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+}
+
+impl Measured {
+    /// `n`, and of how many rows where some have no value.
+    pub fn count(&self) -> String {
+        match self.without {
+            0 => self.n.to_string(),
+            without => format!("{} of {}", self.n, self.n + without),
+        }
+    }
 }
 
 /// A mean of counts: a whole number stays one.
@@ -99,11 +113,17 @@ impl Serialize for Mean {
     }
 }
 
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
 /// A number, or a text where there is none that JSON can hold.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Number {
     Value(f64),
     Text(String),
+    /// Nothing to take it from.
+    Missing,
 }
 
 impl std::fmt::Display for Number {
@@ -111,6 +131,7 @@ impl std::fmt::Display for Number {
         match self {
             Number::Value(v) => f.write_str(&number(*v)),
             Number::Text(t) => f.write_str(t),
+            Number::Missing => f.write_str("-"),
         }
     }
 }
@@ -128,6 +149,7 @@ impl Serialize for Number {
         match self {
             Number::Value(v) => Mean(*v).serialize(s),
             Number::Text(t) => s.serialize_str(t),
+            Number::Missing => s.serialize_none(),
         }
     }
 }
@@ -193,7 +215,16 @@ fn judged(e: &Expectation) -> Judged {
 
 fn measured(m: MeasureSummary) -> Measured {
     let unit = Some(m.unit.spelling().to_string()).filter(|u| !u.is_empty());
-    Measured { n: m.n, mean: m.mean.into(), sd: m.sd.into(), min: m.min.into(), max: m.max.into(), unit }
+    let figure = |of: fn(Spread) -> f64| m.spread.map_or(Number::Missing, |s| of(s).into());
+    Measured {
+        n: m.n,
+        without: m.without,
+        mean: figure(|s| s.mean),
+        sd: figure(|s| s.sd),
+        min: figure(|s| s.min),
+        max: figure(|s| s.max),
+        unit,
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ fn returning(list: &[Stmt], out: &mut BTreeSet<u32>) {
         match s {
             Stmt::Reset { projections, .. } => out.extend(projections),
             Stmt::For { body, .. } | Stmt::Repeat { body, .. } => returning(body, out),
+            Stmt::Phase(phase) => phase.blocks().for_each(|block| returning(block, out)),
             Stmt::If { then, otherwise, .. } => {
                 returning(then, out);
                 returning(otherwise, out);
@@ -104,6 +105,14 @@ impl Walker<'_> {
         network.plasticity.iter().any(|rule| Some(rule.projection) == id && rule.remove.is_some())
     }
 
+    /// What the rules of a projection hold its weights within; without rules there is no such thing.
+    fn weight_bounds(&self, projection: u32) -> (f64, f64) {
+        let network = &self.unit.network;
+        let id = network.projections().nth(projection as usize).map(|(id, ..)| id);
+        let rule = network.plasticity.iter().find(|rule| Some(rule.projection) == id);
+        rule.map_or((f64::NEG_INFINITY, f64::INFINITY), |rule| rule.bounds)
+    }
+
     /// Samples what is due at the present step.
     pub fn due_weights(&mut self) {
         let now = self.engine.step();
@@ -173,6 +182,7 @@ impl Walker<'_> {
         let [w, pre, post] = variables;
         self.hold(true);
         for p in projections {
+            let (low, high) = self.weight_bounds(*p);
             let edges = self.engine.edges(*p as usize);
             let mut weights = self.engine.weights(*p as usize);
             for ((a, b), weight) in edges.iter().zip(&mut weights) {
@@ -185,6 +195,7 @@ impl Walker<'_> {
                     let message = format!("the weight from cell {a} to cell {b} becomes {weight}");
                     return Err(script(place, EvalError::new(message)));
                 }
+                *weight = weight.max(low).min(high);
             }
             self.engine.set_weights(*p as usize, &weights)?;
         }
@@ -204,8 +215,9 @@ impl Walker<'_> {
             ));
         }
         for p in projections {
+            let (low, high) = self.weight_bounds(*p);
             let mut weights = self.engine.weights(*p as usize);
-            weights.iter_mut().for_each(|w| *w *= 1.0 - by);
+            weights.iter_mut().for_each(|w| *w = (*w * (1.0 - by)).max(low).min(high));
             self.engine.set_weights(*p as usize, &weights)?;
         }
         Ok(())

@@ -503,6 +503,8 @@ pub struct Sensor {
     pub sizes: Vec<Expr>,
     /// Of every position, at the start.
     pub initial: Expr,
+    /// Of a rule's param that has some.
+    pub bounds: Option<(Expr, Expr)>,
 }
 
 /// `function "action selection" by bg shown by Bandit`: what part of the circuit carries a cognitive function.

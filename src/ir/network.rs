@@ -60,6 +60,8 @@ pub struct Sensor {
     pub shape: Vec<u32>,
     /// Of every position, at the start.
     pub initial: f64,
+    /// Of a rule's param that has some.
+    pub bounds: Option<super::protocol::Bounds>,
     pub readers: Vec<Reader>,
 }
 

@@ -48,6 +48,8 @@ pub struct Plasticity {
     pub projection: ProjectionId,
     /// `RewardStdp + TsodyksMarkram`
     pub name: String,
+    /// Of the weight, both ends included: handlers and drift clip it to them as they write it, experiments what they write.
+    pub bounds: (f64, f64),
     pub exprs: Exprs,
     pub variables: Vec<Variable>,
     /// Expressions in the target's [`super::Dynamics::exprs`].

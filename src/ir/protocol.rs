@@ -2,8 +2,9 @@
 
 use super::environment::Environment;
 use crate::script::{BinaryOp, Cells, Expr, PlotKind, Value, VarId};
-use crate::units::Dimension;
+use crate::units::{self, Dimension};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What one run does. Populations and params are positions in the network that it belongs to.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Protocol {
     /// Names of the variables, by slot.
     pub variables: Vec<Variable>,
     pub environments: Vec<Environment>,
+    /// Tables of the network with random draws in them that the experiment reads.
+    pub tables: Vec<u32>,
     /// What is read from outside: of a circuit that runs without an experiment.
     pub actuators: Vec<Actuator>,
     /// Sum of the `simulate` times where they are constants: for the progress bar and the budget, ms.
@@ -29,8 +32,18 @@ pub struct Protocol {
 pub struct Variable {
     pub name: String,
     pub dimension: Dimension,
+    /// Names of its values 0, 1, ... where it runs through labels.
+    pub labels: Vec<String>,
     /// Written into the rows of `measure`.
     pub in_rows: bool,
+}
+
+impl Variable {
+    /// The label that a value stands for.
+    pub fn label(&self, value: f64) -> Option<&str> {
+        let whole = value >= 0.0 && value == value.trunc();
+        self.labels.get(value as usize).filter(|_| whole).map(String::as_str)
+    }
 }
 
 /// `actuator move = argmin(...)`: a question to the circuit.
@@ -222,7 +235,33 @@ pub struct Loop {
 pub struct SetTarget {
     pub cells: Cells,
     pub param: u32,
+    /// The cells as written.
     pub text: String,
+    pub bounds: Option<Bounds>,
+}
+
+/// What a param has to stay within when an experiment sets it, both ends included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The param as written.
+    pub name: String,
+    pub low: f64,
+    pub high: f64,
+    pub dimension: Dimension,
+}
+
+impl Bounds {
+    /// A NaN is outside of all bounds.
+    pub fn hold(&self, value: f64) -> bool {
+        value >= self.low && value <= self.high
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let shown = |x| units::display(x, self.dimension);
+        write!(f, "{} .. {}", shown(self.low), shown(self.high))
+    }
 }
 
 /// What an author keeps true of the circuit.

@@ -22,8 +22,9 @@ mod scripts;
 mod sensors;
 mod sleep;
 mod space;
+mod translate;
 
-use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span};
+use crate::base::{Diagnostic, Diagnostics, Label, SourceMap, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::artefact::{Check, Exemption, Function, Job, Notes, Unit};
 use crate::ir::protocol::Point;
@@ -48,6 +49,7 @@ pub struct Overrides {
 pub struct Origins {
     pub populations: BTreeMap<String, Span>,
     pub projections: BTreeMap<String, Span>,
+    pub sensors: BTreeMap<String, Span>,
 }
 
 /// A job and where it comes from.
@@ -75,6 +77,8 @@ pub(crate) struct Lowering<'a> {
     pub depth: u32,
     /// Draws of the experiment, numbered in its own order: those of other experiments of the file don't move them.
     pub sites: BTreeMap<u32, u32>,
+    /// Nodes around the one that is being written.
+    pub nested: u32,
     /// Nodes written so far while definitions are unfolded.
     pub work: u64,
     pub dt: f64,
@@ -84,12 +88,17 @@ pub(crate) struct Lowering<'a> {
     pub shown: Vec<Vec<String>>,
     /// What environments show and sensors are set to.
     pub fillings: Vec<environment::Filling>,
+    /// What an experiment reads of what its circuit draws, while its statements are lowered.
+    pub drawn: Option<Vec<ValueId>>,
     /// Whether the statement at hand runs in every run: not within a loop or an `if`.
     pub certain: bool,
 }
 
 /// Terms that all definitions of one circuit may unfold into.
 const UNFOLD_LIMIT: u64 = 5_000_000;
+
+/// Nodes of an expression around each other, once the definitions in it are unfolded: whoever walks it recurses as deep.
+const DEEPEST: u32 = 2000;
 
 /// A millisecond of shorter steps would be a million of them, and no membrane knows a nanosecond: ms.
 const SHORTEST_STEP: f64 = 1e-6;
@@ -140,6 +149,24 @@ impl Lowering<'_> {
             .help("a function that calls another one twice doubles it: keep the value in a `let`"));
         }
         Ok(())
+    }
+
+    /// Lowers one node of an expression, with what lies below it.
+    pub(crate) fn nest<T>(&mut self, span: Span, node: impl FnOnce(&mut Self) -> Result<T, Fail>) -> Result<T, Fail> {
+        self.unfold(span)?;
+        self.nested += 1;
+        let out = if self.nested <= DEEPEST {
+            node(self)
+        } else {
+            Err(Diagnostic::error(
+                error::EVALUATION,
+                format!("definitions unfold into an expression more than {DEEPEST} deep"),
+            )
+            .label(span, "needed here")
+            .help("give what is computed on the way names that a run keeps: a `state`, or a `let` of an experiment"))
+        };
+        self.nested -= 1;
+        out
     }
 
     pub(crate) fn place(&self, span: Span) -> String {
@@ -261,6 +288,8 @@ impl<'a> Lowering<'a> {
             user: None,
             shown: Vec::new(),
             fillings: Vec::new(),
+            drawn: None,
+            nested: 0,
             certain: true,
         }
     }
@@ -507,8 +536,8 @@ fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go:
         ExprKind::Value(id) | ExprKind::Apply(id, _) => {
             match &program.value(*id).kind {
                 _ if !entered => {}
-                ValueKind::Let(x) | ValueKind::Output(x) => below(x),
-                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => below(value),
+                ValueKind::Let(x) | ValueKind::Output(x) => stack::deep(|| below(x)),
+                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => stack::deep(|| below(value)),
                 _ => {}
             }
             if let ExprKind::Apply(_, args) = &e.kind {

@@ -118,6 +118,7 @@ impl Lowering<'_> {
             switches: experiment.map_or_else(Switches::default, |e| Switches::of(&e.body)),
             ..Elaborated::empty()
         };
+        out.origins.sensors = network.sensors.iter().map(|s| (s.path.clone(), s.span)).collect();
         let asleep = experiment.map_or_else(Vec::new, |e| sleep::phases(&e.body));
         let errors = self.diags.error_count();
         for p in &flat.populations {

@@ -66,6 +66,7 @@ impl Lowering<'_> {
         let mut rule = Plasticity {
             projection,
             name: p.rules.iter().map(|r| r.name.clone()).collect::<Vec<_>>().join(" + "),
+            bounds: (f64::NEG_INFINITY, f64::INFINITY),
             exprs: Exprs::default(),
             variables: vec![ir::plasticity::Variable {
                 name: "w".to_string(),
@@ -126,6 +127,7 @@ impl Lowering<'_> {
                 high = high.min(b);
             }
         }
+        rule.bounds = (low, high);
         self.regrowth(p, (low, high), &mut rule, out)?;
         if p.rules.iter().flat_map(|r| &r.handlers).any(|h| h.body.iter().any(RuleStmt::removes)) {
             rule.remove = Some(rule.variables.len() as u32);

@@ -13,7 +13,7 @@ use crate::units::{self, Dimension};
 use std::collections::HashMap;
 
 /// The value of what reads neither the run nor a variable.
-fn known(e: &Expr) -> Option<Value> {
+pub(super) fn known(e: &Expr) -> Option<Value> {
     script::eval(e, &mut NoHost::default()).ok()
 }
 

@@ -1,10 +1,11 @@
 //! Projections: every source end with every target end, rules with numbers, weights and delays as what they turn out to be.
 
 use super::coupling::end_names;
-use super::dynamics::{Body, Bound, Cx, EndInfo, Mode, reads_draw};
+use super::dynamics::{Body, Bound, Cx, EndInfo, Mode};
 use super::error::*;
 use super::network::Elaborated;
 use super::sleep::{only_in, with_gain};
+use super::translate::reads_draw;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::connect::{Rule, Spec};

@@ -1,17 +1,19 @@
 //! Experiments to bounded programs over the lowered network.
 
+use super::dynamics::{Cx, Mode};
 use super::error::*;
 use super::network::Elaborated;
+use super::plausible::known;
 use super::sleep;
 use super::{Fail, Lowering, Overrides, override_value};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
 use crate::ir::protocol::{
-    Actuator, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
+    Actuator, Bounds, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
 };
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
 use crate::units::Dimension;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Length of a run of a circuit without an experiment, where `--for` does not say: ms.
 const DEFAULT_DURATION: f64 = 1000.0;
@@ -44,10 +46,13 @@ impl Lowering<'_> {
             protocol.duration_hint_ms = duration.or(Some(DEFAULT_DURATION));
             protocol.statements.push(Stmt::Simulate { time, window: None, place: "--for".to_string() });
             protocol.actuators = self.actuators(network, out);
+            let tables = self.drawn_tables(out);
+            protocol.tables = self.report(tables)?;
             self.seal(out);
             return Some((protocol, Vec::new()));
         };
         self.live = true;
+        self.drawn = Some(Vec::new());
         self.declare_variables(e, &mut protocol);
         let mut sweep = Vec::new();
         for (v, value) in point {
@@ -81,6 +86,8 @@ impl Lowering<'_> {
             }
         }
         self.live = false;
+        let tables = self.drawn_tables(out);
+        protocol.tables = self.report(tables)?;
         protocol.environments = self.environments(e);
         if let Some(ms) = duration {
             self.replace_duration(e, &mut protocol, ms);
@@ -88,6 +95,23 @@ impl Lowering<'_> {
         protocol.duration_hint_ms = hint(&protocol.statements);
         self.seal(out);
         (self.diags.error_count() == errors).then_some((protocol, sweep))
+    }
+
+    /// The network's own tables of those that the experiment reads.
+    fn drawn_tables(&mut self, out: &mut Elaborated) -> Result<Vec<u32>, Fail> {
+        let mut tables = Vec::new();
+        for id in self.drawn.take().unwrap_or_default() {
+            let (axes, value) = match &self.program.value(id).kind {
+                ValueKind::Let(value) => (&[] as &[hir::TableAxis], value),
+                ValueKind::Table { axes, value } => (axes.as_slice(), value),
+                _ => continue,
+            };
+            let Elaborated { network, tables: known, .. } = &mut *out;
+            let mode = Mode::Build { own: None, ends: None, columns: &[] };
+            let mut cx = Cx { network, mode, formals: HashMap::new(), tables: known, lets: HashMap::new() };
+            tables.push(self.random_table(id, axes, value, value.span, &mut cx)?);
+        }
+        Ok(tables)
     }
 
     fn replace_duration(&mut self, e: &hir::Experiment, protocol: &mut Protocol, ms: f64) {
@@ -109,39 +133,70 @@ impl Lowering<'_> {
 
     /// Every variable that a statement assigns or a loop runs through gets a slot; sweeps first.
     fn declare_variables(&mut self, e: &hir::Experiment, protocol: &mut Protocol) {
-        let mut add = |me: &mut Self, v: ValueId, in_rows: bool| {
+        let mut add = |me: &mut Self, v: ValueId, of: Option<&hir::Loop>| {
             if me.slots.contains_key(&v) {
                 return;
             }
             let def = me.program.value(v);
             me.slots.insert(v, protocol.variables.len() as VarId);
-            protocol.variables.push(Variable { name: def.name.clone(), dimension: def.ty.dimension(), in_rows });
+            protocol.variables.push(Variable {
+                name: def.name.clone(),
+                dimension: def.ty.dimension(),
+                labels: of.map_or_else(Vec::new, |l| me.label_names(l)),
+                in_rows: of.is_some(),
+            });
         };
         for l in &e.sweeps {
-            add(self, l.variable, true);
+            add(self, l.variable, Some(l));
         }
-        assigned(&e.body, &mut |v, in_rows| add(self, v, in_rows));
+        assigned(&e.body, &mut |v, of| add(self, v, of));
         for s in &e.conclude {
             if let StmtKind::Assign { variable, .. } = &s.kind {
-                add(self, *variable, false);
+                add(self, *variable, None);
             }
         }
         // Measures and `seed` are read only in aggregates; they are found there.
         for (k, def) in self.program.values.iter().enumerate() {
             let id = ValueId(k as u32);
             if matches!(def.kind, ValueKind::Measure) && def.span == e.span {
-                add(self, id, false);
+                add(self, id, None);
             }
         }
         for v in &e.names {
             if matches!(self.program.value(*v).kind, ValueKind::Variable) {
-                add(self, *v, false);
+                add(self, *v, None);
             }
+        }
+    }
+
+    /// What the values of a loop's variable are called, where they are labels of one set.
+    fn label_names(&self, l: &hir::Loop) -> Vec<String> {
+        let found = self.labels_in(&l.start).filter(|_| l.end.is_none());
+        let members = found.map(|k| self.program.labels[k].members.as_slice()).unwrap_or_default();
+        members.iter().map(|v| self.program.value(*v).name.clone()).collect()
+    }
+
+    /// The set of labels, by position, that every element of a list is of.
+    fn labels_in(&self, e: &hir::Expr) -> Option<usize> {
+        match &e.kind {
+            ExprKind::List(items) => {
+                let mut sets = items.iter().map(|x| self.labels_in(x));
+                let first = sets.next().flatten();
+                first.filter(|_| sets.all(|s| s == first))
+            }
+            ExprKind::If(_, a, b) => self.labels_in(a).filter(|k| Some(*k) == self.labels_in(b)),
+            ExprKind::Value(v) => match &self.program.value(*v).kind {
+                ValueKind::Label(_) => self.program.labels.iter().position(|l| l.members.contains(v)),
+                ValueKind::Let(inner) => self.labels_in(inner),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
     fn actuators(&mut self, network: hir::NetworkId, out: &mut Elaborated) -> Vec<Actuator> {
         self.live = true;
+        self.drawn = Some(Vec::new());
         let mut all = Vec::new();
         for (path, id) in self.program.network(network).actuators.clone() {
             let def = self.program.value(id);
@@ -184,11 +239,16 @@ impl Lowering<'_> {
                 let given = value;
                 let value = self.live_script(given, out)?;
                 self.fits_cells(&value, target, given.span, out)?;
+                let bounds = self.declared_bounds(target, name, out)?;
+                if let Some((bounds, declared)) = &bounds {
+                    self.set_within(bounds, *declared, *op, &value, given.span)?;
+                }
                 let lasting = self.duration(lasting.as_ref(), "a setting", out)?;
                 let mut all = Vec::new();
                 for target in self.set_targets(target, name, s.span, out)? {
+                    let bounds = bounds.as_ref().map(|(b, _)| b.clone());
                     all.push(Stmt::Set {
-                        target,
+                        target: SetTarget { bounds, ..target },
                         op: *op,
                         value: value.clone(),
                         lasting: lasting.clone(),
@@ -238,6 +298,11 @@ impl Lowering<'_> {
                 let span = value.span;
                 let value = self.live_script(value, out)?;
                 self.fills_sensor(&value, *sensor, slots.len(), span, out);
+                if let Some(s) = out.network.sensors.get(*sensor as usize)
+                    && let (Some(bounds), Some(declared)) = (&s.bounds, out.origins.sensors.get(&s.path))
+                {
+                    self.set_within(bounds, *declared, *op, &value, span)?;
+                }
                 Stmt::SetSensor { sensor: *sensor, slots, op: *op, value, lasting, place }
             }
             StmtKind::Assign { variable, slots, op, value } => Stmt::Assign {
@@ -405,6 +470,10 @@ impl Lowering<'_> {
 
     /// A script expression that may ask the run.
     pub(super) fn live_script(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
+        self.nest(e.span, |me| me.live_node(e, out))
+    }
+
+    fn live_node(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let asks = super::reads(e, self.program, &mut |x| {
             matches!(
                 x.kind,
@@ -461,10 +530,7 @@ impl Lowering<'_> {
                     let first = script::Slot::At(Expr::number(0.0));
                     Expr::Index(Box::new(Expr::Query(Box::new(now))), vec![first])
                 }
-                ValueKind::Let(inner) => {
-                    self.unfold(e.span)?;
-                    self.live_script(inner, out)?
-                }
+                ValueKind::Let(inner) => stack::deep(|| self.live_script(inner, out))?,
                 _ => return self.script(e),
             },
             ExprKind::Rows { func, values, filter, by } => {
@@ -644,6 +710,7 @@ impl Lowering<'_> {
                         cells: Cells { population: self.position(p, out, c.span)?, slots: Vec::new() },
                         param,
                         text: text.clone(),
+                        bounds: None,
                     })
                 })
                 .collect();
@@ -658,7 +725,37 @@ impl Lowering<'_> {
             )
             .label(span, "nothing in the dynamics reads it, or it follows time"));
         };
-        Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text }])
+        Ok(vec![SetTarget { cells: self.cells(c, out)?, param: param as u32, text, bounds: None }])
+    }
+
+    /// The bounds of a param of some cells, and where it is declared.
+    fn declared_bounds(
+        &mut self,
+        c: &hir::Cells,
+        name: &str,
+        out: &Elaborated,
+    ) -> Result<Option<(Bounds, Span)>, Fail> {
+        let Some(placed) = out.placed.get(&c.population) else { return Ok(None) };
+        let shown = self.name_on_cells(placed.body.model, c, name)?;
+        let program = self.program;
+        let mut names = program.model(placed.body.model).names.iter().copied();
+        let Some(v) = names.find(|v| program.value(*v).name == shown) else { return Ok(None) };
+        Ok(self.param_bounds(v)?.map(|bounds| (bounds, program.value(v).span)))
+    }
+
+    /// A value that a param is set to, where it is known and the statement is sure to be reached.
+    fn set_within(
+        &self,
+        bounds: &Bounds,
+        declared: Span,
+        op: Option<BinaryOp>,
+        value: &Expr,
+        span: Span,
+    ) -> Result<(), Fail> {
+        match known(value) {
+            Some(v) if op.is_none() && self.certain => self.within_bounds(bounds, &v, span, declared),
+            _ => Ok(()),
+        }
     }
 
     fn record(&mut self, r: &hir::Record, out: &mut Elaborated) -> Result<Record, Fail> {
@@ -757,13 +854,13 @@ impl Lowering<'_> {
     }
 }
 
-/// Every variable that a statement assigns, and whether it is a loop's.
-pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, bool)) {
+/// Every variable that a statement assigns, with its loop if it is one's.
+pub(super) fn assigned(list: &[hir::Stmt], add: &mut dyn FnMut(ValueId, Option<&hir::Loop>)) {
     for s in list {
         match &s.kind {
-            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, false),
-            StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(l.variable, true)),
-            StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(*v, false)),
+            StmtKind::Assign { variable, .. } | StmtKind::Fill { variable, .. } => add(*variable, None),
+            StmtKind::For { loops, .. } => loops.iter().for_each(|l| add(l.variable, Some(l))),
+            StmtKind::Update { variables, .. } => variables.iter().for_each(|v| add(*v, None)),
             _ => {}
         }
         s.kind.blocks().into_iter().for_each(|block| assigned(block, add));

@@ -1,18 +1,28 @@
 //! Resolved expressions to script expressions, and constants: sizes, tables, sweeps, bound params.
 
 use super::error::*;
+use super::translate::reads_draw;
 use super::{Fail, Lowering};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
+use crate::ir::protocol::Bounds;
 use crate::script::{self, Expr, NoHost, Value, VarId};
-use crate::units;
+use crate::units::{self, Dimension};
 
 /// Slots of table variables lie above those of the experiment.
 const TABLE_SLOTS: VarId = 1 << 20;
 
+/// Whether a formula draws lists, which only an experiment does.
+fn lists_drawn(e: &hir::Expr, program: &hir::Program) -> bool {
+    super::reads(e, program, &mut |x| matches!(x.kind, ExprKind::ListDraw { .. }))
+}
+
 impl Lowering<'_> {
     pub(super) fn script(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
-        self.unfold(e.span)?;
+        self.nest(e.span, |me| me.script_node(e))
+    }
+
+    fn script_node(&mut self, e: &hir::Expr) -> Result<Expr, Fail> {
         Ok(match &e.kind {
             ExprKind::Const(v) => Expr::Const(v.clone()),
             ExprKind::Value(id) => self.script_value(*id, e.span)?,
@@ -111,10 +121,24 @@ impl Lowering<'_> {
         }
         let program = self.program;
         match &program.value(id).kind {
+            ValueKind::Let(e) | ValueKind::Table { value: e, .. } if self.experiment() && lists_drawn(e, program) => {
+                let name = &program.value(id).name;
+                Err(Diagnostic::error(EVALUATION, format!("`{name}` would be drawn anew wherever it is read"))
+                    .label(span, "read here")
+                    .label(e.span, "what it stands for")
+                    .help("draw it before: `let order = permutation(4)` in the experiment, and give `order`"))
+            }
+            // What the circuit draws is drawn once, when it is built.
+            ValueKind::Let(e) if self.experiment() && reads_draw(e, program) => Ok(self.drawn_table(id)),
+            ValueKind::Table { axes, value }
+                if self.experiment() && axes.iter().all(|a| a.variable.is_some()) && reads_draw(value, program) =>
+            {
+                Ok(self.drawn_table(id))
+            }
             ValueKind::Param { .. } => Ok(Expr::Const(self.param_value(id)?)),
             ValueKind::Let(e) => {
                 self.enter(span)?;
-                let out = self.script(e);
+                let out = stack::deep(|| self.script(e));
                 self.depth -= 1;
                 let out = out?;
                 // A let that is known is computed once: it would otherwise be copied into every use.
@@ -127,7 +151,7 @@ impl Lowering<'_> {
             ValueKind::Table { axes, value } => {
                 self.enter(span)?;
                 let named = axes.iter().any(|a| a.variable.is_some());
-                let out = if named { self.script_table(axes, value) } else { self.script(value) };
+                let out = stack::deep(|| if named { self.script_table(axes, value) } else { self.script(value) });
                 self.depth -= 1;
                 let out = out?;
                 if let Ok(v) = script::eval(&out, &mut NoHost::default()) {
@@ -181,6 +205,21 @@ impl Lowering<'_> {
         Ok(Expr::Table { axes: out, body: Box::new(body?) })
     }
 
+    /// Whether what is lowered asks a circuit that is built.
+    fn experiment(&self) -> bool {
+        self.live && self.drawn.is_some()
+    }
+
+    /// The question for what the circuit drew, which is noted as read.
+    fn drawn_table(&mut self, id: ValueId) -> Expr {
+        let drawn = self.drawn.get_or_insert_default();
+        let k = drawn.iter().position(|v| *v == id).unwrap_or_else(|| {
+            drawn.push(id);
+            drawn.len() - 1
+        });
+        Expr::Query(Box::new(script::Query::Table(k as u32)))
+    }
+
     /// `let N[Layer] = [...]`: the list must have the sizes that the brackets say.
     fn check_shape(&mut self, axes: &[hir::TableAxis], v: &Value, span: Span) -> Result<(), Fail> {
         let Some((axis, rest)) = axes.split_first() else { return Ok(()) };
@@ -222,21 +261,42 @@ impl Lowering<'_> {
     }
 
     pub(super) fn check_bounds(&mut self, id: ValueId, v: &Value, span: Span) -> Result<(), Fail> {
-        let def = self.program.value(id);
-        let ValueKind::Param { bounds: Some((lo, hi)), .. } = &def.kind else { return Ok(()) };
-        let (low, high) = (self.constant_number(lo)?, self.constant_number(hi)?);
-        let dim = def.ty.dimension();
-        for x in v.numbers().unwrap_or_default() {
-            if !(x >= low && x <= high) {
-                return Err(Diagnostic::error(
-                    OUT_OF_BOUNDS,
-                    format!("`{}` is {}, outside its bounds", def.name, units::display(x, dim)),
-                )
-                .label(span, "this value")
-                .label(def.span, format!("in {} .. {}", units::display(low, dim), units::display(high, dim))));
-            }
+        match self.param_bounds(id)? {
+            Some(bounds) => self.within_bounds(&bounds, v, span, self.program.value(id).span),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The bounds that a param is declared with.
+    pub(super) fn param_bounds(&mut self, id: ValueId) -> Result<Option<Bounds>, Fail> {
+        let def = self.program.value(id);
+        let ValueKind::Param { bounds, .. } = &def.kind else { return Ok(None) };
+        self.fixed_bounds(&def.name, bounds.as_ref(), def.ty.dimension())
+    }
+
+    /// Bounds as numbers.
+    pub(super) fn fixed_bounds(
+        &mut self,
+        name: &str,
+        bounds: Option<&(hir::Expr, hir::Expr)>,
+        dimension: Dimension,
+    ) -> Result<Option<Bounds>, Fail> {
+        let Some((lo, hi)) = bounds else { return Ok(None) };
+        // Bounds are part of the layout: the values of this point of the sweep hold.
+        let live = std::mem::replace(&mut self.live, false);
+        let fixed = self.constant_number(lo).and_then(|low| Ok((low, self.constant_number(hi)?)));
+        self.live = live;
+        let (low, high) = fixed?;
+        Ok(Some(Bounds { name: name.to_string(), low, high, dimension }))
+    }
+
+    pub(super) fn within_bounds(&self, bounds: &Bounds, v: &Value, span: Span, declared: Span) -> Result<(), Fail> {
+        let found = v.numbers().unwrap_or_default().into_iter().find(|x| !bounds.hold(*x));
+        let Some(x) = found else { return Ok(()) };
+        let shown = units::display(x, bounds.dimension);
+        Err(Diagnostic::error(OUT_OF_BOUNDS, format!("`{}` is {shown}, outside its bounds", bounds.name))
+            .label(span, "this value")
+            .label(declared, format!("in {bounds}")))
     }
 
     pub(super) fn constant(&mut self, e: &hir::Expr) -> Result<Value, Fail> {

@@ -10,6 +10,7 @@ use crate::base::{Diagnostic, Span};
 use crate::connect::{Rule, Spec};
 use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::{self, BinaryOp, Coupled, CoupledSum, Coupling, Expr, ExprId, Gather, ParamKind, ProjectionId, Subset};
+use crate::script::Value;
 use crate::units::Dimension;
 
 /// A number of a sensor as one population reads it.
@@ -79,7 +80,11 @@ impl Lowering<'_> {
             .collect::<Result<Vec<u32>, Fail>>()?;
         let dimension = self.program.value(s.value).ty.dimension();
         let initial = self.constant_number(&s.initial)?;
-        Ok(ir::Sensor { path: s.path.clone(), dimension, shape, initial, readers: Vec::new() })
+        let bounds = self.fixed_bounds(&s.path, s.bounds.as_ref(), dimension)?;
+        if let Some(b) = &bounds {
+            self.within_bounds(b, &Value::Number(initial), s.initial.span, s.span)?;
+        }
+        Ok(ir::Sensor { path: s.path.clone(), dimension, shape, initial, bounds, readers: Vec::new() })
     }
 
     /// One number of a sensor where a cell or a rule reads it.

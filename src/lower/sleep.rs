@@ -193,7 +193,7 @@ impl Lowering<'_> {
             }
             begin.extend(self.gate(k.gate, rate, &length, p.span, out)?);
         }
-        begin.append(&mut self.inner(&p.begin, out));
+        begin.append(&mut self.statements(&p.begin, out));
         let mut every = Vec::new();
         for e in &p.every {
             let period = self.live_script(&e.period, out)?;
@@ -245,7 +245,7 @@ impl Lowering<'_> {
         out: &Elaborated,
     ) -> Result<SetTarget, Fail> {
         let population = self.position(population, out, span)?;
-        Ok(SetTarget { cells: Cells { population, slots: Vec::new() }, param, text: text.to_string() })
+        Ok(SetTarget { cells: Cells { population, slots: Vec::new() }, param, text: text.to_string(), bounds: None })
     }
 
     /// A pattern of a memory adds to an input.

@@ -159,7 +159,7 @@ fn results(source: &Source) -> Option<Markup> {
                 @for (name, m) in measures {
                     tr data-measure=(name) {
                         td { (name) @if let Some(unit) = &m.unit { " (" (unit) ")" } }
-                        td.n { (value("n", m.n as f64, &m.n.to_string())) }
+                        td.n { (value("n", m.n as f64, &m.count())) }
                         td.n { (loose("mean", &m.mean)) }
                         td.n { (loose("sd", &m.sd)) }
                         td.n { (loose("min", &m.min)) }
@@ -219,7 +219,7 @@ pub fn sweep_values(unit: &Unit, point: &Point) -> String {
     let at = point.sweep.iter().filter_map(|(v, value)| {
         let variable = unit.protocol.variables.get(*v as usize)?;
         let shown = match value.number() {
-            Ok(x) => display(x, variable.dimension),
+            Ok(x) => variable.label(x).map_or_else(|| display(x, variable.dimension), str::to_string),
             Err(_) => value.describe(),
         };
         Some(format!("{} = {shown}", variable.name))
@@ -236,6 +236,7 @@ fn loose(name: &str, n: &Number) -> Markup {
     match n {
         Number::Value(v) => value(name, *v, &number(rounded(*v))),
         Number::Text(t) => html! { (t) },
+        Number::Missing => html! { (n.to_string()) },
     }
 }
 

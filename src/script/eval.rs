@@ -9,15 +9,21 @@ pub struct EvalError {
     pub message: String,
     /// An aggregate over no rows: skipped with a note where that is allowed.
     pub empty: bool,
+    /// What to try.
+    pub help: Option<String>,
 }
 
 impl EvalError {
     pub fn new(message: impl Into<String>) -> EvalError {
-        EvalError { message: message.into(), empty: false }
+        EvalError { message: message.into(), empty: false, help: None }
     }
 
     pub fn empty(message: impl Into<String>) -> EvalError {
-        EvalError { message: message.into(), empty: true }
+        EvalError { message: message.into(), empty: true, help: None }
+    }
+
+    pub fn help(self, help: impl Into<String>) -> EvalError {
+        EvalError { help: Some(help.into()), ..self }
     }
 }
 

@@ -332,6 +332,8 @@ pub enum Query {
     Sensor(u32),
     /// What an environment shows, both by position.
     Environment { environment: u32, output: u32 },
+    /// A table of the circuit that was drawn when it was built, by position in the protocol.
+    Table(u32),
     /// Synaptic events delivered so far.
     SynapticEvents,
     /// Run time in ms.

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 /// What the statements of one experiment have in common while they are resolved.
 pub(super) struct Flow {
     pub network: NetworkId,
+    /// The outermost scope.
+    root: ScopeId,
     records: Vec<Record>,
     plots: Vec<Plot>,
     /// Loop and sweep variables by name: the columns of the rows.
@@ -23,9 +25,10 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    fn new(network: NetworkId) -> Flow {
+    fn new(network: NetworkId, root: ScopeId) -> Flow {
         Flow {
             network,
+            root,
             records: Vec::new(),
             plots: Vec::new(),
             variables: BTreeMap::new(),
@@ -39,7 +42,7 @@ impl Sema<'_> {
     /// Statements that neither move time nor name windows: those of an environment.
     pub(super) fn computing(&mut self, block: &ast::Block, scope: ScopeId, place: &Place) -> Vec<Stmt> {
         // Only windows ask for the network.
-        self.statements(block, scope, place, &mut Flow::new(NetworkId(0)))
+        self.statements(block, scope, place, &mut Flow::new(NetworkId(0), scope))
     }
 
     pub(super) fn resolve_experiment(&mut self, e: &ast::Experiment, file_scope: ScopeId) {
@@ -54,7 +57,7 @@ impl Sema<'_> {
         }
         let place = Place::Experiment(network);
         let cx = Cx { scope, place: &place };
-        let mut flow = Flow::new(network);
+        let mut flow = Flow::new(network, scope);
         self.environments.clear();
         let mut out = hir::Experiment {
             name: e.name.text.clone(),
@@ -182,7 +185,7 @@ impl Sema<'_> {
             ast::StmtKind::Simulate { time, window } => {
                 let time = self.number(time, cx, Dimension::TIME);
                 if let Some(w) = window {
-                    self.declare_window(w, cx.scope, flow);
+                    self.declare_window(w, flow);
                 }
                 push(StmtKind::Simulate { time, window: window.as_ref().map(|w| w.text.clone()) });
             }
@@ -318,25 +321,11 @@ impl Sema<'_> {
     }
 
     /// One name may mark several windows: the latest holds. Its second declaration is no clash.
-    pub(super) fn declare_window(&mut self, w: &ast::Name, scope: ScopeId, flow: &mut Flow) {
+    pub(super) fn declare_window(&mut self, w: &ast::Name, flow: &mut Flow) {
         if !flow.windows.iter().any(|(n, _)| *n == w.text) {
             flow.windows.push((w.text.clone(), w.span));
-            let root = self.experiment_scope(scope, flow.network);
-            self.declare(root, w, Entity::Window);
+            self.declare(flow.root, w, Entity::Window);
         }
-    }
-
-    /// The outermost scope of the experiment that `scope` belongs to.
-    fn experiment_scope(&self, scope: ScopeId, network: NetworkId) -> ScopeId {
-        let top = self.network_scopes[network.0 as usize];
-        let mut here = scope;
-        while let Some(parent) = self.scopes[here.0].parent {
-            if parent == top {
-                break;
-            }
-            here = parent;
-        }
-        here
     }
 
     /// What one may want to set but can't: a value of the network or of the experiment.

@@ -3,7 +3,7 @@
 use super::error::*;
 use super::scope::Entity;
 use super::{Cx, Pending, Place, Sema};
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, BinaryOp, Expr, ExprKind, Kind, Side, Slot, Type, UnaryOp, ValueId, ValueKind};
 use crate::script::{Distribution, Func, Value};
 use crate::syntax::ast;
@@ -31,7 +31,7 @@ impl Sema<'_> {
         let Some((pending, scope, place)) = self.pending.remove(&id) else { return };
         self.resolving.push(id);
         let cx = Cx { scope, place: &place };
-        let (ty, kind) = match &pending {
+        let (ty, kind) = stack::deep(|| match &pending {
             Pending::Let(l) => self.resolve_let(l, cx),
             Pending::Param(b) => self.resolve_param(b, cx),
             Pending::State(b) => self.resolve_state(b, cx),
@@ -40,7 +40,7 @@ impl Sema<'_> {
                 let value = self.expr(e, cx, None);
                 (value.ty, ValueKind::Output(value))
             }
-        };
+        });
         let def = &mut self.program.values[id.0 as usize];
         def.ty = ty;
         def.kind = kind;

@@ -92,7 +92,7 @@ impl Sema<'_> {
         for ((from, to), span) in links {
             members[to].reached = true;
             let ends = ((columns[from], &m.columns[from]), (columns[to], &m.columns[to]));
-            if let Some(p) = self.matrix_projection(m, ends, span, scope) {
+            if let Some(p) = self.matrix_projection(id, m, ends, span, scope) {
                 out.push(Item::Projection(p));
             }
         }
@@ -169,6 +169,7 @@ impl Sema<'_> {
 
     fn matrix_projection(
         &mut self,
+        id: NetworkId,
         m: &ast::Matrix,
         (from, to): ((RegionId, &ast::Path), (RegionId, &ast::Path)),
         span: Span,
@@ -205,7 +206,7 @@ impl Sema<'_> {
             clauses,
         };
         let place = Place::Binding;
-        let mut resolved = self.projection(&p, span, Cx { scope, place: &place })?;
+        let mut resolved = self.projection(id, &p, span, Cx { scope, place: &place })?;
         let name = |r: RegionId| self.regions[r.0].prefix.trim_end_matches('.').to_string();
         resolved.name = Some(format!("{}:{}->{}", self.path_of(&m.name.text), name(from.0), name(to.0)));
         Some(resolved)

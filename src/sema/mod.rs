@@ -15,8 +15,10 @@ mod model;
 mod modules;
 mod pair_input;
 mod plasticity;
+mod population;
 mod position;
 mod procedural;
+mod projection;
 mod query;
 mod region;
 mod rule_param;
@@ -131,8 +133,8 @@ struct Sema<'a> {
     rules: Vec<plasticity::DeclaredRule>,
     /// Rules that some projection uses.
     used_rules: BTreeSet<usize>,
-    /// The dimension of the weights of each named projection, by path.
-    projection_dims: BTreeMap<String, crate::units::Dimension>,
+    /// The dimension of the weights of each named projection, by network and path.
+    projection_dims: BTreeMap<(hir::NetworkId, String), crate::units::Dimension>,
     /// What `weight` is in the rule at hand.
     weight_dim: Option<crate::units::Dimension>,
     /// The use of a region whose items are at hand.

@@ -5,7 +5,7 @@ use super::expr::constant_number;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{
     self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind,
 };
@@ -333,7 +333,7 @@ impl Sema<'_> {
                 ValueKind::Let(inner) => match lets.get(v) {
                     Some(known) => *known,
                     None => {
-                        let degree = self.degree(inner, weight, lets);
+                        let degree = stack::deep(|| self.degree(inner, weight, lets));
                         lets.insert(*v, degree);
                         degree
                     }

@@ -429,17 +429,41 @@ impl Sema<'_> {
         let s = self.select(e, cx)?;
         if s.reached {
             let population = self.population_of(&s).name.clone();
+            let help = self.port_help(&population, output);
             self.diags.push(
                 Diagnostic::error(
                     ONLY_PORTS,
                     format!("`{population}` lies inside a region: only its ports can be wired"),
                 )
                 .label(e.span, "reaches into the region")
-                .help("declare a port in the region, such as `port input cortex = E.exc weight 1 mV`, and wire that"),
+                .help(help),
             );
             return None;
         }
         Some(vec![s])
+    }
+
+    /// What to wire instead of a population within a region: a port that it has, or one to declare.
+    fn port_help(&self, population: &str, output: bool) -> String {
+        let holding = self.regions.iter().filter(|r| population.starts_with(&r.prefix));
+        let Some(region) = holding.max_by_key(|r| r.prefix.len()) else { return String::new() };
+        let names = self.scopes[region.scope.0].names.iter();
+        let ports = names.filter(|(_, e)| matches!(e, Entity::Port(p) if self.ports[p.0].output == output));
+        let ports: Vec<String> = ports.map(|(n, _)| format!("`{}{n}`", region.prefix)).collect();
+        let kind = if output { "output" } else { "input" };
+        let inside = &population[region.prefix.len()..];
+        let declared = if output {
+            format!("`port output out = {inside}`")
+        } else {
+            format!("`port input cortex = {inside}.exc weight 1 mV`")
+        };
+        let has = match ports.as_slice() {
+            [] => String::new(),
+            list => format!("wire {}, or ", list.join(" or ")),
+        };
+        let own = &region.items.name.text;
+        let rest = "projections and `kick` land on ports; `set`, `drive` and what is read may reach inside";
+        format!("{has}declare an {kind} port in `{own}`, such as {declared}; {rest}")
     }
 
     /// Populations of a use of a region.

@@ -4,8 +4,8 @@ use super::error::*;
 use super::query::walk;
 use super::scope::Entity;
 use super::{Cx, Place, Sema};
-use crate::base::Diagnostic;
 use crate::base::diag::did_you_mean;
+use crate::base::{Diagnostic, stack};
 use crate::hir::{Event, Expr, ExprKind, Item, Kind, NetworkId, Plasticity, Sensor, Type, ValueId, ValueKind};
 use crate::syntax::ast;
 
@@ -113,7 +113,7 @@ impl Sema<'_> {
                 found |= *id == param
                     || match &self.program.value(*id).kind {
                         ValueKind::Let(inner) | ValueKind::Param { default: Some(inner), .. } => {
-                            self.follows(inner, param)
+                            stack::deep(|| self.follows(inner, param))
                         }
                         _ => false,
                     };
@@ -126,10 +126,10 @@ impl Sema<'_> {
     /// A param that changes is no constant: a level that starts from what was bound.
     fn make_sensor(&mut self, network: NetworkId, path: String, id: ValueId) {
         let def = self.program.value(id).clone();
-        let ValueKind::Param { default: Some(initial), .. } = def.kind else { return };
+        let ValueKind::Param { default: Some(initial), bounds } = def.kind else { return };
         let sensors = &mut self.program.networks[network.0 as usize].sensors;
         let at = sensors.len() as u32;
-        sensors.push(Sensor { path, span: def.span, value: id, sizes: Vec::new(), initial });
+        sensors.push(Sensor { path, span: def.span, value: id, sizes: Vec::new(), initial, bounds });
         self.program.values[id.0 as usize].kind = ValueKind::Sensor(at);
     }
 }

@@ -77,7 +77,7 @@ impl Sema<'_> {
         let ty = Type::quantity(dim).with_rank(waiting.sizes.len() as u8);
         let value = self.new_value(name, ty, ValueKind::Sensor(at));
         let initial = Expr { kind: ExprKind::Const(Value::Number(usual)), span: name.span, ty: Type::quantity(dim) };
-        let sensor = Sensor { path, span: name.span, value, sizes: Vec::new(), initial };
+        let sensor = Sensor { path, span: name.span, value, sizes: Vec::new(), initial, bounds: None };
         self.program.networks[id.0 as usize].sensors.push(sensor);
         self.sensors.push((id, at, waiting));
         self.declare(scope, name, Entity::Value(value));

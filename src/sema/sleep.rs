@@ -108,8 +108,8 @@ impl Sema<'_> {
                 return None;
             }
         }
-        // The network's names, and those of the schedule's own file.
-        let scope = self.new_scope(Some(cx.scope));
+        // The network's names, and those of the schedule's own file; none of who sleeps by it.
+        let scope = self.new_scope(Some(self.network_scopes[flow.network.0 as usize]));
         for (name, entity) in self.scopes[file.0].names.clone() {
             if self.lookup(scope, &name).is_none() {
                 self.scopes[scope.0].names.insert(name, entity);
@@ -173,7 +173,10 @@ impl Sema<'_> {
     }
 
     fn phase(&mut self, p: &ast::SleepPhase, cx: Cx, flow: &mut Flow) -> SleepPhase {
-        self.declare_window(&p.name, cx.scope, flow);
+        self.declare_window(&p.name, flow);
+        if self.lookup(cx.scope, &p.name.text) != Some(Entity::Window) {
+            self.declare(cx.scope, &p.name, Entity::Window);
+        }
         let scope = self.new_scope(Some(cx.scope));
         let cx = Cx { scope, place: cx.place };
         let length = self.number(&p.length, cx, Dimension::TIME);

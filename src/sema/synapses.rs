@@ -2,7 +2,7 @@
 
 use super::error::*;
 use super::scope::Entity;
-use super::{Cx, Sema};
+use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, ResetWhat, Type, ValueKind};
@@ -39,6 +39,12 @@ impl Sema<'_> {
         }
     }
 
+    /// Of a named projection in the network of the experiment at hand.
+    fn weight_dimension(&self, path: &str, cx: Cx) -> Option<Dimension> {
+        let Place::Experiment(network) = cx.place else { return None };
+        self.projection_dims.get(&(*network, path.to_string())).copied()
+    }
+
     /// `weight(rec)`: all weights, rows by source; `weight(rec[pre, post])`: that of one pair.
     pub(super) fn weight_query(&mut self, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
         let [arg] = args else {
@@ -51,7 +57,7 @@ impl Sema<'_> {
             _ => (&arg.value, None),
         };
         let Some(projection) = self.projections_of(path, cx) else { return self.error_expr(span) };
-        let dim = self.projection_dims.get(&projection).copied().unwrap_or(Dimension::NUMBER);
+        let dim = self.weight_dimension(&projection, cx).unwrap_or(Dimension::NUMBER);
         let pair = match slots.map(Vec::as_slice) {
             None => None,
             Some([ast::Slot::At(pre), ast::Slot::At(post)]) => {
@@ -76,7 +82,7 @@ impl Sema<'_> {
     pub(super) fn update_scope(&mut self, path: &str, span: Span, cx: Cx) -> (super::ScopeId, [hir::ValueId; 3]) {
         let scope = self.new_scope(Some(cx.scope));
         // A projection whose ends are wrong has no dimension: what is wrong was said.
-        let known = self.projection_dims.get(path).copied();
+        let known = self.weight_dimension(path, cx);
         let weight = known.map_or(Type::UNKNOWN, Type::quantity);
         let mut variable = |name: &str, ty: Type| {
             let name = ast::Name { text: name.to_string(), span };

@@ -13,6 +13,7 @@ struct Check<'u> {
     sensors: usize,
     events: usize,
     memories: usize,
+    tables: usize,
     variables: u32,
     environments: &'u [Environment],
 }
@@ -24,12 +25,17 @@ pub(super) fn check(unit: &Unit) -> Result<(), Invalid> {
         sensors: unit.network.sensors.len(),
         events: unit.network.events.len(),
         memories: unit.protocol.memories.len(),
+        tables: unit.protocol.tables.len(),
         variables: unit.protocol.variables.len() as u32,
         environments: &unit.protocol.environments,
     };
     let p = &unit.protocol;
     let result = (|| {
         p.actuators.iter().try_for_each(|a| c.expr(&a.value))?;
+        let drawn = |k: &u32| unit.network.tables.get(*k as usize).is_some_and(|t| t.draw.is_some());
+        if let Some(k) = p.tables.iter().find(|k| !drawn(k)) {
+            return Err(format!("table {k} of the network is not drawn"));
+        }
         for r in &p.records {
             match r {
                 Record::Spikes { of } => c.cells(of)?,
@@ -71,6 +77,7 @@ fn environment(e: &Environment) -> Result<(), String> {
         sensors: 0,
         events: 0,
         memories: 0,
+        tables: 0,
         variables: w.variables.len() as u32,
         environments: &[],
     };
@@ -269,6 +276,7 @@ impl Check<'_> {
                     pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
                 }
                 Query::Sensor(k) => self.sensor(*k),
+                Query::Table(k) if *k as usize >= self.tables => Err(format!("table {k} does not exist")),
                 Query::Environment { environment, output } => {
                     if *output as usize >= self.world(*environment)?.outputs() {
                         return Err(format!("output {output} of environment {environment} does not exist"));

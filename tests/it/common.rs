@@ -30,6 +30,17 @@ pub fn corpus() -> Vec<String> {
     out
 }
 
+/// Every `.nsm` file in a folder and in those within it.
+pub fn everywhere(name: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(fresh_root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut files = folder(name);
+    for entry in entries.map(|e| e.expect("entry")).filter(|e| e.path().is_dir()) {
+        files.extend(everywhere(&format!("{name}/{}", entry.file_name().to_string_lossy())));
+    }
+    files.sort();
+    files
+}
+
 /// Compiles a file of the repository that must be free of errors.
 pub fn compile_file(file: &str) -> Outcome {
     let (loader, name) = FileLoader::open(file).unwrap_or_else(|e| panic!("{file}: {e:?}"));

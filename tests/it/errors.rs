@@ -4,6 +4,7 @@
 //! A marker is a comment at the end of the line of the primary label: `//~ E0302`, or several codes. Files that a wrong file
 //! imports carry their own markers. Takes for granted that tests run in the package's folder.
 
+use crate::common;
 use nsm::base::{Diagnostic, Severity, SourceMap};
 use nsm::cli::FileLoader;
 use nsm::driver::{self, Options, Outcome, Target};
@@ -161,5 +162,18 @@ fn every_diagnostic_points_somewhere_and_no_two_say_the_same() {
         places.sort();
         places.dedup();
         assert_eq!(places.len(), out.diagnostics.iter().count(), "{}", path.display());
+    }
+}
+
+/// Every circuit that is shown or measured is free of errors and warnings, those too that no test runs.
+#[test]
+fn examples_and_benches_are_free_of_findings() {
+    let files: Vec<String> = ["examples", "benches"].into_iter().flat_map(common::everywhere).collect();
+    assert!(files.len() >= 70, "{files:?}");
+    for file in files {
+        let out = common::compile_file(&file);
+        let warnings: Vec<&str> =
+            out.diagnostics.iter().filter(|d| d.severity == Severity::Warning).map(|d| d.message.as_str()).collect();
+        assert!(warnings.is_empty(), "{file}: {warnings:?}");
     }
 }

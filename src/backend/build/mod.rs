@@ -29,6 +29,7 @@ pub use listed::{Listed, gains, list};
 pub use params::{ParamValues, apply, derive, followers};
 pub use procedural::{Circuit, Procedural, ProceduralRows};
 pub use synapses::{Estimate, Sink, SynapsePlan, Synapses, estimate};
+pub use tables::draw as draw_tables;
 
 use super::engine::RunError;
 use crate::ir::Population;

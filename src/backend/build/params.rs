@@ -241,7 +241,7 @@ pub fn apply(
     size: u32,
     setting: &Setting,
 ) -> Result<(), RunError> {
-    let refuse = |message: String| Err(RunError::Script { place: String::new(), message });
+    let refuse = |message: String| Err(RunError::Script { place: String::new(), message, help: None });
     let j = setting.param as usize;
     let Some(param) = dynamics.params.get(j) else {
         return refuse(format!("there is no param {j} to set"));

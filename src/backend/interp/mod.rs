@@ -193,6 +193,7 @@ impl Engine for Interpreter {
             None => Err(RunError::Script {
                 place: String::new(),
                 message: format!("there is no population {}", setting.population),
+                help: None,
             }),
         }
     }

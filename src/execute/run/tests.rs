@@ -220,7 +220,7 @@ fn one(k: f64) -> Vec<Slot> {
 }
 
 fn set(of: Cells, op: Option<BinaryOp>, value: Expr, lasting: Option<f64>) -> Stmt {
-    let target = SetTarget { cells: of, param: 0, text: "A.I".into() };
+    let target = SetTarget { cells: of, param: 0, text: "A.I".into(), bounds: None };
     Stmt::Set { target, op, value, lasting: lasting.map(Expr::number), place: PLACE.into() }
 }
 
@@ -329,6 +329,7 @@ fn variables(names: &[(&str, bool)]) -> Vec<Variable> {
     let one = |(name, in_rows): &(&str, bool)| Variable {
         name: name.to_string(),
         dimension: Dimension::NUMBER,
+        labels: Vec::new(),
         in_rows: *in_rows,
     };
     names.iter().map(one).collect()

@@ -40,7 +40,7 @@ fn beside(unit: &Unit, point: &Point, machine: &Machine) -> (RunOutcome, RunOutc
         assert!(failed.is_empty(), "{failed:?}");
     }
     // Cells have no noise, and what they count lies far from where a rounded weight would matter.
-    let rows = |out: &RunOutcome| out.rows.summaries().iter().map(|m| (m.name.clone(), m.mean)).collect::<Vec<_>>();
+    let rows = |out: &RunOutcome| out.rows.summaries().iter().map(|m| (m.name.clone(), m.spread)).collect::<Vec<_>>();
     assert_eq!(rows(&on_chip), rows(&here));
     (on_chip, here)
 }
@@ -67,7 +67,7 @@ fn the_host_of_a_chip_sends_events_steps_a_world_and_switches_learning() {
     let (unit, points) = super::job(WORLD);
     let (on_chip, _) = beside(&unit, &points[0], &machine(WORLD));
     let rows = on_chip.rows.summaries();
-    let mean = |name: &str| rows.iter().find(|m| m.name == name).map(|m| m.mean);
+    let mean = |name: &str| rows.iter().find(|m| m.name == name).and_then(|m| m.spread).map(|s| s.mean);
     assert_eq!((mean("at_once"), mean("late"), mean("won")), (Some(12.0), Some(12.0), Some(2.0 / 3.0)));
     assert_eq!(on_chip.expectations.iter().count(), 7);
 }

@@ -114,6 +114,7 @@ fn reports_are_text_json_and_a_page_of_its_own() {
     let baselines = report["traffic"]["baselines"].as_array().expect("baselines");
     assert_eq!(baselines.len(), 3);
     assert!(baselines.iter().all(|b| b[1]["packets"].as_f64().is_some_and(|p| packets <= p)), "{baselines:?}");
+    assert!(report["traffic"]["bound"].as_f64().is_some_and(|bound| 0.0 < bound && bound <= packets));
     assert_eq!(report["fit"]["per_core"].as_array().map(Vec::len), report["fit"]["cores"].as_u64().map(|n| n as usize));
     assert_eq!(report["binding"]["resource"], "neurons");
     let place = report["binding"]["users"][0]["place"].as_str().expect("a place");

@@ -149,4 +149,5 @@ fn synapses_onto_a_chain_of_states_keep_their_weights() {
     let said = text(&out);
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.contains("E1106") && said.contains("weak.nsm:17:") && said.contains("all become 0"), "{said}");
+    assert!(said.contains("larger weights, or remove the projection"), "{said}");
 }

@@ -86,6 +86,11 @@ fn a_circuit_that_fits_no_core_is_told_at_its_population() {
         assert_eq!(out.status.code(), Some(1), "{text}");
         assert!(text.contains("E1108") && text.contains("chip_wave.nsm:8:16") && text.contains(word), "{text}");
         assert!(!dir.path().join("none.nsmpkg").exists());
+        if key == "core.neuron_bytes" {
+            let both =
+                ["`E`: a cell takes ", "`I`: a cell takes ", ": V 3, ", "all else fits: with room for that, on "];
+            both.iter().for_each(|words| assert!(text.contains(words), "{words}: {text}"));
+        }
     }
     let chip = write(
         dir.path(),

@@ -64,24 +64,39 @@ pub fn trial(network: &FixedNetwork, target: &Target) -> Result<Trial, String> {
     Ok(out)
 }
 
-/// The target with compartments numbered by as few bits as let the network take fewest cores: what a synapse takes grows with
+/// The target with compartments numbered by so many bits that the network fills least of its cores: what a synapse takes grows with
 /// the compartments that its core may have.
 pub fn numbered(network: &FixedNetwork, target: &Target) -> Target {
     let neurons: u64 = network.populations.iter().filter(|p| p.body.is_some()).map(|p| u64::from(p.size)).sum();
     let limits = Limits::new(target);
     let most = limits.index_bits(usize::try_from(neurons.min(target.core.compartments)).unwrap_or(usize::MAX));
+    let lists = lengths(network);
+    // As many cores, and parts of one, as lists fill that are not split.
     let cores = |bits: u32| {
-        let size =
-            |p: &FixedProjection| p.synapses.len() as u64 * u64::from(bits + p.format.bits + p.format.delay_bits);
-        let words = network.projections.iter().map(size).sum::<u64>().div_ceil(u64::from(target.synapse.word_bits));
-        let words = target.core.synapse_words.map_or(0, |limit| words.div_ceil(limit));
-        words.max(neurons.div_ceil(target.core.compartments.min(1 << bits)))
+        let words =
+            lists.iter().map(|((format, synapses), lists)| lists * target.synapse.words(*synapses, bits + format));
+        let words = target.core.synapse_words.map_or(0.0, |limit| words.sum::<u64>() as f64 / limit as f64);
+        words.max(neurons as f64 / target.core.compartments.min(1 << bits) as f64)
     };
     // Of equals the one that binds least.
-    let bits = (target.synapse.index_bits.max(1)..=most).rev().min_by_key(|b| cores(*b)).unwrap_or(most);
+    let choices = (target.synapse.index_bits.max(1)..=most).rev();
+    let bits = choices.min_by(|a, b| cores(*a).total_cmp(&cores(*b))).unwrap_or(most);
     let mut out = target.clone();
     out.synapse.index_bits = bits;
     out.core.compartments = out.core.compartments.min(1 << bits);
+    out
+}
+
+/// How many lists there are of so many bits, but for the index, and so many synapses.
+fn lengths(network: &FixedNetwork) -> BTreeMap<(u32, u64), u64> {
+    let mut out = BTreeMap::new();
+    for p in &network.projections {
+        let mut synapses = vec![0; network.populations[p.source as usize].size as usize];
+        p.synapses.iter().for_each(|s| synapses[s.pre as usize] += 1);
+        for n in synapses.into_iter().filter(|n| *n > 0) {
+            *out.entry((p.format.bits + p.format.delay_bits, n)).or_default() += 1;
+        }
+    }
     out
 }
 

@@ -73,7 +73,12 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         Kind::Weights => (
             WEIGHTS,
             format!("the weights of `{name}` are none for a chip"),
-            "weights are fixed when the circuit is built",
+            "give it weights that are numbers when the circuit is built; what changes them later is a rule, or an `update` of the experiment",
+        ),
+        Kind::Zeros => (
+            WEIGHTS,
+            format!("no weight of `{name}` is left on a chip"),
+            "larger weights, or remove the projection if cells can do without it",
         ),
         Kind::Host => (
             PROTOCOL,

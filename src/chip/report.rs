@@ -120,6 +120,8 @@ pub struct Traffic {
     /// What ended it early.
     pub trial_fault: Option<String>,
     pub mapping: Figures,
+    /// The fewest packets per step of any mapping.
+    pub bound: f64,
     /// Simple mappings; `None` for one that does not fit.
     pub baselines: Vec<(&'static str, Option<Figures>)>,
 }
@@ -196,6 +198,7 @@ impl Report {
                 trial_steps: built.trial.steps,
                 trial_fault: built.trial.fault.as_ref().map(ToString::to_string),
                 mapping: Figures::new(&built.mapping.summary),
+                bound: built.mapping.bound.packets,
                 baselines,
             },
             energy: energy::estimates(built),

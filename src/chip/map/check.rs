@@ -259,7 +259,8 @@ const ROUNDING: f64 = 1e-6;
 /// What sums of floating-point numbers in another order may differ by, as a part.
 const SUMMING: f64 = 1e-9;
 
-/// Whether packets, hops, link loads and operations are what the lists and the sites give, each packet walked tile by tile.
+/// Whether packets, hops, link loads and operations are what the lists and the sites give, each packet walked tile by tile, and
+/// neither cores nor packets below what is said of any mapping.
 ///
 /// # Errors
 /// The first figure that is another.
@@ -307,6 +308,15 @@ pub fn check_summary(problem: &Problem, target: &Target, mapping: &Mapping) -> R
     ];
     for (what, stated, found, rounded) in figures {
         if !((stated - found).abs() <= SUMMING * found + ROUNDING * rounded) {
+            return Err(CheckError::Figure { what, stated, found });
+        }
+    }
+    let bounds = [
+        ("the fewest cores of any mapping", mapping.bound.cores as f64, mapping.sites.len() as f64, 0.0),
+        ("the fewest packets of any mapping", mapping.bound.packets, found.packets, found.ways),
+    ];
+    for (what, stated, found, rounded) in bounds {
+        if !(stated <= found + SUMMING * found + ROUNDING * rounded) {
             return Err(CheckError::Figure { what, stated, found });
         }
     }

@@ -162,6 +162,23 @@ impl Hypergraph {
         }
     }
 
+    /// The fewest words that a synapse takes of a list with up to so many in a core, in `fine`th, rounded down: by format, by number. The
+    /// last holds for all greater numbers.
+    pub fn least_words(&self, fine: u64) -> Vec<Vec<u64>> {
+        let of = |format: &NetFormat| {
+            let mut least = u64::MAX;
+            let each = format.words.iter().zip(0_u64..).map(|(words, n)| {
+                least = least.min((fine * u64::from(*words)).checked_div(n).unwrap_or(u64::MAX));
+                least
+            });
+            let mut each: Vec<u64> = each.collect();
+            // A longer list has at least the bits of its synapses.
+            each.push(least.min(fine * u64::from(format.bits) / u64::from(self.memory.word_bits)));
+            each
+        };
+        self.formats.iter().map(of).collect()
+    }
+
     /// Units that a net reaches, with the number of synapses.
     pub fn reached(&self, net: u32) -> impl Iterator<Item = (u32, u64)> {
         let many = &self.many[self.net[net as usize].start..];

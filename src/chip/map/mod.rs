@@ -3,7 +3,8 @@
 //! - `problem`: what is to be mapped, from wherever it comes.
 //! - `resource`: what a core runs out of.
 //! - `hypergraph`: the problem in units and nets; `ledger`: the books of a partition.
-//! - `partition`: the baselines (sequential, round-robin, random) and growth; `refine`: local search on any of them.
+//! - `partition`: the baselines (sequential, round-robin, random) and growth; `refine`: local search on any of them; `gather`: what
+//!   single moves don't find.
 //! - `mesh`: sites and routes; `place`: cores to sites.
 //! - `statistics`: a mapping in figures, and the bound that none can beat.
 //! - `check`: recomputes all of it from the problem and the result alone.
@@ -12,6 +13,7 @@
 //! nets are the lists, weighted by expected rates), and a little for each that leaves its own core.
 
 mod check;
+mod gather;
 mod hypergraph;
 mod ledger;
 mod mesh;
@@ -223,7 +225,7 @@ const BALANCE: f64 = 0.01;
 fn improved<'a>(ground: &Ground<'a>, mut ledger: Ledger<'a>) -> Ledger<'a> {
     refine::refine(ground, &mut ledger);
     refine::dissolve(&mut ledger);
-    ledger
+    gather::gather(ground, ledger)
 }
 
 /// The best of what growth and local search made of the problem and of what local search makes of its best baseline.

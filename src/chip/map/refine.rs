@@ -185,7 +185,7 @@ fn empty(ledger: &mut Ledger<'_>, core: u32) -> bool {
     false
 }
 
-/// Other cores of the unit's domain, the one with most of its inputs first.
+/// Other cores of the unit's domain, the one with most of its inputs first, of equals the emptiest: those that come after it have room there.
 fn homes(ledger: &Ledger<'_>, wishes: &mut Wishes, unit: u32, from: u32) -> Vec<u32> {
     for (net, _) in ledger.h.inputs.row(unit) {
         wishes.add(ledger, *net, ledger.h.net[*net as usize].weight);
@@ -194,7 +194,9 @@ fn homes(ledger: &Ledger<'_>, wishes: &mut Wishes, unit: u32, from: u32) -> Vec<
     let mut cores: Vec<(u64, u32)> =
         wishes.saving.iter_mut().zip(0..).map(|(saving, core)| (std::mem::take(saving), core)).collect();
     cores.retain(|(_, c)| *c != from && ledger.domain[*c as usize] == ledger.h.domain[unit as usize]);
-    cores.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let full: Vec<f64> = ledger.usage.iter().map(|usage| ledger.limits.fullness(usage)).collect();
+    let emptier = |a: u32, b: u32| full[a as usize].total_cmp(&full[b as usize]);
+    cores.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(emptier(a.1, b.1)).then(a.1.cmp(&b.1)));
     cores.into_iter().map(|(_, c)| c).collect()
 }
 

@@ -36,13 +36,15 @@ pub struct Summary {
     pub largest: Usage,
 }
 
-/// The least number of cores that any mapping needs, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What no mapping can be below.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Cores.
     pub cores: u64,
     /// What binds in the domain with most cores; `None` without neurons.
     pub resource: Option<Resource>,
+    /// Packets per step: each list reaches as many cores as its targets fill.
+    pub packets: f64,
 }
 
 impl Bound {
@@ -69,7 +71,7 @@ impl Bound {
                 sum[Resource::TraceBytes] += h.net_format(net).trace_bytes;
             }
         }
-        let mut bound = Bound { cores: 0, resource: None };
+        let mut bound = Bound { cores: 0, resource: None, packets: fewest_packets(h, limits) as f64 / ONE };
         let mut most = 0;
         for sum in &sums {
             let (cores, resource) = packing(sum, limits);
@@ -80,6 +82,63 @@ impl Bound {
         }
         bound
     }
+}
+
+/// A whole core, in the parts that [`parts`] counts.
+const WHOLE: u64 = 1 << 32;
+
+/// Packets per step (in [`ONE`]th) if each list reached no more cores than its targets fill when nothing else lies there.
+fn fewest_packets(h: &Hypergraph, limits: &Limits) -> u64 {
+    let bound: Vec<Resource> = Resource::ALL.into_iter().filter(|r| limits.of(*r).is_some()).collect();
+    let parts = parts(h, limits, &bound);
+    let mut pins: Vec<u32> = Vec::new();
+    let mut sums = vec![0; bound.len()];
+    let mut packets = 0;
+    for net in 0..h.nets() {
+        pins.clear();
+        pins.extend(h.pins.row(net));
+        pins.sort_by_key(|unit| h.domain[*unit as usize]);
+        for run in pins.chunk_by(|a, b| h.domain[*a as usize] == h.domain[*b as usize]) {
+            sums.fill(0);
+            for unit in run {
+                let own = &parts[*unit as usize * bound.len()..][..bound.len()];
+                sums.iter_mut().zip(own).for_each(|(sum, part)| *sum += part);
+            }
+            let cores = sums.iter().map(|sum: &u64| sum.div_ceil(WHOLE)).max().unwrap_or(0);
+            packets += h.net[net as usize].weight * cores.max(1);
+        }
+    }
+    packets
+}
+
+/// The part of a core that each unit takes of each of some resources at the least, whatever lies beside it: a list costs a target
+/// its share where the list has as many other targets there as make that share smallest. Rounded down.
+fn parts(h: &Hypergraph, limits: &Limits, resources: &[Resource]) -> Vec<u64> {
+    // Shares of one synapse in this part of a word, an axon or a byte.
+    const FINE: u64 = 1 << 20;
+    let total: Vec<u64> = (0..h.nets()).map(|net| h.reached(net).map(|(_, many)| many).sum()).collect();
+    let words = h.least_words(FINE);
+    let mut out = Vec::with_capacity(h.units() as usize * resources.len());
+    for unit in 0..h.units() {
+        let mut usage = Usage::default();
+        Resource::ALL.into_iter().for_each(|r| usage[r] = FINE * h.fixed[unit as usize][r]);
+        usage[Resource::AxonsOut] += FINE * h.owned.row(unit).iter().filter(|n| total[**n as usize] > 0).count() as u64;
+        for (net, many) in h.inputs.row(unit) {
+            let (many, total) = (u64::from(*many), total[*net as usize]);
+            let share = &words[usize::from(h.net[*net as usize].format)];
+            usage[Resource::Synapses] += FINE * many;
+            usage[Resource::SynapseWords] += many * share[(total as usize).min(share.len() - 1)];
+            usage[Resource::AxonsIn] += FINE * many / total;
+            usage[Resource::TraceBytes] += FINE * many * h.net_format(*net).trace_bytes / total;
+        }
+        let usage = limits.with_memory(&usage);
+        let part = |r: &Resource| {
+            let limit = u128::from(limits.of(*r).unwrap_or(u64::MAX).max(1)) * u128::from(FINE);
+            (u128::from(usage[*r]) * u128::from(WHOLE) / limit) as u64
+        };
+        out.extend(resources.iter().map(part));
+    }
+    out
 }
 
 /// Cores that a sum fills, and of which resource.

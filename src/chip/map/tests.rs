@@ -332,6 +332,77 @@ proptest! {
             prop_assert!(u64::from(mapping.summary.cores) >= mapping.bound.cores);
         }
     }
+
+    /// Every way to put six neurons into cores, against what is said of all of them.
+    #[test]
+    fn no_mapping_is_below_the_bounds(
+        lists in prop::collection::vec((0u32..6, 0u16..2, prop::collection::vec(0u32..6, 1..12)), 1..10),
+        rates in prop::collection::vec(0.0f64..1.0, 6),
+        domains in prop::collection::vec(0u32..5, 6),
+        room in (2u64..7, 4u64..24, 4u64..40, 100u64..600),
+    ) {
+        let mut problem = tangle();
+        problem.fans = Fans::new();
+        problem.groups = (0..2).map(|d| Group { name: format!("d{d}"), atomic: false, domain: d }).collect();
+        problem.neurons = (0..6).map(|i| Neuron { rate: rates[i], group: u32::from(domains[i] == 0), ..problem.neurons[0].clone() }).collect();
+        lists.into_iter().for_each(|(source, format, targets)| problem.fans.push(source, format, targets));
+        let (compartments, words, axons, bytes) = room;
+        let target = narrow(&[
+            (Resource::Compartments, compartments),
+            (Resource::SynapseWords, words),
+            (Resource::AxonsOut, axons),
+            (Resource::MemoryBytes, bytes),
+        ]);
+        let h = Hypergraph::new(&problem, &target);
+        let bound = Bound::new(&h, &Limits::new(&target));
+        for core_of in partitions(6) {
+            let cores = core_of.iter().flatten().max().map_or(0, |c| *c as usize + 1);
+            if check_partition(&problem, &target, &core_of, cores).is_ok() {
+                prop_assert!(bound.cores <= cores as u64);
+                let packets = packets(&problem, &core_of);
+                // Rates are whole numbers of 2^-20 there.
+                prop_assert!(bound.packets <= packets + 1e-4, "{} of {packets}", bound.packets);
+            }
+        }
+    }
+}
+
+/// All partitions of so many neurons.
+fn partitions(neurons: usize) -> Vec<Vec<Option<u32>>> {
+    (0..neurons).fold(vec![vec![]], |all, _| {
+        let longer = |p: Vec<Option<u32>>| {
+            let cores = p.iter().flatten().max().map_or(0, |c| c + 1);
+            (0..=cores).map(move |core| [p.clone(), vec![Some(core)]].concat())
+        };
+        all.into_iter().flat_map(longer).collect()
+    })
+}
+
+/// Packets per step: for each list, the cores of its targets.
+fn packets(problem: &Problem, core_of: &[Option<u32>]) -> f64 {
+    let of = |fan: usize| {
+        let cores: std::collections::BTreeSet<_> =
+            problem.fans.targets_of(fan).iter().map(|t| core_of[*t as usize]).collect();
+        problem.neurons[problem.fans.source[fan] as usize].rate * cores.len() as f64
+    };
+    (0..problem.fans.len()).map(of).sum()
+}
+
+/// Two populations that inhibit each other and themselves, 30 cells to a core: in the order of their numbers two of six cores hold cells of both.
+/// Cells of one are brought together, which no move of a single cell would do.
+#[test]
+fn populations_do_not_share_cores_where_that_costs_packets() {
+    let mut problem = plain(180);
+    problem.groups.push(Group { name: "I".into(), atomic: false, domain: 0 });
+    problem.neurons.iter_mut().skip(80).take(80).for_each(|n| n.group = 1);
+    for neuron in 0..160 {
+        problem.fans.push(neuron, 0, 0..80);
+        problem.fans.push(neuron, 0, 80..160);
+    }
+    let mapping = mapped(&problem, &narrow(&[(Resource::Compartments, 30)]));
+    assert_eq!(mapping.summary.cores, 6);
+    assert!((mapping.summary.packets - mapping.bound.packets).abs() < 1e-9, "{mapping:?}");
+    assert!(baseline(&mapping, Order::Sequential).packets > 1.1 * mapping.bound.packets);
 }
 
 /// 100,000 neurons with 10 M synapses, `inside` of them within clusters of 500.

@@ -45,9 +45,6 @@ pub struct SynapseCode {
     gains: Vec<f64>,
 }
 
-/// Largest magnitude of a state.
-const LIMIT_24: f64 = (1 << 23) as f64 - 1.0;
-
 impl<'n> Deployment<'n> {
     /// The same as what a package was made of with this seed.
     ///
@@ -165,10 +162,10 @@ impl CellCode {
         self.0.offsets[state] + f64::from(word) / self.0.scales[state]
     }
 
-    /// The word of a state; `None` outside of its 24 bits.
+    /// The word of a state; `None` outside of its bits.
     pub fn word(&self, state: usize, value: f64) -> Option<i32> {
         let scaled = ((value - self.0.offsets[state]) * self.0.scales[state]).round();
-        (scaled.abs() <= LIMIT_24).then_some(scaled as i32)
+        (scaled.abs() <= self.0.largest[state]).then_some(scaled as i32)
     }
 }
 

@@ -7,7 +7,7 @@ use super::code::{Code, UNIFORM_BITS};
 use super::factors::{LEVEL, RESTING};
 use super::forms::{Reader, Refusal};
 use super::rounding::rounding;
-use super::scale::{floor_log2, scales};
+use super::scale::{DISTANCE, floor_log2, scales};
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::PopulationElements;
 use crate::chip::fixed::Words;
@@ -38,6 +38,8 @@ pub(super) struct Lowered {
     pub error: f64,
     /// By state of the model: the part of the way to threshold that it may be off because products are cut off.
     pub rounding: Vec<f64>,
+    /// By state of the model: the largest magnitude of its integer.
+    pub largest: Vec<f64>,
 }
 
 /// A word that holds a param of each neuron.
@@ -57,6 +59,14 @@ const TAIL: f64 = 6e-8;
 const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
 /// Bits after the point of a modulator's level, beyond those that it sends.
 const LEVEL_BITS: u32 = 12;
+/// The part of the way to threshold that a state may be off by because products are cut off, above which it gets a wider word.
+const COARSE: f64 = 0.01;
+/// Bits of a wider word, and how much finer its integers are: what is cut off is a 64th of what it was, and there is four times the
+/// room that a word of 24 bits has.
+const WIDE_BITS: u32 = 32;
+const FINER: f64 = 64.0;
+/// Bits of other states.
+const STATE_BITS: u32 = 24;
 /// Most refractory steps, by its word's bits.
 const REFRACTORY_BITS: u32 = 16;
 
@@ -230,15 +240,24 @@ fn write(
     let largest = |(k, v): (usize, &Vec<f64>)| v.iter().fold(0.0, |m: f64, x| m.max(from_offset(k, *x).abs()));
     let initial: Vec<f64> = elements.initial.iter().enumerate().map(largest).collect();
     let updates: Vec<(u32, Form)> = body.stages.iter().flatten().chain(&body.reset).cloned().collect();
-    let scales = scales(&updates, body.test.as_ref(), &initial);
+    let mut scales = scales(&updates, body.test.as_ref(), &initial);
     let steps: Vec<(u32, Form)> = body.stages.iter().flatten().cloned().collect();
-    let rounding = rounding(&steps, &body.reset, offsets, &scales);
+    let mut distances = vec![DISTANCE; scales.len()];
+    let coarse = rounding(&steps, &body.reset, offsets, &scales, &distances);
+    let wide = wide(&body, &coarse);
+    for k in (0..scales.len()).filter(|k| wide[*k]) {
+        scales[k] *= FINER;
+        distances[k] *= FINER;
+    }
+    let rounding = rounding(&steps, &body.reset, offsets, &scales, &distances);
     let names = word_names(d.states.iter().map(|s| s.name.clone()));
-    let mut w = Writer { code: Code::new(names.clone(), scales.clone()), names, offsets, scales };
+    let mut w = Writer { code: Code::new(names.clone(), scales.clone()), names, offsets, scales, wide: &wide };
     let accumulators = word_names(d.receptors.iter().map(|r| format!("at_{}", r.name)));
     let (receptors, arrivals) = w.body(&body, &accumulators, bounds, arrivals).map_err(|why| vec![why])?;
     let Writer { code, names, scales, .. } = w;
-    let mut states: Vec<(String, u32)> = names.into_iter().map(|n| (n, 24)).collect();
+    let bits: Vec<u32> = wide.iter().map(|wide| if *wide { WIDE_BITS } else { STATE_BITS }).collect();
+    let largest = bits.iter().map(|bits| 2_f64.powi(*bits as i32 - 1) - 1.0).collect();
+    let mut states: Vec<(String, u32)> = names.into_iter().zip(bits).collect();
     let mut words = Vec::new();
     for (k, values) in elements.initial.iter().enumerate() {
         let whole = values.iter().map(|v| (from_offset(k, *v) * scales[k]).round() as i32).collect();
@@ -276,7 +295,31 @@ fn write(
         level,
         error: code.error,
         rounding,
+        largest,
     })
+}
+
+/// The states that get a wider word: slow ones, of which rounding in every step takes a part that counts. Not those that a product of
+/// states has, where it would leave the registers, nor those that synapses reach, whose weights are in their integers, nor those whose
+/// coefficients the host writes.
+fn wide(body: &Body, coarse: &[f64]) -> Vec<bool> {
+    let mut out: Vec<bool> = coarse.iter().map(|part| *part > COARSE).collect();
+    let receptors = body.receptors.iter().flat_map(|r| &r.assigns);
+    for (state, form) in body.stages.iter().flatten().chain(&body.reset).chain(receptors.clone()) {
+        form.each(&mut |p| out[*state as usize] &= p.0.values().all(|by| !by.live));
+    }
+    let mut narrow = |p: &Polynomial| {
+        for leaf in p.0.keys().filter(|monomial| monomial.len() > 1).flatten() {
+            if let Leaf::State(k) = leaf {
+                out[*k as usize] = false;
+            }
+        }
+    };
+    let forms = body.stages.iter().flatten().chain(&body.reset).chain(receptors.clone()).map(|(_, form)| form);
+    forms.chain(body.level.iter().map(|(form, _)| form)).for_each(|form| form.each(&mut narrow));
+    body.test.iter().for_each(|test| test.each(&mut narrow));
+    receptors.for_each(|(state, _)| out[*state as usize] = false);
+    out
 }
 
 fn shared(values: Vec<i32>) -> Words {
@@ -292,6 +335,7 @@ struct Writer<'p> {
     names: Vec<String>,
     offsets: &'p [f64],
     scales: Vec<f64>,
+    wide: &'p [bool],
 }
 
 /// By receptor: its accumulator and the scale of what arrives; and the scale alone.
@@ -340,8 +384,10 @@ impl Writer<'_> {
         if let Some((value, k)) = &body.level {
             self.level(value, *k)?;
         }
-        let names = self.names.clone();
-        names.iter().for_each(|n| self.code.line(format!("X.CLIP24 {n}")));
+        // A wider word has room enough; what leaves it is an error of the run.
+        let narrow: Vec<String> =
+            self.names.iter().zip(self.wide).filter(|(_, wide)| !**wide).map(|(n, _)| n.clone()).collect();
+        narrow.iter().for_each(|n| self.code.line(format!("X.CLIP24 {n}")));
         Ok((receptors, worth))
     }
 

@@ -52,6 +52,8 @@ pub enum Kind {
     Winners,
     /// Weights or elements that can't be built or stored.
     Weights,
+    /// Weights that all become 0.
+    Zeros,
     /// What the experiment changes and the host can't.
     Host,
 }
@@ -150,8 +152,8 @@ pub fn quantise(
         let fail = |kind, what| Finding { kind, place: Place::Projection(p.path.clone()), what };
         let (mut format, synapses, costs) = match projection(network, &elements, id, seed, receptor, most, numbers) {
             Ok(made) => made,
-            Err(what) => {
-                findings.push(fail(Kind::Weights, what));
+            Err((kind, what)) => {
+                findings.push(fail(kind, what));
                 continue;
             }
         };
@@ -446,17 +448,19 @@ fn projection(
     (accumulator, scale): (u32, f64),
     most: f64,
     numbers: &Numbers,
-) -> Result<Stored, String> {
-    let words = |e: RunError| format!("{e:?}");
+) -> Result<Stored, (Kind, String)> {
+    let words = |e: RunError| (Kind::Weights, format!("{e:?}"));
     let plan = SynapsePlan::new(network, elements, id, seed).map_err(words)?;
     let list = list(network, elements, id, &plan).map_err(words)?;
-    let made = weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)?;
+    let made = weights::quantise(&network.graph[id], &list, numbers.weight_bits, accumulator, scale, most)
+        .map_err(|what| (Kind::Weights, what))?;
     // A projection that does nothing is another circuit.
     if made.2.lost > 0 && made.1.iter().all(|s| s.weight == 0) {
         let largest = list.iter().fold(0.0, |m: f64, s| m.max(s.weight.abs())) * scale;
-        return Err(format!(
+        let what = format!(
             "its strongest synapse is {largest:.1e} of the least that the state at its end holds, so all become 0"
-        ));
+        );
+        return Err((Kind::Zeros, what));
     }
     Ok(made)
 }

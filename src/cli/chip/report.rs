@@ -60,6 +60,7 @@ pub(super) fn text(r: &Report) -> String {
             f.cores, f.packets, f.leaving, f.hops, f.busiest_link, f.network_pj, f.slowest_ns
         );
     }
+    let _ = writeln!(out, "  {}", fewest(r));
     let _ = writeln!(out, "\n  energy of a step, estimated");
     for e in &r.energy {
         let _ = writeln!(out, "  {:<14} {:<24} {}", e.name, joules(e.low_j, e.high_j), e.counts);
@@ -87,6 +88,13 @@ fn cores(r: &Report) -> String {
 fn bound(r: &Report) -> String {
     let what = r.fit.bound_resource.map_or_else(String::new, |b| format!(" ({b})"));
     format!("\n  no mapping needs fewer than {}{what}; what this one stores fills {}\n", r.fit.bound, r.fit.packed)
+}
+
+fn fewest(r: &Report) -> String {
+    format!(
+        "no mapping sends fewer packets than {:.2}: each list reaches as many cores as its targets fill",
+        r.traffic.bound
+    )
 }
 
 fn rates(r: &Report) -> String {
@@ -251,6 +259,7 @@ pub(super) fn page(r: &Report) -> String {
     });
     let head = ["mapping", "cores", "packets", "leaving", "hops", "busiest link", "network pJ", "slowest core ns"];
     table(&mut out, &format!("Traffic, {}", rates(r)), &head, rows);
+    let _ = writeln!(out, "<p>{}.</p>", escape(&fewest(r)));
     let rows =
         r.energy.iter().map(|e| vec![e.name.into(), joules(e.low_j, e.high_j), e.counts.clone(), e.assumes.into()]);
     table(&mut out, "Energy of a step, estimated", &["estimate", "energy", "counts", "assumes"], rows);

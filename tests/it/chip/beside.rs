@@ -81,17 +81,18 @@ experiment Run of Beside {{
     assert!(fine.contains("no rate changes by more than 5 %"), "{fine}");
 }
 
-/// A state that lasts for minutes loses more to cut-off products than it takes to fire.
+/// A state that lasts for minutes loses more to cut-off products than it takes to fire. It has a wider word, but where synapses reach it.
 #[test]
 fn a_state_that_decays_too_slowly_is_named_with_its_population() {
     let folder = tempfile::tempdir().expect("a folder");
-    let circuit = |tau: &str| {
+    let circuit = |tau: &str, receptor: &str| {
         format!(
             "neuron Slow {{
     param tau = {tau}, drive = 14 mV
     state V = 0 mV, a = 0 mV
     V' = (drive - a - V) / (20 ms)
     a' = -a / tau
+    {receptor}
     spike when V >= 10 mV {{ V = 0 mV  a += 0.1 mV }}
 }}
 network Tired {{
@@ -104,11 +105,18 @@ experiment Run of Tired {{
 "
         )
     };
-    let spoilt = report(folder.path(), &circuit("1000 s"));
+    let spoilt = report(folder.path(), &circuit("1000 s", "receptor tire(w: voltage) { a += w }"));
     assert!(spoilt.contains("`cell` fires") && spoilt.contains("by `a` of `cell`, which may be off by"), "{spoilt}");
-    assert!(spoilt.contains("circuit.nsm:10:16"), "{spoilt}");
-    let fine = report(folder.path(), &circuit("200 ms"));
-    assert!(fine.contains("no rate changes by more than 5 %"), "{fine}");
+    assert!(spoilt.contains("circuit.nsm:11:16"), "{spoilt}");
+    let mut bytes = vec![];
+    for tau in ["200 ms", "10 s", "1000 s"] {
+        let fine = report(folder.path(), &circuit(tau, ""));
+        assert!(fine.contains("no rate changes by more than 5 %"), "{fine}");
+        // Operations, then bytes.
+        let row = fine.split_once("cell Slow ").and_then(|(_, row)| row.split(' ').nth(1));
+        bytes.push(row.and_then(|bytes| bytes.parse::<u32>().ok()).expect("bytes of a cell"));
+    }
+    assert_eq!([bytes[1], bytes[2]], [bytes[0] + 1; 2], "a byte more for `a`");
 }
 
 const CHAIN: &str = "use std.sources.Regular
@@ -149,4 +157,5 @@ fn synapses_onto_a_chain_of_states_keep_their_weights() {
     let said = text(&out);
     assert_eq!(out.status.code(), Some(1), "{said}");
     assert!(said.contains("E1106") && said.contains("weak.nsm:17:") && said.contains("all become 0"), "{said}");
+    assert!(said.contains("larger weights, or remove the projection"), "{said}");
 }

@@ -86,6 +86,11 @@ fn a_circuit_that_fits_no_core_is_told_at_its_population() {
         assert_eq!(out.status.code(), Some(1), "{text}");
         assert!(text.contains("E1108") && text.contains("chip_wave.nsm:8:16") && text.contains(word), "{text}");
         assert!(!dir.path().join("none.nsmpkg").exists());
+        if key == "core.neuron_bytes" {
+            let both =
+                ["`E`: a cell takes ", "`I`: a cell takes ", ": V 3, ", "all else fits: with room for that, on "];
+            both.iter().for_each(|words| assert!(text.contains(words), "{words}: {text}"));
+        }
     }
     let chip = write(
         dir.path(),
@@ -114,6 +119,7 @@ fn reports_are_text_json_and_a_page_of_its_own() {
     let baselines = report["traffic"]["baselines"].as_array().expect("baselines");
     assert_eq!(baselines.len(), 3);
     assert!(baselines.iter().all(|b| b[1]["packets"].as_f64().is_some_and(|p| packets <= p)), "{baselines:?}");
+    assert!(report["traffic"]["bound"].as_f64().is_some_and(|bound| 0.0 < bound && bound <= packets));
     assert_eq!(report["fit"]["per_core"].as_array().map(Vec::len), report["fit"]["cores"].as_u64().map(|n| n as usize));
     assert_eq!(report["binding"]["resource"], "neurons");
     let place = report["binding"]["users"][0]["place"].as_str().expect("a place");

@@ -78,12 +78,23 @@ fn delivery(c: &mut Criterion) {
                 step += 1;
                 // What arrived is taken, as cells do.
                 if step % 64 == 0 {
-                    ring.clear();
+                    ring.clear(0..10_000, |_| &rows);
                 }
                 rows.deliver(&senders, step, &mut ring, None)
             });
         });
     }
+    let rows = rows(WeightForm::Single, DelayForm::AtMost(60)).by_delay();
+    let mut ring = Ring::of_steady(10_000, 60);
+    let mut step = 0;
+    group.throughput(Throughput::Elements(rows.announce(0, &senders, 0, &mut ring)));
+    group.bench_function("weights and delays, listed and read", |b| {
+        b.iter(|| {
+            step += 1;
+            ring.arrive(step, |_| &rows);
+            rows.announce(0, &senders, step, &mut ring)
+        });
+    });
 }
 
 /// Rows that are made anew: about 1000 targets among 10,000 and among a million, without delivering them.

@@ -120,7 +120,7 @@ pub fn moving_params(dynamics: &Dynamics) -> impl Iterator<Item = usize> {
 
 /// Projections by position whose weights an experiment may write and that no rule changes.
 pub fn written(network: &Network) -> Vec<usize> {
-    let learns = |id| network.plasticity.iter().any(|r| r.projection == id);
+    let learns = |id| network.rule(id).is_some();
     let ids = network.projections().map(|(id, ..)| id).enumerate();
     ids.filter(|(_, id)| network.mutable.contains(id) && !learns(*id)).map(|(k, _)| k).collect()
 }

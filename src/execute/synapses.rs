@@ -5,6 +5,7 @@ use super::flow::{Actor, walk};
 use super::run::Walker;
 use super::settings::Place;
 use crate::backend::{RunError, Setting, build};
+use crate::ir::plasticity::Plasticity;
 use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
 use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
@@ -98,19 +99,20 @@ impl Walker<'_> {
         Ok(())
     }
 
+    /// The rule of a projection by its position.
+    fn rule(&self, projection: u32) -> Option<&Plasticity> {
+        let network = &self.unit.network;
+        network.projections().nth(projection as usize).and_then(|(id, ..)| network.rule(id))
+    }
+
     /// Whether synapses of a projection come and go.
     fn rewires(&self, projection: u32) -> bool {
-        let network = &self.unit.network;
-        let id = network.projections().nth(projection as usize).map(|(id, ..)| id);
-        network.plasticity.iter().any(|rule| Some(rule.projection) == id && rule.remove.is_some())
+        self.rule(projection).is_some_and(|rule| rule.remove.is_some())
     }
 
     /// What the rules of a projection hold its weights within; without rules there is no such thing.
     fn weight_bounds(&self, projection: u32) -> (f64, f64) {
-        let network = &self.unit.network;
-        let id = network.projections().nth(projection as usize).map(|(id, ..)| id);
-        let rule = network.plasticity.iter().find(|rule| Some(rule.projection) == id);
-        rule.map_or((f64::NEG_INFINITY, f64::INFINITY), |rule| rule.bounds)
+        self.rule(projection).map_or((f64::NEG_INFINITY, f64::INFINITY), |rule| rule.bounds)
     }
 
     /// Samples what is due at the present step.

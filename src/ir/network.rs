@@ -575,6 +575,11 @@ impl Network {
         }
     }
 
+    /// How the synapses of a projection change, where they do by themselves.
+    pub fn rule(&self, projection: ProjectionId) -> Option<&super::plasticity::Plasticity> {
+        self.plasticity.iter().find(|rule| rule.projection == projection)
+    }
+
     /// Spiking projections (no private sources, none that is continuous) in order of declaration, with their ends.
     pub fn projections(&self) -> impl Iterator<Item = (ProjectionId, PopulationId, PopulationId, &Projection)> {
         self.graph.edge_indices().filter_map(|e| {

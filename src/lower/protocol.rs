@@ -357,7 +357,7 @@ impl Lowering<'_> {
                         .network
                         .projections()
                         .zip(0..)
-                        .filter(|((id, ..), _)| out.network.plasticity.iter().any(|r| r.projection == *id))
+                        .filter(|((id, ..), _)| out.network.rule(*id).is_some())
                         .map(|(_, k)| k)
                         .collect(),
                     of => self.projections(of, s.span, out)?,

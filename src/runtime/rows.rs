@@ -49,9 +49,17 @@ impl Runs {
     fn of(&self, pre: u32) -> &[Run] {
         &self.runs[self.starts[pre as usize] as usize..self.starts[pre as usize + 1] as usize]
     }
+}
 
+impl Delays {
+    /// The least of them, where there are synapses; a constant one in any case.
     pub fn shortest(&self) -> Option<u32> {
-        self.runs.iter().map(|r| u32::from(r.delay)).min()
+        match self {
+            Delays::Constant(d) => Some(*d),
+            Delays::Narrow(d) => d.iter().min().map(|d| u32::from(*d)),
+            Delays::Wide(d) => d.iter().min().copied(),
+            Delays::Sorted(runs) => runs.runs.iter().map(|r| u32::from(r.delay)).min(),
+        }
     }
 }
 

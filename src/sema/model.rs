@@ -461,14 +461,7 @@ impl Sema<'_> {
     }
 
     pub(super) fn method(&mut self, out: &hir::Model, e: &ast::Expr, cx: Cx) -> Option<Method> {
-        let (name, args): (&str, &[ast::Arg]) = match &e.kind {
-            ast::ExprKind::Name(n) => (n, &[]),
-            ast::ExprKind::Call(callee, args) => match &callee.kind {
-                ast::ExprKind::Name(n) => (n, args),
-                _ => ("", &[]),
-            },
-            _ => ("", &[]),
-        };
+        let (name, args) = e.named().unwrap_or(("", &[]));
         if name == "rkf45" {
             return self.rkf45(args, cx);
         }

@@ -358,14 +358,7 @@ impl Sema<'_> {
     }
 
     fn rule(&mut self, e: &ast::Expr, cx: Cx, sx: Cx) -> Option<Rule> {
-        let (name, args): (&str, &[ast::Arg]) = match &e.kind {
-            ast::ExprKind::Name(n) => (n, &[]),
-            ast::ExprKind::Call(callee, args) => match &callee.kind {
-                ast::ExprKind::Name(n) => (n, args),
-                _ => ("", &[]),
-            },
-            _ => ("", &[]),
-        };
+        let (name, args) = e.named().unwrap_or(("", &[]));
         let arity = match name {
             "one_to_one" | "all_to_all" => 0,
             _ if RULES.contains(&name) => 1,

@@ -604,6 +604,20 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// The name and the arguments of `name` or `name(...)`.
+    pub fn named(&self) -> Option<(&str, &[Arg])> {
+        match &self.kind {
+            ExprKind::Name(name) => Some((name, &[])),
+            ExprKind::Call(callee, args) => match &callee.kind {
+                ExprKind::Name(name) => Some((name, args)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum ExprKind {
     /// The number's source text (with underscores) and its unit, if one follows.

@@ -323,7 +323,7 @@ fn check_projection(network: &Network, id: ProjectionId) -> Result<(), String> {
             Rule::FixedOutdegree { .. } => p.filter.is_none(),
             _ => false,
         };
-        let learns = network.plasticity.iter().any(|r| r.projection == id) || network.mutable.contains(&id);
+        let learns = network.rule(id).is_some() || network.mutable.contains(&id);
         let plain = p.coupling.is_none() && !p.symmetric && !learns;
         if !by_source || !plain || !(1..=p.delay.max()).contains(&procedural.shortest) {
             return Err("its synapses can't be made anew for each spike".to_string());

@@ -6,7 +6,7 @@
 
 use super::values::Values;
 use super::worker::{Block, Worker};
-use crate::backend::build::{Elements, Gathered, GatheredClasses, SynapsePlan, Synapses};
+use crate::backend::build::{Elements, Gathered, GatheredClasses, SynapsePlan, Synapses, positions};
 use crate::backend::engine::RunError;
 use crate::backend::state::{CouplingState, same};
 use crate::ir::{CoupledSum, Coupling, Delay, ExprId, Network, PopulationId, ProjectionId};
@@ -154,7 +154,7 @@ impl Expanded<'_> {
             let (target, population) = part.plan.target();
             let block = &mut blocks[target];
             let post = &layout.network.graph[part.id].post;
-            let posts = super::positions(post, population.size, block.lo, block.lo + block.n);
+            let posts = positions(post, population.size, block.lo, block.lo + block.n);
             let gathered = Gathered::new(&part.plan, synapses, part.coupling.gather, posts)?;
             let mut sink = Sink {
                 target,

@@ -15,30 +15,27 @@ mod values;
 mod wide;
 mod worker;
 
-use crate::backend::build::{self, Circuit, Elements, ParamValues, SynapsePlan, positions};
+use crate::backend::build::{self, Circuit, Elements, ParamValues, SynapsePlan};
 use crate::backend::engine::{Engine, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest};
 use crate::backend::held::merge;
 use crate::backend::profile::Profile;
 use crate::backend::state::{self, EngineState, same};
 use crate::base;
 use crate::ir::{Dynamics, ExprId, Network, ProjectionId, Weight, single};
-use crate::runtime::{Delays, Ring, RingKind, RowsBuilder, Stages, Winners, share};
+use crate::runtime::{RingKind, Stages, Winners, share};
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
 use plan::{Plan, RingPlan};
-use procedural::Procedural;
 use rules::{Draft, Rule, Synapses};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use tracts::{TractPlan, Tracts};
+use tracts::{TractBuilder, TractPlan, Tracts};
 use translate::GRAIN;
-use worker::{
-    Batch, Block, BlockSource, Board, Contest, Fault, Landing, Member, Recorder, Sequence, Shared, Tract, Worker,
-};
+use worker::{Batch, Block, BlockSource, Board, Contest, Fault, Recorder, Sequence, Shared, Worker};
 
 /// The code generator refused: a bug.
 pub const CODEGEN: base::Code = base::Code("E0607");
@@ -87,7 +84,7 @@ fn plans(network: &Network) -> Vec<Plan> {
                 };
                 let steady = |e: &ProjectionId| {
                     let single = matches!(network.graph[*e].weight, Weight::PerSynapse { single: true, .. });
-                    single && !network.mutable.contains(e) && !network.plasticity.iter().any(|r| r.projection == *e)
+                    single && !network.mutable.contains(e) && network.rule(*e).is_none()
                 };
                 let (steady, projections) = (projections.iter().all(steady), projections.to_vec());
                 RingPlan { kind, longest, projections, steady: steady && kind == RingKind::Sum }
@@ -229,12 +226,12 @@ impl Native {
                 }
                 blocks.push(block);
             }
-            let rings = rings(&tracts, &kernels.plans, &mut blocks);
+            let rings = tracts.rings(&kernels.plans, &mut blocks);
             let mut learning = Vec::new();
             for (k, rule) in network.plasticity.iter().enumerate() {
                 let Some(j) = ids.iter().position(|e| *e == rule.projection) else { continue };
                 let ((source, _), (target, _)) = (plans[j].source(), plans[j].target());
-                let Some((_, ring)) = tracts.receptor(j) else { return Err(nowhere(network, ids[j])) };
+                let Some((_, ring)) = tracts.receptor(j) else { return Err(tracts::nowhere(network, ids[j])) };
                 let lo = blocks[target].lo;
                 let range = lo..lo + blocks[target].n;
                 let synapses = Synapses::new(network, &elements, &kernels.rules[k], seed, range)?;
@@ -277,7 +274,7 @@ impl Native {
         let axonal = learning().filter_map(|l| l.synapses.shortest());
         let window = all()
             .filter(|t| !t.rows.is_empty())
-            .filter_map(|t| shortest(&t.rows.delays))
+            .filter_map(|t| t.rows.delays.shortest())
             .chain(axonal)
             .chain(ids.iter().filter_map(|e| network.graph[*e].procedural).map(|p| p.shortest))
             .min()
@@ -356,7 +353,7 @@ impl Native {
             constant_weights: ids
                 .iter()
                 .map(|e| match network.graph[*e].weight {
-                    _ if network.mutable.contains(e) || network.plasticity.iter().any(|r| r.projection == *e) => None,
+                    _ if network.mutable.contains(e) || network.rule(*e).is_some() => None,
                     Weight::Constant(v) => Some(v),
                     Weight::PerSynapse { .. } => None,
                 })
@@ -364,7 +361,7 @@ impl Native {
             written: state::written(network),
             reaches: layout.reaches(),
             targets: plans.iter().map(|p| p.target().0).collect(),
-            tracts: tracts.tracts.iter().map(|t| named(network, &ids, t)).collect(),
+            tracts: tracts.tracts.iter().map(|t| t.name(network, &ids)).collect(),
             events: 0,
             touches: Touches::default(),
             synapses: total,
@@ -456,119 +453,11 @@ impl Drop for Native {
     }
 }
 
-fn shortest(d: &Delays) -> Option<u32> {
-    match d {
-        Delays::Constant(d) => Some(*d),
-        Delays::Narrow(d) => d.iter().min().map(|d| u32::from(*d)),
-        Delays::Wide(d) => d.iter().min().copied(),
-        Delays::Sorted(runs) => runs.shortest(),
-    }
-}
-
 fn weights_of(w: &mut Worker, projection: usize, step: u64) -> (Vec<usize>, Vec<f64>) {
     if let Some(all) = w.learned_weights(projection, step) {
         return all;
     }
     w.still_weights(projection)
-}
-
-/// The rings of a share, where its blocks find them.
-fn rings(tracts: &Tracts, plans: &[Plan], blocks: &mut [Block]) -> Vec<Ring> {
-    for (block, plan) in blocks.iter_mut().zip(plans) {
-        block.landings = vec![Landing { ring: 0, at: 0 }; plan.rings.len()];
-    }
-    let ring = |(k, field): (usize, &tracts::Field)| {
-        let mut places = 0;
-        for (population, receptor) in &field.receptors {
-            let block = &mut blocks[*population];
-            block.landings[*receptor] = Landing { ring: k, at: places };
-            places += block.places();
-        }
-        match field.steady {
-            true => Ring::of_steady(places, field.longest),
-            false => Ring::new(field.kind, places, field.longest),
-        }
-    };
-    tracts.fields.iter().enumerate().map(ring).collect()
-}
-
-/// The projections of a tract in words: the first and how many more.
-fn named(network: &Network, ids: &[ProjectionId], tract: &TractPlan) -> String {
-    let first = tract.projections.iter().min().map_or("", |j| network.graph[ids[*j]].path.as_str());
-    match tract.projections.len() {
-        0 | 1 => first.to_string(),
-        n => format!("{first} and {} more", n - 1),
-    }
-}
-
-fn nowhere(network: &Network, id: ProjectionId) -> RunError {
-    RunError::Build(format!("projection {} lands nowhere", network.graph[id].path))
-}
-
-/// Makes the rows of a share.
-struct TractBuilder<'b> {
-    network: &'b Network,
-    ids: &'b [ProjectionId],
-    plans: &'b [SynapsePlan<'b>],
-    procedural: &'b [Option<build::Procedural>],
-    tracts: &'b Tracts,
-}
-
-impl TractBuilder<'_> {
-    fn build(
-        &self,
-        plan: &TractPlan,
-        rings: &[Ring],
-        blocks: &[Block],
-        synapses: &[Option<build::Synapses>],
-        estimates: &[build::Estimate],
-    ) -> Result<Tract, RunError> {
-        let sources = self.plans[plan.projections[0]].source().1.size;
-        let stored = plan.projections.iter().filter(|j| synapses[**j].is_some());
-        let expected: f64 = stored
-            .map(|j| {
-                let (target, population) = self.plans[*j].target();
-                estimates[*j].synapses * f64::from(blocks[target].n) / f64::from(population.size.max(1))
-            })
-            .sum();
-        let (mut members, mut made) = (Vec::new(), None);
-        let n_pre = if plan.projections.iter().all(|j| synapses[*j].is_none()) { 0 } else { sources };
-        let range = rings[plan.field].stride as u32;
-        let mut builder = RowsBuilder::new(n_pre, range, expected as usize, plan.weights, plan.delays);
-        for j in plan.projections.iter().copied() {
-            let (p, (target, population)) = (&self.network.graph[self.ids[j]], self.plans[j].target());
-            let Some((_, receptor)) = self.tracts.receptor(j) else { return Err(nowhere(self.network, self.ids[j])) };
-            let block = &blocks[target];
-            let (at, lo, n) = (block.landings[receptor].at as u32, block.lo, block.n);
-            let posts = positions(&p.post, population.size, lo, lo + n);
-            let mut count = 0;
-            if let Some(whole) = &self.procedural[j] {
-                made = Some(Procedural::new(whole, posts, lo, self.plans[j].constants())?);
-            } else if let Some(synapses) = &synapses[j] {
-                let constant = match p.weight {
-                    Weight::Constant(w) if self.network.mutable.contains(&self.ids[j]) => Some(w),
-                    _ => None,
-                };
-                let mut filled = Vec::new();
-                synapses.incoming(posts, &mut |post, pres, weights, delays| {
-                    let weights = match constant {
-                        Some(w) => {
-                            filled.clear();
-                            filled.resize(pres.len(), w);
-                            &filled
-                        }
-                        None => weights,
-                    };
-                    count += pres.len() as u64;
-                    builder.push(at + post - lo, pres, weights, delays)
-                })?;
-            }
-            members.push(Member { projection: j, at, lo, n, synapses: count });
-        }
-        let (source, ring, rows) = (plan.source, plan.field, builder.finish());
-        let rows = if rings[ring].is_queued() { rows.by_delay() } else { rows.with_ties_by_delay() };
-        Ok(Tract { source, ring, sources, members, rows, procedural: made })
-    }
 }
 
 /// Those of the projections whose rows are made anew for each spike.

@@ -6,10 +6,13 @@
 //! projections wherever these land on the same receptor.
 
 use super::plan::Plan;
-use crate::backend::build::SynapsePlan;
+use super::procedural::Procedural;
+use super::worker::{Block, Landing, Member, Tract};
+use crate::backend::build::{self, SynapsePlan, positions};
+use crate::backend::engine::RunError;
 use crate::ir::{Delay, Network, ProjectionId, Weight};
-use crate::runtime::{DelayForm, Indices, RingKind, WeightForm};
-use std::collections::HashMap;
+use crate::runtime::{DelayForm, Indices, Ring, RingKind, RowsBuilder, WeightForm};
+use std::collections::{HashMap, HashSet};
 
 /// A population's receptor: positions of the population and of the ring in its plan.
 type Receptor = (usize, usize);
@@ -36,6 +39,17 @@ pub struct TractPlan {
     pub projections: Vec<usize>,
     /// Nothing may be added: weights are written, or rows are not stored.
     alone: bool,
+}
+
+impl TractPlan {
+    /// Its projections in words: the first and how many more.
+    pub fn name(&self, network: &Network, ids: &[ProjectionId]) -> String {
+        let first = self.projections.iter().min().map_or("", |j| network.graph[ids[*j]].path.as_str());
+        match self.projections.len() {
+            0 | 1 => first.to_string(),
+            n => format!("{first} and {} more", n - 1),
+        }
+    }
 }
 
 /// The fields and tracts of a network.
@@ -77,7 +91,7 @@ impl Candidate {
                 Delay::Constant(d) => DelayForm::Constant(d),
                 Delay::PerSynapse { max, .. } => DelayForm::AtMost(max.max(1)),
             },
-            learns: network.plasticity.iter().any(|r| r.projection == id),
+            learns: network.rule(id).is_some(),
             procedural: p.procedural.is_some(),
             written,
         })
@@ -96,15 +110,15 @@ impl Tracts {
         let candidates: Vec<Option<Candidate>> =
             ids.iter().zip(synapses).map(|(id, s)| Candidate::new(network, *id, s, plans)).collect();
         let fields = fields(&candidates, plans, cells);
-        let field_of = |receptor: Receptor| fields.iter().position(|f| f.receptors.contains(&receptor));
+        let places = fields.iter().enumerate().flat_map(|(k, f)| f.receptors.iter().map(move |r| (*r, k)));
+        let field_of: HashMap<Receptor, usize> = places.collect();
         let mut tracts: Vec<TractPlan> = Vec::new();
         // The last tract that lands on each receptor.
         let mut last: HashMap<Receptor, usize> = HashMap::new();
         for (j, c) in candidates.iter().enumerate() {
-            let Some((c, field)) = c.as_ref().and_then(|c| Some((c, field_of(c.receptor)?))) else { continue };
-            if c.learns {
-                continue;
-            }
+            // Rules keep the synapses of what learns.
+            let Some(c) = c.as_ref().filter(|c| !c.learns) else { continue };
+            let field = field_of[&c.receptor];
             let alone = c.procedural || c.written;
             let from = last.get(&c.receptor).map_or(0, |tract| tract + 1);
             let open = |t: &TractPlan| {
@@ -130,6 +144,26 @@ impl Tracts {
         Tracts { fields, tracts, receptors }
     }
 
+    /// The rings of a share, where its blocks find them.
+    pub fn rings(&self, plans: &[Plan], blocks: &mut [Block]) -> Vec<Ring> {
+        for (block, plan) in blocks.iter_mut().zip(plans) {
+            block.landings = vec![Landing { ring: 0, at: 0 }; plan.rings.len()];
+        }
+        let ring = |(k, field): (usize, &Field)| {
+            let mut places = 0;
+            for (population, receptor) in &field.receptors {
+                let block = &mut blocks[*population];
+                block.landings[*receptor] = Landing { ring: k, at: places };
+                places += block.places();
+            }
+            match field.steady {
+                true => Ring::of_steady(places, field.longest),
+                false => Ring::new(field.kind, places, field.longest),
+            }
+        };
+        self.fields.iter().enumerate().map(ring).collect()
+    }
+
     /// Population and ring that a projection lands on.
     pub fn receptor(&self, projection: usize) -> Option<(usize, usize)> {
         self.receptors[projection]
@@ -138,20 +172,22 @@ impl Tracts {
 
 /// Receptors that a source reaches with equal rows, together as far as 16-bit offsets reach.
 fn fields(candidates: &[Option<Candidate>], plans: &[Plan], cells: &[u64]) -> Vec<Field> {
+    let among = |f: fn(&Candidate) -> bool| -> HashSet<Receptor> {
+        candidates.iter().flatten().filter(|c| f(c)).map(|c| c.receptor).collect()
+    };
+    let procedural = among(|c| c.procedural);
     let mut fields: Vec<Field> = Vec::new();
     let mut field_of: HashMap<Receptor, usize> = HashMap::new();
     for (population, plan) in plans.iter().enumerate() {
         for (k, ring) in plan.rings.iter().enumerate() {
             field_of.insert((population, k), fields.len());
-            let made = |c: &&Candidate| c.procedural && c.receptor == (population, k);
-            let steady = ring.steady && !candidates.iter().flatten().any(|c| made(&c));
+            let steady = ring.steady && !procedural.contains(&(population, k));
             let (kind, longest) = (ring.kind, ring.longest);
             fields.push(Field { kind, steady, longest, receptors: vec![(population, k)] });
         }
     }
     // Rules and rows that are made anew know the ring of one population alone.
-    let apart: Vec<Receptor> =
-        candidates.iter().flatten().filter(|c| c.learns || c.procedural).map(|c| c.receptor).collect();
+    let apart = among(|c| c.learns || c.procedural);
     let joins = |c: &&Candidate| !c.written && !apart.contains(&c.receptor);
     // By source and weights, the fields that its projections lead to.
     let mut reached: HashMap<(usize, WeightForm), Vec<(usize, DelayForm)>> = HashMap::new();
@@ -179,4 +215,74 @@ fn fields(candidates: &[Option<Candidate>], plans: &[Plan], cells: &[u64]) -> Ve
     fields.retain(|f| !f.receptors.is_empty());
     fields.iter_mut().for_each(|f| f.receptors.sort_unstable());
     fields
+}
+
+pub fn nowhere(network: &Network, id: ProjectionId) -> RunError {
+    RunError::Build(format!("projection {} lands nowhere", network.graph[id].path))
+}
+
+/// Makes the rows of a share.
+pub struct TractBuilder<'b> {
+    pub network: &'b Network,
+    pub ids: &'b [ProjectionId],
+    pub plans: &'b [SynapsePlan<'b>],
+    pub procedural: &'b [Option<build::Procedural>],
+    pub tracts: &'b Tracts,
+}
+
+impl TractBuilder<'_> {
+    pub fn build(
+        &self,
+        plan: &TractPlan,
+        rings: &[Ring],
+        blocks: &[Block],
+        synapses: &[Option<build::Synapses>],
+        estimates: &[build::Estimate],
+    ) -> Result<Tract, RunError> {
+        let sources = self.plans[plan.projections[0]].source().1.size;
+        let stored = plan.projections.iter().filter(|j| synapses[**j].is_some());
+        let expected: f64 = stored
+            .map(|j| {
+                let (target, population) = self.plans[*j].target();
+                estimates[*j].synapses * f64::from(blocks[target].n) / f64::from(population.size.max(1))
+            })
+            .sum();
+        let (mut members, mut made) = (Vec::new(), None);
+        let n_pre = if plan.projections.iter().all(|j| synapses[*j].is_none()) { 0 } else { sources };
+        let range = rings[plan.field].stride as u32;
+        let mut builder = RowsBuilder::new(n_pre, range, expected as usize, plan.weights, plan.delays);
+        for j in plan.projections.iter().copied() {
+            let (p, (target, population)) = (&self.network.graph[self.ids[j]], self.plans[j].target());
+            let Some((_, receptor)) = self.tracts.receptor(j) else { return Err(nowhere(self.network, self.ids[j])) };
+            let block = &blocks[target];
+            let (at, lo, n) = (block.landings[receptor].at as u32, block.lo, block.n);
+            let posts = positions(&p.post, population.size, lo, lo + n);
+            let mut count = 0;
+            if let Some(whole) = &self.procedural[j] {
+                made = Some(Procedural::new(whole, posts, lo, self.plans[j].constants())?);
+            } else if let Some(synapses) = &synapses[j] {
+                let constant = match p.weight {
+                    Weight::Constant(w) if self.network.mutable.contains(&self.ids[j]) => Some(w),
+                    _ => None,
+                };
+                let mut filled = Vec::new();
+                synapses.incoming(posts, &mut |post, pres, weights, delays| {
+                    let weights = match constant {
+                        Some(w) => {
+                            filled.clear();
+                            filled.resize(pres.len(), w);
+                            &filled
+                        }
+                        None => weights,
+                    };
+                    count += pres.len() as u64;
+                    builder.push(at + post - lo, pres, weights, delays)
+                })?;
+            }
+            members.push(Member { projection: j, at, lo, n, synapses: count });
+        }
+        let (source, ring, rows) = (plan.source, plan.field, builder.finish());
+        let rows = if rings[ring].is_queued() { rows.by_delay() } else { rows.with_ties_by_delay() };
+        Ok(Tract { source, ring, sources, members, rows, procedural: made })
+    }
 }

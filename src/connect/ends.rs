@@ -223,4 +223,18 @@ impl<'b> Choice<'b> {
             }
         }
     }
+
+    /// As [`Choice::resolve`], of numbers as bits, where all sources are candidates: those from the one that is left out on move up.
+    pub(super) fn resolve_marks(&self, words: &mut Vec<u64>) {
+        if self.skipped == u32::MAX {
+            return;
+        }
+        words.resize((self.count as usize + 1).div_ceil(64), 0);
+        let (mut below, mut carried) = ((1 << (self.skipped % 64)) - 1, 0);
+        for word in &mut words[(self.skipped / 64) as usize..] {
+            let moving = *word & !below;
+            *word = *word & below | moving << 1 | carried;
+            (below, carried) = (0, moving >> 63);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::ends::{Candidates, Choice, Ends, OwnCell, Pool};
 use super::error::ConnectError;
 use super::rule::{Rule, Spec};
-use crate::random::{Stream, StreamKey};
+use crate::random::{Room, Stream, StreamKey};
 use std::ops::Range;
 
 /// A rule made ready for its ends: everything that concerns more than one target is drawn, the rest is drawn in
@@ -21,6 +21,14 @@ pub struct Expansion<'a> {
 /// Takes the synapses of one target: its position, the positions of its sources in ascending order, and for listed pairs
 /// the number of the edge behind each synapse.
 pub type Sink<'a> = dyn FnMut(u32, &[u32], Option<&[u32]>) + 'a;
+
+/// The sources of one target, by position.
+pub enum Sources<'s> {
+    /// Ascending.
+    Listed(&'s [u32]),
+    /// A bit for each of all, in words of 64, the lowest in the first.
+    Marked(&'s [u64]),
+}
 
 /// What was drawn beforehand.
 enum Drawn {
@@ -91,9 +99,7 @@ impl<'a> Expansion<'a> {
     /// Calls `sink` for every target of `posts` in order, also for those without synapses. Targets beyond the end of the
     /// projection are left out.
     pub fn incoming(&self, posts: Range<u32>, sink: &mut Sink<'_>) {
-        let mut sources = Vec::new();
-        let mut scratch = Vec::new();
-        let mut list = Vec::new();
+        let (mut sources, mut room, mut list) = (Vec::new(), Room::default(), Vec::new());
         for post in posts.start..posts.end.min(self.ends.post.len()) {
             if let Drawn::Rows(rows) = &self.drawn {
                 let row = rows.starts[post as usize]..rows.starts[post as usize + 1];
@@ -107,13 +113,13 @@ impl<'a> Expansion<'a> {
             let choice = self.choice(post, &mut list);
             let mut stream = Stream::new(self.key, u64::from(post));
             match (self.rule, &self.drawn) {
-                (Rule::Bernoulli { p }, _) => stream.bernoulli_indices(choice.count, *p, &mut sources),
+                (Rule::Bernoulli { p }, _) => stream.bernoulli_indices(choice.count, *p, &mut sources, &mut room),
                 (Rule::FixedIndegree { k }, _) => {
-                    self.draw_sources(&mut stream, choice.count, *k, &mut sources, &mut scratch);
+                    self.draw_sources(&mut stream, choice.count, *k, &mut sources, &mut room);
                 }
                 (_, Drawn::Counts(counts)) => {
                     let count = counts[post as usize];
-                    self.draw_sources(&mut stream, choice.count, count, &mut sources, &mut scratch);
+                    self.draw_sources(&mut stream, choice.count, count, &mut sources, &mut room);
                 }
                 _ => {
                     sources.clear();
@@ -122,6 +128,26 @@ impl<'a> Expansion<'a> {
             }
             choice.resolve(&mut sources);
             sink(post, &sources, None);
+        }
+    }
+
+    /// As [`Expansion::incoming`], but sources that are marked as they are drawn are not listed.
+    pub fn marked(&self, posts: Range<u32>, sink: &mut dyn FnMut(u32, Sources)) {
+        let (Rule::FixedIndegree { k }, Pool::All, false) = (self.rule, &self.pool, self.multapses) else {
+            return self.incoming(posts, &mut |post, sources, _| sink(post, Sources::Listed(sources)));
+        };
+        let (mut sources, mut room) = (Vec::new(), Room::default());
+        for post in posts.start..posts.end.min(self.ends.post.len()) {
+            let choice = Choice::new(None, self.ends.pre.len(), self.own.of(post));
+            let mut stream = Stream::new(self.key, u64::from(post));
+            if let Some(marks) = stream.sample_marked(choice.count, *k, &mut room) {
+                choice.resolve_marks(marks);
+                sink(post, Sources::Marked(marks));
+            } else {
+                stream.sample_sorted(choice.count, *k, &mut sources, &mut room);
+                choice.resolve(&mut sources);
+                sink(post, Sources::Listed(&sources));
+            }
         }
     }
 
@@ -152,11 +178,11 @@ impl<'a> Expansion<'a> {
         (self.own.of(post) != Some(post) && self.pool.contains(post, post)).then_some(post)
     }
 
-    fn draw_sources(&self, stream: &mut Stream, n: u32, k: u32, sources: &mut Vec<u32>, scratch: &mut Vec<u32>) {
+    fn draw_sources(&self, stream: &mut Stream, n: u32, k: u32, sources: &mut Vec<u32>, room: &mut Room) {
         if self.multapses {
-            stream.sample_with_replacement_sorted(n, k, sources, scratch);
+            stream.sample_with_replacement_sorted(n, k, sources, room);
         } else {
-            stream.sample_sorted(n, k, sources);
+            stream.sample_sorted(n, k, sources, room);
         }
     }
 
@@ -188,7 +214,7 @@ impl<'a> Expansion<'a> {
         }
         let mut drawn = Vec::with_capacity(sources as usize * k as usize);
         let mut starts = vec![0usize; targets as usize + 1];
-        let (mut row, mut scratch, mut list) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut row, mut room, mut list) = (Vec::new(), Room::default(), Vec::new());
         for pre in 0..sources {
             let candidates = match self.pool {
                 Pool::All => None,
@@ -204,7 +230,7 @@ impl<'a> Expansion<'a> {
                 return Err(ConnectError::OutdegreeTooLarge { k, candidates: choice.count, pre });
             }
             let mut stream = Stream::new(self.key, u64::from(pre));
-            self.draw_sources(&mut stream, choice.count, k, &mut row, &mut scratch);
+            self.draw_sources(&mut stream, choice.count, k, &mut row, &mut room);
             choice.resolve(&mut row);
             for &post in &row {
                 starts[post as usize + 1] += 1;

@@ -17,7 +17,7 @@ mod rule;
 pub use ends::{Candidates, Cells, Ends};
 pub use error::ConnectError;
 pub use estimate::{expected_synapses, max_indegree_bound};
-pub use expand::{Expansion, Sink};
+pub use expand::{Expansion, Sink, Sources};
 pub use outgoing::{Outgoing, Scratch};
 pub use rule::{Rule, Spec};
 

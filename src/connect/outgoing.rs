@@ -7,7 +7,7 @@
 use super::ends::{Choice, Ends, OwnCell};
 use super::error::ConnectError;
 use super::rule::{Rule, Spec};
-use crate::random::{Stream, StreamKey};
+use crate::random::{Room, Stream, StreamKey};
 use std::ops::Range;
 
 /// Synapses that a block of a random row holds on average, at least; twice as many at most. A block of fewer wastes much
@@ -45,7 +45,7 @@ enum Kind {
 #[derive(Default)]
 pub struct Scratch {
     targets: Vec<u32>,
-    sorting: Vec<u32>,
+    room: Room,
 }
 
 impl<'a> Outgoing<'a> {
@@ -110,9 +110,9 @@ impl<'a> Outgoing<'a> {
                 let mut stream = Stream::new(self.key, u64::from(pre));
                 let (choice, targets) = (self.choice(pre), &mut scratch.targets);
                 if multapses {
-                    stream.sample_with_replacement_sorted(choice.count, k, targets, &mut scratch.sorting);
+                    stream.sample_with_replacement_sorted(choice.count, k, targets, &mut scratch.room);
                 } else {
-                    stream.sample_sorted(choice.count, k, targets);
+                    stream.sample_sorted(choice.count, k, targets, &mut scratch.room);
                 }
                 choice.resolve(targets);
                 within(targets, 0, &posts, sink);
@@ -126,7 +126,7 @@ impl<'a> Outgoing<'a> {
             let targets = &mut scratch.targets;
             if let Kind::Each { p, .. } = self.kind {
                 let mut stream = Stream::new(self.key, u64::from(pre) << 32 | u64::from(b));
-                stream.bernoulli_indices(length, p, targets);
+                stream.bernoulli_indices(length, p, targets, &mut scratch.room);
                 targets.iter_mut().for_each(|t| *t += first);
             } else {
                 targets.clear();

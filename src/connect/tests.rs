@@ -561,3 +561,39 @@ fn blocks_of_a_row_are_independent() {
         );
     }
 }
+
+#[test]
+fn marked_sources_are_the_listed_ones() {
+    let subset: Vec<u32> = (0..200).map(|k| 3 * k).collect();
+    let some = Ends { pre: Cells::List(&subset), post: Cells::all(600), same_population: true };
+    let mut marked = 0;
+    for rule in [
+        Rule::FixedIndegree { k: 9 },
+        Rule::FixedIndegree { k: 40 },
+        Rule::FixedIndegree { k: 130 },
+        Rule::Bernoulli { p: 0.5 },
+    ] {
+        for (ends, autapses) in
+            [(within(200), false), (within(129), true), (within(193), false), (between(300, 7), false), (some, false)]
+        {
+            let spec = Spec { rule: rule.clone(), autapses, multapses: false };
+            if matches!(rule, Rule::FixedIndegree { k } if k >= ends.pre.len()) {
+                continue;
+            }
+            let expansion = Expansion::prepare(&spec, ends, Candidates::ALL, key(1)).unwrap();
+            let mut found = Edges::new();
+            expansion.marked(0..ends.post.len(), &mut |post, sources| match sources {
+                Sources::Listed(pres) => found.extend(pres.iter().map(|pre| (*pre, post))),
+                Sources::Marked(words) => {
+                    marked += 1;
+                    assert_eq!(words.len(), ends.pre.len().div_ceil(64) as usize);
+                    let set = (0..64 * words.len() as u32).filter(|k| words[(k / 64) as usize] >> (k % 64) & 1 == 1);
+                    found.extend(set.map(|pre| (pre, post)));
+                }
+            });
+            assert!(found == edges_of(&expansion, 0..ends.post.len()), "{rule:?} {}", ends.pre.len());
+        }
+    }
+    // Nine are few enough to be sorted, and other rules list.
+    assert_eq!(marked, 200 + 129 + 193 + 7 + 600 + 200 + 193 + 7 + 600);
+}

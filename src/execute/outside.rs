@@ -19,7 +19,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Bytes of one answer; a process that never ends its line must not fill the memory.
@@ -52,6 +52,8 @@ struct Link {
     input: Option<ChildStdin>,
     lines: Receiver<Line>,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    /// Keeps the last words until its standard error ends.
+    overhearing: Option<JoinHandle<()>>,
 }
 
 enum Line {
@@ -257,12 +259,12 @@ impl Link {
             thread::spawn(move || listen(BufReader::new(output), &sender));
         }
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
-        if let Some(errors) = child.stderr.take() {
+        let overhearing = child.stderr.take().map(|errors| {
             let kept = Arc::clone(&last_words);
-            thread::spawn(move || overhear(BufReader::new(errors), &kept));
-        }
+            thread::spawn(move || overhear(BufReader::new(errors), &kept))
+        });
         let input = child.stdin.take();
-        Ok(Link { child, input, lines, last_words })
+        Ok(Link { child, input, lines, last_words, overhearing })
     }
 
     fn answer(&mut self, timeout: Duration, stop: &AtomicBool) -> Result<String, Unanswered> {
@@ -294,8 +296,11 @@ impl Link {
             Some(status) => format!("it ended ({status}) without an answer"),
             None => "it closed its output without an answer".to_string(),
         };
-        // What it said at last may still be on its way.
-        thread::sleep(Duration::from_millis(20));
+        // What it said at last may still be on its way; what it has started may keep the way open.
+        let begin = Instant::now();
+        while self.overhearing.as_ref().is_some_and(|thread| !thread.is_finished()) && begin.elapsed() < FAREWELL {
+            thread::sleep(Duration::from_millis(2));
+        }
         // What stops the run may have stopped the process, too.
         if stop.load(Ordering::Relaxed) { Unanswered::Interrupted } else { Fault::new(how).into() }
     }

@@ -21,7 +21,7 @@ use crate::base::stack;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::{Bounds, Point, SetTarget, Stmt};
-use crate::random::{Purpose, Stream, StreamKey};
+use crate::random::{Purpose, Room, Stream, StreamKey};
 use crate::record::Recording;
 use crate::script::{
     BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, binary, eval,
@@ -699,7 +699,7 @@ pub(super) fn list_draw(kind: ListDraw, args: &[Value], stream: &mut Stream) -> 
             }
             let mut chosen = Vec::new();
             // Both are at most u32::MAX.
-            stream.sample_sorted(n as u32, k as u32, &mut chosen);
+            stream.sample_sorted(n as u32, k as u32, &mut chosen, &mut Room::default());
             let size = if let Some(Value::Mask(flags)) = args.first() { flags.len() } else { n as usize };
             let mut flags = vec![false; size];
             for k in chosen {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Level {
     /// What every processor of the compilation target has. `mul_add` may be a call here: slow, but the same bits.
     Baseline,
-    /// 256-bit vectors with fused multiply-add.
+    /// 256-bit vectors with fused multiply-add, and the bit operations that came with them.
     Avx2,
-    /// 512-bit vectors with fused multiply-add.
+    /// 512-bit vectors, and what [`Level::Avx2`] has.
     Avx512,
 }
 
@@ -43,7 +43,10 @@ impl Level {
     fn measure() -> Level {
         #[cfg(target_arch = "x86_64")]
         {
-            let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let fused = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("popcnt");
             if fused
                 && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512dq")
@@ -79,12 +82,12 @@ macro_rules! multiversion {
             {
                 use $crate::numerics::dispatch::Level;
 
-                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi1,popcnt")]
                 fn avx512($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
 
-                #[target_feature(enable = "avx2,fma")]
+                #[target_feature(enable = "avx2,fma,bmi1,popcnt")]
                 fn avx2($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }

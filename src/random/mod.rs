@@ -32,5 +32,6 @@ pub use poisson::{
     MAX_POISSON_MEAN, PoissonError, PoissonTable, poisson, poisson_batch, poisson_batch_f32, poisson_each,
     poisson_each_batch, poisson_each_batch_f32,
 };
+pub use sample::Room;
 pub use stream::{Stream, first_normals, first_uniforms};
 pub use truncated::tries_plain;

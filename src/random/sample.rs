@@ -3,7 +3,7 @@
 use super::Stream;
 use super::draws::open_unit;
 use super::stream::BUFFER;
-use crate::numerics::bits::{SLACK, list};
+use crate::numerics::bits::{SLACK, list_wide};
 use crate::numerics::dispatch::multiversion;
 use crate::numerics::math::{kernel, ln1p};
 
@@ -21,22 +21,27 @@ impl Stream {
     ///
     /// Numbers are drawn and those already present drawn again. More than half of all are chosen by what they leave
     /// out.
-    pub fn sample_sorted(&mut self, n: u32, k: u32, out: &mut Vec<u32>) {
+    pub fn sample_sorted(&mut self, n: u32, k: u32, out: &mut Vec<u32>, room: &mut Room) {
         out.clear();
         if k >= n {
             out.extend(0..n);
-            return;
-        }
-        if k == 0 {
-            return;
-        }
-        // A map of all candidates costs n / 32 words and an uncertain branch per 64 of them, sorting some 10 ns per chosen
-        // one and more the longer the list.
-        if k <= FEW || u64::from(n) > 256 * u64::from(k) {
-            self.sample_by_sorting(n, k, out);
+        } else if is_marked(n, k) {
+            self.mark(n, k, room);
+            out.resize(k as usize + SLACK, 0);
+            list_wide(&room.words, out, 0);
+            out.truncate(k as usize);
         } else {
-            self.sample_by_map(n, k, out);
+            self.sample_by_sorting(n, k, out);
         }
+    }
+
+    /// The same choice as words of 64 bits, the lowest in the first, where it is made so; `None` where it is made otherwise.
+    pub fn sample_marked<'r>(&mut self, n: u32, k: u32, room: &'r mut Room) -> Option<&'r mut Vec<u64>> {
+        if k >= n || !is_marked(n, k) {
+            return None;
+        }
+        self.mark(n, k, room);
+        Some(&mut room.words)
     }
 
     fn sample_by_sorting(&mut self, n: u32, k: u32, out: &mut Vec<u32>) {
@@ -52,42 +57,59 @@ impl Stream {
         }
     }
 
-    fn sample_by_map(&mut self, n: u32, k: u32, out: &mut Vec<u32>) {
+    /// Replaces the words of `room` by `k` of `n` bits.
+    fn mark(&mut self, n: u32, k: u32, room: &mut Room) {
         let inverted = k > n / 2;
         let wanted = if inverted { n - k } else { k };
-        // The map lives behind the result: no allocation once `out` has grown.
-        let room = k as usize + SLACK;
-        let map_words = n.div_ceil(64) as usize * 2;
-        out.resize(room + map_words, 0);
-        let (result, map) = out.split_at_mut(room);
-        self.mark_distinct(n, wanted, map);
+        let words = n.div_ceil(64) as usize;
+        room.words.clear();
+        room.words.resize(words, 0);
+        let mut missing = wanted;
+        if n / BYTES < wanted {
+            room.bytes.clear();
+            room.bytes.resize(64 * words, 0);
+            self.mark_bytes(n, wanted, &mut room.bytes);
+            missing -= pack(&room.bytes, &mut room.words);
+        }
+        self.mark_bits(n, missing, &mut room.words);
         if inverted {
-            for word in map.iter_mut() {
+            for word in &mut room.words {
                 *word = !*word;
             }
-            clear_beyond(n, map);
+            clear_beyond(n, &mut room.words);
         }
-        list_bits(map, result);
-        out.truncate(k as usize);
     }
 
-    /// Sets `wanted` distinct bits among the first `n` of a clear map.
-    fn mark_distinct(&mut self, n: u32, wanted: u32, map: &mut [u32]) {
-        // Lemire's method with the threshold computed once.
-        let threshold = n.wrapping_neg() % n;
-        let mut missing = wanted as usize;
+    /// Draws `draws` of the first `n` bytes and sets them to 1, whether or not they are set.
+    fn mark_bytes(&mut self, n: u32, draws: u32, bytes: &mut [u8]) {
+        let mut left = draws as usize;
+        let mut chosen = [0; BUFFER];
+        while left > 0 {
+            let words = self.available();
+            let count = words.len().min(left);
+            let kept = choose(&words[..count], n, &mut chosen[..count]);
+            for place in &chosen[..kept] {
+                bytes[*place as usize] = 1;
+            }
+            self.consume(count);
+            left -= count;
+        }
+    }
+
+    /// Sets `missing` bits more among the first `n`.
+    fn mark_bits(&mut self, n: u32, missing: u32, bits: &mut [u64]) {
+        let mut missing = missing as usize;
+        let mut chosen = [0; BUFFER];
         while missing > 0 {
             let words = self.available();
             // No more than are missing, so the loop can't overshoot and needs no branch.
             let count = words.len().min(missing);
+            let kept = choose(&words[..count], n, &mut chosen[..count]);
             let mut fresh = 0;
-            for &word in &words[..count] {
-                let product = u64::from(word) * u64::from(n);
-                let fair = u32::from(product as u32 >= threshold);
-                let chosen = (product >> 32) as u32;
-                let place = &mut map[(chosen / 32) as usize];
-                fresh += (!*place >> (chosen % 32)) & fair;
-                *place |= fair << (chosen % 32);
+            for place in &chosen[..kept] {
+                let word = &mut bits[(*place / 64) as usize];
+                fresh += !*word >> (*place % 64) & 1;
+                *word |= 1 << (*place % 64);
             }
             self.consume(count);
             missing -= fresh as usize;
@@ -100,26 +122,21 @@ impl Stream {
         if n == 0 {
             return;
         }
-        let threshold = n.wrapping_neg() % n;
-        let mut missing = k as usize;
-        out.reserve(missing);
-        while missing > 0 {
+        out.resize(k as usize, 0);
+        let mut missing = out.as_mut_slice();
+        while !missing.is_empty() {
             let words = self.available();
-            let count = words.len().min(missing);
-            let before = out.len();
-            out.extend(words[..count].iter().filter_map(|&word| {
-                let product = u64::from(word) * u64::from(n);
-                (product as u32 >= threshold).then_some((product >> 32) as u32)
-            }));
-            missing -= out.len() - before;
+            let count = words.len().min(missing.len());
+            let kept = choose(&words[..count], n, &mut missing[..count]);
             self.consume(count);
+            missing = &mut missing[kept..];
         }
     }
 
-    /// As [`Stream::sample_with_replacement`], in ascending order; `scratch` is overwritten.
-    pub fn sample_with_replacement_sorted(&mut self, n: u32, k: u32, out: &mut Vec<u32>, scratch: &mut Vec<u32>) {
+    /// As [`Stream::sample_with_replacement`], in ascending order.
+    pub fn sample_with_replacement_sorted(&mut self, n: u32, k: u32, out: &mut Vec<u32>, room: &mut Room) {
         self.sample_with_replacement(n, k, out);
-        sort_below(n, out, scratch);
+        sort_below(n, out, &mut room.sorting);
     }
 
     /// Replaces `out` by those of 0 .. `n` that succeed independently with probability `p`, in ascending order. `p` is
@@ -127,7 +144,7 @@ impl Stream {
     ///
     /// Below 1/4 by geometric skips (53-bit uniforms through a logarithm), else by comparing one 32-bit word each, which
     /// rounds `p` to a multiple of 2^-32.
-    pub fn bernoulli_indices(&mut self, n: u32, p: f64, out: &mut Vec<u32>) {
+    pub fn bernoulli_indices(&mut self, n: u32, p: f64, out: &mut Vec<u32>, room: &mut Room) {
         out.clear();
         if p.is_nan() || p <= 0.0 || n == 0 {
             return;
@@ -137,7 +154,7 @@ impl Stream {
         } else if p < 0.25 {
             self.bernoulli_by_skips(n, p, out);
         } else {
-            self.bernoulli_by_words(n, p, out);
+            self.bernoulli_by_words(n, p, out, room);
         }
     }
 
@@ -162,19 +179,14 @@ impl Stream {
         }
     }
 
-    fn bernoulli_by_words(&mut self, n: u32, p: f64, out: &mut Vec<u32>) {
+    fn bernoulli_by_words(&mut self, n: u32, p: f64, out: &mut Vec<u32>, room: &mut Room) {
         // p >= 1/4, so there is a largest word that succeeds; p next to 1 makes it the largest of all.
         let largest = ((p * 4294967296.0).round() - 1.0) as u32;
-        let room = n as usize + SLACK;
-        let map_words = n.div_ceil(64) as usize * 2;
-        out.resize(room + map_words, 0);
-        let (result, map) = out.split_at_mut(room);
-        for pair in map.as_chunks_mut::<2>().0 {
-            let mask = successes(self.fresh(), largest);
-            *pair = [mask as u32, (mask >> 32) as u32];
-        }
-        clear_beyond(n, map);
-        let kept = list_bits(map, result);
+        out.resize(n as usize + SLACK, 0);
+        room.words.clear();
+        room.words.extend((0..n.div_ceil(64)).map(|_| successes(self.fresh(), largest)));
+        clear_beyond(n, &mut room.words);
+        let kept = list_wide(&room.words, out, 0);
         out.truncate(kept);
     }
 }
@@ -207,23 +219,81 @@ multiversion! {
     }
 }
 
-/// Clears the bits of a map from `n` on.
-fn clear_beyond(n: u32, map: &mut [u32]) {
-    if !n.is_multiple_of(32) {
-        map[(n / 32) as usize] &= (1 << (n % 32)) - 1;
-    }
-    for word in &mut map[n.div_ceil(32) as usize..] {
-        *word = 0;
-    }
+/// What choices need, kept between calls.
+#[derive(Default)]
+pub struct Room {
+    /// A bit for each candidate.
+    words: Vec<u64>,
+    /// A byte for each candidate.
+    bytes: Vec<u8>,
+    sorting: Vec<u32>,
 }
 
 /// So few are sorted rather than marked.
 const FEW: u32 = 12;
 
-/// Writes the positions of all set bits, ascending, and returns how many; `result` has room for them and `SLACK` more.
-fn list_bits(map: &[u32], result: &mut [u32]) -> usize {
-    let pairs = map.as_chunks::<2>().0.iter();
-    list(pairs.map(|[low, high]| u64::from(*high) << 32 | u64::from(*low)), |place| place, result, 0)
+/// Whether `k` of `n` are marked rather than sorted: a map of all candidates costs n / 64 words and an uncertain branch for each of
+/// them, sorting some 10 ns per chosen one and more the longer the list.
+fn is_marked(n: u32, k: u32) -> bool {
+    k > FEW && u64::from(n) <= 256 * u64::from(k)
+}
+
+/// Where more than one in so many is chosen, bytes are marked first, and bits only for what is missing then: a byte's mark waits for
+/// no other, and turning bytes into bits costs a few operations for 8 candidates.
+const BYTES: u32 = 16;
+
+/// What words choose of 0 .. `n` by Lemire's method, without those that have to be left out; gives how many choose.
+fn choose(words: &[u32], n: u32, chosen: &mut [u32]) -> usize {
+    let threshold = n.wrapping_neg() % n;
+    if all_choose(words, n, threshold, chosen) {
+        return words.len();
+    }
+    let mut kept = 0;
+    for word in words {
+        let product = u64::from(*word) * u64::from(n);
+        chosen[kept] = (product >> 32) as u32;
+        kept += usize::from(product as u32 >= threshold);
+    }
+    kept
+}
+
+multiversion! {
+    /// What every word would choose; false where one of them has to be left out.
+    fn all_choose / all_choose_at(words: &[u32], n: u32, threshold: u32, chosen: &mut [u32]) -> bool {
+        let mut left_out = false;
+        for (word, chosen) in words.iter().zip(chosen) {
+            let product = u64::from(*word) * u64::from(n);
+            *chosen = (product >> 32) as u32;
+            left_out |= (product as u32) < threshold;
+        }
+        !left_out
+    }
+}
+
+multiversion! {
+    /// Bytes of 0 or 1 as bits; gives how many are set.
+    fn pack / pack_at(bytes: &[u8], words: &mut [u64]) -> u32 {
+        // Bit 8 i of the word goes to bit 56 + i of the product, and nothing else meets it there.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let mut set = 0;
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<64>().0) {
+            *word = 0;
+            for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+                *word |= u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56 << (8 * k);
+            }
+            set += word.count_ones();
+        }
+        set
+    }
+}
+
+/// Clears the bits from `n` on, all of them in the last word.
+fn clear_beyond(n: u32, words: &mut [u64]) {
+    if let Some(last) = words.last_mut()
+        && !n.is_multiple_of(64)
+    {
+        *last &= (1 << (n % 64)) - 1;
+    }
 }
 
 /// Sorts numbers below `n` by their bytes, least significant first; short lists by comparison.
@@ -270,7 +340,7 @@ mod tests {
 
     #[test]
     fn samples_are_distinct_ascending_and_complete() {
-        let mut out = vec![99; 7];
+        let (mut out, mut room) = (vec![99; 7], Room::default());
         for (n, k) in [
             (0, 0),
             (1, 0),
@@ -292,7 +362,7 @@ mod tests {
             (1 << 20, 1 << 13),
         ] {
             for element in 0..20 {
-                stream(element).sample_sorted(n, k, &mut out);
+                stream(element).sample_sorted(n, k, &mut out, &mut room);
                 assert_eq!(out.len(), k.min(n) as usize, "{k} of {n}");
                 assert!(is_strictly_ascending(&out) && out.iter().all(|&i| i < n), "{k} of {n}");
             }
@@ -300,14 +370,61 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_the_choice() {
+        let (mut out, mut room, mut marks) = (Vec::new(), Room::default(), Room::default());
+        for (n, k) in [(13, 13), (300, 12), (300, 13), (6400, 25), (6401, 25), (6401, 26), (1000, 900), (10_000, 1000)]
+        {
+            let words = stream(2).sample_marked(n, k, &mut marks).map(|words| words.clone());
+            assert_eq!(words.is_some(), k < n && k > 12 && n <= 256 * k, "{k} of {n}");
+            let Some(words) = words else { continue };
+            stream(2).sample_sorted(n, k, &mut out, &mut room);
+            let set = (0..n).filter(|i| words[(i / 64) as usize] >> (i % 64) & 1 == 1);
+            assert!(set.eq(out.iter().copied()), "{k} of {n}");
+        }
+    }
+
+    #[test]
+    fn bytes_become_bits() {
+        use crate::numerics::dispatch::Level;
+        let bytes: Vec<u8> =
+            (0..256_u32).map(|k| u8::from(k.wrapping_mul(2_654_435_761) >> 30 == 0 || k < 64)).collect();
+        for level in Level::ALL {
+            let mut words = [7; 4];
+            let set = pack_at(level, &bytes, &mut words);
+            assert!((0..256).all(|k| words[k / 64] >> (k % 64) & 1 == u64::from(bytes[k])));
+            assert_eq!(set, bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>());
+        }
+    }
+
+    #[test]
+    fn samples_are_the_first_distinct_choices() {
+        // By bytes, then by bits.
+        for (n, k) in [(100u32, 20u32), (3000, 20)] {
+            let (mut expected, mut words) = (std::collections::BTreeSet::new(), stream(5));
+            while expected.len() < k as usize {
+                expected.insert(words.below(n.into()) as u32);
+            }
+            let mut out = Vec::new();
+            stream(5).sample_sorted(n, k, &mut out, &mut Room::default());
+            assert!(out.iter().eq(&expected), "{k} of {n}");
+        }
+        // A quarter of the words is left out.
+        let n = (3 << 30) + 1;
+        let (mut found, mut expected, mut words) = (Vec::new(), Vec::new(), stream(6));
+        stream(6).sample_with_replacement(n, 1000, &mut found);
+        expected.resize_with(1000, || words.below(n.into()) as u32);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
     fn every_subset_is_equally_likely() {
         // All 20 subsets of 3 out of 6 (by map) and, inverted, 15 of 4 out of 6.
         for (k, subsets) in [(3, 20), (4, 15)] {
             let mut counts = std::collections::BTreeMap::new();
-            let mut out = Vec::new();
+            let (mut out, mut room) = (Vec::new(), Room::default());
             let mut stream = stream(1);
             for _ in 0..20_000 {
-                stream.sample_sorted(6, k, &mut out);
+                stream.sample_sorted(6, k, &mut out, &mut room);
                 *counts.entry(out.clone()).or_insert(0u64) += 1;
             }
             let observed: Vec<u64> = counts.into_values().collect();
@@ -320,9 +437,9 @@ mod tests {
         // Sparse enough for sorting, then for the map and its complement.
         for (n, k, runs) in [(3000u32, 10u32, 30_000), (300, 30, 20_000), (300, 250, 5_000)] {
             let mut counts = vec![0u64; 10];
-            let mut out = Vec::new();
+            let (mut out, mut room) = (Vec::new(), Room::default());
             for element in 0..runs {
-                stream(element).sample_sorted(n, k, &mut out);
+                stream(element).sample_sorted(n, k, &mut out, &mut room);
                 for &i in &out {
                     counts[(i * 10 / n) as usize] += 1;
                 }
@@ -333,7 +450,7 @@ mod tests {
 
     #[test]
     fn with_replacement() {
-        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        let (mut out, mut room) = (Vec::new(), Room::default());
         let mut counts = vec![0u64; 8];
         for element in 0..200 {
             stream(element).sample_with_replacement(8, 1000, &mut out);
@@ -350,7 +467,7 @@ mod tests {
                 let mut expected = Vec::new();
                 stream(9).sample_with_replacement(n, k, &mut expected);
                 expected.sort_unstable();
-                stream(9).sample_with_replacement_sorted(n, k, &mut out, &mut scratch);
+                stream(9).sample_with_replacement_sorted(n, k, &mut out, &mut room);
                 assert_eq!(out, expected, "{k} of {n}");
             }
         }
@@ -358,13 +475,13 @@ mod tests {
 
     #[test]
     fn bernoulli_counts_and_places() {
-        let mut out = Vec::new();
+        let (mut out, mut room) = (Vec::new(), Room::default());
         for p in [1e-4, 0.01, 0.1, 0.2499, 0.25, 0.5, 0.9, 0.9999] {
             let (n, runs) = (2000u32, 2000u32);
             let mut places = vec![0u64; 10];
             let (mut total, mut squares) = (0.0, 0.0);
             for element in 0..runs {
-                stream(u64::from(element)).bernoulli_indices(n, p, &mut out);
+                stream(u64::from(element)).bernoulli_indices(n, p, &mut out, &mut room);
                 assert!(is_strictly_ascending(&out) && out.iter().all(|&i| i < n));
                 for &i in &out {
                     places[(i * 10 / n) as usize] += 1;
@@ -383,7 +500,7 @@ mod tests {
             assert_chi_square("places", &places, &[0.1; 10]);
         }
         for (p, expected) in [(0.0, 0), (-1.0, 0), (f64::NAN, 0), (1.0, 5), (2.0, 5), (1e-300, 0)] {
-            stream(0).bernoulli_indices(5, p, &mut out);
+            stream(0).bernoulli_indices(5, p, &mut out, &mut room);
             assert_eq!(out.len(), expected, "{p}");
         }
     }
@@ -404,9 +521,9 @@ mod tests {
     #[test]
     fn samples_are_pinned() {
         let mut out = Vec::new();
-        stream(4).sample_sorted(100, 6, &mut out);
+        stream(4).sample_sorted(100, 6, &mut out, &mut Room::default());
         let mut skips = Vec::new();
-        stream(4).bernoulli_indices(60, 0.1, &mut skips);
+        stream(4).bernoulli_indices(60, 0.1, &mut skips, &mut Room::default());
         assert_eq!(out, [0, 10, 13, 22, 33, 86]);
         assert_eq!(skips, [1, 14, 15, 28, 34, 36, 41, 56]);
     }

@@ -19,6 +19,11 @@ impl Indices {
         if narrow { Indices::Narrow(pages::with_room(n)) } else { Indices::Wide(pages::with_room(n)) }
     }
 
+    /// `n` times 0.
+    pub fn filled(narrow: bool, n: usize) -> Indices {
+        if narrow { Indices::Narrow(pages::filled(n)) } else { Indices::Wide(pages::filled(n)) }
+    }
+
     /// All of `list`, which fit into 16 bits where they shall.
     pub fn of(narrow: bool, list: impl ExactSizeIterator<Item = u32>) -> Indices {
         let mut out = Indices::with_room(narrow, list.len());

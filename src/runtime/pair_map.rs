@@ -3,8 +3,9 @@
 //! Where more than one pair in sixteen is connected, a map takes no more room than a list, and turning it from targets to sources is
 //! a matter of a few operations for 64 pairs, where a list is sorted synapse by synapse.
 
+use super::indices::Indices;
 use super::pages;
-use crate::numerics::bits::{SLACK, list};
+use crate::numerics::bits::{SLACK, list_narrow, list_wide};
 
 /// Words of 64 sources that are turned together: a line of the cache.
 const BAND: usize = 8;
@@ -39,6 +40,19 @@ impl PairMap {
         true
     }
 
+    /// As [`PairMap::push`], with a bit for each source in words of 64. False where the target is one before the last.
+    pub fn push_marked(&mut self, target: u32, pres: &[u64]) -> bool {
+        if target < self.targets {
+            return false;
+        }
+        self.targets = target + 1;
+        let row = &mut self.bytes[8 * target as usize * self.stride..][..8 * self.stride];
+        for (bytes, word) in row.as_chunks_mut::<8>().0.iter_mut().zip(pres) {
+            *bytes = word.to_le_bytes();
+        }
+        true
+    }
+
     fn word(&self, target: usize, word: usize) -> u64 {
         let at = 8 * (target * self.stride + word);
         self.bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
@@ -49,17 +63,28 @@ impl PairMap {
         for target in 0..self.targets {
             let words: Vec<u64> = (0..self.stride).map(|k| self.word(target as usize, k)).collect();
             let mut pres = vec![0; count(&words) + SLACK];
-            let listed = list(words, |k| k, &mut pres, 0);
+            let listed = list_wide(&words, &mut pres, 0);
             each(target, &pres[..listed]);
         }
     }
 
-    /// Starts of the rows of all sources, and their targets.
-    pub fn rows<T: Copy + Default>(&self, make: impl Fn(u32) -> T) -> (Vec<u64>, Vec<T>) {
+    /// Starts of the rows of all sources, and their targets; narrow where 16 bits hold them.
+    pub fn rows(&self, narrow: bool) -> (Vec<u64>, Indices) {
+        if narrow {
+            let (starts, targets) = self.listed(list_narrow);
+            (starts, Indices::Narrow(targets))
+        } else {
+            let (starts, targets) = self.listed(list_wide);
+            (starts, Indices::Wide(targets))
+        }
+    }
+
+    fn listed<T: Copy + Default>(&self, list: impl Fn(&[u64], &mut [T], usize) -> usize) -> (Vec<u64>, Vec<T>) {
         let across = (self.targets as usize).div_ceil(64);
         let mut starts = Vec::with_capacity(self.n_pre as usize + 1);
         starts.push(0);
-        let total: usize = self.bytes.iter().map(|byte| byte.count_ones() as usize).sum();
+        let total: usize =
+            self.bytes.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w).count_ones() as usize).sum();
         let (mut targets, mut listed) = (pages::filled::<T>(total + SLACK), 0);
         let mut turned = vec![0_u64; BAND * 64 * across];
         for first in (0..self.stride).step_by(BAND) {
@@ -79,7 +104,7 @@ impl PairMap {
             }
             let sources = (64 * words).min(self.n_pre as usize - 64 * first);
             for row in turned.chunks_exact(across.max(1)).take(sources) {
-                listed = list(row.iter().copied(), &make, &mut targets, listed);
+                listed = list(row, &mut targets, listed);
                 starts.push(listed as u64);
             }
         }
@@ -95,17 +120,24 @@ fn count(words: &[u64]) -> usize {
 
 /// Exchanges rows and columns: bit j of word i becomes bit i of word j (Warren, Hacker's Delight, 7-3).
 fn transpose(square: &mut [u64; 64]) {
-    let (mut width, mut mask) = (32, u64::MAX >> 32);
-    while width > 0 {
-        let mut k = 0;
-        while k < 64 {
-            let exchanged = (square[k] >> width ^ square[k + width]) & mask;
-            square[k] ^= exchanged << width;
-            square[k + width] ^= exchanged;
-            k = (k + width + 1) & !width;
+    exchange::<32>(square, 0x0000_0000_ffff_ffff);
+    exchange::<16>(square, 0x0000_ffff_0000_ffff);
+    exchange::<8>(square, 0x00ff_00ff_00ff_00ff);
+    exchange::<4>(square, 0x0f0f_0f0f_0f0f_0f0f);
+    exchange::<2>(square, 0x3333_3333_3333_3333);
+    exchange::<1>(square, 0x5555_5555_5555_5555);
+}
+
+/// Exchanges the squares of `WIDTH` off the diagonal; `mask` has the lower half of the bits of two of them.
+#[inline(always)]
+fn exchange<const WIDTH: usize>(square: &mut [u64; 64], mask: u64) {
+    for pair in square.chunks_exact_mut(2 * WIDTH) {
+        let (upper, lower) = pair.split_at_mut(WIDTH);
+        for (a, b) in upper.iter_mut().zip(lower) {
+            let exchanged = (*a >> WIDTH ^ *b) & mask;
+            *a ^= exchanged << WIDTH;
+            *b ^= exchanged;
         }
-        width /= 2;
-        mask ^= mask << width;
     }
 }
 
@@ -122,12 +154,23 @@ mod tests {
                 let pres: Vec<u32> = (0..n_pre).filter(|pre| connected(*pre, post)).collect();
                 assert!(map.push(post, &pres));
             }
-            let (starts, targets) = map.rows(|t| t);
-            assert_eq!(starts.len(), n_pre as usize + 1);
-            for pre in 0..n_pre {
-                let row = &targets[starts[pre as usize] as usize..starts[pre as usize + 1] as usize];
-                let expected: Vec<u32> = (0..range).filter(|post| connected(pre, *post)).collect();
-                assert_eq!(row, expected, "row {pre} of {n_pre} x {range}");
+            let mut marked = PairMap::new(n_pre, range);
+            for post in 0..range {
+                let mut words = vec![0_u64; n_pre.div_ceil(64) as usize];
+                (0..n_pre)
+                    .filter(|pre| connected(*pre, post))
+                    .for_each(|pre| words[pre as usize / 64] |= 1 << (pre % 64));
+                assert!(marked.push_marked(post, &words));
+            }
+            assert!(marked.bytes == map.bytes);
+            for narrow in [false, true] {
+                let (starts, targets) = map.rows(narrow);
+                assert_eq!((starts.len(), targets.is_narrow()), (n_pre as usize + 1, narrow));
+                for pre in 0..n_pre {
+                    let row =
+                        (starts[pre as usize] as usize..starts[pre as usize + 1] as usize).map(|k| targets.get(k));
+                    assert!(row.eq((0..range).filter(|post| connected(pre, *post))), "row {pre} of {n_pre} x {range}");
+                }
             }
             map.lists(|post, pres| {
                 assert!(pres.iter().copied().eq((0..n_pre).filter(|pre| connected(*pre, post))), "{post}");
@@ -140,6 +183,7 @@ mod tests {
         let mut map = PairMap::new(10, 5);
         assert!(map.push(1, &[2, 3]) && !map.push(2, &[4, 4]) && !map.push(2, &[5, 1]) && !map.push(1, &[]));
         assert!(map.push(4, &[]));
-        assert_eq!(map.rows(|t| t as u8), (vec![0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 2], vec![1, 1]));
+        assert!(!map.push_marked(3, &[1]));
+        assert_eq!(map.rows(true), (vec![0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 2], Indices::Narrow(vec![1, 1])));
     }
 }

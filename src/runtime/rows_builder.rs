@@ -7,6 +7,7 @@ use super::indices::Indices;
 use super::pages;
 use super::pair_map::PairMap;
 use super::rows::{Delays, Rows, Weights};
+use crate::numerics::bits::{SLACK, list_wide};
 
 /// How rows hold weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,9 +96,7 @@ impl RowsBuilder {
             if map.push(target, pres) {
                 return;
             }
-            if let Some(map) = self.map.take() {
-                map.lists(|target, pres| self.push(target, pres, &[], &[]));
-            }
+            self.make_lists();
         }
         let before = self.pres.len();
         match &mut self.pres {
@@ -121,18 +120,37 @@ impl RowsBuilder {
         }
     }
 
+    /// Whether all synapses are alike and so many that [`RowsBuilder::push_marked`] takes them as they are.
+    pub fn takes_marks(&self) -> bool {
+        self.map.is_some()
+    }
+
+    /// As [`RowsBuilder::push`], with a bit for each presynaptic neuron in words of 64; all synapses are alike.
+    pub fn push_marked(&mut self, target: u32, pres: &[u64]) {
+        if let Some(map) = &mut self.map {
+            if map.push_marked(target, pres) {
+                return;
+            }
+            self.make_lists();
+        }
+        let synapses: u32 = pres.iter().map(|word| word.count_ones()).sum();
+        let mut listed = vec![0; synapses as usize + SLACK];
+        let end = list_wide(pres, &mut listed, 0);
+        self.push(target, &listed[..end], &[], &[]);
+    }
+
+    /// Goes on with lists in place of a map.
+    fn make_lists(&mut self) {
+        if let Some(map) = self.map.take() {
+            map.lists(|target, pres| self.push(target, pres, &[], &[]));
+        }
+    }
+
     /// Sorts what was pushed into rows.
-    pub fn finish(mut self) -> Rows {
+    pub fn finish(self) -> Rows {
         if let (Some(map), Delays::Constant(d)) = (&self.map, &self.delays) {
             let (delays, weights, range) = (Delays::Constant(*d), Weights::Constant, self.range);
-            let narrow = Indices::fit(range.into());
-            let (starts, targets) = if narrow {
-                let (starts, targets) = map.rows(|t| t as u16);
-                (starts, Indices::Narrow(targets))
-            } else {
-                let (starts, targets) = map.rows(|t| t);
-                (starts, Indices::Wide(targets))
-            };
+            let (starts, targets) = map.rows(Indices::fit(range.into()));
             return Rows { starts, targets, weights, delays, range };
         }
         let mut starts = Vec::with_capacity(self.counts.len() + 1);
@@ -143,61 +161,71 @@ impl RowsBuilder {
             starts.push(total);
         }
         assert!(self.blocks.iter().all(|(t, _)| *t < self.range.max(1)), "a synapse leads outside its range");
-        let weights = match std::mem::replace(&mut self.weights, Weights::Constant) {
-            Weights::Constant => Weights::Constant,
-            Weights::Single(all) => Weights::Single(self.sorted(&starts, |k, _| all[k])),
-            Weights::Double(all) => Weights::Double(self.sorted(&starts, |k, _| all[k])),
+        let n = self.pres.len();
+        let mut rows = Rows {
+            targets: Indices::filled(Indices::fit(self.range.into()), n),
+            weights: match &self.weights {
+                Weights::Constant => Weights::Constant,
+                Weights::Single(_) => Weights::Single(pages::filled(n)),
+                Weights::Double(_) => Weights::Double(pages::filled(n)),
+            },
+            delays: match &self.delays {
+                Delays::Narrow(_) => Delays::Narrow(pages::filled(n)),
+                Delays::Wide(_) => Delays::Wide(pages::filled(n)),
+                Delays::Constant(d) => Delays::Constant(*d),
+                // What is pushed is in no order.
+                Delays::Sorted(_) => Delays::Constant(1),
+            },
+            starts,
+            range: self.range,
         };
-        let delays = match std::mem::replace(&mut self.delays, Delays::Constant(1)) {
-            Delays::Constant(d) => Delays::Constant(d),
-            Delays::Narrow(all) => Delays::Narrow(self.sorted(&starts, |k, _| all[k])),
-            Delays::Wide(all) => Delays::Wide(self.sorted(&starts, |k, _| all[k])),
-            sorted @ Delays::Sorted(_) => sorted,
-        };
-        let targets = if Indices::fit(self.range.into()) {
-            Indices::Narrow(self.sorted(&starts, |_, t| t as u16))
-        } else {
-            Indices::Wide(self.sorted(&starts, |_, t| t))
-        };
-        Rows { starts, targets, weights, delays, range: self.range }
-    }
-
-    /// What `value` gives for each synapse (its place as pushed, its target), in order of rows.
-    fn sorted<T: Copy + Default>(&self, starts: &[u64], value: impl Fn(usize, u32) -> T) -> Vec<T> {
         match &self.pres {
-            Indices::Narrow(pres) => self.scatter(pres, starts, value),
-            Indices::Wide(pres) => self.scatter(pres, starts, value),
+            Indices::Narrow(pres) => self.scatter(pres, &mut rows),
+            Indices::Wide(pres) => self.scatter(pres, &mut rows),
         }
+        rows
     }
 
     /// Some rows after the other, from all targets each: where sources ascend, those of the next rows are where the last rows ended.
-    fn scatter<P: Copy + Into<u32>, T: Copy + Default>(
-        &self,
-        pres: &[P],
-        starts: &[u64],
-        value: impl Fn(usize, u32) -> T,
-    ) -> Vec<T> {
-        let mut out: Vec<T> = pages::filled(pres.len());
+    fn scatter<P: Copy + Into<u32>>(&self, pres: &[P], rows: &mut Rows) {
         let ends = self.blocks.iter().skip(1).map(|b| b.1).chain([pres.len()]);
         let mut left: Vec<(usize, usize, u32)> =
             self.blocks.iter().zip(ends).map(|((t, from), to)| (*from, to, *t)).collect();
         let n_pre = self.n_pre as usize;
-        let rows = if self.ascending { ROWS } else { n_pre.max(1) };
-        for first in (0..n_pre).step_by(rows) {
-            let end = (first + rows).min(n_pre);
-            let mut cursor = starts[first..end].to_vec();
+        let at_once = if self.ascending { ROWS } else { n_pre.max(1) };
+        let mut places: Vec<usize> = Vec::new();
+        for first in (0..n_pre).step_by(at_once) {
+            let end = (first + at_once).min(n_pre);
+            let mut cursor = rows.starts[first..end].to_vec();
             for (from, to, target) in &mut left {
-                let mut k = *from;
-                while k < *to {
-                    let row = pres[k].into() as usize;
+                places.clear();
+                for pre in &pres[*from..*to] {
+                    let row = (*pre).into() as usize;
                     let Some(at) = row.checked_sub(first).and_then(|row| cursor.get_mut(row)) else { break };
-                    out[*at as usize] = value(k, *target);
+                    places.push(*at as usize);
                     *at += 1;
-                    k += 1;
                 }
-                *from = k;
+                let own = *from..*from + places.len();
+                match &mut rows.targets {
+                    Indices::Narrow(all) => places.iter().for_each(|at| all[*at] = *target as u16),
+                    Indices::Wide(all) => places.iter().for_each(|at| all[*at] = *target),
+                }
+                match (&self.weights, &mut rows.weights) {
+                    (Weights::Single(given), Weights::Single(all)) => put(&given[own.clone()], &places, all),
+                    (Weights::Double(given), Weights::Double(all)) => put(&given[own.clone()], &places, all),
+                    _ => {}
+                }
+                match (&self.delays, &mut rows.delays) {
+                    (Delays::Narrow(given), Delays::Narrow(all)) => put(&given[own.clone()], &places, all),
+                    (Delays::Wide(given), Delays::Wide(all)) => put(&given[own.clone()], &places, all),
+                    _ => {}
+                }
+                *from = own.end;
             }
         }
-        out
     }
+}
+
+fn put<T: Copy>(given: &[T], places: &[usize], all: &mut [T]) {
+    places.iter().zip(given).for_each(|(at, value)| all[*at] = *value);
 }

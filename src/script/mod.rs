@@ -121,37 +121,56 @@ impl Distribution {
     /// One draw for each of the elements `first`, `first + 1`, ...: `out[i]` is what [`Distribution::draw`] gives for the stream
     /// of element `first + i` under `key`, bit for bit, at a fraction of the time where normal or uniform numbers are needed.
     ///
-    /// `arg(k, i)` is the k-th argument of the i-th element.
-    pub fn draw_run(self, key: StreamKey, first: u64, arg: impl Fn(usize, usize) -> f64, out: &mut [f64]) {
-        let one = |i: usize| {
-            let args = std::array::from_fn::<f64, 4, _>(|k| if k < self.arity() { arg(k, i) } else { f64::NAN });
-            self.draw(&mut Stream::new(key, first.wrapping_add(i as u64)), &args)
-        };
-        if let Distribution::Uniform | Distribution::Bernoulli = self {
-            first_uniforms(key, first, out);
-            for (i, v) in out.iter_mut().enumerate() {
-                *v = match self {
-                    Distribution::Uniform => arg(0, i) + (arg(1, i) - arg(0, i)) * *v,
-                    _ => f64::from(u8::from(*v < arg(0, i))),
-                };
+    pub fn draw_run(self, key: StreamKey, first: u64, args: &[Argument], out: &mut [f64]) {
+        let arg = |k: usize, i: usize| args.get(k).map_or(f64::NAN, |a| a.at(i));
+        let four = |i: usize| [arg(0, i), arg(1, i), arg(2, i), arg(3, i)];
+        let one = |i: usize| self.draw(&mut Stream::new(key, first.wrapping_add(i as u64)), &four(i)[..self.arity()]);
+        match self {
+            Distribution::Uniform | Distribution::Bernoulli => first_uniforms(key, first, out),
+            Distribution::Normal | Distribution::Lognormal | Distribution::TruncatedNormal => {
+                first_normals(key, first, out);
             }
-            return;
+            _ => {}
         }
-        if !matches!(self, Distribution::Normal | Distribution::Lognormal | Distribution::TruncatedNormal) {
-            out.iter_mut().enumerate().for_each(|(i, v)| *v = one(i));
-            return;
-        }
-        first_normals(key, first, out);
-        for (i, v) in out.iter_mut().enumerate() {
-            *v = match self {
-                Distribution::Normal => arg(0, i) + arg(1, i) * *v,
-                Distribution::Lognormal => arg(0, i) * crate::numerics::exp(arg(1, i) * *v),
-                _ => {
-                    let t = Truncation::new([arg(0, i), arg(1, i), arg(2, i), arg(3, i)]);
-                    // The first number of the stream mostly serves.
-                    if tries_plain(t.low, t.high) && (t.low..=t.high).contains(v) { t.value(*v) } else { one(i) }
+        let all = out.iter_mut().enumerate();
+        match self {
+            Distribution::Uniform => all.for_each(|(i, v)| *v = arg(0, i) + (arg(1, i) - arg(0, i)) * *v),
+            Distribution::Bernoulli => all.for_each(|(i, v)| *v = f64::from(u8::from(*v < arg(0, i)))),
+            Distribution::Normal => all.for_each(|(i, v)| *v = arg(0, i) + arg(1, i) * *v),
+            Distribution::Lognormal => all.for_each(|(i, v)| *v = arg(0, i) * crate::numerics::exp(arg(1, i) * *v)),
+            // The first number of a stream mostly serves.
+            Distribution::TruncatedNormal if args.iter().all(|a| matches!(a, Argument::One(_))) => {
+                let t = Truncation::new(four(0));
+                let (mut others, mut listed) = (vec![0; out.len()], 0);
+                for (i, v) in out.iter().enumerate() {
+                    others[listed] = i;
+                    listed += usize::from(!t.takes(*v));
                 }
-            };
+                out.iter_mut().for_each(|v| *v = t.value(*v));
+                others[..listed].iter().for_each(|i| out[*i] = one(*i));
+            }
+            Distribution::TruncatedNormal => all.for_each(|(i, v)| {
+                let t = Truncation::new(four(i));
+                *v = if t.takes(*v) { t.value(*v) } else { one(i) };
+            }),
+            _ => all.for_each(|(i, v)| *v = one(i)),
+        }
+    }
+}
+
+/// An argument of many draws.
+#[derive(Clone, Copy)]
+pub enum Argument<'a> {
+    One(f64),
+    Each(&'a [f64]),
+}
+
+impl Argument<'_> {
+    #[inline]
+    pub fn at(self, i: usize) -> f64 {
+        match self {
+            Argument::One(v) => v,
+            Argument::Each(values) => values[i],
         }
     }
 }
@@ -172,6 +191,11 @@ impl Truncation {
             return Truncation { args, low: 0.0, high: 0.0 };
         }
         Truncation { args, low: (low - mean) / sd, high: (high - mean) / sd }
+    }
+
+    /// Whether a plain normal number serves.
+    fn takes(&self, z: f64) -> bool {
+        tries_plain(self.low, self.high) && (self.low..=self.high).contains(&z)
     }
 
     /// The value of a standardised number; rounding must not carry it out of the bounds.
@@ -382,10 +406,21 @@ mod tests {
             2 => bounds[i % 5].0,
             _ => bounds[i % 5].1,
         };
+        let columns: Vec<Vec<f64>> = (0..4).map(|k| (0..5000).map(|i| arg(k, i)).collect()).collect();
+        let each: Vec<Argument> = columns.iter().map(|column| Argument::Each(column)).collect();
         for d in Distribution::ALL {
             // Not a multiple of any number of lanes.
             let mut run = vec![0.0; 203];
-            d.draw_run(key, 7 << 32, arg, &mut run);
+            d.draw_run(key, 7 << 32, &each, &mut run);
+            for case in 0..5 {
+                let args = [0, 1, 2, 3].map(|k| arg(k, case));
+                let mut run = vec![0.0; 203];
+                d.draw_run(key, 9, &args.map(Argument::One), &mut run);
+                for (i, v) in run.iter().enumerate() {
+                    let alone = d.draw(&mut Stream::new(key, 9 + i as u64), &args[..d.arity()]);
+                    assert!(v.to_bits() == alone.to_bits() || v.is_nan() && alone.is_nan(), "{} {case} {i}", d.name());
+                }
+            }
             for (i, v) in run.iter().enumerate() {
                 let args = [arg(0, i), arg(1, i), arg(2, i), arg(3, i)];
                 let alone = d.draw(&mut Stream::new(key, (7 << 32) + i as u64), &args[..d.arity()]);
@@ -397,7 +432,7 @@ mod tests {
             }
         }
         let mut run = vec![0.0; 5000];
-        Distribution::TruncatedNormal.draw_run(key, 0, arg, &mut run);
+        Distribution::TruncatedNormal.draw_run(key, 0, &each, &mut run);
         for (i, v) in run.iter().enumerate() {
             let (low, high) = bounds[i % 5];
             match i % 5 {

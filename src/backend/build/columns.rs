@@ -2,7 +2,8 @@
 //! walking the nodes anew and starting a stream for each.
 
 use super::formula::{Formula, Level, Values};
-use crate::ir::{Attribute, Expr, ExprId, Real, Side};
+use crate::ir::{Attribute, BinaryOp, Expr, ExprId, Real, Side};
+use crate::script::Argument;
 
 /// Elements in a column: the columns of a formula stay in the first cache.
 pub const COLUMN: usize = 512;
@@ -45,14 +46,14 @@ impl Columns {
             let (before, rest) = self.nodes.split_at_mut(k);
             let Some(out) = rest.first_mut().map(|column| &mut column[..n]) else { continue };
             let operand = |id: &ExprId| match self.place[id.0 as usize] {
-                Some(j) if j < k => Operand::Each(&before[j][..n]),
-                _ => Operand::One(values.scratch[id.0 as usize]),
+                Some(j) if j < k => Argument::Each(&before[j][..n]),
+                _ => Argument::One(values.scratch[id.0 as usize]),
             };
             let e = formula.exprs.get(*id);
             match e {
                 Expr::Const(Real(v)) => out.fill(*v),
                 Expr::Unary(op, a) => each(out, operand(a), |x| op.compute(x)),
-                Expr::Binary(op, a, b) => both(out, operand(a), operand(b), |x, y| op.compute(x, y)),
+                Expr::Binary(op, a, b) => binary(out, *op, operand(a), operand(b)),
                 Expr::Compare(op, a, b) => {
                     both(out, operand(a), operand(b), |x, y| f64::from(u8::from(op.compute(x, y))));
                 }
@@ -67,9 +68,8 @@ impl Columns {
                 Expr::Column(c) => out.iter_mut().enumerate().for_each(|(i, v)| *v = (run.column)(*c, i)),
                 Expr::Random { distribution, args, .. } => match formula.sites.iter().find(|(known, _)| *known == e) {
                     Some((_, key)) => {
-                        let args: Vec<Operand> = args.iter().map(operand).collect();
-                        let arg = |k: usize, i: usize| args.get(k).map_or(f64::NAN, |a| a.at(i));
-                        distribution.draw_run(*key, run.first, arg, out);
+                        let args: Vec<Argument> = args.iter().map(operand).collect();
+                        distribution.draw_run(*key, run.first, &args, out);
                     }
                     None => out.fill(f64::NAN),
                 },
@@ -89,36 +89,30 @@ impl Columns {
     }
 }
 
-/// The values of a node along a column.
-#[derive(Clone, Copy)]
-enum Operand<'c> {
-    One(f64),
-    Each(&'c [f64]),
-}
-
-impl Operand<'_> {
-    #[inline]
-    fn at(self, i: usize) -> f64 {
-        match self {
-            Operand::One(v) => v,
-            Operand::Each(column) => column[i],
-        }
-    }
-}
-
-fn each(out: &mut [f64], a: Operand, f: impl Fn(f64) -> f64) {
+fn each(out: &mut [f64], a: Argument, f: impl Fn(f64) -> f64) {
     match a {
-        Operand::One(x) => out.fill(f(x)),
-        Operand::Each(a) => out.iter_mut().zip(a).for_each(|(v, x)| *v = f(*x)),
+        Argument::One(x) => out.fill(f(x)),
+        Argument::Each(a) => out.iter_mut().zip(a).for_each(|(v, x)| *v = f(*x)),
     }
 }
 
-fn both(out: &mut [f64], a: Operand, b: Operand, f: impl Fn(f64, f64) -> f64) {
+/// Common operations in loops of their own, which are compiled for vectors.
+fn binary(out: &mut [f64], op: BinaryOp, a: Argument, b: Argument) {
+    match op {
+        BinaryOp::Add => both(out, a, b, |x, y| x + y),
+        BinaryOp::Sub => both(out, a, b, |x, y| x - y),
+        BinaryOp::Mul => both(out, a, b, |x, y| x * y),
+        BinaryOp::Div => both(out, a, b, |x, y| x / y),
+        _ => both(out, a, b, |x, y| op.compute(x, y)),
+    }
+}
+
+fn both(out: &mut [f64], a: Argument, b: Argument, f: impl Fn(f64, f64) -> f64) {
     match (a, b) {
-        (Operand::One(x), Operand::One(y)) => out.fill(f(x, y)),
-        (Operand::Each(a), Operand::One(y)) => out.iter_mut().zip(a).for_each(|(v, x)| *v = f(*x, y)),
-        (Operand::One(x), Operand::Each(b)) => out.iter_mut().zip(b).for_each(|(v, y)| *v = f(x, *y)),
-        (Operand::Each(a), Operand::Each(b)) => {
+        (Argument::One(x), Argument::One(y)) => out.fill(f(x, y)),
+        (Argument::Each(a), Argument::One(y)) => out.iter_mut().zip(a).for_each(|(v, x)| *v = f(*x, y)),
+        (Argument::One(x), Argument::Each(b)) => out.iter_mut().zip(b).for_each(|(v, y)| *v = f(x, *y)),
+        (Argument::Each(a), Argument::Each(b)) => {
             out.iter_mut().zip(a).zip(b).for_each(|((v, x), y)| *v = f(*x, *y));
         }
     }

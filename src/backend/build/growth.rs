@@ -9,7 +9,7 @@ use crate::backend::engine::RunError;
 use crate::connect::Rule;
 use crate::ir::Network;
 use crate::ir::plasticity::Plasticity;
-use crate::random::{Purpose, Stream, StreamKey};
+use crate::random::{Purpose, Room, Stream, StreamKey};
 use crate::runtime::Indices;
 use std::ops::Range;
 
@@ -126,7 +126,7 @@ impl Growth {
         for (lane, target, _) in all.iter() {
             present[*target as usize].push(neurons[*lane as usize]);
         }
-        let (mut free, mut drawn, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut free, mut drawn, mut room) = (Vec::new(), Vec::new(), Room::default());
         for ((target, have), wanted) in (0..).zip(&present).zip(&self.indegree) {
             let missing = wanted.saturating_sub(have.len() as u32);
             if missing == 0 {
@@ -136,9 +136,9 @@ impl Growth {
             let mut stream = Stream::new(self.key.derive(now), u64::from(self.lo + target));
             let n = free.len() as u32;
             if self.multapses && n > 0 {
-                stream.sample_with_replacement_sorted(n, missing, &mut drawn, &mut scratch);
+                stream.sample_with_replacement_sorted(n, missing, &mut drawn, &mut room);
             } else {
-                stream.sample_sorted(n, missing.min(n), &mut drawn);
+                stream.sample_sorted(n, missing.min(n), &mut drawn, &mut room);
             }
             all.extend(drawn.iter().map(|k| (lanes.sources[free[*k as usize] as usize], target, None)));
         }

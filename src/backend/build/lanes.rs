@@ -11,25 +11,6 @@ use crate::ir::{Delay, Network, Subset, Weight};
 use crate::runtime::Indices;
 use std::ops::Range;
 
-/// Whether 16 bits hold what is listed for each synapse of a rule. Kernels are made for it, before anything is drawn.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Widths {
-    pub targets: bool,
-    pub lanes: bool,
-}
-
-impl Widths {
-    pub fn of(network: &Network, rule: &Plasticity) -> Widths {
-        let (pre, post) = network.graph.edge_endpoints(rule.projection).unwrap_or_default();
-        let size = |node| network.population(node).map_or(0, |p| u64::from(p.size));
-        let delays = match network.graph[rule.projection].delay {
-            Delay::Constant(_) => 1,
-            Delay::PerSynapse { max, .. } => u64::from(max) + 1,
-        };
-        Widths { targets: Indices::fit(size(post)), lanes: Indices::fit(size(pre) * delays) }
-    }
-}
-
 /// Synapses onto a range of targets, in order of (presynaptic neuron, axonal delay, target).
 pub struct Lanes {
     /// Lanes of presynaptic neuron i are `sources[i] .. sources[i + 1]`.
@@ -45,6 +26,12 @@ pub struct Lanes {
 }
 
 impl Lanes {
+    /// Whether targets of a rule's synapses are held in 16 bits. Kernels are made for it, before anything is drawn.
+    pub fn are_narrow(network: &Network, rule: &Plasticity) -> bool {
+        let target = network.graph.edge_endpoints(rule.projection).and_then(|(_, post)| network.population(post));
+        Indices::fit(target.map_or(0, |p| p.size.into()))
+    }
+
     /// Builds the synapses whose targets lie in `range`.
     ///
     /// # Errors
@@ -95,8 +82,7 @@ impl Lanes {
         }
         sources.push(delays.len() as u32);
         starts.push(order.len() as u32);
-        let narrow = Widths::of(network, rule).targets;
-        let targets = Indices::of(narrow, order.iter().map(|k| posts_of[*k as usize]));
+        let targets = Indices::of(Lanes::are_narrow(network, rule), order.iter().map(|k| posts_of[*k as usize]));
         let weights = order.iter().map(|k| weights_of.get(*k as usize).copied().unwrap_or(constant_weight)).collect();
         Ok(Lanes { sources, delays, starts, targets, weights })
     }

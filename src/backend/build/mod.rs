@@ -24,7 +24,7 @@ mod tables;
 pub use elements::{Elements, PopulationElements, elements};
 pub use gathered::{Gathered, GatheredClasses, GatheredRows};
 pub use growth::{Growth, Rewired};
-pub use lanes::{Lanes, Widths, positions};
+pub use lanes::{Lanes, positions};
 pub use listed::{Listed, gains, list};
 pub use params::{ParamValues, apply, derive, followers};
 pub use procedural::{Circuit, Procedural, ProceduralRows};

@@ -13,8 +13,11 @@ use super::formula::{Formula, Leaves, Level, Values};
 use super::mirror::mirrored;
 use super::procedural::SourceRows;
 use crate::backend::engine::RunError;
-use crate::connect::{Candidates, Cells, Ends, Expansion, Outgoing, Rule, expected_synapses, max_indegree_bound};
+use crate::connect::{
+    Candidates, Cells, Ends, Expansion, Outgoing, Rule, Sources, expected_synapses, max_indegree_bound,
+};
 use crate::ir::{Attribute, Delay, ExprId, Network, Population, Projection, ProjectionId, Side, Weight};
+use crate::numerics::dispatch::multiversion;
 use crate::random::{Purpose, StreamKey};
 use std::ops::Range;
 use std::sync::Arc;
@@ -184,6 +187,11 @@ impl<'n> SynapsePlan<'n> {
         (0..self.ends.pre.len()).map(|k| self.ends.pre.id(k))
     }
 
+    /// Whether positions of source cells are their indices.
+    fn takes_positions(&self) -> bool {
+        self.ends.pre == Cells::all(self.pre.population.size)
+    }
+
     /// The target cell at a position.
     pub(super) fn post(&self, position: u32) -> u32 {
         self.ends.post.id(position)
@@ -248,8 +256,13 @@ impl<'n> SynapsePlan<'n> {
 
     /// The nearest number of steps within what the projection allows, 1 ..= `max` unless it states a shortest delay.
     fn steps(&self, ms: f64, max: u32) -> u32 {
-        let shortest = self.projection.procedural.map_or(1, |p| p.shortest).min(max);
-        (ms / self.network.dt_ms).round().clamp(f64::from(shortest), f64::from(max)) as u32
+        let mut steps = [0];
+        count_steps(&[ms], self.network.dt_ms, self.shortest(max), max, &mut steps);
+        steps[0]
+    }
+
+    fn shortest(&self, max: u32) -> u32 {
+        self.projection.procedural.map_or(1, |p| p.shortest).min(max)
     }
 
     fn attribute(&self, at: &Place, side: Side, attribute: &Attribute) -> f64 {
@@ -309,6 +322,21 @@ impl<'p> Synapses<'p> {
         }
     }
 
+    /// As [`Synapses::incoming`] without weights and delays; sources may be marked by index.
+    ///
+    /// # Errors
+    /// As [`Synapses::incoming`].
+    pub fn alike(&self, posts: Range<u32>, sink: &mut dyn FnMut(u32, Sources)) -> Result<(), RunError> {
+        let ends = &self.plan.ends;
+        match &self.expansion {
+            Some(expansion) if self.listed.is_none() && self.plan.takes_positions() => {
+                expansion.marked(posts, &mut |position, sources| sink(ends.post.id(position), sources));
+                self.plan.filter_fault()
+            }
+            _ => self.incoming(posts, &mut |post, sources, _, _| sink(post, Sources::Listed(sources))),
+        }
+    }
+
     /// Calls `sink` for the targets at the positions `posts` in order with all sources that the rule may choose from, by index and
     /// ascending.
     ///
@@ -331,8 +359,7 @@ impl<'p> Synapses<'p> {
         let plan = self.plan;
         let Some(expansion) = &self.expansion else { return Ok(()) };
         let mut row = Row::new(plan);
-        // Positions are indices: nothing to translate.
-        let whole = plan.ends.pre == Cells::all(plan.pre.population.size);
+        let whole = plan.takes_positions();
         let mut indices: Vec<u32> = vec![];
         let mut result = Ok(());
         expansion.incoming(posts, &mut |position, sources, edges| {
@@ -402,7 +429,9 @@ impl<'p> Row<'p> {
             } else {
                 line.columns(plan, part, &mut |run| weights.extend_from_slice(run));
             }
-            if weights.len() < line.others.len() || !weights.iter().all(|w| w.is_finite()) {
+            // All of them, which is quicker than to stop at the first.
+            let sound = weights.iter().fold(true, |sound, w| sound & w.is_finite());
+            if weights.len() < line.others.len() || !sound {
                 weights.clear();
                 line.each(plan, part, &mut |values, place| {
                     weights.push(plan.weight(part.formula, *single, values, place)?);
@@ -412,11 +441,12 @@ impl<'p> Row<'p> {
         }
         if let Some((part, max)) = &mut self.delay {
             let delays = &mut self.delays;
-            let mut sound = true;
+            let (mut sound, shortest) = (true, plan.shortest(*max));
             delays.clear();
             line.columns(plan, part, &mut |run| {
-                sound &= !run.iter().any(|ms| ms.is_nan());
-                delays.extend(run.iter().map(|ms| plan.steps(*ms, *max)));
+                let before = delays.len();
+                delays.resize(before + run.len(), 0);
+                sound &= count_steps(run, plan.network.dt_ms, shortest, *max, &mut delays[before..]);
             });
             if delays.len() < line.others.len() || !sound {
                 delays.clear();
@@ -427,6 +457,18 @@ impl<'p> Row<'p> {
             }
         }
         Ok(())
+    }
+}
+
+multiversion! {
+    /// Steps of `dt` that are nearest to times, within bounds; false where a time is no number.
+    fn count_steps / count_steps_at(ms: &[f64], dt: f64, least: u32, most: u32, steps: &mut [u32]) -> bool {
+        let mut sound = true;
+        for (ms, steps) in ms.iter().zip(steps) {
+            sound &= !ms.is_nan();
+            *steps = (ms / dt).round().clamp(f64::from(least), f64::from(most)) as u32;
+        }
+        sound
     }
 }
 

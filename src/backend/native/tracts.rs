@@ -10,6 +10,7 @@ use super::procedural::Procedural;
 use super::worker::{Block, Landing, Member, Tract};
 use crate::backend::build::{self, SynapsePlan, positions};
 use crate::backend::engine::RunError;
+use crate::connect::Sources;
 use crate::ir::{Delay, Network, ProjectionId, Weight};
 use crate::runtime::{DelayForm, Indices, Ring, RingKind, RowsBuilder, WeightForm};
 use std::collections::{HashMap, HashSet};
@@ -260,6 +261,17 @@ impl TractBuilder<'_> {
             let mut count = 0;
             if let Some(whole) = &self.procedural[j] {
                 made = Some(Procedural::new(whole, posts, lo, self.plans[j].constants())?);
+            } else if let Some(synapses) = synapses[j].as_ref().filter(|_| builder.takes_marks()) {
+                synapses.alike(posts, &mut |post, sources| match sources {
+                    Sources::Listed(pres) => {
+                        count += pres.len() as u64;
+                        builder.push(at + post - lo, pres, &[], &[]);
+                    }
+                    Sources::Marked(words) => {
+                        count += words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+                        builder.push_marked(at + post - lo, words);
+                    }
+                })?;
             } else if let Some(synapses) = &synapses[j] {
                 let constant = match p.weight {
                     Weight::Constant(w) if self.network.mutable.contains(&self.ids[j]) => Some(w),

@@ -5,6 +5,7 @@
 //! of all neurons are multiplied in every step: at usual rates a trace is read oftener than once in a few steps, and a product costs
 //! less than finding out how much was missed.
 
+mod incoming;
 mod program;
 mod run;
 mod synapses;
@@ -14,7 +15,7 @@ pub use run::Rings;
 pub use synapses::Synapses;
 
 use super::jit::Kernel;
-use crate::backend::build::Widths;
+use crate::backend::build::Lanes;
 use crate::backend::eval;
 use crate::ir::plasticity::{Event, Place, Plasticity};
 use crate::ir::{Assign, BinaryOp, Expr, ExprId, Network, Real};
@@ -71,8 +72,8 @@ pub struct Draft(Rule);
 
 impl Draft {
     pub fn new(network: &Network, rule: &Plasticity) -> Draft {
-        let (dt, widths) = (network.dt_ms, Widths::of(network, rule));
-        let mut layout = Layout::new(rule, widths);
+        let dt = network.dt_ms;
+        let mut layout = Layout::new(rule, Lanes::are_narrow(network, rule));
         let layout = &mut layout;
         let trace = |layout: &mut Layout, side, list: &[Assign], aside| {
             Some(program::traces(rule, layout, side, list, aside, dt)).filter(|p| !p.is_empty())

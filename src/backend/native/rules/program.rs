@@ -5,7 +5,6 @@
 //! on nothing else is a function of a whole number of steps: it stands in a table, filled by the evaluator that the interpreter uses
 //! too.
 
-use crate::backend::build::Widths;
 use crate::ir::plasticity::{Handler, Place, Plasticity};
 use crate::ir::{Assign, BinaryOp, Compare, Expr, ExprId, Real, UnaryOp};
 use std::collections::{BTreeMap, HashMap};
@@ -148,12 +147,12 @@ pub struct Layout {
     pub integrals: Vec<bool>,
     /// Synapses' variables are held in single precision.
     pub single: bool,
-    /// What lists of targets and lanes hold.
-    pub widths: Widths,
+    /// Targets of synapses are held in 16 bits.
+    pub narrow: bool,
 }
 
 impl Layout {
-    pub fn new(rule: &Plasticity, widths: Widths) -> Layout {
+    pub fn new(rule: &Plasticity, narrow: bool) -> Layout {
         let mut counts = [0; 3];
         let slots = rule
             .variables
@@ -165,7 +164,7 @@ impl Layout {
             .collect();
         let integrals = rule.integrals.iter().map(|i| i.own != 0.0).collect();
         let (remembers, single) = (rule.lazy && !rule.drift.is_empty(), rule.single);
-        Layout { slots, counts, remembers, tables: Vec::new(), integrals, single, widths }
+        Layout { slots, counts, remembers, tables: Vec::new(), integrals, single, narrow }
     }
 
     /// Variables of a synapse.

@@ -1,9 +1,9 @@
 //! Calls the kernels of rules.
 
-use super::Loops;
 use super::program::{Call, Id, Mode, Node, Program};
 use super::synapses::Synapses;
 use super::translate::{LIMIT, NOW, ORIGIN, REACH, SCALARS, SUMS, TOUCHED};
+use super::{Loops, incoming};
 use crate::backend::eval;
 use crate::backend::native::worker::{Pointers, compute_unary};
 use crate::ir::plasticity::Place;
@@ -52,6 +52,8 @@ pub struct Engine {
     tables: Vec<Vec<f64>>,
     /// Takes what is sent to nobody.
     sink: Vec<f64>,
+    /// The synapses of a call by target.
+    column: incoming::Column,
 }
 
 /// The items of a call.
@@ -59,7 +61,7 @@ pub struct Engine {
 struct Items {
     /// Lane or target; the first of several neurons.
     element: usize,
-    /// First item, in the order of synapses, of `incoming`, or of neurons.
+    /// First item, in the order of synapses, of those onto a target, or of neurons.
     first: usize,
     count: usize,
     now: u64,
@@ -76,16 +78,16 @@ impl Engine {
         self.synapses(s, loops, Items { element, first, count: end - first, now, since }, ring);
     }
 
-    /// The synapses onto a target. Those onto `next` come next.
-    pub fn column(&mut self, s: &mut Synapses, loops: &Loops, target: u32, next: Option<u32>, now: u64) {
+    /// The synapses onto a target; gives their number. Those onto `next` come next.
+    pub fn column(&mut self, s: &mut Synapses, loops: &Loops, target: u32, next: Option<u32>, now: u64) -> u64 {
         let element = target as usize;
-        let (first, end) = (s.into[element] as usize, s.into[element + 1] as usize);
-        let since = s.target_touched[element].max(s.all_touched);
-        self.synapses(s, loops, Items { element, first, count: end - first, now, since }, None);
+        s.incoming.column(&s.lanes.starts, target, &mut self.column);
+        let (count, since) = (self.column.synapses.len(), s.target_touched[element].max(s.all_touched));
+        self.synapses(s, loops, Items { element, first: 0, count, now, since }, None);
         if let Some(next) = next {
-            let first = s.into[next as usize] as usize;
-            s.fetch(first..(first + AHEAD).min(s.into[next as usize + 1] as usize));
+            s.fetch(s.incoming.synapses(next).take(AHEAD));
         }
+        count as u64
     }
 
     fn synapses(&mut self, s: &mut Synapses, loops: &Loops, mut items: Items, ring: Option<&mut [f64]>) {
@@ -146,7 +148,7 @@ impl Engine {
             let len = most.min(items.count - done);
             let at = items.first + done;
             if !row {
-                s.fetch(at + len..(at + len + AHEAD).min(items.first + items.count));
+                s.fetch(self.column.synapses[at + len..].iter().take(AHEAD).copied());
             }
             let p = &mut self.pointers.0;
             if row {
@@ -154,8 +156,8 @@ impl Engine {
                 p[slots.other] = s.lanes.targets.at(at, len).cast_mut();
             } else {
                 p[slots.words] = words;
-                p[slots.index] = s.incoming[at..at + len].as_mut_ptr().cast();
-                p[slots.other] = s.from.at(at, len).cast_mut();
+                p[slots.index] = self.column.synapses[at..at + len].as_mut_ptr().cast();
+                p[slots.other] = self.column.lanes[at..at + len].as_mut_ptr().cast();
             }
             self.run(s, loops, Items { first: at, count: len, ..items });
             done += len;
@@ -217,7 +219,7 @@ impl Engine {
             // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to an array that lives across this
             // call and that nothing else touches meanwhile. Arrays by item have at least `count` items (`CHUNK` in scratch, of which
             // several loops or values set aside are given no more at once). Arrays of the other side, of reads and the ring are
-            // as long as `Lanes` has lanes or targets, and the indices of synapses, lanes and targets in `Lanes` and `incoming`
+            // as long as `Lanes` has lanes or targets, and the indices of synapses, lanes and targets in `Lanes` and in a column
             // were counted by it. Tables are as long as the limit in `scalars` says, within which the kernel holds its index; those of
             // integrals have an entry for every position up to `REACH`, within which it holds that, and for every span of these.
             // `scalars` has an entry for every slot of the program, and `count` is positive.
@@ -277,7 +279,7 @@ impl Engine {
                     let at = items.first + k;
                     *out = match p.mode {
                         Mode::Row => s.draw(items.element, s.lanes.targets.get(at), items.now),
-                        Mode::Column => s.draw(s.from.get(at) as usize, items.element as u32, items.now),
+                        Mode::Column => s.draw(self.column.lanes[at] as usize, items.element as u32, items.now),
                         Mode::Traces(side) => s.draw_trace(side, at as u32, items.now),
                     };
                 }
@@ -306,7 +308,7 @@ impl Engine {
         }
         let synapse = |at: usize| match mode {
             Mode::Row => (at, items.element, s.lanes.targets.get(at) as usize),
-            _ => (s.incoming[at] as usize, s.from.get(at) as usize, items.element),
+            _ => (self.column.synapses[at] as usize, self.column.lanes[at] as usize, items.element),
         };
         let all: Vec<_> = (items.first..items.first + items.count).map(synapse).collect();
         if all.iter().all(|(_, lane, target)| items.now - s.last_touched(*lane, *target) < ENTRIES) {
@@ -319,10 +321,10 @@ impl Engine {
 }
 
 impl Synapses {
-    /// Fetches these of the synapses by target.
-    fn fetch(&self, range: Range<usize>) {
+    /// Fetches these synapses.
+    fn fetch(&self, synapses: impl Iterator<Item = u32>) {
         let stride = self.rule.layout.words();
-        let own = self.incoming[range].iter().map(|k| *k as usize * stride);
+        let own = synapses.map(|k| k as usize * stride);
         match &self.words {
             Column::Double(words) => own.for_each(|k| prefetch(words, k)),
             Column::Single(words) => own.for_each(|k| prefetch(words, k)),

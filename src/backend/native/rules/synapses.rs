@@ -1,5 +1,6 @@
 //! The synapses of one rule in one thread's share, and their phases of a step.
 
+use super::incoming::Incoming;
 use super::run::{Engine, Rings};
 use super::{Handler, Rule};
 use crate::backend::build::{Elements, Growth, Lanes, Rewired};
@@ -11,7 +12,7 @@ use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Integral, Place};
 use crate::ir::{Expr, ExprId, Network};
 use crate::random::{Purpose, StreamKey};
-use crate::runtime::{Column, Indices};
+use crate::runtime::Column;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,10 +26,8 @@ pub struct Synapses {
     /// First target of the range, and their number.
     pub lo: u32,
     pub n: u32,
-    /// Synapses of target j, in order of lanes, are `incoming[into[j] .. into[j + 1]]`; `from` are their lanes.
-    pub into: Vec<u32>,
-    pub incoming: Vec<u32>,
-    pub from: Indices,
+    /// Synapses of each target, in order of lanes.
+    pub incoming: Incoming,
     /// Presynaptic neuron of each lane.
     pub neurons: Vec<u32>,
     /// [`super::program::Layout::words`] of each synapse: its variables.
@@ -81,8 +80,6 @@ impl Synapses {
         let ir = &rule.rule;
         let lanes = Lanes::new(network, elements, ir, seed, range.clone())?;
         let n = range.end - range.start;
-        let (into, incoming) = lanes.by_target(n);
-        let lane_of = lanes.of_synapses();
         let initial = |place| ir.variables.iter().filter(move |v| v.place == place).map(|v| v.initial);
         let filled = |place, len: usize| -> Vec<Vec<f64>> { initial(place).map(|v| vec![v; len]).collect() };
         let words = rule.layout.words();
@@ -96,9 +93,7 @@ impl Synapses {
             rule: rule.clone(),
             lo: range.start,
             n,
-            into,
-            from: Indices::of(rule.layout.widths.lanes, incoming.iter().map(|k| lane_of[*k as usize])),
-            incoming,
+            incoming: Incoming::new(&lanes, n),
             neurons: lanes.neurons(),
             words: all,
             pre: filled(Place::Pre, lanes.delays.len()),
@@ -147,10 +142,9 @@ impl Synapses {
         self.lanes.targets.len() as u64
     }
 
-    /// Bytes of synapses: targets, their order by target with the lanes, and their variables.
+    /// Bytes of synapses: targets, their order by target, and their variables.
     pub fn bytes(&self) -> u64 {
-        let incoming = 4 * self.incoming.len() as u64;
-        self.lanes.targets.bytes() + incoming + self.from.bytes() + self.synapses() * self.rule.layout.stride() as u64
+        self.lanes.targets.bytes() + self.incoming.bytes() + self.synapses() * self.rule.layout.stride() as u64
     }
 
     /// The step at whose end a synapse was last touched.
@@ -334,10 +328,9 @@ impl Synapses {
         let (Some(total), Event::Every(_)) = (rule.rule.total, h.event) else { return };
         self.touch_all(now);
         let stride = rule.layout.words();
-        let weight = |k: &u32| self.words.at(*k as usize * stride);
-        for (target, sum) in self.reads[total as usize].iter_mut().enumerate() {
-            let own = &self.incoming[self.into[target] as usize..self.into[target + 1] as usize];
-            *sum = own.iter().fold(0.0, |sum, k| sum + weight(k));
+        for (target, sum) in (0..).zip(&mut self.reads[total as usize]) {
+            let weights = self.incoming.synapses(target).map(|k| self.words.at(k as usize * stride));
+            *sum = weights.fold(0.0, |sum, weight| sum + weight);
         }
     }
 
@@ -371,9 +364,7 @@ impl Synapses {
                 words.set(k * stride + slot, f.map_or(*initial, |f| self.words.at(f as usize * stride + slot)));
             }
         }
-        let lane_of = lanes.of_synapses();
-        (self.into, self.incoming) = lanes.by_target(self.n);
-        self.from = Indices::of(rule.layout.widths.lanes, self.incoming.iter().map(|k| lane_of[*k as usize]));
+        self.incoming = Incoming::new(&lanes, self.n);
         (self.words, self.lanes) = (words, lanes);
     }
 
@@ -560,8 +551,7 @@ impl Synapses {
         let nexts = targets.iter().skip(1).map(|t| Some(*t)).chain([None]);
         for (target, next) in targets.iter().zip(nexts) {
             if let Some(column) = &h.column {
-                self.touches.at_events += u64::from(self.into[*target as usize + 1] - self.into[*target as usize]);
-                self.column(column, *target, next, now);
+                self.touches.at_events += self.column(column, *target, next, now);
             }
             self.note_traces(h.post.as_ref(), Place::Post, *target, now);
         }
@@ -575,12 +565,13 @@ impl Synapses {
         self.lane_touched[lane as usize] = now;
     }
 
-    /// Runs a program over the synapses onto a target; those onto `next` come next.
-    fn column(&mut self, loops: &super::Loops, target: u32, next: Option<u32>, now: u64) {
+    /// Runs a program over the synapses onto a target and gives their number; those onto `next` come next.
+    fn column(&mut self, loops: &super::Loops, target: u32, next: Option<u32>, now: u64) -> u64 {
         let mut engine = std::mem::take(&mut self.engine);
-        engine.column(self, loops, target, next, now);
+        let synapses = engine.column(self, loops, target, next, now);
         self.engine = engine;
         self.target_touched[target as usize] = now;
+        synapses
     }
 
     /// What an event does to the traces of one neuron; takes effect with the next step.

@@ -21,7 +21,7 @@ pub struct Slots {
     pub words: usize,
     /// [`Mode::Column`]: index of each synapse, u32.
     pub index: usize,
-    /// u32, or u16 where [`Layout::widths`] says so: target ([`Mode::Row`]) or lane ([`Mode::Column`]) of each synapse.
+    /// Target ([`Mode::Row`], u16 where [`Layout::narrow`], else u32) or lane ([`Mode::Column`], u32) of each synapse.
     pub other: usize,
     /// Where what is sent on is added: one f64 for each target.
     pub ring: usize,
@@ -275,8 +275,7 @@ impl Translator<'_, '_> {
         let index = match self.places.get(&Shared::Other) {
             Some(v) => *v,
             None => {
-                let widths = self.layout.widths;
-                let narrow = if self.p.mode == Mode::Row { widths.targets } else { widths.lanes };
+                let narrow = self.p.mode == Mode::Row && self.layout.narrow;
                 let v = self.index(self.slots.other, narrow);
                 self.places.insert(Shared::Other, v);
                 v

@@ -1,7 +1,9 @@
 //! What the parts cost, each by itself: `cargo bench --bench parts`, or `-- construction` for one of them.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use nsm::backend::Engine;
+use nsm::backend::native::Lanes;
 use nsm::cli::FileLoader;
 use nsm::connect::{Cells, Ends, Outgoing, Rule, Scratch, Spec};
 use nsm::driver::{self, Backend, MemoryLimit, Options, Outcome, Precision};
@@ -20,8 +22,12 @@ fn compiled(file: &str, set: &[(&str, &str)], precision: Precision) -> Outcome {
 }
 
 fn engine(outcome: &Outcome) -> Box<dyn Engine> {
+    engine_of(outcome, Backend::Native)
+}
+
+fn engine_of(outcome: &Outcome, backend: Backend) -> Box<dyn Engine> {
     let unit = &outcome.jobs[0].units[0];
-    let made = driver::engine(unit, 1, Vec::new(), &[], Backend::Native, 1, MemoryLimit::Default);
+    let made = driver::engine(unit, 1, Vec::new(), &[], backend, 1, MemoryLimit::Default);
     made.unwrap_or_else(|e| panic!("{}", e.message)).0
 }
 
@@ -134,27 +140,47 @@ fn steps(c: &mut Criterion) {
     for (file, set) in models {
         for precision in [Precision::F64, Precision::F32] {
             let outcome = compiled(file, set, precision);
-            let go = AtomicBool::new(false);
-            group.throughput(Throughput::Elements(100));
-            group.bench_function(format!("{file}, {precision:?}"), |b| {
-                b.iter_batched_ref(
-                    || {
-                        let mut engine = engine(&outcome);
-                        // Past its start, where spikes come in volleys.
-                        engine.advance(1000, &go).expect("it runs");
-                        engine
-                    },
-                    |engine| engine.advance(100, &go).expect("it runs"),
-                    BatchSize::PerIteration,
-                );
-            });
+            advance(&mut group, &format!("{file}, {precision:?}"), &|| engine(&outcome));
         }
     }
+}
+
+/// The same cells with narrower lanes than this machine may have.
+fn lanes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("lanes");
+    group.measurement_time(Duration::from_secs(8));
+    for file in ["cuba.nsm", "coba.nsm", "cobahh.nsm"] {
+        for precision in [Precision::F64, Precision::F32] {
+            let outcome = compiled(file, &[], precision);
+            for lanes in [Lanes::Eight, Lanes::Four, Lanes::Two] {
+                let name = format!("{file}, {precision:?}, {lanes:?}");
+                advance(&mut group, &name, &|| engine_of(&outcome, Backend::Narrow(lanes)));
+            }
+        }
+    }
+}
+
+/// 100 steps of a network.
+fn advance(group: &mut BenchmarkGroup<WallTime>, name: &str, engine: &dyn Fn() -> Box<dyn Engine>) {
+    let go = AtomicBool::new(false);
+    group.throughput(Throughput::Elements(100));
+    group.bench_function(name, |b| {
+        b.iter_batched_ref(
+            || {
+                let mut engine = engine();
+                // Past its start, where spikes come in volleys.
+                engine.advance(1000, &go).expect("it runs");
+                engine
+            },
+            |engine| engine.advance(100, &go).expect("it runs"),
+            BatchSize::PerIteration,
+        );
+    });
 }
 
 criterion_group! {
     name = parts;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_secs(1));
-    targets = compile, construction, delivery, making, steps
+    targets = compile, construction, delivery, making, steps, lanes
 }
 criterion_main!(parts);

@@ -33,8 +33,8 @@ pub enum Precision {
 pub enum Backend {
     #[default]
     Native,
-    /// Native code with two lanes, whatever the machine has; slower, and the same bits.
-    Narrow,
+    /// Native code with so many lanes at most, whatever the machine has; slower, and the same bits.
+    Narrow(Lanes),
     Interp,
 }
 
@@ -378,7 +378,7 @@ fn kernels(network: valid::Validated, backend: Backend) -> Result<(Option<native
     let lanes = match backend {
         Backend::Interp => return Ok((None, 0.0)),
         Backend::Native => Lanes::most(),
-        Backend::Narrow => Lanes::Two,
+        Backend::Narrow(lanes) => lanes,
     };
     let start = Instant::now();
     let kernels = native::compile(network, lanes).map_err(|e| Diagnostic::error(native::CODEGEN, e))?;

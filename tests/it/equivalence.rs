@@ -178,8 +178,10 @@ fn agree_everywhere(precision: Precision, threads: &[usize]) {
                         wrong.push(format!("{name}, {threads} threads: {d}"));
                     }
                 }
-                if let Some(d) = difference(&unit.network, &mut reference, &mut at(NARROW)) {
-                    wrong.push(format!("{name}, two lanes: {d}"));
+                for place in NARROW {
+                    if let Some(d) = difference(&unit.network, &mut reference, &mut at(place)) {
+                        wrong.push(format!("{name}, {place:?}: {d}"));
+                    }
                 }
             }
         }
@@ -198,11 +200,13 @@ fn agree(text: &str) -> u64 {
         let d = difference(network, &mut reference, &mut lab.run(native(threads)));
         assert!(d.is_none(), "{threads} threads: {}\n{text}", d.unwrap_or_default());
     }
-    let d = difference(network, &mut reference, &mut lab.run(NARROW));
-    assert!(d.is_none(), "two lanes: {}\n{text}", d.unwrap_or_default());
+    for place in NARROW {
+        let d = difference(network, &mut reference, &mut lab.run(place));
+        assert!(d.is_none(), "{place:?}: {}\n{text}", d.unwrap_or_default());
+    }
     let single = Lab::of(&Files::new(text), &Options { precision: Precision::F32, ..Options::default() });
     let mut alike = single.run(INTERP);
-    for place in [native(2), NARROW] {
+    for place in [native(2), NARROW[0], NARROW[1]] {
         let d = difference(&single.unit().network, &mut alike, &mut single.run(place));
         assert!(d.is_none(), "{place:?} in single precision: {}\n{text}", d.unwrap_or_default());
     }

@@ -2,6 +2,7 @@
 //!
 //! Every function panics where a circuit doesn't compile or a run fails: for a test that is a failure.
 
+use nsm::backend::native::Lanes;
 use nsm::backend::{Engine, Keep, TraceLog};
 use nsm::base::{Diagnostic, LoadError, Loader};
 use nsm::driver::{self, Backend, MemoryLimit, Options, Outcome};
@@ -75,8 +76,11 @@ pub struct Place {
 
 pub const INTERP: Place = Place { backend: Backend::Interp, threads: 1 };
 pub const NATIVE: Place = native(2);
-/// As on a machine without the widest vectors.
-pub const NARROW: Place = Place { backend: Backend::Narrow, threads: 2 };
+/// As on machines without the widest vectors.
+pub const NARROW: [Place; 2] = [
+    Place { backend: Backend::Narrow(Lanes::Two), threads: 2 },
+    Place { backend: Backend::Narrow(Lanes::Four), threads: 2 },
+];
 
 pub const fn native(threads: usize) -> Place {
     Place { backend: Backend::Native, threads }

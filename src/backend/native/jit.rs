@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use super::rules::{Draft, Rule};
 use super::translate;
-use super::wide;
+use super::wide::{self, Width};
 use crate::ir::Network;
 use cranelift_codegen::Context;
 use cranelift_codegen::settings::{self, Configurable};
@@ -56,14 +56,35 @@ pub type Compiled = (Code, Vec<Vec<Kernel>>, Vec<Rule>);
 pub enum Lanes {
     /// Cranelift's vectors of 128 bits.
     Two,
-    /// AVX-512, see [`wide`].
+    /// AVX2, see [`wide`].
+    Four,
+    /// AVX-512.
     Eight,
 }
 
 impl Lanes {
-    /// As many as this machine can.
+    /// As many as this machine has.
     pub fn most() -> Lanes {
-        if wide::available() { Lanes::Eight } else { Lanes::Two }
+        Lanes::Eight.available()
+    }
+
+    /// As many as this machine has of these.
+    #[must_use]
+    pub fn available(self) -> Lanes {
+        match self {
+            Lanes::Eight if Width::Eight.available() => Lanes::Eight,
+            Lanes::Eight | Lanes::Four if Width::Four.available() => Lanes::Four,
+            _ => Lanes::Two,
+        }
+    }
+
+    /// Of code that is not Cranelift's.
+    fn width(self) -> Option<Width> {
+        match self {
+            Lanes::Two => None,
+            Lanes::Four => Some(Width::Four),
+            Lanes::Eight => Some(Width::Eight),
+        }
     }
 }
 
@@ -72,6 +93,7 @@ const ALIGNMENT: u64 = 64;
 
 /// Compiles the segments of each plan and the loops of each rule; plans that are equal share their code.
 pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<Compiled, String> {
+    let width = lanes.available().width();
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
@@ -86,9 +108,9 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
             let id = module.declare_anonymous_function(&signature).map_err(|e| e.to_string())?;
-            if lanes == Lanes::Eight {
+            if let Some(width) = width {
                 module
-                    .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k)?, &[])
+                    .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k, width)?, &[])
                     .map_err(|e| format!("{e:?}"))?;
             } else {
                 translate::segment(&mut context.func, &mut builder_context, plan, k, config);
@@ -153,8 +175,8 @@ pub fn text(network: &Network, plans: &[Plan], drafts: Vec<Draft>, asm: bool) ->
             for call in &plan.segments[k].calls {
                 out.push_str(&format!("; before it {call:?}\n"));
             }
-            if asm && Lanes::most() == Lanes::Eight {
-                out.push_str(&wide::text(plan, k)?);
+            if let Some(width) = Lanes::most().width().filter(|_| asm) {
+                out.push_str(&wide::text(plan, k, width)?);
                 out.push('\n');
                 continue;
             }

@@ -12,14 +12,8 @@ use crate::runtime::RingKind;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::HashMap;
 
-/// Numbers live in the registers below; the last three are for what needs two steps, the faults and zeros.
-const NUMBERS: usize = 29;
-const HALF: Register = Register::ZMM29;
-const FAULTS: Register = Register::ZMM30;
-const ZERO: Register = Register::ZMM31;
-/// Truths live in k1 to k6, k7 is for what needs two steps. As an operand of masking, k0 means no mask.
+/// Registers of truths, where these have their own. As an operand of masking, k0 means no mask.
 const TRUTHS: usize = 6;
-const SPARE: Register = Register::K7;
 /// Arguments of the call, the index of the neuron, the bytes of spikes; RAX is free for what is needed at once.
 const TABLE: Register = Register::RDI;
 const SCALARS: Register = Register::RSI;
@@ -56,8 +50,8 @@ struct Emitter<'l> {
     out: Vec<Instruction>,
     /// Instructions that read each value, last first.
     uses: Vec<Vec<usize>>,
-    /// Which value a register holds.
-    numbers: [Option<Value>; NUMBERS],
+    /// Which value a register holds; truths that have none of their own are among the numbers.
+    numbers: Vec<Option<Value>>,
     truths: [Option<Value>; TRUTHS],
     at: HashMap<Value, usize>,
     homes: HashMap<Value, Home>,
@@ -86,7 +80,8 @@ pub fn bytes(instructions: &[Instruction]) -> std::result::Result<Vec<u8>, Strin
 }
 
 /// The whole function.
-pub fn instructions(plan: &Plan, list: &List) -> std::result::Result<Vec<Instruction>, String> {
+pub fn instructions(plan: &Plan, list: &List, masks: bool) -> std::result::Result<Vec<Instruction>, String> {
+    let shape = Shape::of(masks, plan.single);
     let mut uses = vec![Vec::new(); list.kinds.len()];
     for (k, item) in list.instructions.iter().enumerate().rev() {
         for arg in &item.args {
@@ -97,10 +92,10 @@ pub fn instructions(plan: &Plan, list: &List) -> std::result::Result<Vec<Instruc
     }
     let mut e = Emitter {
         list,
-        shape: Shape::of(plan.single),
+        shape,
         out: Vec::new(),
         uses,
-        numbers: [None; NUMBERS],
+        numbers: vec![None; shape.numbers],
         truths: [None; TRUTHS],
         at: HashMap::new(),
         homes: HashMap::new(),
@@ -127,14 +122,6 @@ fn arrays(list: &List) -> Vec<usize> {
 
 fn memory(base: Register, displacement: i32) -> MemoryOperand {
     MemoryOperand::with_base_displ(base, i64::from(displacement))
-}
-
-fn number(k: usize) -> Register {
-    Register::ZMM0 + k as u32
-}
-
-fn truth(k: usize) -> Register {
-    Register::K1 + k as u32
 }
 
 impl Emitter<'_> {
@@ -193,10 +180,7 @@ impl Emitter<'_> {
 
     /// A register for a value that is made or fetched at instruction `k`; none of `pinned` leaves theirs.
     fn room(&mut self, kind: Kind, k: usize, pinned: &[Value]) -> Result<usize> {
-        let held: &[Option<Value>] = match kind {
-            Kind::Number => &self.numbers,
-            Kind::Truth => &self.truths,
-        };
+        let held = self.held(kind);
         if let Some(free) = held.iter().position(Option::is_none) {
             return Ok(free);
         }
@@ -213,11 +197,12 @@ impl Emitter<'_> {
                 Home::Again
             } else {
                 let place = self.stack;
-                self.stack += if kind == Kind::Number { 64 } else { 8 };
-                let there = memory(Register::RSP, place);
+                let (there, shape, kind) =
+                    (memory(Register::RSP, place), self.shape, self.list.kinds[leaving.0 as usize]);
+                self.stack += if shape.masks && kind == Kind::Truth { 8 } else { shape.width() as i32 };
                 self.push(match kind {
-                    Kind::Number => Instruction::with2(self.shape.store, there, number(register)),
-                    Kind::Truth => Instruction::with2(self.shape.store_truths, there, truth(register)),
+                    Kind::Number => Instruction::with2(shape.store, there, shape.number(register)),
+                    Kind::Truth => Instruction::with2(shape.store_truths, there, shape.truth(register)),
                 })?;
                 Home::Stack(place)
             };
@@ -227,20 +212,24 @@ impl Emitter<'_> {
         Ok(register)
     }
 
+    /// What the registers hold that values of a kind live in.
+    fn held(&self, kind: Kind) -> &[Option<Value>] {
+        if self.shape.masks && kind == Kind::Truth { &self.truths } else { &self.numbers }
+    }
+
+    fn set(&mut self, v: Value, register: usize, held: Option<Value>) {
+        let truths = self.shape.masks && self.list.kinds[v.0 as usize] == Kind::Truth;
+        if truths { self.truths[register] = held } else { self.numbers[register] = held }
+    }
+
     fn hold(&mut self, v: Value, register: usize) {
-        match self.list.kinds[v.0 as usize] {
-            Kind::Number => self.numbers[register] = Some(v),
-            Kind::Truth => self.truths[register] = Some(v),
-        }
+        self.set(v, register, Some(v));
         self.at.insert(v, register);
     }
 
     fn release(&mut self, v: Value) {
         if let Some(register) = self.at.remove(&v) {
-            match self.list.kinds[v.0 as usize] {
-                Kind::Number => self.numbers[register] = None,
-                Kind::Truth => self.truths[register] = None,
-            }
+            self.set(v, register, None);
         }
     }
 
@@ -255,50 +244,47 @@ impl Emitter<'_> {
         match self.homes.get(&v).copied() {
             Some(Home::Stack(place)) => {
                 let there = memory(Register::RSP, place);
+                let shape = self.shape;
                 self.push(match kind {
-                    Kind::Number => Instruction::with2(self.shape.load, number(register), there),
-                    Kind::Truth => Instruction::with2(self.shape.load_truths, truth(register), there),
+                    Kind::Number => Instruction::with2(shape.load, shape.number(register), there),
+                    Kind::Truth => Instruction::with2(shape.load_truths, shape.truth(register), there),
                 })
             }
             _ => match self.origins.get(&v).copied() {
-                Some(item) => self.load(item, number(register)),
+                Some(item) => self.load(item, self.shape.number(register)),
                 None => Ok(()),
             },
         }
     }
 
     fn load(&mut self, item: &Item, to: Register) -> Result<()> {
+        let shape = self.shape;
         match (item.op, item.args.first()) {
             (Op::Load(array), _) => {
                 let from = self.element(array)?;
                 match array.element {
-                    Element::Arrived(RingKind::Sum) if self.shape.single => {
+                    Element::Arrived(RingKind::Sum) if shape.single => {
                         let mut further = from;
-                        (further.displacement, further.displ_size) = (64, 1);
-                        // The lower halves of these registers, and both together.
-                        let low = Register::YMM0 + (to as u32 - Register::ZMM0 as u32);
-                        let high = Register::YMM0 + (HALF as u32 - Register::ZMM0 as u32);
-                        let code = Code::EVEX_Vcvtpd2ps_ymm_k1z_zmmm512b64_er;
-                        self.push(Instruction::with2(code, low, from))?;
-                        self.push(Instruction::with2(code, high, further))?;
-                        let code = Code::EVEX_Vinsertf32x8_zmm_k1z_zmm_ymmm256_imm8;
-                        self.push(Instruction::with4(code, to, to, high, 1))
+                        (further.displacement, further.displ_size) = (i64::from(shape.width()), 1);
+                        let (low, high) = (shape.beside(to, shape.half), shape.beside(shape.passing(), shape.half));
+                        self.push(Instruction::with2(shape.from_sums, low, from))?;
+                        self.push(Instruction::with2(shape.from_sums, high, further))?;
+                        self.push(Instruction::with4(shape.join, to, to, high, 1))
                     }
                     Element::Number | Element::Arrived(RingKind::Sum) => {
-                        self.push(Instruction::with2(self.shape.load, to, from))
+                        self.push(Instruction::with2(shape.load, to, from))
                     }
-                    Element::Arrived(RingKind::Count32) => {
-                        self.push(Instruction::with2(self.shape.from_words, to, from))
-                    }
+                    Element::Arrived(RingKind::Count32) => self.push(Instruction::with2(shape.from_words, to, from)),
                     Element::Arrived(RingKind::Count16) => {
-                        self.push(Instruction::with2(self.shape.widen_counts, to, from))?;
-                        self.push(Instruction::with2(self.shape.from_widened, to, to))
+                        let widened = shape.beside(to, shape.widened);
+                        self.push(Instruction::with2(shape.widen_counts, widened, from))?;
+                        self.push(Instruction::with2(shape.from_widened, to, widened))
                     }
                 }
             }
             (_, Some(Arg::Scalar(slot))) => {
                 let from = self.place(*slot);
-                self.push(Instruction::with2(self.shape.spread, to, from))
+                self.push(Instruction::with2(shape.spread, to, from))
             }
             _ => Ok(()),
         }
@@ -359,9 +345,10 @@ impl Emitter<'_> {
 
     /// An instruction whose values stand in the registers `read`, in the order of its arguments.
     fn one(&mut self, item: &Item, made: usize, read: &[usize]) -> Result<()> {
-        let to = number(made);
-        let (a, shape) = (|| number(read[0]), self.shape);
-        let (t, k) = (|n: usize| truth(read[n]), truth(made));
+        let shape = self.shape;
+        let (to, passing) = (shape.number(made), shape.passing());
+        let a = || shape.number(read[0]);
+        let (t, k) = (|n: usize| shape.truth(read[n]), shape.truth(made));
         match item.op {
             Op::Load(_) | Op::Spread => self.load(item, to),
             Op::Add => self.two(shape.add, to, item, read),
@@ -378,15 +365,28 @@ impl Emitter<'_> {
                 let immediate = 8 | u32::from(mode);
                 self.push(Instruction::with3(shape.round, to, a(), immediate))
             }
-            Op::Compare(op) => self.push(self.compare(k, a(), self.second(item, read), predicate(op))),
-            Op::ToTruth => self.push(self.compare(k, a(), Operand::Register(ZERO), predicate(Compare::Ne))),
+            Op::Compare(op) => {
+                let second = self.second(item, read)?;
+                self.push(self.compare(k, a(), second, predicate(op)))
+            }
+            Op::ToTruth => self.push(self.compare(k, a(), Operand::Register(shape.zero()), predicate(Compare::Ne))),
             Op::Both => self.push(Instruction::with3(shape.both, k, t(0), t(1))),
             Op::Either => self.push(Instruction::with3(shape.either, k, t(0), t(1))),
-            Op::Not => self.push(Instruction::with2(shape.not, k, t(0))),
+            Op::Not if shape.masks => self.push(Instruction::with2(shape.not, k, t(0))),
+            Op::Not => {
+                // Equal to itself: all bits.
+                self.push(Instruction::with3(shape.not, passing, passing, passing))?;
+                self.push(Instruction::with3(shape.but_not, k, t(0), passing))
+            }
             Op::ChooseTruth => {
-                self.push(Instruction::with3(shape.both, SPARE, t(0), t(1)))?;
+                self.push(Instruction::with3(shape.both, shape.spare, t(0), t(1)))?;
                 self.push(Instruction::with3(shape.but_not, k, t(0), t(2)))?;
-                self.push(Instruction::with3(shape.either, k, k, SPARE))
+                self.push(Instruction::with3(shape.either, k, k, shape.spare))
+            }
+            Op::Choose if !shape.masks => {
+                let then = self.in_register(item.args[1], read[1])?;
+                let other = shape.number(read[read.len() - 1]);
+                self.push(Instruction::with4(shape.blend, to, other, then, t(0)))
             }
             Op::Choose => {
                 let code = shape.blend;
@@ -394,20 +394,23 @@ impl Emitter<'_> {
                 // The mask takes lanes of the second operand.
                 match item.args[1] {
                     Arg::Scalar(slot) => {
-                        self.masked(Instruction::with3(code, to, number(read[1]), self.scalar(slot)), mask, false)
+                        self.masked(Instruction::with3(code, to, shape.number(read[1]), self.scalar(slot)), mask, false)
                     }
                     Arg::Value(_) => {
-                        let (then, other) = (number(read[1]), number(read[2]));
+                        let (then, other) = (shape.number(read[1]), shape.number(read[2]));
                         self.masked(Instruction::with3(code, to, other, then), mask, false)
                     }
                 }
             }
             Op::ToNumber => match item.args[1] {
-                Arg::Scalar(slot) => {
+                Arg::Scalar(slot) if shape.masks => {
                     let from = self.place(slot);
                     self.masked(Instruction::with2(shape.spread, to, from), t(0), true)
                 }
-                Arg::Value(_) => Ok(()),
+                one => {
+                    let one = self.in_register(one, read[0])?;
+                    self.push(Instruction::with3(shape.and, to, t(0), one))
+                }
             },
             Op::Store(array) => {
                 let there = self.element(array)?;
@@ -419,15 +422,15 @@ impl Emitter<'_> {
                     Element::Number => shape.bytes,
                     Element::Arrived(kind) => kind.bytes(),
                 };
-                match bytes * shape.lanes as u32 {
-                    16 => self.push(Instruction::with2(Code::EVEX_Vmovdqu32_xmmm128_k1z_xmm, there, Register::XMM31)),
-                    32 => self.push(Instruction::with2(Code::EVEX_Vmovdqu32_ymmm256_k1z_ymm, there, Register::YMM31)),
-                    whole => (0..whole).step_by(64).try_for_each(|offset| {
-                        let mut there = there;
-                        (there.displacement, there.displ_size) = (i64::from(offset), 1);
-                        self.push(Instruction::with2(Code::EVEX_Vmovupd_zmmm512_k1z_zmm, there, ZERO))
-                    }),
-                }
+                let whole = bytes * shape.lanes as u32;
+                let Some((step, code, zeros)) = shape.clears.into_iter().find(|(step, ..)| *step <= whole) else {
+                    return Ok(());
+                };
+                (0..whole).step_by(step as usize).try_for_each(|offset| {
+                    let mut there = there;
+                    (there.displacement, there.displ_size) = (i64::from(offset), 1);
+                    self.push(Instruction::with2(code, there, zeros))
+                })
             }
             Op::Spikes => {
                 self.push(Instruction::with2(shape.take_truths, Register::EAX, t(0)))?;
@@ -435,14 +438,15 @@ impl Emitter<'_> {
                 if let Arg::Scalar(pairs) = item.args[1] {
                     self.push(Instruction::with3(shape.deposit, word, word, self.place(pairs)))?;
                 }
-                self.push(Instruction::with2(shape.store_spikes, memory(SPIKES, 0), word))
+                self.push(Instruction::with2(shape.store_spikes, memory(SPIKES, 0), shape.stored))
             }
             // 0 x is 0 for a finite x and no number for any other.
-            Op::Fault => self.push(Instruction::with3(shape.add_product, FAULTS, a(), ZERO)),
+            Op::Fault => self.push(Instruction::with3(shape.add_product, shape.faults(), a(), shape.zero())),
             Op::Within(op) => self.within(op, to, item, read),
             Op::CompareWithin(op) => {
-                let mask = truth(read[read.len() - 1]);
-                self.masked(self.compare(k, a(), self.second(item, read), predicate(op)), mask, false)
+                let mask = shape.truth(read[read.len() - 1]);
+                let second = self.second(item, read)?;
+                self.masked(self.compare(k, a(), second, predicate(op)), mask, false)
             }
         }
     }
@@ -456,30 +460,44 @@ impl Emitter<'_> {
             Arithmetic::Mul => shape.mul,
             Arithmetic::Div => shape.div,
         };
-        let (other, a, mask) = (number(read[0]), number(read[1]), truth(read[read.len() - 1]));
+        let (other, a, mask) = (shape.number(read[0]), shape.number(read[1]), shape.truth(read[read.len() - 1]));
         if to != other {
             self.push(Instruction::with2(shape.load, to, other))?;
         }
         let made = match item.args[2] {
-            Arg::Value(_) => Instruction::with3(code, to, a, number(read[2])),
+            Arg::Value(_) => Instruction::with3(code, to, a, shape.number(read[2])),
             Arg::Scalar(slot) => Instruction::with3(code, to, a, self.scalar(slot)),
         };
         self.masked(made, mask, false)
     }
 
     fn two(&mut self, code: Code, to: Register, item: &Item, read: &[usize]) -> Result<()> {
-        let a = number(read[0]);
-        self.push(match self.second(item, read) {
+        let a = self.shape.number(read[0]);
+        let second = self.second(item, read)?;
+        self.push(match second {
             Operand::Register(b) => Instruction::with3(code, to, a, b),
             Operand::Memory(b) => Instruction::with3(code, to, a, b),
         })
     }
 
-    /// The second argument: in a register, or a scalar in memory.
-    fn second(&self, item: &Item, read: &[usize]) -> Operand {
+    /// The second argument: in a register, or a scalar in memory where that may be an operand.
+    fn second(&mut self, item: &Item, read: &[usize]) -> Result<Operand> {
         match item.args[1] {
-            Arg::Value(_) => Operand::Register(number(read[1])),
-            Arg::Scalar(slot) => Operand::Memory(self.scalar(slot)),
+            Arg::Scalar(slot) if self.shape.masks => Ok(Operand::Memory(self.scalar(slot))),
+            other => self.in_register(other, read.get(1).copied().unwrap_or_default()).map(Operand::Register),
+        }
+    }
+
+    /// The register of an argument: of a value the one with number `read`; a scalar is spread.
+    fn in_register(&mut self, arg: Arg, read: usize) -> Result<Register> {
+        let shape = self.shape;
+        match arg {
+            Arg::Value(_) => Ok(shape.number(read)),
+            Arg::Scalar(slot) => {
+                let from = self.place(slot);
+                self.push(Instruction::with2(shape.spread, shape.passing(), from))?;
+                Ok(shape.passing())
+            }
         }
     }
 
@@ -510,22 +528,23 @@ impl Emitter<'_> {
             out.push(Instruction::with2(Code::Mov_r64_rm64, *register, table(*slot))?);
         }
         out.push(Instruction::with2(Code::Mov_r64_rm64, SPIKES, table(slots.mask))?);
-        for register in [ZERO, FAULTS] {
-            let code = Code::EVEX_Vpxorq_zmm_k1z_zmm_zmmm512b64;
-            out.push(Instruction::with3(code, register, register, register)?);
+        let shape = self.shape;
+        for register in [shape.zero(), shape.faults()] {
+            out.push(Instruction::with3(shape.xor, register, register, register)?);
         }
         out.push(Instruction::with2(Code::Xor_r32_rm32, Register::ECX, Register::ECX)?);
         let start = out.len() as u64;
         let faults = self.list.instructions.iter().any(|i| i.op == Op::Fault);
         out.extend(self.out);
-        out.push(Instruction::with2(Code::Add_rm64_imm8, INDEX, self.shape.lanes)?);
+        out.push(Instruction::with2(Code::Add_rm64_imm8, INDEX, shape.lanes)?);
         // A byte of spikes for two neurons.
-        out.push(Instruction::with2(Code::Add_rm64_imm8, SPIKES, self.shape.lanes / 2)?);
+        out.push(Instruction::with2(Code::Add_rm64_imm8, SPIKES, shape.lanes / 2)?);
         out.push(Instruction::with2(Code::Cmp_r64_rm64, INDEX, COUNT)?);
         out.push(Instruction::with_branch(Code::Jb_rel32_64, start)?);
         if faults {
-            out.push(Instruction::with4(self.shape.compare, SPARE, FAULTS, ZERO, predicate(Compare::Ne))?);
-            out.push(Instruction::with2(self.shape.take_truths, Register::EAX, SPARE)?);
+            let (faults, zero) = (shape.faults(), shape.zero());
+            out.push(Instruction::with4(shape.compare, shape.spare, faults, zero, predicate(Compare::Ne))?);
+            out.push(Instruction::with2(shape.take_truths, Register::EAX, shape.spare)?);
             out.push(Instruction::with2(Code::Mov_r64_rm64, INDEX, table(slots.flag))?);
             out.push(Instruction::with2(Code::Or_rm32_r32, memory(INDEX, 0), Register::EAX)?);
         }

@@ -178,10 +178,10 @@ fn agree_everywhere(precision: Precision, threads: &[usize]) {
                         wrong.push(format!("{name}, {threads} threads: {d}"));
                     }
                 }
-                for place in NARROW {
-                    if let Some(d) = difference(&unit.network, &mut reference, &mut at(place)) {
-                        wrong.push(format!("{name}, {place:?}: {d}"));
-                    }
+                // One after the other: each circuit in both would take the time of a test in itself.
+                let place = NARROW[compared % NARROW.len()];
+                if let Some(d) = difference(&unit.network, &mut reference, &mut at(place)) {
+                    wrong.push(format!("{name}, {place:?}: {d}"));
                 }
             }
         }

@@ -91,7 +91,9 @@ fn compare(mut options: Options) -> Result<(), String> {
         options.peers.clear();
     }
     let chosen = |m: &&Model| options.models.is_empty() || options.models.iter().any(|name| name == m.name);
-    let mut log = OpenOptions::new().create(true).append(true).open(&options.log).map_err(|e| e.to_string())?;
+    let unwritten = |e: std::io::Error| format!("{}: {e}", options.log.display());
+    options.log.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(unwritten)?;
+    let mut log = OpenOptions::new().create(true).append(true).open(&options.log).map_err(unwritten)?;
     let bound = bound::scatter_add();
     println!("streaming scatter-add, constant weight: {bound:.2} ns an event on one thread\n");
     for model in MODELS.iter().filter(chosen) {
@@ -114,7 +116,7 @@ fn compare(mut options: Options) -> Result<(), String> {
         }
         for run in &runs {
             let line = serde_json::to_string(run).map_err(|e| e.to_string())?;
-            writeln!(log, "{line}").map_err(|e| e.to_string())?;
+            writeln!(log, "{line}").map_err(unwritten)?;
         }
         let (timed, refused): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|r| model.rate_hz.contains(&r.rate_hz));
         for run in refused {

@@ -12,6 +12,7 @@ mod list;
 mod shape;
 
 use super::plan::Plan;
+#[cfg(target_arch = "x86_64")]
 use crate::numerics::dispatch::Level;
 
 /// Lanes of double precision in a register.
@@ -26,14 +27,14 @@ pub enum Width {
 impl Width {
     /// Whether this machine runs the code.
     pub fn available(self) -> bool {
-        let level = if self == Width::Eight { Level::Avx512 } else { Level::Avx2 };
         #[cfg(target_arch = "x86_64")]
         {
+            let level = if self == Width::Eight { Level::Avx512 } else { Level::Avx2 };
             Level::detected() >= level && is_x86_feature_detected!("bmi2") && cfg!(unix)
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            Level::detected() >= level && false
+            false
         }
     }
 }

@@ -494,7 +494,7 @@ fn filled(network: &FixedNetwork, each: u32, of: impl Fn(u32) -> u64) -> Assignm
 #[test]
 fn where_neurons_are_changes_no_spike() {
     let fixed = quantised(WAVE);
-    let target = assign::numbered(&fixed, &narrow(16));
+    let target = narrow(16);
     let trial = assign::trial(&fixed, &target).unwrap();
     let problem = assign::problem(&fixed, &target, &trial, false);
     let mapped = |seed| {

@@ -157,7 +157,8 @@ pub fn map(problem: &Problem, target: &Target, options: &Options) -> Result<Mapp
     states_fit(problem, target)?;
     let h = Hypergraph::new(problem, target);
     let limits = Limits::new(target, problem.index_bits);
-    let ground = Ground { h: &h, limits: &limits, target, seed: options.seed };
+    let counted = limits.as_counted();
+    let ground = Ground { h: &h, limits: &limits, counted: &counted, target, seed: options.seed };
     units_fit(&ground)?;
     let bound = Bound::new(&h, &limits);
     let (mut baselines, mut best) = (Vec::new(), None);

@@ -174,6 +174,14 @@ impl Limits {
         self.with_memory(&out)
     }
 
+    /// The same for cores whose lists are no longer than they were counted.
+    pub fn as_counted(&self) -> Limits {
+        let mut out = self.clone();
+        let compartments = &mut out.limit[Resource::Compartments as usize];
+        *compartments = compartments.map(|limit| limit.min(1 << self.index_bits.min(63)));
+        out
+    }
+
     /// The part of a core that each of its neurons has at the least where numbers are shorter than lists are counted with: so few fit
     /// into it. `None`: no core has shorter ones.
     pub fn part_of_shorter(&self, whole: u64) -> Option<u64> {

@@ -64,9 +64,9 @@ pub fn trial(network: &FixedNetwork, target: &Target) -> Result<Trial, String> {
     Ok(out)
 }
 
-/// The target with compartments numbered by so many bits that the network fills least of its cores: what a synapse takes grows with
-/// the compartments that its core may have.
-pub fn numbered(network: &FixedNetwork, target: &Target) -> Target {
+/// Bits of a compartment's number with which the network fills least of the target's cores: what a synapse takes grows with the
+/// compartments that its core may have.
+pub fn index_bits(network: &FixedNetwork, target: &Target) -> u32 {
     let neurons: u64 = network.populations.iter().filter(|p| p.body.is_some()).map(|p| u64::from(p.size)).sum();
     let limits = Limits::new(target);
     let most = limits.index_bits(usize::try_from(neurons.min(target.core.compartments)).unwrap_or(usize::MAX));
@@ -80,11 +80,7 @@ pub fn numbered(network: &FixedNetwork, target: &Target) -> Target {
     };
     // Of equals the one that binds least.
     let choices = (target.synapse.index_bits.max(1)..=most).rev();
-    let bits = choices.min_by(|a, b| cores(*a).total_cmp(&cores(*b))).unwrap_or(most);
-    let mut out = target.clone();
-    out.synapse.index_bits = bits;
-    out.core.compartments = out.core.compartments.min(1 << bits);
-    out
+    choices.min_by(|a, b| cores(*a).total_cmp(&cores(*b))).unwrap_or(most)
 }
 
 /// How many lists there are of so many bits, but for the index, and so many synapses.
@@ -100,9 +96,10 @@ fn lengths(network: &FixedNetwork) -> BTreeMap<(u32, u64), u64> {
     out
 }
 
-/// What is to be mapped, onto a target as [`numbered`] gives it. `apart`: the outermost regions share no core.
+/// What is to be mapped. `apart`: the outermost regions share no core.
 pub fn problem(network: &FixedNetwork, target: &Target, trial: &Trial, apart: bool) -> Problem {
-    let (formats, format_of) = formats(network, target);
+    let index_bits = index_bits(network, target);
+    let (formats, format_of) = formats(network, index_bits);
     let mut problem = Problem {
         programs: network
             .programs
@@ -111,6 +108,7 @@ pub fn problem(network: &FixedNetwork, target: &Target, trial: &Trial, apart: bo
             .collect(),
         profiles: vec![],
         formats,
+        index_bits,
         groups: vec![],
         neurons: vec![],
         fans: Fans::new(),
@@ -155,7 +153,7 @@ pub fn problem(network: &FixedNetwork, target: &Target, trial: &Trial, apart: bo
 }
 
 /// Layouts of lists, and that of each projection.
-fn formats(network: &FixedNetwork, target: &Target) -> (Vec<Format>, Vec<u16>) {
+fn formats(network: &FixedNetwork, index_bits: u32) -> (Vec<Format>, Vec<u16>) {
     let mut kinds: Vec<SynapseFormat> = vec![];
     let mut of = vec![];
     for p in &network.projections {
@@ -168,7 +166,7 @@ fn formats(network: &FixedNetwork, target: &Target) -> (Vec<Format>, Vec<u16>) {
     }
     let formats = kinds.iter().map(|f| Format {
         name: format!("{:?} of {} bits, exponent {}", f.sign, f.bits, f.exponent).to_lowercase(),
-        bits: target.synapse.index_bits + f.bits + f.delay_bits,
+        bits: index_bits + f.bits + f.delay_bits,
         trace_bytes: if f.rule.is_some() { LearningRule::SOURCE_BYTES as u32 } else { 0 },
         rule: f.rule,
     });

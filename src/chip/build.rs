@@ -75,15 +75,14 @@ struct Large {
 fn place(network: &FixedNetwork, target: &Target, options: Options) -> Result<(assign::Trial, Mapping), Refusal> {
     // Where no trial can be run, all rates count as equal.
     let trial = assign::trial(network, target).unwrap_or_default();
-    let numbered = assign::numbered(network, target);
-    let problem = assign::problem(network, &numbered, &trial, options.apart);
+    let problem = assign::problem(network, target, &trial, options.apart);
     let large = large(network, &problem, target);
     if !large.is_empty() {
         return Err(Refusal::Cells(large));
     }
     let chosen = map::Options { seed: options.seed, chips: None };
-    let mapping = map::map(&problem, &numbered, &chosen).map_err(Refusal::Map)?;
-    map::check(&problem, &numbered, &mapping).map_err(|e| Refusal::Check(e.to_string()))?;
+    let mapping = map::map(&problem, target, &chosen).map_err(Refusal::Map)?;
+    map::check(&problem, target, &mapping).map_err(|e| Refusal::Check(e.to_string()))?;
     Ok((trial, mapping))
 }
 

@@ -6,8 +6,8 @@ use super::energy::{self, Estimate};
 use super::map::{Order, Summary};
 use super::microcode::{Program, assemble};
 use super::package::{Core, Package, demands, synapses};
+use super::quantise;
 use super::target::{Mark, Target};
-use super::{limits::Limits, quantise};
 use crate::base::Span;
 use crate::lower::Origins;
 use serde::Serialize;
@@ -211,7 +211,6 @@ impl Report {
 
 fn fit(built: &Built, programs: &[Program], target: &Target) -> Fit {
     let package = &built.package;
-    let limits = Limits::new(target);
     let mut resources: Vec<Share> = vec![];
     let mut per_core = Vec::with_capacity(package.cores.len());
     for (k, core) in package.cores.iter().enumerate() {
@@ -250,9 +249,9 @@ fn fit(built: &Built, programs: &[Program], target: &Target) -> Fit {
     Fit {
         cores,
         chips: built.mapping.summary.chips,
-        cores_per_chip: limits.cores,
-        mesh: (limits.width, limits.height),
-        cores_per_tile: limits.cores_per_tile,
+        cores_per_chip: target.chip.cores,
+        mesh: (target.chip.width, target.chip.height),
+        cores_per_tile: target.chip.cores_per_tile,
         bound: built.mapping.bound.cores,
         bound_resource: built.mapping.bound.resource.map(|r| r.name()),
         packed: built.mapping.packed,
@@ -298,7 +297,7 @@ fn users(package: &Package, programs: &[Program], resource: &str) -> Vec<User> {
             let list = &mut lists[a.format as usize];
             list.0 += 1;
             list.1 += n;
-            list.2 += l.memory.words(n, synapses::width(format, core.index_bits));
+            list.2 += l.synapse.words(n, synapses::width(format, core.index_bits));
         }
     }
     let user = |path: &str, amount| User { path: path.to_string(), amount, place: None };
@@ -314,7 +313,7 @@ fn users(package: &Package, programs: &[Program], resource: &str) -> Vec<User> {
         m.projections.iter().enumerate().map(|(k, p)| user(&p.path, of(k))).collect()
     };
     let from_host = |k: usize| m.populations[m.projections[k].source as usize].profile.is_none();
-    let word_bytes = u64::from(l.memory.word_bits).div_ceil(8);
+    let word_bytes = u64::from(l.synapse.word_bits).div_ceil(8);
     match resource {
         "neurons" => population(&|k| cells[k]),
         "words of synapses" => projection(&|k| lists[k].2),
@@ -325,7 +324,7 @@ fn users(package: &Package, programs: &[Program], resource: &str) -> Vec<User> {
             let mut all = population(&|k| cells[k] * state(k));
             all.extend(projection(&|k| {
                 let out = if from_host(k) { 0 } else { lists[k].0 };
-                lists[k].2 * word_bytes + l.axon_bytes * (lists[k].0 + out)
+                lists[k].2 * word_bytes + l.core.axon_bytes * (lists[k].0 + out)
             }));
             all
         }

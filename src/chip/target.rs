@@ -39,7 +39,8 @@ pub struct Figure {
 
 /// The layout of cores on a chip. Slot s of a chip is core `s % cores_per_tile` of tile `s / cores_per_tile`, and tile k lies at
 /// (k div height, k mod height), as in SANA-FE.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chip {
     /// Cores that a program may use.
     pub cores: u32,
@@ -54,7 +55,8 @@ pub struct Chip {
 }
 
 /// What one core holds at most. `None`: no such limit is known, or the chip has none.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Core {
     /// Compartments.
     pub compartments: u64,
@@ -103,7 +105,8 @@ pub struct SynapseMemory {
 }
 
 /// Ranges of the numbers that a program may load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Numbers {
     /// Bits of the mantissa of a weight, without its sign.
     pub weight_bits: u32,

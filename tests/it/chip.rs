@@ -494,7 +494,7 @@ fn filled(network: &FixedNetwork, each: u32, of: impl Fn(u32) -> u64) -> Assignm
 #[test]
 fn where_neurons_are_changes_no_spike() {
     let fixed = quantised(WAVE);
-    let target = assign::numbered(&fixed, &narrow(16));
+    let target = narrow(16);
     let trial = assign::trial(&fixed, &target).unwrap();
     let problem = assign::problem(&fixed, &target, &trial, false);
     let mapped = |seed| {
@@ -550,11 +550,11 @@ fn what_a_mapping_promises_is_what_the_emulator_counts() {
 fn a_package_with_impossible_figures_is_refused() {
     let package = package(ADAPTING);
     let changes: [fn(&mut Limits); 5] = [
-        |l| l.memory.word_bits = 0,
-        |l| l.memory.part = Some(0),
-        |l| l.cores_per_tile = 0,
-        |l| l.axon_bytes = u64::MAX,
-        |l| l.memory.index_bits = 40,
+        |l| l.synapse.word_bits = 0,
+        |l| l.synapse.part = Some(0),
+        |l| l.chip.cores_per_tile = 0,
+        |l| l.core.axon_bytes = u64::MAX,
+        |l| l.synapse.index_bits = 40,
     ];
     for (k, change) in changes.into_iter().enumerate() {
         let mut package = package.clone();
@@ -629,16 +629,16 @@ fn one_more_than_the_chip_has_is_refused_by_name() {
     cases.push(("operations", programs.iter().map(|p| p.ops.len() as u64).max().unwrap()));
     let field = |name: &str| -> Limit {
         match name {
-            "neurons" => |l, v| l.neurons = v,
-            "words of synapses" => |l, v| l.synapse_words = Some(v),
-            "synapses" => |l, v| l.synapses = Some(v),
-            "axons in" => |l, v| l.axons_in = Some(v),
-            "axons out" => |l, v| l.axons_out = Some(v),
-            "words of programs" => |l, v| l.program_words = Some(v),
-            "profiles" => |l, v| l.profiles = Some(v),
-            "synapse formats" => |l, v| l.formats = Some(v),
-            "bytes of memory" => |l, v| l.memory_bytes = Some(v),
-            "operations" => |l, v| l.operations = v,
+            "neurons" => |l, v| l.core.compartments = v,
+            "words of synapses" => |l, v| l.core.synapse_words = Some(v),
+            "synapses" => |l, v| l.core.synapses = Some(v),
+            "axons in" => |l, v| l.core.axons_in = Some(v),
+            "axons out" => |l, v| l.core.axons_out = Some(v),
+            "words of programs" => |l, v| l.core.program_words = Some(v),
+            "profiles" => |l, v| l.core.profiles = Some(v),
+            "synapse formats" => |l, v| l.core.formats = Some(v),
+            "bytes of memory" => |l, v| l.core.memory_bytes = Some(v),
+            "operations" => |l, v| l.core.program_ops = v,
             other => panic!("{other}"),
         }
     };

@@ -128,7 +128,7 @@ impl CoreState {
             let spike = machine.run(state).map_err(|what| Fault { core, neuron, step: t, what })?;
             self.counters.operations += machine.operations;
             if let Some(payload) = spike {
-                let widest = 1_i64 << (manifest.target.payload_bits.clamp(1, 32) - 1);
+                let widest = 1_i64 << (manifest.target.numbers.payload_bits.clamp(1, 32) - 1);
                 // A plain spike carries nothing, so any width holds it.
                 if mode == Mode::Strict && payload != 1 && !(-widest..widest).contains(&i64::from(payload)) {
                     return Err(Fault { core, neuron, step: t, what: Overflow::Payload });

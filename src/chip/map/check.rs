@@ -152,12 +152,14 @@ pub fn check_partition(
     }
     check_groups(problem, core_of)?;
     let usage = recount(problem, target, core_of, cores);
-    let limits = Limits::new(target);
+    let limits = Limits::new(target, problem.index_bits);
     for (core, usage) in usage.iter().enumerate() {
         if usage[Resource::Compartments] == 0 && !core_of.contains(&Some(core as u32)) {
             return Err(CheckError::Empty { core });
         }
-        if let Some((resource, needs, limit)) = limits.exceeded(usage) {
+        let over = |r: &Resource| limits.of(*r).is_some_and(|limit| usage[*r] > limit);
+        if let Some(resource) = Resource::ALL.into_iter().find(over) {
+            let (needs, limit) = (usage[resource], limits.of(resource).unwrap_or(u64::MAX));
             return Err(CheckError::Exceeded { core, resource, needs, limit });
         }
     }
@@ -210,7 +212,7 @@ fn recount(problem: &Problem, target: &Target, core_of: &[Option<u32>], cores: u
             usage[core as usize][Resource::AxonsOut] += reached.len() as u64;
         }
     }
-    let limits = Limits::new(target);
+    let limits = Limits::new(target, problem.index_bits);
     for (core, usage) in usage.iter_mut().enumerate() {
         let programs: BTreeSet<u32> = profiles[core].iter().map(|p| problem.profiles[*p as usize].program).collect();
         usage[Resource::ProgramWords] = programs.iter().map(|p| u64::from(problem.programs[*p as usize].words)).sum();
@@ -218,7 +220,7 @@ fn recount(problem: &Problem, target: &Target, core_of: &[Option<u32>], cores: u
         usage[Resource::Formats] = formats[core].len() as u64;
         let rules: BTreeSet<u32> = formats[core].iter().filter_map(|f| problem.formats[usize::from(*f)].rule).collect();
         usage[Resource::Rules] = rules.len() as u64;
-        *usage = limits.with_memory(usage);
+        *usage = limits.of_core(usage);
     }
     usage
 }

@@ -156,8 +156,9 @@ pub fn map(problem: &Problem, target: &Target, options: &Options) -> Result<Mapp
     groups_are_whole(problem)?;
     states_fit(problem, target)?;
     let h = Hypergraph::new(problem, target);
-    let limits = Limits::new(target);
-    let ground = Ground { h: &h, limits: &limits, target, seed: options.seed };
+    let limits = Limits::new(target, problem.index_bits);
+    let counted = limits.as_counted();
+    let ground = Ground { h: &h, limits: &limits, counted: &counted, target, seed: options.seed };
     units_fit(&ground)?;
     let bound = Bound::new(&h, &limits);
     let (mut baselines, mut best) = (Vec::new(), None);
@@ -300,7 +301,7 @@ fn finish(
     Ok(Mapping {
         core_of: ground.h.unit_of.iter().map(core).collect(),
         sites: placement.slot_of.iter().map(|slot| mesh.site(*slot)).collect(),
-        usage: ledger.usage.iter().map(|u| ground.limits.with_memory(u)).collect(),
+        usage: ledger.usage.iter().map(|u| ground.limits.of_core(u)).collect(),
         packed: domain_packing(&ledger),
         summary,
         bound,
@@ -312,6 +313,7 @@ fn finish(
 fn domain_packing(ledger: &Ledger<'_>) -> u64 {
     let domains = ledger.domain.iter().max().map_or(0, |d| *d as usize + 1);
     let mut sums = vec![Usage::default(); domains];
-    ledger.usage.iter().zip(&ledger.domain).for_each(|(usage, domain)| sums[*domain as usize].add(usage));
+    let usage = ledger.usage.iter().map(|usage| ledger.limits.of_core(usage));
+    usage.zip(&ledger.domain).for_each(|(usage, domain)| sums[*domain as usize].add(&usage));
     sums.iter().map(|sum| statistics::packing(sum, ledger.limits).0).sum()
 }

@@ -22,6 +22,8 @@ const GROWTH_WORK: u64 = 3_000_000_000;
 pub(super) struct Ground<'a> {
     pub h: &'a Hypergraph,
     pub limits: &'a Limits,
+    /// Of cores that are filled: what lies together may number its compartments with more bits later, if that saves a core.
+    pub counted: &'a Limits,
     pub target: &'a Target,
     pub seed: u64,
 }
@@ -106,6 +108,7 @@ impl<'a> Ground<'a> {
             growth.domain(domain);
         }
         let mut ledger = growth.ledger;
+        ledger.limits = self.limits;
         repair(&mut ledger)?;
         drop_empty(&mut ledger);
         Ok(ledger)
@@ -203,7 +206,7 @@ impl<'a, 'g> Growth<'a, 'g> {
         };
         Growth {
             ground,
-            ledger: ground.ledger(),
+            ledger: Ledger::new(h, ground.counted, ground.target),
             total: (0..h.units()).map(weights).collect(),
             followed,
             shared: vec![0; units],

@@ -121,6 +121,8 @@ pub struct Problem {
     pub profiles: Vec<Profile>,
     /// Formats that lists name.
     pub formats: Vec<Format>,
+    /// Bits of a synapse of any format that number its target within a core: at most 2^`index_bits` compartments, or lists grow.
+    pub index_bits: u32,
     /// Groups that neurons name.
     pub groups: Vec<Group>,
     /// All neurons.

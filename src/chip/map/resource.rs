@@ -110,13 +110,17 @@ impl Usage {
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     limit: [Option<u64>; Resource::ALL.len()],
-    word_bytes: u64,
+    word_bits: u64,
+    part: Option<u64>,
+    /// Bits of a compartment's number that lists are counted with, and the fewest that a core may have.
+    index_bits: u32,
+    least_bits: u32,
     axon_bytes: u64,
     program_word_bytes: u64,
 }
 
 impl Limits {
-    pub fn new(target: &Target) -> Limits {
+    pub fn new(target: &Target, index_bits: u32) -> Limits {
         let core = &target.core;
         Limits {
             limit: Resource::ALL.map(|r| match r {
@@ -132,7 +136,10 @@ impl Limits {
                 Resource::Rules => core.rules,
                 Resource::MemoryBytes => core.memory_bytes,
             }),
-            word_bytes: u64::from(target.synapse.word_bits).div_ceil(8),
+            word_bits: u64::from(target.synapse.word_bits),
+            part: target.synapse.part.map(u64::from),
+            index_bits,
+            least_bits: target.synapse.index_bits,
             axon_bytes: core.axon_bytes,
             program_word_bytes: core.program_word_bytes,
         }
@@ -143,26 +150,53 @@ impl Limits {
         self.limit[r as usize]
     }
 
-    /// Fills in the sum over the others.
+    /// Fills in the sum over the others; also of more than one core.
     pub fn with_memory(&self, usage: &Usage) -> Usage {
         let mut out = *usage;
         out[Resource::MemoryBytes] = usage[Resource::StateBytes]
             + usage[Resource::TraceBytes]
-            + self.word_bytes * usage[Resource::SynapseWords]
+            + self.word_bits.div_ceil(8) * usage[Resource::SynapseWords]
             + self.axon_bytes * (usage[Resource::AxonsIn] + usage[Resource::AxonsOut])
             + self.program_word_bytes * usage[Resource::ProgramWords];
         out
     }
 
+    /// What a core takes that holds all of this. Numbers of more compartments than `index_bits` tell apart are longer in each synapse,
+    /// and no list grows by more than those bits and the rest of a word.
+    pub fn of_core(&self, usage: &Usage) -> Usage {
+        let mut out = *usage;
+        let needed = (usage[Resource::Compartments].max(2) - 1).ilog2() + 1;
+        if let Some(longer) = needed.checked_sub(self.index_bits).filter(|bits| *bits > 0) {
+            let synapses = usage[Resource::Synapses];
+            let runs = usage[Resource::AxonsIn] + self.part.map_or(0, |part| synapses / part);
+            out[Resource::SynapseWords] += (synapses * u64::from(longer)).div_ceil(self.word_bits) + runs;
+        }
+        self.with_memory(&out)
+    }
+
+    /// The same for cores whose lists are no longer than they were counted.
+    pub fn as_counted(&self) -> Limits {
+        let mut out = self.clone();
+        let compartments = &mut out.limit[Resource::Compartments as usize];
+        *compartments = compartments.map(|limit| limit.min(1 << self.index_bits.min(63)));
+        out
+    }
+
+    /// The part of a core that each of its neurons has at the least where numbers are shorter than lists are counted with: so few fit
+    /// into it. `None`: no core has shorter ones.
+    pub fn part_of_shorter(&self, whole: u64) -> Option<u64> {
+        (self.index_bits > self.least_bits).then(|| whole >> (self.index_bits - 1))
+    }
+
     /// The first resource that is exceeded, what is used of it, and its limit.
     pub fn exceeded(&self, usage: &Usage) -> Option<(Resource, u64, u64)> {
-        let usage = self.with_memory(usage);
+        let usage = self.of_core(usage);
         Resource::ALL.into_iter().find_map(|r| self.of(r).filter(|l| usage[r] > *l).map(|l| (r, usage[r], l)))
     }
 
     /// The largest part of a limit that is used.
     pub fn fullness(&self, usage: &Usage) -> f64 {
-        let usage = self.with_memory(usage);
+        let usage = self.of_core(usage);
         let part = |r: Resource| self.of(r).map_or(0.0, |l| usage[r] as f64 / l as f64);
         Resource::ALL.into_iter().map(part).fold(0.0, f64::max)
     }

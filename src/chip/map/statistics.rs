@@ -48,7 +48,9 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// From sums over each domain that no mapping can be below: lists are whole, so they have fewest words and axons.
+    /// From sums over each domain that no mapping can be below: lists are whole, so they have fewest words and axons. Where a core may
+    /// number its compartments with fewer bits than lists are counted with, words are not those of all mappings; there each neuron
+    /// counts with the part of a core that it has in any.
     pub(super) fn new(h: &Hypergraph, limits: &Limits) -> Bound {
         let domains = h.domain.iter().max().map_or(0, |d| *d as usize + 1);
         let mut sums = vec![Usage::default(); domains];
@@ -73,8 +75,8 @@ impl Bound {
         }
         let mut bound = Bound { cores: 0, resource: None, packets: fewest_packets(h, limits) as f64 / ONE };
         let mut most = 0;
-        for sum in &sums {
-            let (cores, resource) = packing(sum, limits);
+        for (sum, domain) in sums.iter().zip(0..) {
+            let (cores, resource) = fewest_cores(h, limits, sum, domain);
             bound.cores += cores;
             if cores > most {
                 (most, bound.resource) = (cores, Some(resource));
@@ -82,6 +84,22 @@ impl Bound {
         }
         bound
     }
+}
+
+/// The fewest cores of a domain with this sum, and what binds.
+fn fewest_cores(h: &Hypergraph, limits: &Limits, sum: &Usage, domain: u32) -> (u64, Resource) {
+    if limits.part_of_shorter(WHOLE).is_none() {
+        return packing(sum, limits);
+    }
+    let stored = [Resource::SynapseWords, Resource::MemoryBytes];
+    let stored: Vec<Resource> = stored.into_iter().filter(|r| limits.of(*r).is_some()).collect();
+    let mut rest = *sum;
+    stored.iter().for_each(|r| rest[*r] = 0);
+    let parts = parts(h, limits, &stored);
+    let units = || (0..h.units() as usize).filter(|u| h.domain[*u] == domain);
+    let cores = |k: usize| units().map(|u| parts[u * stored.len() + k]).sum::<u64>().div_ceil(WHOLE);
+    let all = stored.iter().enumerate().map(|(k, r)| (cores(k), *r)).chain([packing(&rest, limits)]);
+    all.max_by_key(|(cores, r)| (*cores, std::cmp::Reverse(*r))).unwrap_or((0, Resource::Compartments))
 }
 
 /// A whole core, in the parts that [`parts`] counts.
@@ -112,7 +130,8 @@ fn fewest_packets(h: &Hypergraph, limits: &Limits) -> u64 {
 }
 
 /// The part of a core that each unit takes of each of some resources at the least, whatever lies beside it: a list costs a target
-/// its share where the list has as many other targets there as make that share smallest. Rounded down.
+/// its share where the list has as many other targets there as make that share smallest. Rounded down. What holds of them: those of the
+/// units of a core that is not exceeded add up to no more than `WHOLE`.
 fn parts(h: &Hypergraph, limits: &Limits, resources: &[Resource]) -> Vec<u64> {
     // Shares of one synapse in this part of a word, an axon or a byte.
     const FINE: u64 = 1 << 20;
@@ -134,7 +153,13 @@ fn parts(h: &Hypergraph, limits: &Limits, resources: &[Resource]) -> Vec<u64> {
         let usage = limits.with_memory(&usage);
         let part = |r: &Resource| {
             let limit = u128::from(limits.of(*r).unwrap_or(u64::MAX).max(1)) * u128::from(FINE);
-            (u128::from(usage[*r]) * u128::from(WHOLE) / limit) as u64
+            let part = (u128::from(usage[*r]) * u128::from(WHOLE) / limit) as u64;
+            // Few neurons fit where lists are shorter, so each has this part of the core by its number alone.
+            let shorter = limits.part_of_shorter(WHOLE).map(|p| p * h.compartments[unit as usize]);
+            match r {
+                Resource::SynapseWords | Resource::MemoryBytes => shorter.map_or(part, |p| part.min(p)),
+                _ => part,
+            }
         };
         out.extend(resources.iter().map(part));
     }
@@ -168,7 +193,7 @@ pub(super) fn summarise(ledger: &Ledger<'_>, traffic: &Traffic, placement: &Plac
         (0..h.units()).flat_map(|u| h.inputs.row(u)).map(|(n, m)| h.net[*n as usize].weight * u64::from(*m)).sum();
     let (mut total, mut largest) = (Usage::default(), Usage::default());
     for usage in &ledger.usage {
-        let usage = ledger.limits.with_memory(usage);
+        let usage = ledger.limits.of_core(usage);
         total.add(&usage);
         Resource::ALL.into_iter().for_each(|r| largest[r] = largest[r].max(usage[r]));
     }

@@ -13,6 +13,7 @@ fn plain(neurons: usize) -> Problem {
         programs: vec![Program { name: "lif".into(), words: 12 }],
         profiles: vec![Profile { name: "E".into(), program: 0, compartments: 1, state_bytes: 9 }],
         formats: vec![Format { name: "w8".into(), bits: 16, trace_bytes: 0, rule: None }],
+        index_bits: 8,
         groups: vec![Group { name: "E".into(), atomic: false, domain: 0 }],
         neurons: vec![Neuron { profile: 0, group: 0, rate: 0.01, host: false, observed: false }; neurons],
         fans: Fans::new(),
@@ -354,7 +355,7 @@ proptest! {
             (Resource::MemoryBytes, bytes),
         ]);
         let h = Hypergraph::new(&problem, &target);
-        let bound = Bound::new(&h, &Limits::new(&target));
+        let bound = Bound::new(&h, &Limits::new(&target, problem.index_bits));
         for core_of in partitions(6) {
             let cores = core_of.iter().flatten().max().map_or(0, |c| *c as usize + 1);
             if check_partition(&problem, &target, &core_of, cores).is_ok() {
@@ -403,6 +404,35 @@ fn populations_do_not_share_cores_where_that_costs_packets() {
     assert_eq!(mapping.summary.cores, 6);
     assert!((mapping.summary.packets - mapping.bound.packets).abs() < 1e-9, "{mapping:?}");
     assert!(baseline(&mapping, Order::Sequential).packets > 1.1 * mapping.bound.packets);
+}
+
+/// Lists that were counted with 8 bits for a target grow in a core with more than 256 compartments, and only there.
+#[test]
+fn a_core_takes_more_compartments_than_its_lists_number_if_longer_lists_fit() {
+    let mut problem = plain(300);
+    problem.fans.push(0, 0, 0..300);
+    let words = |synapses: u64, bits: u64| (synapses * bits + 32).div_ceil(64);
+    let room = |words| narrow(&[(Resource::SynapseWords, words)]);
+    let roomy = mapped(&problem, &room(100));
+    assert_eq!(roomy.summary.cores, 1);
+    let taken = roomy.usage[0][Resource::SynapseWords];
+    assert!((words(300, 17)..=words(300, 17) + 2).contains(&taken), "{taken} words");
+    // Room for the list as it was counted is not room for it in one core.
+    assert_eq!(mapped(&problem, &room(words(300, 16))).summary.cores, 2);
+}
+
+/// Where lists are counted with more bits than a core needs for few neurons, those cores don't count for the bound.
+#[test]
+fn a_bound_holds_for_cores_whose_lists_are_shorter() {
+    let mut problem = plain(512);
+    (0..64).for_each(|source| problem.fans.push(source, 0, (0..512).filter(|t| t % 4 == source % 4)));
+    let mut target = narrow(&[(Resource::SynapseWords, 256)]);
+    let fewest = |problem: &Problem, target: &Target| mapped(problem, target).bound.cores;
+    let counted = fewest(&problem, &target);
+    // The same lists, if a core with few compartments could have shorter ones.
+    problem.index_bits = 8;
+    target.synapse.index_bits = 1;
+    assert!(counted > 1 && fewest(&problem, &target) < counted, "{counted}");
 }
 
 /// 100,000 neurons with 10 M synapses, `inside` of them within clusters of 500.

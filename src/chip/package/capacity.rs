@@ -34,16 +34,16 @@ pub fn breaches(package: &Package, programs: &[Program]) -> Vec<Breach> {
     };
     for p in programs {
         let of = || format!("program {}", p.name);
-        demand("operations", &of, p.ops.len() as u64, Some(l.operations));
-        demand("bytes of state", &of, u64::from(p.state_bytes()), Some(l.state_bytes));
-        demand("accumulators", &of, p.accumulators.len() as u64, l.accumulators);
+        demand("operations", &of, p.ops.len() as u64, Some(l.core.program_ops));
+        demand("bytes of state", &of, u64::from(p.state_bytes()), Some(l.core.neuron_bytes));
+        demand("accumulators", &of, p.accumulators.len() as u64, l.core.accumulators);
     }
     for p in &package.manifest.projections {
         let of = || format!("projection {}", p.path);
-        demand("bits of weight", &of, u64::from(p.format.bits), Some(u64::from(l.weight_bits)));
+        demand("bits of weight", &of, u64::from(p.format.bits), Some(u64::from(l.numbers.weight_bits)));
         // Delays of a projection share a width; the longest that one of them has was judged before.
         let longest = (1_u64 << p.format.delay_bits.min(32)) - 1;
-        let limit = (u64::from(l.delay) + 1).next_power_of_two() - 1;
+        let limit = (u64::from(l.numbers.delay_steps) + 1).next_power_of_two() - 1;
         demand("steps of delay", &of, longest, Some(limit));
     }
     for (k, core) in package.cores.iter().enumerate() {
@@ -78,7 +78,7 @@ pub fn demands(package: &Package, programs: &[Program], core: &Core) -> [(&'stat
         let Some(p) = m.projections.get(a.format as usize) else { continue };
         let n = synapses::count(&core.words, a.word);
         synapses += n;
-        words += l.memory.words(n, synapses::width(p.format, core.index_bits));
+        words += l.synapse.words(n, synapses::width(p.format, core.index_bits));
         if !formats.contains(&p.format) {
             formats.push(p.format);
         }
@@ -89,19 +89,19 @@ pub fn demands(package: &Package, programs: &[Program], core: &Core) -> [(&'stat
     }
     let axons_out: u64 = core.axons_out.iter().map(|a| a.len() as u64).sum();
     let axons_in = core.axons_in.len() as u64;
-    bytes += u64::from(l.memory.word_bits).div_ceil(8) * words
-        + l.axon_bytes * (axons_in + axons_out)
-        + l.program_word_bytes * program_words;
+    bytes += u64::from(l.synapse.word_bits).div_ceil(8) * words
+        + l.core.axon_bytes * (axons_in + axons_out)
+        + l.core.program_word_bytes * program_words;
     [
-        ("neurons", core.compartments.len() as u64, Some(l.neurons)),
-        ("words of synapses", words, l.synapse_words),
-        ("synapses", synapses, l.synapses),
-        ("axons in", axons_in, l.axons_in),
-        ("axons out", axons_out, l.axons_out),
-        ("words of programs", program_words, l.program_words),
-        ("profiles", profiles.len() as u64, l.profiles),
-        ("synapse formats", formats.len() as u64, l.formats),
-        ("learning rules", rules.len() as u64, l.rules),
-        ("bytes of memory", bytes, l.memory_bytes),
+        ("neurons", core.compartments.len() as u64, Some(l.core.compartments)),
+        ("words of synapses", words, l.core.synapse_words),
+        ("synapses", synapses, l.core.synapses),
+        ("axons in", axons_in, l.core.axons_in),
+        ("axons out", axons_out, l.core.axons_out),
+        ("words of programs", program_words, l.core.program_words),
+        ("profiles", profiles.len() as u64, l.core.profiles),
+        ("synapse formats", formats.len() as u64, l.core.formats),
+        ("learning rules", rules.len() as u64, l.core.rules),
+        ("bytes of memory", bytes, l.core.memory_bytes),
     ]
 }

@@ -42,14 +42,30 @@ struct Term {
 enum Quantity {
     /// Of the synapse and its ends.
     Own(Variable),
-    /// The trace that a third factor writes, and integers that stand for 1.
-    Third(Variable, f64),
+    Third(Third),
+}
+
+/// The trace that a third factor writes.
+#[derive(Clone, Copy, PartialEq)]
+struct Third {
+    variable: Variable,
+    /// Integers that stand for 1.
+    scale: f64,
+    /// What is added, in integers before they are rounded.
+    offset: f64,
+}
+
+impl Third {
+    /// What the engine adds to the trace.
+    fn constant(self) -> i32 {
+        self.offset.round() as i32 - RESTING
+    }
 }
 
 impl Quantity {
     fn variable(self) -> Variable {
         match self {
-            Quantity::Own(v) | Quantity::Third(v, _) => v,
+            Quantity::Own(v) | Quantity::Third(Third { variable: v, .. }) => v,
         }
     }
 }
@@ -103,7 +119,7 @@ pub(super) fn recognise(network: &Network, rule: &Plasticity) -> Result<Recognis
         names.reads.push(match read {
             Read::Trace { trace, scale } => {
                 out.thirds.push(trace);
-                Some(Quantity::Third(POST[trace as usize % POST.len()], scale))
+                Some(Quantity::Third(Third { variable: POST[trace as usize % POST.len()], scale, offset: 0.0 }))
             }
             Read::Constant(_) => None,
         });
@@ -137,7 +153,42 @@ pub(super) fn recognise(network: &Network, rule: &Plasticity) -> Result<Recognis
     if !(out.most > 0.0 && out.most.is_finite()) {
         return Err("its weight has no upper bound".to_string());
     }
+    fold(&mut out.weight);
+    fold(&mut out.tag);
     Ok(out)
+}
+
+/// What rounding may take of a constant in a factor: as much as of a coefficient whose mantissa is 4 of at most 7.
+const NEAR: f64 = 0.125;
+
+/// `a * M * e + b * e` as `a * (M + b / a) * e`: the engine adds a constant to the trace of `M`, and a product of its own for it would
+/// have a coefficient far smaller than the other one, with fewer bits left.
+fn fold(terms: &mut Vec<Term>) {
+    let is_third = |q: &Quantity| matches!(q, Quantity::Third(_));
+    let mut at = 0;
+    while at < terms.len() {
+        let (term, mut rest) = (&terms[at], terms[at].factors.clone());
+        rest.retain(|q| !is_third(q));
+        let alone = rest.len() + 1 == term.factors.len();
+        let other = terms.iter().position(|t| t.gate == term.gate && t.factors == rest);
+        if let (true, Some(other)) = (alone, other) {
+            let by = terms[other].by / term.by;
+            let third = terms[at].factors.iter_mut().find_map(|q| match q {
+                Quantity::Third(third) => Some(third),
+                Quantity::Own(_) => None,
+            });
+            if let Some(third) = third
+                && (by * third.scale).abs() <= f64::from(RESTING)
+                && ((by * third.scale).round() / (by * third.scale) - 1.0).abs() <= NEAR
+            {
+                third.offset = by * third.scale;
+                terms.remove(other);
+                // Those before it have moved.
+                at -= usize::from(other < at);
+            }
+        }
+        at += 1;
+    }
 }
 
 #[derive(Default)]
@@ -378,7 +429,7 @@ fn product(
             Quantity::Own(Variable::W) => scales.unit,
             Quantity::Own(Variable::T) => 1.0 / scales.tag,
             Quantity::Own(_) => 1.0 / TRACE,
-            Quantity::Third(_, one) => 1.0 / one,
+            Quantity::Third(third) => 1.0 / third.scale,
         };
     }
     // The engine shifts a product down to 15 bits.
@@ -402,13 +453,29 @@ fn product(
     };
     let text = |q: &Quantity| match q {
         Quantity::Own(v) => format!(" * {}", v.name()),
-        Quantity::Third(v, _) => format!(" * ({} - {RESTING})", v.name()),
+        Quantity::Third(third) => format!(" * {}", written(*third)),
     };
     let product = gate + &term.factors.iter().map(text).collect::<String>();
     report.push(TermReport { rule: name.to_string(), product, exact, stored });
+    for q in &term.factors {
+        if let Quantity::Third(third) = q
+            && third.offset != 0.0
+        {
+            let product = format!("what {} adds", written(*third));
+            let stored = third.offset.round();
+            report.push(TermReport { rule: name.to_string(), product, exact: third.offset, stored });
+        }
+    }
     let factor = |q: &Quantity| {
-        let constant = if matches!(q, Quantity::Third(..)) { -RESTING } else { 0 };
+        let constant = if let Quantity::Third(third) = q { third.constant() } else { 0 };
         Factor { variable: q.variable(), constant, sign: false }
     };
     Ok(Product { gate: term.gate, mantissa, exponent, factors: term.factors.iter().map(factor).collect() })
+}
+
+/// A third factor as rules are written, such as `(y2 - 64)`.
+fn written(third: Third) -> String {
+    let (name, constant) = (third.variable.name(), third.constant());
+    let sign = if constant < 0 { '-' } else { '+' };
+    format!("({name} {sign} {})", constant.abs())
 }

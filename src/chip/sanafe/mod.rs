@@ -95,7 +95,7 @@ fn cores(m: &Manifest) -> Result<Vec<String>, String> {
     }
     let mut next: BTreeMap<u64, u32> = BTreeMap::new();
     let name = |(_, x, y): &(u32, u32, u32)| {
-        let tile = u64::from(*x) * u64::from(m.target.height) + u64::from(*y);
+        let tile = u64::from(*x) * u64::from(m.target.chip.height) + u64::from(*y);
         let slot = next.entry(tile).or_default();
         *slot += 1;
         format!("{tile}.{}", *slot - 1)

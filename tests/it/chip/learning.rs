@@ -4,6 +4,7 @@ use super::{built, chip};
 use nsm::backend::Engine;
 use nsm::chip::build::Options;
 use nsm::chip::emulator::{Counters, Emulator, Mode};
+use nsm::chip::fixed::Variable;
 use nsm::chip::host::Machine;
 use nsm::driver::{self, Backend, MemoryLimit};
 use nsm::execute::{self, Control, RunOutcome};
@@ -11,6 +12,7 @@ use nsm::ir::artefact::Unit;
 use std::sync::atomic::AtomicBool;
 
 const TAUGHT: &str = "tests/corpus/ok/circuits/chip_dopamine.nsm";
+const AGAINST: &str = "tests/corpus/ok/circuits/chip_offset.nsm";
 const SEED: u64 = 1;
 
 struct Side {
@@ -19,40 +21,40 @@ struct Side {
     outcome: RunOutcome,
 }
 
-fn run(unit: &Unit, engine: &mut dyn Engine) -> Side {
-    let (_, points) = super::job(TAUGHT);
+fn run(file: &str, unit: &Unit, engine: &mut dyn Engine) -> Side {
+    let (_, points) = super::job(file);
     let stop = AtomicBool::new(false);
     let control = Control { stop: &stop, progress: &|_| {}, quick: false };
     let outcome = execute::run(unit, &points[0], SEED, engine, &control);
     assert_eq!(outcome.error, None);
     let failed: Vec<_> = outcome.expectations.iter().filter(|e| !e.holds()).map(|e| &e.text).collect();
     assert!(failed.is_empty(), "{failed:?}");
-    let learns = |path: &str| ["go", "stop", "predict"].contains(&path);
+    let learns = |path: &str| ["go", "stop", "predict", "learned"].contains(&path);
     let of = unit.network.projections().enumerate().filter(|(_, (.., p))| learns(&p.path)).map(|(k, _)| k);
     Side { weights: of.collect::<Vec<_>>().into_iter().map(|k| engine.weights(k)).collect(), outcome }
 }
 
 /// The chip, what came of it, and what the interpreter makes of the same.
-fn beside() -> (Emulator, Side, Side) {
-    let unit = super::unit(TAUGHT);
-    let package = built(TAUGHT, &chip("loihi2"), Options { seed: SEED, apart: false }).package;
+fn beside(file: &str) -> (Emulator, Side, Side) {
+    let unit = super::unit(file);
+    let package = built(file, &chip("loihi2"), Options { seed: SEED, apart: false }).package;
     let machine = Machine::new(package.write().unwrap(), Mode::Strict).unwrap();
-    let (_, points) = super::job(TAUGHT);
+    let (_, points) = super::job(file);
     let needs = execute::needs(&unit, &points[0], true).unwrap();
     let on_chip = {
         let prepared = driver::prepare_on_chip(&unit, &machine, f64::INFINITY).unwrap();
         let (mut engine, _) = prepared.engine(SEED, needs.traces.clone(), &needs.spikes, 1).unwrap();
-        run(&unit, engine.as_mut())
+        run(file, &unit, engine.as_mut())
     };
     let limit = MemoryLimit::Default;
     let (mut engine, _) = driver::engine(&unit, SEED, needs.traces, &needs.spikes, Backend::Interp, 1, limit).unwrap();
-    let here = run(&unit, engine.as_mut());
+    let here = run(file, &unit, engine.as_mut());
     (machine.chips().remove(0), on_chip, here)
 }
 
 #[test]
 fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
-    let (chip, on_chip, here) = beside();
+    let (chip, on_chip, here) = beside(TAUGHT);
     let m = chip.manifest();
     // Payloads: 64 stand for a mean of 1 over the steps between two of them.
     let k = m.rules[0].k;
@@ -101,5 +103,28 @@ fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
             let allowed = 0.12 * (b - start).abs() + 3.0 * 2.5 * most / 255.0;
             assert!((a - b).abs() <= allowed, "chip {on_chip:?}, here {here:?}");
         }
+    }
+}
+
+/// A constant beside the modulator's level is added to the trace in each product, in whole 64ths of the level.
+#[test]
+fn a_third_factor_may_be_a_multiple_of_a_level_and_a_constant() {
+    let (chip, on_chip, here) = beside(AGAINST);
+    let [rule] = chip.manifest().rules.as_slice() else { panic!("one rule") };
+    let third = rule.weight.iter().flat_map(|p| &p.factors).find(|f| f.variable == Variable::Y2).unwrap();
+    // 0.1 is 3.2 of the 32 integers that stand for 1 of `2 * dopamine`.
+    assert_eq!(third.constant, -64 - 3);
+    let (start, most, eta, step) = (2.5, 5.0, 2e-3, 5.0 / 255.0);
+    for (k, (a, b)) in on_chip.weights[0].iter().zip(&here.weights[0]).enumerate() {
+        // The constant is 3 in the place of 3.2: 6 % less of what it takes, which is eta 0.1 e over a second, with e at most what pairs
+        // that never decay add up to. As in the test above: coefficients of 4 bits, traces and tags, and what rounding at random adds.
+        let lost = 0.2 / 32.0 * eta * 1000.0 * 20.0 * (-3.0 / 20.0_f64).exp() / 2.0;
+        let allowed = 0.12 * (b - start).abs() + lost + 3.0 * 2.5 * step;
+        assert!(
+            start < most && (a - b).abs() <= allowed,
+            "{k}: chip {on_chip:?}, here {here:?}",
+            on_chip = on_chip.weights,
+            here = here.weights
+        );
     }
 }

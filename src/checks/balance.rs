@@ -26,8 +26,15 @@ const NO_SPIKES: f64 = 0.01;
 pub(super) fn judge(job: &Job, origins: &[Origins], diags: &mut Diagnostics) {
     let mut common: Option<Vec<Diagnostic>> = None;
     for (unit, origins) in job.units.iter().zip(origins).take(MOST_UNITS) {
-        let Ok(prediction) = meanfield::predict(&unit.network, unit.protocol.duration_hint_ms) else { return };
-        let found = findings(unit, origins, &prediction);
+        let (network, duration) = (&unit.network, unit.protocol.duration_hint_ms);
+        // Of what is not stationary only silence is told.
+        let nothing = !meanfield::stationary(network) && meanfield::all_may_fire(network, duration) == Ok(true);
+        let found = if nothing {
+            Vec::new()
+        } else {
+            let Ok(prediction) = meanfield::predict(network, duration) else { return };
+            findings(unit, origins, &prediction)
+        };
         let same = |a: &Diagnostic, b: &Diagnostic| a.code == b.code && a.span() == b.span();
         common = Some(match common {
             None => found,

@@ -127,6 +127,10 @@ impl Type {
 #[derive(Clone, Debug)]
 pub struct ValueDef {
     pub name: String,
+    /// With the path of the use of a region that it belongs to: `left.code`.
+    pub path: String,
+    /// Loops of the circuit around its declaration: each turn has its own.
+    pub loops: usize,
     pub span: Span,
     pub ty: Type,
     pub kind: ValueKind,

@@ -2,6 +2,7 @@
 
 use super::coupling::{Coupled, Coupling};
 use super::expr::{ExprId, Exprs};
+use super::protocol::Bounds;
 use crate::connect::{Rule, Spec};
 use crate::units::Dimension;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
@@ -345,6 +346,8 @@ pub struct Param {
     pub kind: ParamKind,
     /// The experiment writes it while the circuit runs.
     pub settable: bool,
+    /// Of values that differ between neurons: known only when the network is built.
+    pub bounds: Option<Bounds>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

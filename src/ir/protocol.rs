@@ -255,12 +255,16 @@ impl Bounds {
     pub fn hold(&self, value: f64) -> bool {
         value >= self.low && value <= self.high
     }
+
+    /// A value of the param with its unit.
+    pub fn display(&self, value: f64) -> String {
+        units::display(value, self.dimension)
+    }
 }
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let shown = |x| units::display(x, self.dimension);
-        write!(f, "{} .. {}", shown(self.low), shown(self.high))
+        write!(f, "{} .. {}", self.display(self.low), self.display(self.high))
     }
 }
 

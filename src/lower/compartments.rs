@@ -231,7 +231,14 @@ impl Unroller<'_, '_> {
             for id in &model.compartments[self.cells[cell].0].names {
                 let def = self.lowering.program.value(*id);
                 let name = self.name(cell, &def.name);
-                let new = self.push(ValueDef { name, span: def.span, ty: def.ty, kind: ValueKind::Broken });
+                let new = self.push(ValueDef {
+                    path: name.clone(),
+                    name,
+                    loops: 0,
+                    span: def.span,
+                    ty: def.ty,
+                    kind: ValueKind::Broken,
+                });
                 self.ids.insert((cell, *id), new);
             }
         }
@@ -471,7 +478,7 @@ impl Unroller<'_, '_> {
             ExprKind::Value(v) | ExprKind::Apply(v, _) => {
                 cell.is_some_and(|c| ids.contains_key(&(c, v)))
                     || matches!(program.value(v).kind, ValueKind::Part { .. })
-                    || (matches!(program.value(v).kind, ValueKind::Variable) && values.contains_key(&v))
+                    || (matches!(program.value(v).kind, ValueKind::Variable) && values.has(v))
             }
             _ => false,
         });
@@ -492,7 +499,7 @@ impl Unroller<'_, '_> {
         let kind = match &e.kind {
             ExprKind::Value(id) => {
                 if matches!(self.lowering.program.value(*id).kind, ValueKind::Variable)
-                    && let Some(v) = self.lowering.values.get(id)
+                    && let Some(v) = self.lowering.values.get(*id)
                 {
                     ExprKind::Const(v.clone())
                 } else {

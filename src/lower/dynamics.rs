@@ -4,6 +4,7 @@
 //! of heterogeneous neurons, an index into a table) is lifted into a param that is filled when the network is built.
 
 use super::error::*;
+use super::network::Tables;
 use super::translate::{body_model, not_static};
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
@@ -85,7 +86,7 @@ pub(super) struct Cx<'m> {
     pub mode: Mode<'m>,
     /// Formals of functions and axes of random tables.
     pub formals: HashMap<ValueId, ExprId>,
-    pub tables: &'m mut HashMap<ValueId, u32>,
+    pub tables: &'m mut Tables,
     /// Lets translated here already: they read no formal, so one translation serves all their uses.
     pub lets: HashMap<ValueId, ExprId>,
 }
@@ -151,7 +152,7 @@ impl Body {
     }
 
     pub fn param(&mut self, name: String, dimension: Dimension, kind: ParamKind, settable: bool) -> u32 {
-        self.dynamics.params.push(Param { name, dimension, kind, settable });
+        self.dynamics.params.push(Param { name, dimension, kind, settable, bounds: None });
         self.dynamics.params.len() as u32 - 1
     }
 
@@ -242,6 +243,7 @@ impl Lowering<'_> {
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(value.span, "this")) };
         let settable = body.settable.contains(&name);
         let built = self.build_own(value, cx)?;
+        let bounds = self.param_bounds(id)?;
         let Mode::Dynamics(body) = &mut cx.mode else { return Err(not_static(value.span, "this")) };
         if let Some(v) = cx.network.build.as_const(built) {
             self.check_bounds(id, &Value::Number(v), value.span)?;
@@ -253,7 +255,9 @@ impl Lowering<'_> {
             return Ok(Bound::Slot(body.param(shown, dim, ParamKind::Scalar(v), true)));
         }
         let shown = format!("{}{name}", body.prefix);
-        Ok(Bound::Slot(body.param(shown, dim, ParamKind::PerNeuron(built), settable)))
+        let k = body.param(shown, dim, ParamKind::PerNeuron(built), settable);
+        body.dynamics.params[k as usize].bounds = bounds;
+        Ok(Bound::Slot(k))
     }
 
     fn bind_read(&mut self, value: &hir::Expr, cx: &mut Cx) -> Result<(), Fail> {
@@ -314,12 +318,7 @@ impl Lowering<'_> {
     }
 
     /// Everything of a population but its arrivals.
-    pub(super) fn body(
-        &mut self,
-        body: &mut Body,
-        network: &mut ir::Network,
-        tables: &mut HashMap<ValueId, u32>,
-    ) -> Result<(), Fail> {
+    pub(super) fn body(&mut self, body: &mut Body, network: &mut ir::Network, tables: &mut Tables) -> Result<(), Fail> {
         let program = self.program;
         let model = program.model(body.model);
         let mut cx = Cx { network, mode: Mode::Dynamics(body), formals: HashMap::new(), tables, lets: HashMap::new() };
@@ -471,7 +470,7 @@ impl Lowering<'_> {
         &mut self,
         body: &mut Body,
         network: &mut ir::Network,
-        tables: &mut HashMap<ValueId, u32>,
+        tables: &mut Tables,
         name: &str,
         span: Span,
     ) -> Result<u32, Fail> {

@@ -143,7 +143,7 @@ impl Lowering<'_> {
     fn outside(&mut self, e: &hir::Environment, names: &[ValueId], shown: &[String]) -> Result<Outside, Fail> {
         let param = |name: &str| {
             let id = names.iter().find(|v| self.name(**v) == name);
-            id.and_then(|v| self.values.get(v)).cloned().unwrap_or(Value::Number(f64::NAN))
+            id.and_then(|v| self.values.get(*v)).cloned().unwrap_or(Value::Number(f64::NAN))
         };
         let wrong = |why: String| Diagnostic::error(OUT_OF_BOUNDS, why).label(e.span, "this environment");
         let Value::Text(command) = param("command") else { return Err(wrong("`command` is a text".to_string())) };
@@ -238,7 +238,7 @@ impl Lowering<'_> {
         };
         let mut args: Vec<(ValueId, hir::Expr)> = model.states.iter().map(|s| (*s, number(0.0))).collect();
         for v in &model.names {
-            if let (ValueKind::Param { .. }, Some(fixed)) = (&self.program.value(*v).kind, self.values.get(v)) {
+            if let (ValueKind::Param { .. }, Some(fixed)) = (&self.program.value(*v).kind, self.values.get(*v)) {
                 let ty = self.program.value(*v).ty;
                 args.push((*v, hir::Expr { kind: ExprKind::Const(fixed.clone()), span: e.span, ty }));
             }

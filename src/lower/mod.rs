@@ -12,6 +12,8 @@ mod environment;
 pub mod error;
 mod initial;
 mod integrate;
+mod known;
+mod leaves;
 mod linear;
 mod network;
 mod plasticity;
@@ -30,7 +32,11 @@ use crate::ir::artefact::{Check, Exemption, Function, Job, Notes, Unit};
 use crate::ir::protocol::Point;
 use crate::script::{Value, VarId};
 use crate::units::{self, Dimension};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use known::Known;
+use leaves::Leaf;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// What the command line may change.
 #[derive(Clone, Debug, Default)]
@@ -65,14 +71,16 @@ pub(crate) struct Lowering<'a> {
     pub program: &'a hir::Program,
     pub sources: &'a SourceMap,
     pub diags: &'a mut Diagnostics,
-    /// Values known now: bound params, loop variables, sweep values.
-    pub values: HashMap<ValueId, Value>,
+    /// Bound params, loop variables, values of sweeps.
+    pub values: Known,
     /// Bodies of functions being inlined.
     pub formals: HashMap<ValueId, crate::script::Expr>,
     /// Experiment variables by slot.
     pub slots: BTreeMap<ValueId, VarId>,
     /// While the protocol is lowered sweep variables stay variables, so that points that differ in them alone share a network.
     pub live: bool,
+    /// What definitions come down to, of those that were looked through.
+    pub leaves: RefCell<HashMap<ValueId, Rc<BTreeSet<Leaf>>>>,
     /// Lets being inlined, to stop at a definition by itself.
     pub depth: u32,
     /// Draws of the experiment, numbered in its own order: those of other experiments of the file don't move them.
@@ -81,6 +89,8 @@ pub(crate) struct Lowering<'a> {
     pub nested: u32,
     /// Nodes written so far while definitions are unfolded.
     pub work: u64,
+    /// The values of the circuit's loops around what is at hand: `[2]`.
+    pub turn: Vec<String>,
     pub dt: f64,
     /// Where the model at hand is used.
     pub user: Option<Span>,
@@ -104,7 +114,7 @@ const DEEPEST: u32 = 2000;
 const SHORTEST_STEP: f64 = 1e-6;
 
 /// The values of a point of a sweep.
-type Sweep = Vec<(VarId, Value)>;
+type Sweep<Id> = Vec<(Id, Value)>;
 
 /// A failure that is reported once and unwinds to the statement at hand.
 pub(crate) type Fail = Diagnostic;
@@ -225,12 +235,18 @@ pub fn lower(
         notes: notes(program.network(network)),
     };
     let mut origins = Vec::new();
+    // What points that were laid out asked for of their sweeps, their variables and their units.
+    let mut done: Vec<(Sweep<ValueId>, Vec<VarId>, usize)> = Vec::new();
     for point in points {
-        let mut lowering = Lowering::new(program, sources, diags);
-        lowering.values = given.clone();
-        for (variable, value) in &point {
-            lowering.values.insert(*variable, value.clone());
+        let same = |read: &Sweep<ValueId>| read.iter().all(|asked| point.contains(asked));
+        if let Some((_, variables, unit)) = done.iter().find(|(read, ..)| same(read)) {
+            let values = point.iter().map(|(_, value)| value.clone());
+            job.points.push(Point { sweep: variables.iter().copied().zip(values).collect(), unit: *unit });
+            continue;
         }
+        let mut lowering = Lowering::new(program, sources, diags);
+        lowering.values = given.at(&point);
+        let known = lowering.values.clone();
         let Some((unit, from, sweep)) = lowering.unit(network, experiment, overrides, &point) else {
             // The next point would mostly repeat what was just reported.
             return None;
@@ -243,6 +259,11 @@ pub fn lower(
                 job.units.len() - 1
             }
         };
+        let read = known.read();
+        // What asked for everything is like no other point.
+        if read.len() < point.len() {
+            done.push((read, sweep.iter().map(|(v, _)| *v).collect(), index));
+        }
         job.points.push(Point { sweep, unit: index });
     }
     (diags.error_count() == errors).then_some(Lowered { job, origins })
@@ -269,7 +290,7 @@ fn notes(network: &hir::Network) -> Notes {
 }
 
 /// What one point of a sweep runs, where its parts were written, and the values of its sweep variables.
-type LaidOut = (Unit, Origins, Vec<(VarId, Value)>);
+type LaidOut = (Unit, Origins, Sweep<VarId>);
 
 impl<'a> Lowering<'a> {
     fn new(program: &'a hir::Program, sources: &'a SourceMap, diags: &'a mut Diagnostics) -> Lowering<'a> {
@@ -277,13 +298,15 @@ impl<'a> Lowering<'a> {
             program,
             sources,
             diags,
-            values: HashMap::new(),
+            values: Known::default(),
             formals: HashMap::new(),
             slots: BTreeMap::new(),
             live: false,
+            leaves: RefCell::default(),
             depth: 0,
             sites: BTreeMap::new(),
             work: 0,
+            turn: Vec::new(),
             dt: 0.1,
             user: None,
             shown: Vec::new(),
@@ -383,10 +406,10 @@ impl<'a> Lowering<'a> {
         experiment: Option<&hir::Experiment>,
         overrides: &Overrides,
         point: &[(ValueId, Value)],
-    ) -> Option<(Unit, Origins, Sweep)> {
+    ) -> Option<LaidOut> {
         if let Some(e) = experiment {
             for (param, value) in &e.args {
-                if self.values.contains_key(param) {
+                if self.values.has(*param) {
                     continue;
                 }
                 let v = self.constant(value);
@@ -532,18 +555,20 @@ fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go:
         _ => true,
     };
     let mut below = |x: &hir::Expr| visit(x, program, seen, go);
-    match &e.kind {
-        ExprKind::Value(id) | ExprKind::Apply(id, _) => {
-            match &program.value(*id).kind {
-                _ if !entered => {}
-                ValueKind::Let(x) | ValueKind::Output(x) => stack::deep(|| below(x)),
-                ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => stack::deep(|| below(value)),
-                _ => {}
-            }
-            if let ExprKind::Apply(_, args) = &e.kind {
-                args.iter().for_each(below);
-            }
+    if let ExprKind::Value(id) | ExprKind::Apply(id, _) = &e.kind {
+        match &program.value(*id).kind {
+            _ if !entered => {}
+            ValueKind::Let(x) | ValueKind::Output(x) => stack::deep(|| below(x)),
+            ValueKind::Table { value, .. } | ValueKind::Function { value, .. } => stack::deep(|| below(value)),
+            _ => {}
         }
+    }
+    children(e, &mut below);
+}
+
+/// The expressions that one is written with, but for those that its names stand for.
+fn children(e: &hir::Expr, below: &mut dyn FnMut(&hir::Expr)) {
+    match &e.kind {
         ExprKind::Unary(_, a) => below(a),
         ExprKind::Binary(_, a, b) | ExprKind::Crosses(a, b) => {
             below(a);
@@ -554,14 +579,14 @@ fn visit(e: &hir::Expr, program: &hir::Program, seen: &mut HashSet<ValueId>, go:
             below(b);
             below(c);
         }
-        ExprKind::List(items) | ExprKind::Call(_, items) => items.iter().for_each(below),
+        ExprKind::List(items) | ExprKind::Call(_, items) | ExprKind::Apply(_, items) => items.iter().for_each(below),
         ExprKind::Draw { args, .. } | ExprKind::ListDraw { args, .. } => args.iter().for_each(below),
         ExprKind::IndexList(a, slots) => {
             below(a);
             for s in slots {
                 match s {
                     hir::Slot::At(x) => below(x),
-                    hir::Slot::Range(lo, hi) => lo.iter().chain(hi).for_each(&mut below),
+                    hir::Slot::Range(lo, hi) => lo.iter().chain(hi).for_each(&mut *below),
                 }
             }
         }

@@ -11,11 +11,14 @@ use crate::script::Value;
 use petgraph::stable_graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+/// The drawn tables by the lets that they are of; of those within loops, by turn.
+pub(super) type Tables = HashMap<(ValueId, String), u32>;
+
 /// A lowered network and what the experiment needs to find its way in it.
 pub(super) struct Elaborated {
     pub network: ir::Network,
     pub placed: BTreeMap<PopulationId, Placed>,
-    pub tables: HashMap<ValueId, u32>,
+    pub tables: Tables,
     /// Leaves of the continuous projections whose edges are not there yet, in order of declaration.
     pub joined: VecDeque<[Option<u32>; 4]>,
     /// Those that have an edge.
@@ -198,15 +201,20 @@ impl Lowering<'_> {
         loops: &[(ValueId, Value)],
         f: impl FnOnce(&mut Self) -> Result<T, Fail>,
     ) -> Result<T, Fail> {
+        if loops.is_empty() {
+            return f(self);
+        }
         for (v, value) in loops {
             self.values.insert(*v, value.clone());
         }
+        self.turn = loops.iter().map(|(_, value)| turn(value)).collect();
         // Lets inside the block may read the loop's variable: what they gave in another turn does not hold.
         let before = self.values.clone();
         let out = f(self);
         self.values = before;
+        self.turn.clear();
         for (v, _) in loops {
-            self.values.remove(v);
+            self.values.remove(*v);
         }
         out
     }
@@ -340,7 +348,7 @@ impl Lowering<'_> {
                 for position in 0..out[before].max_size() {
                     self.values.insert(v, Value::Number(f64::from(position)));
                     let n = self.axis_size(axis, p.span);
-                    self.values.remove(&v);
+                    self.values.remove(v);
                     sizes.push(n?);
                 }
             } else {
@@ -565,7 +573,16 @@ impl Lowering<'_> {
             return Ok(v as u32);
         }
         Err(Diagnostic::error(SLICE, format!("{v} is no position on an axis of {size}"))
-            .label(e.span, "positions are whole and count from 0"))
+            .label(e.span, format!("positions are whole, from 0 to {last}")))
+    }
+}
+
+/// The value of a loop's variable as a part of a path: `[2]`.
+fn turn(value: &Value) -> String {
+    match value {
+        // In words two of them may look alike.
+        Value::Mask(flags) => format!("[{}]", flags.iter().map(|f| if *f { '1' } else { '0' }).collect::<String>()),
+        value => format!("[{value}]"),
     }
 }
 

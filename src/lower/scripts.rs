@@ -116,7 +116,7 @@ impl Lowering<'_> {
         {
             return Ok(Expr::Var(*slot));
         }
-        if let Some(v) = self.values.get(&id) {
+        if let Some(v) = self.values.get(id) {
             return Ok(Expr::Const(v.clone()));
         }
         let program = self.program;
@@ -241,7 +241,7 @@ impl Lowering<'_> {
 
     /// The value of a param: bound, overridden or its default; checked against its bounds.
     pub(super) fn param_value(&mut self, id: ValueId) -> Result<Value, Fail> {
-        if let Some(v) = self.values.get(&id) {
+        if let Some(v) = self.values.get(id) {
             return Ok(v.clone());
         }
         let def = self.program.value(id);

@@ -124,7 +124,7 @@ impl Lowering<'_> {
                 && !(v >= 0.0 && v < f64::from(*n) && v == v.trunc())
             {
                 return Err(Diagnostic::error(SLICE, format!("{v} is no position on an axis of {n}"))
-                    .label(e.span, "positions are whole and count from 0"));
+                    .label(e.span, format!("positions are whole, from 0 to {}", n.saturating_sub(1))));
             }
             position = Some(match position {
                 None => at,

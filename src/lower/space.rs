@@ -2,6 +2,7 @@
 
 use super::dynamics::{Body, Bound, Cx, Mode};
 use super::error::*;
+use super::network::Tables;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::hir;
@@ -37,7 +38,7 @@ impl Lowering<'_> {
         position: &hir::Position,
         body: &mut Body,
         network: &mut ir::Network,
-        tables: &mut HashMap<hir::ValueId, u32>,
+        tables: &mut Tables,
     ) -> Result<Space, Fail> {
         let mut space = Space::default();
         let mut coordinate = |me: &mut Self, body: &mut Body, name: &str, e: &hir::Expr| -> Result<Bound, Fail> {

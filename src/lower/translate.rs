@@ -2,6 +2,7 @@
 
 use super::dynamics::{Bound, Cx, Mode};
 use super::error::*;
+use super::leaves::Leaf;
 use super::plasticity::RuleRead;
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span, stack};
@@ -145,21 +146,11 @@ impl Lowering<'_> {
 
     /// Known without a neuron, a synapse or a step, and not through a param of the model at hand.
     fn plain(&self, e: &hir::Expr, cx: &Cx) -> bool {
-        let program = self.program;
-        !reads(e, program, &mut |x| match &x.kind {
-            ExprKind::Time
-            | ExprKind::Index(_)
-            | ExprKind::Attribute(..)
-            | ExprKind::Xi(_)
-            | ExprKind::Draw { .. }
-            | ExprKind::Column(_)
-            | ExprKind::SumIn
-            | ExprKind::SumOut
-            | ExprKind::Distance
-            | ExprKind::Crosses(..) => true,
-            ExprKind::Value(id) => {
-                cx.formals.contains_key(id)
-                    || match &program.value(*id).kind {
+        !self.any_leaf(e, &mut |leaf| match leaf {
+            Leaf::Time | Leaf::Noise | Leaf::Crossing | Leaf::Draw | Leaf::Place => true,
+            Leaf::Value(id) => {
+                cx.formals.contains_key(&id)
+                    || match &self.program.value(id).kind {
                         ValueKind::State { .. }
                         | ValueKind::Input
                         | ValueKind::Noise
@@ -171,11 +162,10 @@ impl Lowering<'_> {
                         | ValueKind::Synapse => true,
                         // Formals of functions inside are bound by their call; those of this place were looked at above.
                         ValueKind::Formal => false,
-                        ValueKind::Param { .. } => self.of_model(*id, cx),
+                        ValueKind::Param { .. } => self.of_model(id, cx),
                         _ => false,
                     }
             }
-            _ => false,
         })
     }
 
@@ -187,22 +177,22 @@ impl Lowering<'_> {
     pub(super) fn unchanging(&self, e: &hir::Expr, cx: &Cx) -> bool {
         let program = self.program;
         let Some(body) = cx.body() else { return true };
-        !reads(e, program, &mut |x| match &x.kind {
-            ExprKind::Time | ExprKind::Xi(_) | ExprKind::Crosses(..) => true,
-            ExprKind::Value(id) => match &program.value(*id).kind {
+        !self.any_leaf(e, &mut |leaf| match leaf {
+            Leaf::Time | Leaf::Noise | Leaf::Crossing => true,
+            Leaf::Draw | Leaf::Place => false,
+            Leaf::Value(id) => match &program.value(id).kind {
                 ValueKind::State { .. } | ValueKind::Input | ValueKind::Noise => true,
                 ValueKind::Sensor(_) | ValueKind::Level(_) => true,
-                ValueKind::Formal => cx.formals.contains_key(id),
-                ValueKind::Param { .. } => match body.bound.get(id) {
+                ValueKind::Formal => cx.formals.contains_key(&id),
+                ValueKind::Param { .. } => match body.bound.get(&id) {
                     Some(Bound::Live(_)) => true,
                     Some(Bound::Slot(k)) => body.dynamics.params[*k as usize].settable,
                     Some(_) => false,
                     // Not bound yet: bind it first by translating it alone.
-                    None => program.model(body.model).names.contains(id),
+                    None => program.model(body.model).names.contains(&id),
                 },
                 _ => false,
             },
-            _ => false,
         })
     }
 
@@ -476,7 +466,10 @@ impl Lowering<'_> {
         span: Span,
         cx: &mut Cx,
     ) -> Result<u32, Fail> {
-        if let Some(k) = cx.tables.get(&id) {
+        // Within a loop each turn has its own.
+        let def = self.program.value(id);
+        let key = (id, self.turn[..def.loops.min(self.turn.len())].concat());
+        if let Some(k) = cx.tables.get(&key) {
             return Ok(*k);
         }
         let mut shape = Vec::new();
@@ -496,10 +489,11 @@ impl Lowering<'_> {
             lets: HashMap::new(),
         };
         let draw = self.deeper(span, |s| s.translate(value, &mut inner))?;
-        let name = self.name(id).to_string();
+        // Its numbers are keyed by its name, and two uses of a region draw their own.
+        let name = format!("{}{}", def.path, key.1);
         cx.network.tables.push(Table { name, shape, data: Vec::new(), draw: Some(draw) });
         let k = cx.network.tables.len() as u32 - 1;
-        cx.tables.insert(id, k);
+        cx.tables.insert(key, k);
         Ok(k)
     }
 }

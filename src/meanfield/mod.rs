@@ -17,10 +17,10 @@ mod solve;
 
 use crate::backend::RunError;
 use crate::backend::build::{self, Elements, ParamValues};
-use crate::ir::{Expr, Network, Population, ProjectionId, Spike};
+use crate::ir::{Expr, Network, Population, Projection, Spike};
 use cell::{Cell, Input, Lif};
 use groups::Group;
-use inputs::Pairs;
+use inputs::{Moments, Pairs};
 use solve::Equations;
 
 /// More cells take longer to lay out than a check may.
@@ -118,8 +118,53 @@ pub fn received(network: &Network, rates: &[f64], duration: Option<f64>) -> Resu
     Ok((0..network.populations().count()).map(of).collect())
 }
 
+/// Whether each population of cells that the theory can treat has cells that may fire. It looks at no more links than that takes, so
+/// it is much cheaper than [`predict`]; where it is so, none of what that gives is `silent`.
+///
+/// # Errors
+/// As [`predict`].
+pub fn all_may_fire(network: &Network, duration: Option<f64>) -> Result<bool, String> {
+    let (elements, groups, units) = alone(network, duration)?;
+    let mut silent = resting(network, &groups, &units);
+    let of = |position: usize| groups.iter().enumerate().filter(move |(_, g)| g.position == position).map(|(k, _)| k);
+    let mut left: Vec<(Pairs, usize, usize)> = Vec::new();
+    for (projection, ends) in ends(network) {
+        for j in of(ends[1].0).filter(|j| silent[*j]) {
+            left.extend(of(ends[0].0).map(|i| (Pairs { network, elements: &elements, projection, ends }, i, j)));
+        }
+    }
+    loop {
+        let before = left.len();
+        left.retain(|(pairs, i, j)| {
+            let Kind::Lif(lif) = &units[*j].kind else { return false };
+            if !silent[*j] || silent[*i] {
+                return silent[*j];
+            }
+            let links = links(pairs, (*i, &groups[*i]), &groups[*j], &units[*j].kind);
+            silent[*j] = !links.iter().flatten().any(|l| lif.excites(&l.input));
+            false
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    Ok((0..network.populations().count()).all(|position| {
+        let kinds = || of(position).map(|k| &units[k].kind);
+        of(position).any(|k| !silent[k])
+            || kinds().any(|kind| matches!(kind, Kind::Unknown(_)))
+            || kinds().all(|kind| matches!(kind, Kind::Source(_)))
+    }))
+}
+
 /// The groups of a network and what reaches each of them.
 fn lay_out(network: &Network, duration: Option<f64>) -> Result<(Vec<Group>, Vec<Unit<'_>>), String> {
+    let (elements, groups, mut units) = alone(network, duration)?;
+    connect(network, &elements, &groups, &mut units);
+    Ok((groups, units))
+}
+
+/// The elements of a network, and its groups without what reaches them.
+fn alone(network: &Network, duration: Option<f64>) -> Result<(Elements, Vec<Group>, Vec<Unit<'_>>), String> {
     let cells: u64 = network.populations().map(|(_, p)| u64::from(p.size)).sum();
     if cells > MOST_CELLS {
         return Err(format!("{cells} cells are more than the {MOST_CELLS} that are looked at"));
@@ -130,9 +175,8 @@ fn lay_out(network: &Network, duration: Option<f64>) -> Result<(Vec<Group>, Vec<
     })?;
     let groups = groups::groups(network, &elements);
     let time = duration.unwrap_or(DEFAULT_TIME);
-    let mut units: Vec<Unit> = groups.iter().map(|g| Unit::of(network, &elements, g, time)).collect();
-    connect(network, &elements, &groups, &mut units);
-    Ok((groups, units))
+    let units = groups.iter().map(|g| Unit::of(network, &elements, g, time)).collect();
+    Ok((elements, groups, units))
 }
 
 /// A group as the equations see it.
@@ -225,40 +269,58 @@ impl<'n> Unit<'n> {
 
 /// Gives every unit the links from the groups that reach it.
 fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut [Unit]) {
-    let position = |id| network.populations().position(|(n, _)| n == id);
-    let by_target: Vec<(ProjectionId, usize, usize)> =
-        network.projections().filter_map(|(e, from, to, _)| Some((e, position(from)?, position(to)?))).collect();
-    let all: Vec<&Population> = network.populations().map(|(_, p)| p).collect();
-    for (e, from, to) in by_target {
-        let projection = &network.graph[e];
-        let pairs = Pairs { network, elements, projection, ends: [(from, all[from]), (to, all[to])] };
-        for (j, post) in groups.iter().enumerate().filter(|(_, g)| g.position == to) {
-            for (i, pre) in groups.iter().enumerate().filter(|(_, g)| g.position == from) {
-                let synapses = pairs.indegree(pre, post);
-                if synapses <= 0.0 {
-                    continue;
-                }
-                let gain = match (&units[j].kind, projection.gain) {
-                    (_, None) => 1.0,
-                    (Kind::Lif(lif), Some(g)) => lif.constant(g),
-                    _ => f64::NAN,
-                };
-                if !gain.is_finite() {
-                    units[j].kind = Kind::Unknown("the gain of a projection onto it follows a state".to_string());
-                    continue;
-                }
-                for m in pairs.weights(pre, post) {
-                    let input = Input {
-                        receptor: projection.receptor as usize,
-                        weight: gain * m.weight,
-                        square: gain * gain * m.square,
-                        rate: synapses * m.share,
-                    };
-                    units[j].links.push(Link { from: From::Group(i), projection: projection.path.clone(), input });
+    for (projection, ends) in ends(network) {
+        let pairs = Pairs { network, elements, projection, ends };
+        for (j, post) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[1].0) {
+            for (i, pre) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[0].0) {
+                match links(&pairs, (i, pre), post, &units[j].kind) {
+                    Some(links) => units[j].links.extend(links),
+                    None => {
+                        units[j].kind = Kind::Unknown("the gain of a projection onto it follows a state".to_string());
+                    }
                 }
             }
         }
     }
+}
+
+/// Source and target of a projection with their positions in `Network::populations`.
+type Ends<'n> = [(usize, &'n Population); 2];
+
+/// The projections between populations.
+fn ends(network: &Network) -> Vec<(&Projection, Ends<'_>)> {
+    let position = |id| network.populations().map(|(n, _)| n).position(|n| n == id);
+    let all: Vec<&Population> = network.populations().map(|(_, p)| p).collect();
+    let of = |id| position(id).map(|k| (k, all[k]));
+    network.projections().filter_map(|(e, from, to, _)| Some((&network.graph[e], [of(from)?, of(to)?]))).collect()
+}
+
+/// What reaches a cell of one group, which is of a kind, from the cells of another by one projection; `None` where its gain is not
+/// known.
+fn links(pairs: &Pairs, (i, pre): (usize, &Group), post: &Group, kind: &Kind) -> Option<Vec<Link>> {
+    let projection = pairs.projection;
+    let synapses = pairs.indegree(pre, post);
+    if synapses <= 0.0 {
+        return Some(Vec::new());
+    }
+    let gain = match (kind, projection.gain) {
+        (_, None) => 1.0,
+        (Kind::Lif(lif), Some(g)) => lif.constant(g),
+        _ => f64::NAN,
+    };
+    if !gain.is_finite() {
+        return None;
+    }
+    let link = |m: Moments| {
+        let input = Input {
+            receptor: projection.receptor as usize,
+            weight: gain * m.weight,
+            square: gain * gain * m.square,
+            rate: synapses * m.share,
+        };
+        Link { from: From::Group(i), projection: projection.path.clone(), input }
+    };
+    Some(pairs.weights(pre, post).into_iter().map(link).collect())
 }
 
 /// Units that an unknown one reaches are unknown too.
@@ -333,33 +395,35 @@ fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction 
     Prediction { populations: populations.collect(), solved: low.is_some(), stationary: stationary(network) }
 }
 
+/// The groups that can't fire of themselves, nor by private trains.
+fn resting(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
+    let rests = |(g, u): (&Group, &Unit)| {
+        let Some(d) = network.population(g.population).map(|p| &p.dynamics) else { return false };
+        let moved = d.params.iter().any(|p| p.settable) || d.exprs.iter().any(|(_, e)| matches!(e, Expr::Time));
+        match (&u.kind, &d.spike) {
+            _ if moved => false,
+            (_, Spike::Schedule(trains)) => trains.iter().all(Vec::is_empty),
+            (Kind::Source(rate), _) => *rate == 0.0,
+            (Kind::Lif(lif), _) => {
+                let train = |l: &Link| matches!(l.from, From::Train) && l.input.rate > 0.0 && lif.excites(&l.input);
+                lif.rests() && !u.links.iter().any(train)
+            }
+            (Kind::Unknown(_), _) => false,
+        }
+    };
+    groups.iter().zip(units).map(rests).collect()
+}
+
 /// The groups that can't fire: what no excitation reaches, but from groups that can't fire either.
 fn silent(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
-    let mut out: Vec<bool> = groups
-        .iter()
-        .zip(units)
-        .map(|(g, u)| {
-            let Some(d) = network.population(g.population).map(|p| &p.dynamics) else { return false };
-            let moved = d.params.iter().any(|p| p.settable) || d.exprs.iter().any(|(_, e)| matches!(e, Expr::Time));
-            match (&u.kind, &d.spike) {
-                _ if moved => false,
-                (_, Spike::Schedule(trains)) => trains.iter().all(Vec::is_empty),
-                (Kind::Source(rate), _) => *rate == 0.0,
-                (Kind::Lif(lif), _) => lif.rests(),
-                (Kind::Unknown(_), _) => false,
-            }
-        })
-        .collect();
+    let mut out = resting(network, groups, units);
     loop {
         let excited = (0..units.len()).find(|k| {
             out[*k]
                 && units[*k].links.iter().any(|l| {
-                    let reaches = match l.from {
-                        From::Group(i) => !out[i],
-                        From::Train => l.input.rate > 0.0,
-                    };
+                    let From::Group(i) = l.from else { return false };
                     let Kind::Lif(lif) = &units[*k].kind else { return false };
-                    reaches && lif.excites(&l.input)
+                    !out[i] && lif.excites(&l.input)
                 })
         });
         match excited {
@@ -369,8 +433,8 @@ fn silent(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
     }
 }
 
-/// Nothing reads the time, nothing is set, no source has an end.
-fn stationary(network: &Network) -> bool {
+/// Nothing reads the time, nothing is set, no source has an end: the state that [`predict`] finds is what a run comes to.
+pub fn stationary(network: &Network) -> bool {
     network.populations().all(|(_, p)| {
         let d = &p.dynamics;
         let ends = matches!(d.spike, Spike::Schedule(_));

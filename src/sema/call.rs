@@ -83,7 +83,7 @@ impl Sema<'_> {
         let mut extra: Vec<&str> = Func::ALL.iter().map(|f| f.name()).collect();
         extra.extend(Distribution::ALL.iter().map(|d| d.name()));
         extra.extend(Stat::ALL.iter().map(|(n, _)| *n));
-        self.unknown_name(cx.scope, name, callee.span, &extra, "function");
+        self.unknown_name(cx.scope, name, callee.span, &extra, "function", None);
         self.error_expr(span)
     }
 

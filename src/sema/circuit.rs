@@ -251,9 +251,11 @@ impl Sema<'_> {
                 ast::CircuitKind::For { loops, items } => {
                     let inner = self.new_scope(Some(scope));
                     let loops = self.loops(loops, inner, &place);
+                    self.loops_around += loops.len();
                     self.declare_items(id, items, inner, true);
                     let mut body = Vec::new();
                     self.resolve_items(id, items, inner, &mut body);
+                    self.loops_around -= loops.len();
                     out.push(Item::For { loops, items: body });
                 }
                 ast::CircuitKind::If(c) => {

@@ -199,7 +199,7 @@ impl Sema<'_> {
                 None
             }
             None => {
-                self.unknown_name(cx.scope, name, e.span, &[], "compartment");
+                self.unknown_name(cx.scope, name, e.span, &[], "compartment", None);
                 None
             }
         }

@@ -93,6 +93,11 @@ pub fn dimension_words(dim: Dimension) -> String {
     }
 }
 
+/// "is in mV", "is a number".
+pub fn in_words(dim: Dimension) -> String {
+    if dim.is_number() { "is a number".to_string() } else { format!("is in {}", dim.typical_unit()) }
+}
+
 /// What to try in the place of a binding that fits no param.
 pub fn params_help(written: &str, all: &[&str]) -> String {
     match did_you_mean(written, all.iter().copied()) {

@@ -428,12 +428,23 @@ impl Sema<'_> {
         let variable = match self.lookup(cx.scope, name) {
             Some(Entity::Value(v)) if self.mutable.contains(&v) => v,
             Some(Entity::Poison) => return,
-            _ => {
-                self.diags.push(
-                    Diagnostic::error(ASSIGN_TARGET, "only a `var` of the experiment can be assigned")
-                        .label(span, "not a variable")
-                        .help("declare it: `var x = 0`; a circuit's inputs and params are written with `set`"),
-                );
+            found => {
+                let d = Diagnostic::error(ASSIGN_TARGET, "only a `var` of the experiment can be assigned");
+                let d = match found {
+                    Some(Entity::Value(v)) if matches!(self.program.value(v).kind, ValueKind::Variable) => {
+                        let declared = self.program.value(v).span;
+                        d.label(span, "keeps the value that it was given")
+                            .label(declared, "declared here")
+                            .help(format!("declare it as what changes: `var {name} = ..`"))
+                    }
+                    _ => {
+                        let example = if name.is_empty() { "x" } else { name };
+                        d.label(span, "not a variable").help(format!(
+                            "declare it: `var {example} = 0`; a circuit's inputs and params are written with `set`"
+                        ))
+                    }
+                };
+                self.diags.push(d);
                 self.expr(value, cx, None);
                 return;
             }

@@ -209,7 +209,12 @@ impl Sema<'_> {
             };
             let Some(base) = base else {
                 let near = crate::base::diag::did_you_mean(&f.name.text, Dimension::names());
+                let unit = crate::units::parse_unit(&f.name.text).ok().map(|u| u.dimension());
                 let help = match near {
+                    _ if unit.is_some() => {
+                        let of = unit.and_then(Dimension::name).unwrap_or("voltage/time");
+                        format!("this is a unit; a dimension is named by what is measured: `{of}`")
+                    }
                     Some(n) => format!("did you mean `{n}`?"),
                     None => format!("dimensions are {}", Dimension::names().collect::<Vec<_>>().join(", ")),
                 };
@@ -278,6 +283,12 @@ impl Sema<'_> {
                 Diagnostic::error(KIND_MISMATCH, "expected a condition, found a value")
                     .label(out.span, format!("this is {}", kind_words(out.ty)))
                     .help("compare it: `x > 0`, `a == b`"),
+            );
+        } else if out.ty.kind == Kind::Bool && out.ty.rank > 0 {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, "expected one condition, found a list of them")
+                    .label(out.span, "true or false for each element")
+                    .help("`all(...)` or `any(...)` of them is one condition"),
             );
         }
         out
@@ -520,7 +531,17 @@ impl Sema<'_> {
             None => {
                 let mut extra: Vec<&str> = Func::ALL.iter().map(|f| f.name()).collect();
                 extra.extend(Distribution::ALL.iter().map(|d| d.name()));
-                self.unknown_name(cx.scope, name, span, &extra, "name");
+                let otherwise = match cx.place {
+                    Place::Rule(_) => Some(
+                        "a rule sees its own names and what it needs: `needs post.V: voltage` of its cell, `needs modulator M`",
+                    ),
+                    Place::Synapse { .. } => {
+                        Some("of the two cells it sees `pre` and `post`, which are their positions, and `pre.x`")
+                    }
+                    Place::Conclude(_) => Some("what is concluded from was measured in the runs: `measure x = ..`"),
+                    _ => None,
+                };
+                self.unknown_name(cx.scope, name, span, &extra, "name", otherwise);
                 self.error_expr(span)
             }
         }

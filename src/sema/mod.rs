@@ -137,6 +137,8 @@ struct Sema<'a> {
     projection_dims: BTreeMap<(hir::NetworkId, String), crate::units::Dimension>,
     /// What `weight` is in the rule at hand.
     weight_dim: Option<crate::units::Dimension>,
+    /// Loops of the circuit around what is at hand.
+    loops_around: usize,
     /// The use of a region whose items are at hand.
     here: Option<region::RegionId>,
     /// Number of random draws written so far: each keys its own numbers.
@@ -196,6 +198,7 @@ pub fn analyse(
         used_rules: BTreeSet::new(),
         projection_dims: BTreeMap::new(),
         weight_dim: None,
+        loops_around: 0,
         here: None,
         sites: 0,
         mutable: BTreeSet::new(),

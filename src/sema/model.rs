@@ -198,8 +198,12 @@ impl Sema<'_> {
         let state = match self.lookup(cx.scope, &e.name.text) {
             Some(Entity::Value(v)) if out.states.contains(&v) => v,
             Some(Entity::Poison) => return,
-            _ => {
+            found => {
                 self.not_a_state(out, &e.name);
+                // Its other uses would say the same.
+                if found.is_none() {
+                    self.poison(cx.scope, &e.name);
+                }
                 self.expr(&e.value, cx, None);
                 return;
             }
@@ -217,8 +221,8 @@ impl Sema<'_> {
         let value = self.expr(&e.value, cx, Some(dim).filter(|_| known));
         if known && self.scalar(&value) {
             let x = &e.name.text;
-            let unit = self.program.value(state).ty.dimension().typical_unit();
-            let why = format!("`{x}` is in {unit}, so `{x}'` is {}", dimension_words(dim));
+            let of = in_words(self.program.value(state).ty.dimension());
+            let why = format!("`{x}` {of}, so `{x}'` is {}", dimension_words(dim));
             self.fits(&value, dim, EQUATION_DIMENSION, &why);
         }
         self.no_draw(&value, "`xi` is the noise of an equation");

@@ -585,12 +585,12 @@ impl Sema<'_> {
         let dim = ty.dimension() / Dimension::TIME;
         let value = self.expr(&e.value, cx, Some(dim));
         if ty.kind != hir::Kind::Unknown && self.scalar(&value) {
-            let unit = ty.dimension().typical_unit();
+            let of = in_words(ty.dimension());
             self.fits(
                 &value,
                 dim,
                 EQUATION_DIMENSION,
-                &format!("`{name}` is in {unit}, so `{name}'` is {}", dimension_words(dim)),
+                &format!("`{name}` {of}, so `{name}'` is {}", dimension_words(dim)),
             );
         }
         let side = out.variables.iter().find(|x| x.value == v).and_then(|x| x.side);

@@ -48,7 +48,7 @@ impl Sema<'_> {
             ast::ExprKind::Name(name) => match self.lookup(cx.scope, name) {
                 Some(entity) => self.selected(entity, name, e.span, false),
                 None => {
-                    self.unknown_name(cx.scope, name, e.span, &[], "population or source");
+                    self.unknown_name(cx.scope, name, e.span, &[], "population or source", None);
                     None
                 }
             },
@@ -261,9 +261,11 @@ impl Sema<'_> {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_WINDOW, format!("there is no window `{name}` before this"))
                         .label(e.span, "not found")
-                        .help(near.map_or("name one: simulate 100 ms as recall".to_string(), |n| {
-                            format!("did you mean `{n}`?")
-                        })),
+                        .help(match near {
+                            Some(n) => format!("did you mean `{n}`?"),
+                            None if windows.is_empty() => "name one: simulate 100 ms as recall".to_string(),
+                            None => format!("there are {}; name one: simulate 100 ms as recall", windows.join(", ")),
+                        }),
                 );
                 return Window::Whole;
             }
@@ -447,7 +449,7 @@ impl Sema<'_> {
                     let known = name.text == "seed"
                         || matches!(self.lookup(cx.scope, &name.text), Some(Entity::Value(id)) if matches!(self.program.value(id).kind, ValueKind::Variable));
                     if !known {
-                        self.unknown_name(cx.scope, &name.text, name.span, &["seed"], "row variable");
+                        self.unknown_name(cx.scope, &name.text, name.span, &["seed"], "row variable", None);
                     }
                     by = Some(name.text.clone());
                 }

@@ -395,6 +395,25 @@ impl Sema<'_> {
 
     /// The cells that an end of a projection names: one population, or all that a port stands for.
     pub(super) fn end(&mut self, e: &ast::Expr, cx: Cx, output: bool) -> Option<Vec<Selected>> {
+        let found = self.cells_at(e, cx, output)?;
+        if let Some(s) = found.iter().find(|s| s.reached) {
+            let population = self.population_of(s).name.clone();
+            let help = self.port_help(&population, output);
+            self.diags.push(
+                Diagnostic::error(
+                    ONLY_PORTS,
+                    format!("`{population}` lies inside a region: only its ports can be wired"),
+                )
+                .label(e.span, "reaches into the region")
+                .help(help),
+            );
+            return None;
+        }
+        Some(found)
+    }
+
+    /// As [`Self::end`], but it may reach into regions.
+    pub(super) fn cells_at(&mut self, e: &ast::Expr, cx: Cx, output: bool) -> Option<Vec<Selected>> {
         let (path, slots) = match &e.kind {
             ast::ExprKind::Index(base, slots) => (base.as_ref(), Some(slots)),
             _ => (e, None),
@@ -426,21 +445,7 @@ impl Sema<'_> {
             }
             return Some(all);
         }
-        let s = self.select(e, cx)?;
-        if s.reached {
-            let population = self.population_of(&s).name.clone();
-            let help = self.port_help(&population, output);
-            self.diags.push(
-                Diagnostic::error(
-                    ONLY_PORTS,
-                    format!("`{population}` lies inside a region: only its ports can be wired"),
-                )
-                .label(e.span, "reaches into the region")
-                .help(help),
-            );
-            return None;
-        }
-        Some(vec![s])
+        Some(vec![self.select(e, cx)?])
     }
 
     /// What to wire instead of a population within a region: a port that it has, or one to declare.
@@ -462,7 +467,7 @@ impl Sema<'_> {
             list => format!("wire {}, or ", list.join(" or ")),
         };
         let own = &region.items.name.text;
-        let rest = "projections and `kick` land on ports; `set`, `drive` and what is read may reach inside";
+        let rest = "only projections need one; `set`, `drive`, `kick` and what is read may reach inside";
         format!("{has}declare an {kind} port in `{own}`, such as {declared}; {rest}")
     }
 

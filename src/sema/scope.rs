@@ -190,13 +190,25 @@ impl Sema<'_> {
         all
     }
 
-    pub(super) fn unknown_name(&mut self, scope: ScopeId, name: &str, span: Span, extra: &[&str], what: &str) {
+    /// Reports a name that is not there; `otherwise` is what to try where no other name is near.
+    pub(super) fn unknown_name(
+        &mut self,
+        scope: ScopeId,
+        name: &str,
+        span: Span,
+        extra: &[&str],
+        what: &str,
+        otherwise: Option<&str>,
+    ) {
         let mut names = self.visible(scope);
         names.extend(extra.iter().map(|s| s.to_string()));
         names.extend(BUILTINS.iter().map(|s| s.to_string()));
         let help = match name {
             "I_axial" => Some("couplings bring it into a compartment: it stands in the equations of one".to_string()),
-            _ => did_you_mean(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?")),
+            _ => said_here(name).map(|here| format!("write {here}")).or_else(|| {
+                let near = did_you_mean(name, names.iter().map(String::as_str));
+                near.map(|n| format!("did you mean `{n}`?")).or_else(|| otherwise.map(str::to_string))
+            }),
         };
         self.diags.push(
             Diagnostic::error(UNKNOWN_NAME, format!("there is no {what} `{name}` here"))
@@ -206,7 +218,15 @@ impl Sema<'_> {
     }
 
     pub(super) fn new_value(&mut self, name: &ast::Name, ty: Type, kind: ValueKind) -> ValueId {
-        self.program.values.push(ValueDef { name: name.text.clone(), span: name.span, ty, kind });
+        let path = self.path_of(&name.text);
+        self.program.values.push(ValueDef {
+            name: name.text.clone(),
+            path,
+            loops: self.loops_around,
+            span: name.span,
+            ty,
+            kind,
+        });
         ValueId(self.program.values.len() as u32 - 1)
     }
 
@@ -214,4 +234,21 @@ impl Sema<'_> {
     pub(super) fn broken_value(&mut self, name: &ast::Name) -> ValueId {
         self.new_value(name, Type { kind: Kind::Unknown, rank: 0, dim: None }, ValueKind::Broken)
     }
+}
+
+/// What names of other languages are here.
+fn said_here(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "gauss" | "gaussian" | "randn" => "`normal(mean, sd)`",
+        "rand" | "random" => "`uniform(lo, hi)`",
+        "log" => "`ln(x)`",
+        "pow" | "power" => "a power as `x^2`",
+        "step" | "heaviside" => "`if x > 0 then 1 else 0`",
+        "mod" | "fmod" => "`a - b * floor(a / b)`",
+        "Infinity" | "infinity" | "Inf" | "INF" => "`inf`",
+        "NaN" | "nan" | "NAN" | "None" | "none" | "null" => "a number: there is no value for what is missing",
+        "True" | "TRUE" => "`true`",
+        "False" | "FALSE" => "`false`",
+        _ => return None,
+    })
 }

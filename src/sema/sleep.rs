@@ -245,7 +245,7 @@ impl Sema<'_> {
             }
             ast::ActionKind::Kick { target, by, at } => {
                 let rate = self.number(at, cx, Dimension::RATE);
-                let Some(found) = self.end(target, cx, false) else {
+                let Some(found) = self.cells_at(target, cx, false) else {
                     self.expr(by, fx, None);
                     return;
                 };

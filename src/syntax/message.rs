@@ -213,8 +213,10 @@ impl Stop<'_> {
                 }
                 '\u{2212}' | '\u{2013}' => error.help("write the minus sign of the keyboard: `-`"),
                 '\u{D7}' | '\u{B7}' => error.help("write `*`"),
+                '?' => error.help("write `if c then a else b`"),
                 c if c.is_alphabetic() => {
-                    error.help("names are ASCII: `[A-Za-z_][A-Za-z0-9_]*`; write `tau` for \u{3C4}")
+                    let spelt = greek(c).map_or(String::new(), |name| format!("; write `{name}` for {c}"));
+                    error.help(format!("names are ASCII: `[A-Za-z_][A-Za-z0-9_]*`{spelt}"))
                 }
                 _ => error,
             });
@@ -251,7 +253,8 @@ impl Stop<'_> {
             _ => false,
         };
         let gap = found.start > before.end && !self.text[before.end..found.start].contains('\n');
-        let attaches = matches!(word, "(" | "[") && self.after_expression() || matches!(word, "." | "'");
+        let quote = word == "'" && (self.wants(Rule::string) || self.wants(Rule::use_source));
+        let attaches = matches!(word, "(" | "[") && self.after_expression() || matches!(word, "." | "'") && !quote;
         (can_carry && gap && attaches).then(|| {
             let name = before.text(self.text);
             SyntaxError::new(
@@ -340,6 +343,9 @@ impl Stop<'_> {
         let error = |label: &str| {
             SyntaxError::new(codes::UNKNOWN_ITEM, span, format!("`{word}` opens no item of {owner}"), label)
         };
+        if let Some(here) = said_here(word).filter(|_| word == "reset" && self.body == Body::Model) {
+            return Some(error("unknown item").help(format!("write {here}")));
+        }
         let homes: Vec<&str> = Body::ALL.iter().filter(|b| b.opens(word)).map(|b| b.owner()).collect();
         if !homes.is_empty() {
             let homes = homes.join(" or ");
@@ -378,12 +384,16 @@ impl Stop<'_> {
                 && !is_unit(b.text(self.text))
                 && !is_reserved(b.text(self.text))
         });
+        let number = before.is_some_and(|b| b.kind == TokenKind::Number);
         let before = before.map_or("", |b| b.text(self.text));
-        let wants_value = self.wants(Rule::expr) || self.wants(Rule::arg) || self.wants(Rule::axis);
+        let wants_value =
+            [Rule::expr, Rule::arg, Rule::axis, Rule::postfix, Rule::primary].iter().any(|r| self.wants(*r));
         let after = self.text[found.end..].chars().next();
         let help = match word {
             "," if self.wants_item() => "items are set apart by a new line or `;`, not by `,`",
-            "'" if wants_value || self.wants(Rule::string) => "strings stand in double quotes",
+            "'" if wants_value || self.wants(Rule::string) || self.wants(Rule::use_source) => {
+                "strings stand in double quotes"
+            }
             "'" if self.wants(Rule::colon) => "is a `:` missing before the equation?",
             "'" => "an equation `x' = ..` stands in the body of a model or rule, not in a block",
             "{" if self.wants(Rule::close_brace) => "is a keyword missing before `{`?",
@@ -391,9 +401,30 @@ impl Stop<'_> {
             "+" | "-" if before == word || after == word.chars().next() => "write `x += 1` or `x -= 1`",
             "(" if self.wants(Rule::open_bracket) || self.wants(Rule::axes) => "a size stands in brackets: `E[100]`",
             "(" | "=" if after_unit => "the word after a number on the same line is its unit; is a `*` or `;` missing?",
-            "=" if wants_value => {
-                return error.help(format!("no opening word is followed by `=`: write `{before} ..`"));
+            "=" | ":" if wants_value => {
+                return error.help(format!("no opening word is followed by `{word}`: write `{before} ..`"));
             }
+            "=" if self.wants(Rule::arrow) && after == Some('>') => "an arrow is written `->`",
+            ":" if self.wants(Rule::eq) => "a `let` has the dimension of its formula: leave this out",
+            ":" if self.wants(Rule::open_bracket) || self.wants(Rule::axes) => "its size comes first: `E[100]: Model`",
+            "(" if number && self.next_is_unit() => "a unit follows its number without brackets: `10 ms`",
+            "if" if self.wants_item() && self.body == Body::Model => {
+                "a condition for a spike is `spike when c { .. }`, for a value `if c then a else b`"
+            }
+            _ if self.after_expression() && found.kind == TokenKind::Word && is_unit(word) => {
+                return error.help(format!("a unit follows a number: write `{before} * 1 {word}`"));
+            }
+            _ if self.wants(Rule::close_brace) && Body::ALL.iter().any(|b| b.opens(word)) => match self.innermost() {
+                Some(open) => {
+                    let line = self.text[..open.start].matches('\n').count() + 1;
+                    return error.help(format!("is a `}}` missing before it? The `{{` of line {line} is still open"));
+                }
+                None => return error,
+            },
+            _ if self.wants(Rule::assign_op) && before == ")" => match self.called().and_then(said_here) {
+                Some(here) => return error.help(format!("write {here}")),
+                None => return error,
+            },
             ")" | "]" if before == "," => "no comma stands after the last element",
             "}" if wants_value => "a value is missing before `}`",
             "else" if self.wants_item() => "is a `}` missing or too much before `else`?",
@@ -405,6 +436,56 @@ impl Stop<'_> {
             _ => return error,
         };
         error.help(help)
+    }
+}
+
+impl Stop<'_> {
+    fn next_is_unit(&self) -> bool {
+        let next = self.tokens.get(self.index() + 1);
+        next.is_some_and(|t| t.kind == TokenKind::Word && is_unit(t.text(self.text)))
+    }
+
+    /// The brace around the place of the stop.
+    fn innermost(&self) -> Option<Token> {
+        self.opening(self.index(), b'{')
+    }
+
+    /// What is called by the `f(..)` that ends before the place of the stop.
+    fn called(&self) -> Option<&str> {
+        let close = self.index().checked_sub(1)?;
+        let open = self.opening(close, b'(')?;
+        let name = self.tokens.iter().take_while(|t| t.start < open.start).last()?;
+        (name.kind == TokenKind::Word).then(|| name.text(self.text))
+    }
+
+    /// The last bracket of a kind that is open before token `k`.
+    fn opening(&self, k: usize, bracket: u8) -> Option<Token> {
+        let mut closed = 0;
+        for token in self.tokens[..k].iter().rev() {
+            match token.kind {
+                TokenKind::Close(_) => closed += 1,
+                TokenKind::Open(b) if closed == 0 => return (b == bracket).then_some(*token),
+                TokenKind::Open(_) => closed -= 1,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// The name of a Greek letter.
+fn greek(c: char) -> Option<&'static str> {
+    const NAMES: [&str; 25] = [
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+        "xi", "omicron", "pi", "rho", "sigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    ];
+    let from = |first: char| NAMES.get(usize::try_from(u32::from(c).checked_sub(u32::from(first))?).ok()?).copied();
+    match c {
+        '\u{3F5}' => Some("epsilon"),
+        '\u{3D5}' => Some("phi"),
+        '\u{3D1}' => Some("theta"),
+        c if c.is_lowercase() => from('\u{3B1}'),
+        _ => from('\u{391}'),
     }
 }
 
@@ -421,7 +502,7 @@ fn said_here(word: &str) -> Option<&'static str> {
         "group" | "neurons" | "layer" => "`population E[100]: Model`",
         "connection" | "connections" | "synapses" => "`projection A -> B { .. }`",
         "parameter" | "parameters" | "params" => "`param a = 1, b = 2`",
-        "threshold" => "`spike when V >= V_th { V = V_reset }`",
+        "threshold" | "reset" => "`spike when V >= V_th { V = V_reset }`",
         "variable" | "variables" => "`state V = 0 mV`",
         _ => return None,
     })

@@ -51,6 +51,32 @@ experiment Look of Small {{
 }
 
 #[test]
+fn a_param_that_differs_between_cells_is_built_within_its_bounds() {
+    let cells = |tau: &str| {
+        Lab::new(&format!(
+            "neuron Cell {{ param tau = 10 ms in 1 ms .. 100 ms; state V = 0 mV; V' = -V / tau }}
+network Small {{ population E[50]: Cell(tau = {tau}) }}
+experiment Look of Small {{ simulate 1 ms }}
+"
+        ))
+    };
+    let built = |tau: &str, place| {
+        let lab = cells(tau);
+        crate::lab::run(lab.unit(), &lab.job.points[0], 1, place, false).map(drop)
+    };
+    for place in [INTERP, NATIVE, NARROW] {
+        assert_eq!(built("uniform(1 ms, 100 ms)", place), Ok(()));
+        let drawn = built("uniform(200 ms, 300 ms)", place).expect_err("out of bounds");
+        assert!(
+            drawn.contains("E: `tau` of neuron 0 is 2") && drawn.contains("outside its bounds 1 ms .. 100 ms"),
+            "{drawn}"
+        );
+        let placed = built("95 ms + index * 1 ms", place).expect_err("out of bounds");
+        assert!(placed.contains("E: `tau` of neuron 6 is 101 ms, outside its bounds 1 ms .. 100 ms"), "{placed}");
+    }
+}
+
+#[test]
 fn a_param_is_set_within_its_bounds() {
     let outside = "outside its bounds 1 ms .. 100 ms";
     let drawn = refused(&bounded("set E[2].tau = uniform(200 ms, 300 ms)"));

@@ -6,6 +6,7 @@ use super::params::{ParamValues, dependencies, dependency_order, derive_group};
 use super::tables::{self, Tables};
 use crate::backend::engine::RunError;
 use crate::backend::eval;
+use crate::ir::protocol::Bounds;
 use crate::ir::{Attribute, Expr, ExprId, Network, ParamKind, Population, Side};
 use crate::random::{Purpose, StreamKey};
 
@@ -103,6 +104,9 @@ impl<'n> Builder<'n> {
                 ParamKind::Scalar(v) => self.params[j as usize] = ParamValues::One(v),
                 ParamKind::PerNeuron(root) => {
                     let values = self.each(&param.name, root, Purpose::Parameter)?;
+                    if let Some(bounds) = &param.bounds {
+                        within(bounds, &values).map_err(|why| RunError::Build(format!("{path}: {why}")))?;
+                    }
                     self.params[j as usize] = ParamValues::Each(values);
                 }
                 ParamKind::Derived(_) => derive_group(dynamics, self.network.dt_ms, &mut self.params, *size, j),
@@ -159,6 +163,17 @@ impl<'n> Builder<'n> {
     }
 }
 
+/// Says which neuron's value its author does not allow, if there is one.
+fn within(bounds: &Bounds, values: &[f64]) -> Result<(), String> {
+    match values.iter().enumerate().find(|(_, v)| !bounds.hold(**v)) {
+        None => Ok(()),
+        Some((neuron, v)) => {
+            let shown = bounds.display(*v);
+            Err(format!("`{}` of neuron {neuron} is {shown}, outside its bounds {bounds}", bounds.name))
+        }
+    }
+}
+
 fn per_neuron(kind: ParamKind) -> Option<ExprId> {
     match kind {
         ParamKind::PerNeuron(root) => Some(root),
@@ -176,7 +191,7 @@ mod tests {
     use crate::units::Dimension;
 
     fn param(name: &str, kind: ParamKind) -> Param {
-        Param { name: name.into(), dimension: Dimension::NUMBER, kind, settable: false }
+        Param { name: name.into(), dimension: Dimension::NUMBER, kind, settable: false, bounds: None }
     }
 
     fn state(name: &str, initial: ExprId) -> State {

@@ -297,7 +297,7 @@ mod tests {
     use crate::units::Dimension;
 
     fn param(name: &str, kind: ParamKind) -> Param {
-        Param { name: name.into(), dimension: Dimension::NUMBER, kind, settable: true }
+        Param { name: name.into(), dimension: Dimension::NUMBER, kind, settable: true, bounds: None }
     }
 
     /// A one-dimensional system of time constant tau that is advanced by half of dt; twice its propagator stands before

@@ -246,8 +246,13 @@ fn poisson_driven(count: u32) -> Network {
     let mut d = counter(vec![Arrival::Poisson(0)], zero);
     let rate = d.exprs.intern(Expr::Param(0));
     let weight = d.exprs.real(0.5);
-    d.params =
-        vec![Param { name: "rate".into(), dimension: Dimension::RATE, kind: ParamKind::Scalar(2.0), settable: true }];
+    d.params = vec![Param {
+        name: "rate".into(),
+        dimension: Dimension::RATE,
+        kind: ParamKind::Scalar(2.0),
+        settable: true,
+        bounds: None,
+    }];
     d.poisson = vec![PoissonInput { path: "drive->E".into(), receptor: 0, rate, weight, delay: 3 }];
     add(&mut net, "E", count, d);
     net

@@ -20,7 +20,13 @@ pub(in crate::execute) fn population(path: &str, size: u32) -> Population {
 }
 
 fn dynamics() -> Dynamics {
-    let param = Param { name: "I".into(), dimension: Dimension::CURRENT, kind: ParamKind::Scalar(0.0), settable: true };
+    let param = Param {
+        name: "I".into(),
+        dimension: Dimension::CURRENT,
+        kind: ParamKind::Scalar(0.0),
+        settable: true,
+        bounds: None,
+    };
     let mut exprs = crate::ir::Exprs::default();
     let value = exprs.real(0.0);
     Dynamics {

@@ -257,6 +257,47 @@ fn what_is_added_to_a_circuit_changes_nothing_in_the_rest() {
 }
 
 #[test]
+fn each_use_of_a_region_and_each_turn_of_a_loop_draws_its_own_tables() {
+    let lab = Lab::new(
+        "neuron Cell { state V = 0; state U = 0; input I: number; U' = I / 1 ms; receptor syn(w: number) { V += w } }
+region Box {
+    let code[m: 5] = uniform(0, 1)
+    let one = uniform(0, 1)
+    population P[5]: Cell(V = code[index])
+    population Q[5]: Cell(V = one)
+}
+network Net {
+    region a: Box
+    region b: Box
+    source train[3]: Train
+    population E[3]: Cell
+    for k in 0 .. 3 {
+        let r = uniform(0, 1) + 10 * k
+        projection train[k] -> E[k] { connect all_to_all  weight r  delay 1 ms }
+        drive E[k].I = r
+    }
+}
+source Train { spike at 10 Hz }
+experiment Look of Net { simulate 10 ms }
+",
+    );
+    for place in [NATIVE, INTERP] {
+        let ran = lab.run(place);
+        let [a, b] = ["a.P", "b.P"].map(|p| ran.state(p, "V"));
+        assert!(a.iter().zip(&b).all(|(x, y)| x != y), "{a:?} {b:?}");
+        let [a, b] = ["a.Q", "b.Q"].map(|p| ran.state(p, "V"));
+        assert!(a[0] != b[0] && a.iter().all(|x| *x == a[0]), "{a:?} {b:?}");
+        // The weight and the drive of a turn are one number, which follows the loop's variable: `U` comes to 10 times that.
+        let drawn: Vec<f64> = ran.state("E", "U").iter().map(|u| u / 10.0).collect();
+        for (k, r) in drawn.iter().enumerate() {
+            let below = 10.0 * k as f64;
+            assert!(*r >= below && *r < below + 1.0, "{drawn:?}");
+        }
+        assert!((drawn[1] - 10.0 - drawn[0]).abs() > 1e-6 && (drawn[2] - 20.0 - drawn[0]).abs() > 1e-6, "{drawn:?}");
+    }
+}
+
+#[test]
 fn draws_of_an_experiment_do_not_depend_on_the_circuit() {
     let text = |more: &str| {
         format!(

@@ -64,7 +64,7 @@ experiment Look of Small {{ simulate 1 ms }}
         let lab = cells(tau);
         crate::lab::run(lab.unit(), &lab.job.points[0], 1, place, false).map(drop)
     };
-    for place in [INTERP, NATIVE, NARROW] {
+    for place in [INTERP, NATIVE, NARROW[0], NARROW[1]] {
         assert_eq!(built("uniform(1 ms, 100 ms)", place), Ok(()));
         let drawn = built("uniform(200 ms, 300 ms)", place).expect_err("out of bounds");
         assert!(

@@ -8,7 +8,7 @@ use crate::base::sections::{Broken, Format};
 use crate::ir::artefact::Job;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-const FORMAT: Format = Format { magic: *b"NSMART\x1a\n", version: 1 };
+const FORMAT: Format = Format { magic: *b"NSMART\x1a\n", version: 2 };
 /// Expressions are at most 256 deep in a source; each level takes a few levels of RON.
 const DEPTH: usize = 4096;
 
@@ -255,7 +255,8 @@ mod tests {
         assert!(read(&forged(&[(MANIFEST, manifest), (JOB, b"()"), (NUMBERS, &[])])).is_err());
         assert!(read(&forged(&[(MANIFEST, &deep)])).is_err());
         let mut other = file();
-        other[8] = 2;
-        assert_eq!(read(&other), Err(Broken::Version { found: 2, known: 1 }));
+        let (known, found) = (FORMAT.version, FORMAT.version + 1);
+        other[8..][..4].copy_from_slice(&found.to_le_bytes());
+        assert_eq!(read(&other), Err(Broken::Version { found, known }));
     }
 }

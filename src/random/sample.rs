@@ -85,14 +85,11 @@ impl Stream {
         let mut left = draws as usize;
         let mut chosen = [0; BUFFER];
         while left > 0 {
-            let words = self.available();
-            let count = words.len().min(left);
-            let kept = choose(&words[..count], n, &mut chosen[..count]);
+            let (drawn, kept) = self.choose_next(n, &mut chosen[..left.min(BUFFER)]);
             for place in &chosen[..kept] {
                 bytes[*place as usize] = 1;
             }
-            self.consume(count);
-            left -= count;
+            left -= drawn;
         }
     }
 
@@ -101,17 +98,14 @@ impl Stream {
         let mut missing = missing as usize;
         let mut chosen = [0; BUFFER];
         while missing > 0 {
-            let words = self.available();
             // No more than are missing, so the loop can't overshoot and needs no branch.
-            let count = words.len().min(missing);
-            let kept = choose(&words[..count], n, &mut chosen[..count]);
+            let (_, kept) = self.choose_next(n, &mut chosen[..missing.min(BUFFER)]);
             let mut fresh = 0;
             for place in &chosen[..kept] {
                 let word = &mut bits[(*place / 64) as usize];
                 fresh += !*word >> (*place % 64) & 1;
                 *word |= 1 << (*place % 64);
             }
-            self.consume(count);
             missing -= fresh as usize;
         }
     }
@@ -125,12 +119,18 @@ impl Stream {
         out.resize(k as usize, 0);
         let mut missing = out.as_mut_slice();
         while !missing.is_empty() {
-            let words = self.available();
-            let count = words.len().min(missing.len());
-            let kept = choose(&words[..count], n, &mut missing[..count]);
-            self.consume(count);
+            let (_, kept) = self.choose_next(n, missing);
             missing = &mut missing[kept..];
         }
+    }
+
+    /// Lets as many of the available words as there is room for choose of 0 .. `n`; gives how many these were, and how many of them chose.
+    fn choose_next(&mut self, n: u32, chosen: &mut [u32]) -> (usize, usize) {
+        let words = self.available();
+        let count = words.len().min(chosen.len());
+        let kept = choose(&words[..count], n, &mut chosen[..count]);
+        self.consume(count);
+        (count, kept)
     }
 
     /// As [`Stream::sample_with_replacement`], in ascending order.

@@ -157,9 +157,7 @@ pub fn check_partition(
         if usage[Resource::Compartments] == 0 && !core_of.contains(&Some(core as u32)) {
             return Err(CheckError::Empty { core });
         }
-        let over = |r: &Resource| limits.of(*r).is_some_and(|limit| usage[*r] > limit);
-        if let Some(resource) = Resource::ALL.into_iter().find(over) {
-            let (needs, limit) = (usage[resource], limits.of(resource).unwrap_or(u64::MAX));
+        if let Some((resource, needs, limit)) = limits.exceeded_by_core(usage) {
             return Err(CheckError::Exceeded { core, resource, needs, limit });
         }
     }

@@ -190,7 +190,11 @@ impl Limits {
 
     /// The first resource that is exceeded, what is used of it, and its limit.
     pub fn exceeded(&self, usage: &Usage) -> Option<(Resource, u64, u64)> {
-        let usage = self.of_core(usage);
+        self.exceeded_by_core(&self.of_core(usage))
+    }
+
+    /// The same of what [`Limits::of_core`] gave.
+    pub fn exceeded_by_core(&self, usage: &Usage) -> Option<(Resource, u64, u64)> {
         Resource::ALL.into_iter().find_map(|r| self.of(r).filter(|l| usage[r] > *l).map(|l| (r, usage[r], l)))
     }
 

@@ -19,6 +19,8 @@ pub enum Work {
     Learn(usize),
     /// Values of continuous projections.
     Couple,
+    /// Poisson counts of later steps, drawn while waiting.
+    Ahead,
     /// For the slowest thread, at the end of a window.
     Wait,
     /// Spikes and samples that are kept.
@@ -125,6 +127,7 @@ impl Profile {
             Work::Arrive(k) => format!("arrive {k}"),
             Work::Learn(k) => format!("learn {}", projection(k)),
             Work::Couple => "couple".to_string(),
+            Work::Ahead => "draw ahead".to_string(),
             Work::Wait => "wait".to_string(),
             Work::Record => "record".to_string(),
         }

@@ -29,8 +29,8 @@ pub use draws::{normal, normal_batch, normal_batch_f32, uniform, uniform_batch, 
 pub use key::{Purpose, StreamKey};
 pub use philox::philox4x32_10;
 pub use poisson::{
-    MAX_POISSON_MEAN, PoissonError, PoissonTable, poisson, poisson_batch, poisson_batch_f32, poisson_each,
-    poisson_each_batch, poisson_each_batch_f32,
+    MAX_POISSON_MEAN, PoissonError, PoissonTable, poisson, poisson_batch, poisson_batch_f32, poisson_batch_u8,
+    poisson_each, poisson_each_batch, poisson_each_batch_f32, widen_counts, widen_counts_f32,
 };
 pub use sample::Room;
 pub use stream::{Stream, first_normals, first_uniforms};

@@ -284,7 +284,7 @@ macro_rules! fill_tiles {
             }
             tile_counts(table, &words[offset..offset + count], &mut counts[..count]);
             for (to, from) in out[done..done + count].iter_mut().zip(&counts) {
-                *to = <$type>::from(*from);
+                *to = *from as $type;
             }
             done += count;
         }
@@ -375,6 +375,33 @@ multiversion! {
         key: StreamKey, step: u64, first: u32, draw: u32, table: &PoissonTable, out: &mut [f32]
     ) {
         fill_tiles!(Site::new(key, step, draw), table, first, out, f32);
+    }
+}
+
+multiversion! {
+    /// As [`poisson_batch`] with counts as bytes, for tables whose counts fit.
+    pub fn poisson_batch_u8 / poisson_batch_u8_at(
+        key: StreamKey, step: u64, first: u32, draw: u32, table: &PoissonTable, out: &mut [u8]
+    ) {
+        fill_tiles!(Site::new(key, step, draw), table, first, out, u8);
+    }
+}
+
+multiversion! {
+    /// Counts as numbers.
+    pub fn widen_counts / widen_counts_at(counts: &[u8], out: &mut [f64]) {
+        for (to, from) in out.iter_mut().zip(counts) {
+            *to = f64::from(*from);
+        }
+    }
+}
+
+multiversion! {
+    /// As [`widen_counts`] in single precision.
+    pub fn widen_counts_f32 / widen_counts_f32_at(counts: &[u8], out: &mut [f32]) {
+        for (to, from) in out.iter_mut().zip(counts) {
+            *to = f32::from(*from);
+        }
     }
 }
 

@@ -77,8 +77,15 @@ impl Stages {
     }
 
     /// Works as thread `home` until no stage is open. `run` does a task; `next` is called by whoever finished the last task of a
-    /// stage, alone, and says whether there is another. What was written before is visible to all after.
-    pub fn work(&self, home: usize, run: &mut dyn FnMut(usize), next: &mut dyn FnMut() -> bool) {
+    /// stage, alone, and says whether there is another; `idle` is called where there is nothing to do but wait, and does a
+    /// little of what has time, or says that there is none. What was written before is visible to all after.
+    pub fn work(
+        &self,
+        home: usize,
+        run: &mut dyn FnMut(usize),
+        next: &mut dyn FnMut() -> bool,
+        idle: &mut dyn FnMut() -> bool,
+    ) {
         let tasks = self.claims.len();
         loop {
             let opened = self.opened.load(Ordering::Acquire);
@@ -87,7 +94,9 @@ impl Stages {
             }
             let free = (0..tasks).map(|k| (home + k) % tasks).find(|task| self.claim(*task, opened / 2));
             let Some(task) = free else {
-                self.wait(opened);
+                if self.opened.load(Ordering::Acquire) == opened && !idle() {
+                    self.wait(opened);
+                }
                 continue;
             };
             run(task);
@@ -156,6 +165,7 @@ mod tests {
                         round.fetch_add(1, Ordering::Relaxed) + 1 < rounds
                             && !round.load(Ordering::Relaxed).is_multiple_of(100)
                     },
+                    &mut || false,
                 );
             };
             std::thread::scope(|s| {

@@ -313,6 +313,10 @@ impl Native {
             trace_parts.push(TraceParts { request: request.clone(), parts });
         }
         let turns = workers.iter().map(Worker::turns).max().unwrap_or(0);
+        if threads > 1 {
+            workers.iter_mut().for_each(Worker::draw_ahead);
+        }
+        let ahead = workers.iter().map(|w| w.ahead.clone()).collect();
         let shared = Arc::new(Shared {
             // And what is recorded.
             stages: Stages::new(threads + 1),
@@ -325,6 +329,8 @@ impl Native {
             fault: Mutex::new(None),
             populations: populations.len(),
             channels: layout.channels(),
+            ahead,
+            measured: AtomicBool::new(false),
             window,
             dt: network.dt_ms,
         });
@@ -499,7 +505,8 @@ fn work(shared: &Shared, home: usize, each: &mut dyn FnMut()) {
         shared.task(task);
     };
     let mut next = || shared.next();
-    shared.stages.work(home, &mut run, &mut next);
+    let mut idle = || shared.prepare(home);
+    shared.stages.work(home, &mut run, &mut next, &mut idle);
 }
 
 impl Engine for Native {
@@ -748,6 +755,7 @@ impl Engine for Native {
 
     fn measure(&mut self) {
         let epoch = Instant::now();
+        self.shared.measured.store(true, Ordering::Relaxed);
         self.shares().for_each(|mut worker| worker.measure(epoch));
         self.shared.recorder().measure(epoch);
     }

@@ -1,10 +1,12 @@
 //! One share of the work: its ranges of every population, the rings and synapses that land there, and its tasks in a run.
 
+mod ahead;
 mod calls;
 mod recorder;
 mod state;
 mod window;
 
+pub use ahead::Ahead;
 pub use recorder::Recorder;
 pub use state::join;
 pub use window::{Batch, Board, Contest, Sequence, Spikes, Stage, Window};
@@ -12,7 +14,7 @@ pub use window::{Batch, Board, Contest, Sequence, Spikes, Stage, Window};
 use super::couplings::{Channel, Couplings};
 use super::jit::Kernel;
 use super::learning::Learning;
-use super::plan::{Form, Id, Node, Plan};
+use super::plan::{Call, Form, Id, Node, Plan};
 use super::procedural::Procedural;
 use super::translate::{GRAIN, Slots};
 use crate::backend::build::ParamValues;
@@ -24,11 +26,14 @@ use crate::numerics;
 use crate::random::{PoissonTable, Purpose, StreamKey};
 use crate::runtime::{Aligned, Column, Ring, Rows, Stages, aligned};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-/// Neurons handled by a kernel call: their scratch rows stay in the innermost cache.
+/// Neurons handled by a kernel call at least, where there are as many.
 const CHUNK: usize = 256;
+
+/// Bytes of scratch rows that stay in the innermost cache between a call and the kernel that reads them: half of it.
+const SCRATCH: usize = 1 << 14;
 
 /// A state that is no longer finite.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +64,10 @@ pub struct Shared {
     pub populations: usize,
     /// Values of continuous projections.
     pub channels: Vec<Channel>,
+    /// What was drawn before its step, for each share.
+    pub ahead: Vec<Arc<Ahead>>,
+    /// Where the time goes is measured.
+    pub measured: AtomicBool,
     /// Steps of a window.
     pub window: u64,
     pub dt: f64,
@@ -85,6 +94,11 @@ impl Shared {
             true => self.worker(task).run(self, &stage),
             false => self.recorder().run(self, &stage),
         }
+    }
+
+    /// Something that will be needed later, by a thread that waits; false where there is nothing.
+    pub fn prepare(&self, home: usize) -> bool {
+        ahead::prepare(&self.ahead, home, self.measured.load(Ordering::Relaxed))
     }
 
     /// Goes on to the next stage; false where there is none.
@@ -172,6 +186,8 @@ pub struct Block {
     /// Where what arrives lies, for each ring of the plan.
     pub landings: Vec<Landing>,
     mask: Vec<u8>,
+    /// Neurons handled by a kernel call.
+    chunk: usize,
     /// Empty unless winners are chosen.
     margin: Column,
     schedule: Vec<(u64, u32)>,
@@ -188,10 +204,21 @@ pub struct Block {
     settled: bool,
     noise: StreamKey,
     spike: StreamKey,
-    inputs: Vec<(StreamKey, u64, Option<PoissonTable>)>,
+    inputs: Vec<Input>,
     adaptive: Option<Box<AdaptiveBlocks>>,
     /// Nanoseconds of calls, where they are measured.
     called: Option<u64>,
+}
+
+/// A source of Poisson counts.
+struct Input {
+    key: StreamKey,
+    /// Steps between the draw and its arrival.
+    delay: u64,
+    /// Of the last mean, and the step that brought it.
+    table: Option<(PoissonTable, u64)>,
+    /// Where others draw ahead, and its number there.
+    ahead: Option<(Arc<Ahead>, usize)>,
 }
 
 /// Adaptive steps of a block: what precedes them, and one trial. They run on the states and params of the block around them.
@@ -220,6 +247,8 @@ pub struct Worker {
     pub common: Common,
     values: Vec<f64>,
     events: u64,
+    /// Counts that were drawn for it by threads that waited.
+    pub ahead: Arc<Ahead>,
     /// Where the time goes is measured.
     clock: Option<Clock>,
 }
@@ -306,6 +335,7 @@ impl Block {
             coupled: vec![Column::filled(single, 0.0, padded); source.dynamics.coupled.len()],
             landings: Vec::new(),
             mask: vec![0; padded.div_ceil(2).next_multiple_of(8)],
+            chunk: chunk(source.plan, padded),
             margin: Column::filled(single, 0.0, if source.plan.margin.is_some() { padded } else { 0 }),
             schedule,
             next: 0,
@@ -323,7 +353,12 @@ impl Block {
                 .dynamics
                 .poisson
                 .iter()
-                .map(|p| (StreamKey::new(source.seed, &p.path, Purpose::Input), u64::from(p.delay), None))
+                .map(|p| Input {
+                    key: StreamKey::new(source.seed, &p.path, Purpose::Input),
+                    delay: u64::from(p.delay),
+                    table: None,
+                    ahead: None,
+                })
                 .collect(),
             adaptive: None,
             called: None,
@@ -362,21 +397,19 @@ impl Block {
         self.lend(&mut a.before);
         a.before.compute_uniform(t, t_end);
         let padded = a.before.counter.len();
-        for start in (0..padded).step_by(CHUNK) {
-            a.before.chunk(step, start, CHUNK.min(padded - start), common);
-        }
+        a.before.chunks(step, common);
         self.lend(&mut a.before);
         self.lend(&mut a.trial);
         a.trial.compute_uniform(t, t_end);
-        for start in (0..padded).step_by(CHUNK) {
-            let len = CHUNK.min(padded - start);
+        for start in (0..padded).step_by(a.trial.chunk) {
+            let len = a.trial.chunk.min(padded - start);
             let mut trials = 0;
             while let Some(late) = (start..start + len).find(|k| a.trial.states[a.elapsed].at(*k) < dt) {
                 if trials == a.limit {
                     a.stuck.get_or_insert(a.trial.lo + late as u32);
                     break;
                 }
-                a.trial.chunk(step, start, len, common);
+                a.trial.compute(step, start, len, common);
                 trials += 1;
             }
         }
@@ -417,10 +450,6 @@ impl Block {
     /// Cells that its columns have room for, whose places in a ring lie side by side.
     pub fn places(&self) -> usize {
         self.counter.len()
-    }
-
-    fn chunk_rows(&self) -> usize {
-        self.plan.scratch_rows as usize
     }
 
     /// Values that are the same for all neurons in this step.
@@ -496,20 +525,22 @@ impl Block {
             self.adaptive = Some(a);
         }
         self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
-        let padded = self.counter.len();
-        // Rows between calls have to stay in the nearest cache; without any there is nothing to cut the block for.
-        let size = if self.plan.scratch_rows == 0 { padded } else { CHUNK };
-        for start in (0..padded).step_by(size) {
-            self.chunk(step, start, size.min(padded - start), common);
-        }
+        self.chunks(step, common);
         if self.plan.spike.is_some() {
             self.collect(fired);
         }
     }
 
+    fn chunks(&mut self, step: u64, common: &mut Common) {
+        let padded = self.counter.len();
+        for start in (0..padded).step_by(self.chunk) {
+            self.compute(step, start, self.chunk.min(padded - start), common);
+        }
+    }
+
     /// All segments over the neurons `start .. start + len` of the block.
-    fn chunk(&mut self, step: u64, start: usize, len: usize, common: &mut Common) {
-        let needed = self.chunk_rows() * CHUNK;
+    fn compute(&mut self, step: u64, start: usize, len: usize, common: &mut Common) {
+        let needed = self.plan.scratch_rows as usize * self.chunk;
         let Common { rings, scratch, pointers, flag } = common;
         scratch.reserve(self.plan.single, needed);
         let slots = self.slots;
@@ -533,7 +564,7 @@ impl Block {
             pointers.0[slots.coupled + k] = sums.pointer(start);
         }
         for row in 0..self.plan.scratch_rows as usize {
-            pointers.0[slots.scratch + row] = scratch.pointer(self.plan.single, row * CHUNK);
+            pointers.0[slots.scratch + row] = scratch.pointer(self.plan.single, row * self.chunk);
         }
         pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
         pointers.0[slots.flag] = flag.as_mut_ptr().cast();
@@ -544,8 +575,8 @@ impl Block {
             if self.plan.single { self.single_scalars.as_ptr().cast() } else { self.scalars.as_ptr().cast() };
         for k in 0..self.kernels.len() {
             for c in 0..self.plan.segments[k].calls.len() {
-                let call = self.plan.segments[k].calls[c].clone();
                 let begin = self.called.map(|_| Instant::now());
+                let call = self.plan.segments[k].calls[c].clone();
                 if self.plan.single {
                     self.call(&call, step, start, len, &mut scratch.single);
                 } else {
@@ -613,6 +644,16 @@ impl Block {
     }
 }
 
+/// Neurons handled by a kernel call: as many as leave the scratch rows in the innermost cache. Without any there is nothing to cut a
+/// block for.
+fn chunk(plan: &Plan, padded: usize) -> usize {
+    let row = if plan.single { size_of::<f32>() } else { size_of::<f64>() };
+    match plan.scratch_rows as usize {
+        0 => padded.max(1),
+        rows => (SCRATCH / (rows * row) / CHUNK * CHUNK).max(CHUNK),
+    }
+}
+
 /// An operation on a row, in place.
 pub fn compute_unary(op: UnaryOp, x: &mut [f64]) {
     match op {
@@ -653,8 +694,26 @@ impl Worker {
             common: Common { rings, ..Common::default() },
             values: Vec::new(),
             events: 0,
+            ahead: Arc::default(),
             clock: None,
         }
+    }
+
+    /// Lets threads that wait draw counts for it.
+    pub fn draw_ahead(&mut self) {
+        let mut ahead = Ahead::default();
+        for block in &mut self.blocks {
+            let drawn = |call: &Call, k: usize| matches!(call, Call::PoissonOne { input, .. } if *input as usize == k);
+            let calls: Vec<&Call> = block.plan.segments.iter().flat_map(|s| &s.calls).collect();
+            let (first, len) = (block.lo, block.counter.len());
+            for (_, input) in block.inputs.iter_mut().enumerate().filter(|(k, _)| calls.iter().any(|c| drawn(c, *k))) {
+                // The number stays; where it leads to is known when all are counted.
+                input.ahead = Some((Arc::default(), ahead.add(input.key, input.delay, first, len)));
+            }
+        }
+        self.ahead = Arc::new(ahead);
+        let inputs = self.blocks.iter_mut().flat_map(|b| &mut b.inputs);
+        inputs.filter_map(|i| i.ahead.as_mut()).for_each(|(to, _)| to.clone_from(&self.ahead));
     }
 
     /// Measures itself from now on.
@@ -723,7 +782,9 @@ impl Worker {
 
     /// This share's task of a stage.
     pub fn run(&mut self, shared: &Shared, stage: &Stage) {
-        lap(&mut self.clock, Work::Wait);
+        if let Some(clock) = &mut self.clock {
+            clock.lap(Work::Wait, 0, Some((Work::Ahead, self.ahead.take_spent())));
+        }
         if let Some(window) = stage.delivered {
             self.deliver(shared, window);
         }
@@ -831,6 +892,7 @@ impl Worker {
     }
 
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
+        self.ahead.begin(step);
         self.arrive(step);
         for (p, block) in self.blocks.iter_mut().enumerate() {
             self.common.flag = [0; 2];

@@ -129,7 +129,7 @@ impl Emulator {
 
 impl Chip<'_> {
     fn work(&self, stages: &Stages, home: usize) {
-        stages.work(home, &mut |task| self.task(task), &mut || self.next());
+        stages.work(home, &mut |task| self.task(task), &mut || self.next(), &mut || false);
     }
 
     /// One task of a stage.

@@ -12,6 +12,7 @@ type Site = (StreamKey, u64, u32, u32);
 /// A precision, by its batch functions.
 pub trait Number: Copy + Default {
     fn of(x: f64) -> Self;
+    fn widen(counts: &[u8], row: &mut [Self]);
     fn unary(op: UnaryOp, row: &mut [Self]);
     fn pow(row: &mut [Self], exponents: &[Self]);
     fn normal(site: Site, row: &mut [Self]);
@@ -23,6 +24,10 @@ pub trait Number: Copy + Default {
 impl Number for f64 {
     fn of(x: f64) -> f64 {
         x
+    }
+
+    fn widen(counts: &[u8], row: &mut [f64]) {
+        random::widen_counts(counts, row);
     }
 
     fn unary(op: UnaryOp, row: &mut [f64]) {
@@ -55,6 +60,10 @@ impl Number for f32 {
         x as f32
     }
 
+    fn widen(counts: &[u8], row: &mut [f32]) {
+        random::widen_counts_f32(counts, row);
+    }
+
     fn unary(op: UnaryOp, row: &mut [f32]) {
         op.compute_singles(row);
     }
@@ -68,10 +77,12 @@ impl Number for f32 {
     }
 
     fn uniform((key, step, first, draw): Site, row: &mut [f32]) {
-        let mut wide = [0.0; CHUNK];
-        let wide = &mut wide[..row.len()];
-        random::uniform_batch(key, step, first, draw, wide);
-        row.iter_mut().zip(wide).for_each(|(v, u)| *v = single::uniform(*u) as f32);
+        for (first, part) in (first..).step_by(CHUNK).zip(row.chunks_mut(CHUNK)) {
+            let mut wide = [0.0; CHUNK];
+            let wide = &mut wide[..part.len()];
+            random::uniform_batch(key, step, first, draw, wide);
+            part.iter_mut().zip(wide).for_each(|(v, u)| *v = single::uniform(*u) as f32);
+        }
     }
 
     fn poisson((key, step, first, draw): Site, table: &PoissonTable, row: &mut [f32]) {
@@ -86,7 +97,7 @@ impl Number for f32 {
 impl Block {
     /// Fills or transforms a row over the neurons from `start` on; `rows` are the scratch rows.
     pub(super) fn call<N: Number>(&mut self, call: &Call, step: u64, start: usize, len: usize, rows: &mut [N]) {
-        let range = |row: u32| row as usize * CHUNK..row as usize * CHUNK + len;
+        let range = |row: u32| row as usize * self.chunk..row as usize * self.chunk + len;
         let first = self.lo + start as u32;
         let other = call.other().map_or_else(Vec::new, |row| rows[range(row)].to_vec());
         let out = &mut rows[range(call.row())];
@@ -97,28 +108,31 @@ impl Block {
             Call::Uniform { .. } => N::uniform((self.spike, step, first, 0), out),
             Call::PoissonOne { input, mean, .. } => {
                 let mean = self.scalars[*mean as usize];
-                let (key, delay, table) = &mut self.inputs[*input as usize];
-                let Some(sent) = step.checked_sub(*delay).filter(|_| mean > 0.0) else {
+                let input = &mut self.inputs[*input as usize];
+                let Some(sent) = step.checked_sub(input.delay).filter(|_| mean > 0.0) else {
                     out.fill(N::of(0.0));
                     return;
                 };
-                let site = (*key, sent, first, 0);
+                let site = (input.key, sent, first, 0);
                 if mean > MAX_POISSON_MEAN {
                     N::poisson_each(site, &vec![N::of(mean); out.len()], out);
                     return;
                 }
-                if table.as_ref().map(|t| t.mean().to_bits()) != Some(mean.to_bits()) {
-                    *table = PoissonTable::new(mean).ok();
+                if input.table.as_ref().map(|(t, _)| t.mean().to_bits()) != Some(mean.to_bits()) {
+                    input.table = PoissonTable::new(mean).ok().map(|table| (table, step));
                 }
-                match table {
-                    Some(t) => N::poisson(site, t, out),
-                    None => out.fill(N::of(0.0)),
+                match (&input.table, &input.ahead) {
+                    (Some((table, since)), Some((ahead, number))) => {
+                        ahead.take(*number, table, *since < step, step, start, out);
+                    }
+                    (Some((table, _)), None) => N::poisson(site, table, out),
+                    (None, _) => out.fill(N::of(0.0)),
                 }
             }
             Call::PoissonEach { input, .. } => {
-                let (key, delay, _) = &self.inputs[*input as usize];
-                match step.checked_sub(*delay) {
-                    Some(sent) => N::poisson_each((*key, sent, first, 0), &other, out),
+                let input = &self.inputs[*input as usize];
+                match step.checked_sub(input.delay) {
+                    Some(sent) => N::poisson_each((input.key, sent, first, 0), &other, out),
                     None => out.fill(N::of(0.0)),
                 }
             }

@@ -273,17 +273,35 @@ multiversion! {
 multiversion! {
     /// Bytes of 0 or 1 as bits; gives how many are set.
     fn pack / pack_at(bytes: &[u8], words: &mut [u64]) -> u32 {
-        // Bit 8 i of the word goes to bit 56 + i of the product, and nothing else meets it there.
-        const GATHER: u64 = 0x0102_0408_1020_4080;
         let mut set = 0;
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<64>().0) {
             *word = 0;
-            for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-                *word |= u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56 << (8 * k);
+            for (k, sixteen) in bytes.as_chunks::<16>().0.iter().enumerate() {
+                *word |= u64::from(pack_sixteen(sixteen)) << (16 * k);
             }
             set += word.count_ones();
         }
         set
+    }
+}
+
+/// Bytes of 0 or 1 as bits.
+#[inline(always)]
+fn pack_sixteen(bytes: &[u8; 16]) -> u16 {
+    let [low, high] = [&bytes[..8], &bytes[8..]].map(|eight| u64::from_le_bytes(eight.try_into().unwrap_or_default()));
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_mm_movemask_epi8, _mm_set_epi64x, _mm_slli_epi16};
+        // It takes the highest bit of each byte.
+        // SAFETY: SSE2 is a part of x86-64.
+        unsafe { _mm_movemask_epi8(_mm_slli_epi16::<7>(_mm_set_epi64x(high.cast_signed(), low.cast_signed()))) as u16 }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // Bit 8 i of the word goes to bit 56 + i of the product, and nothing else meets it there.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let gather = |eight: u64| eight.wrapping_mul(GATHER) >> 56;
+        (gather(low) | gather(high) << 8) as u16
     }
 }
 

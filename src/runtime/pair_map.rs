@@ -10,6 +10,10 @@ use crate::numerics::bits::{SLACK, list_narrow, list_wide};
 /// Words of 64 sources that are turned together: a line of the cache.
 const BAND: usize = 8;
 
+/// Blocks of 64 targets that are turned together: what they read stays in the nearest cache for all words of a band, and what they
+/// write lies side by side.
+const BLOCKS: usize = 4;
+
 /// `[target][source]`, sources in words of 64, the lowest in the first byte.
 pub struct PairMap {
     n_pre: u32,
@@ -89,9 +93,9 @@ impl PairMap {
         let mut turned = vec![0_u64; BAND * 64 * across];
         for first in (0..self.stride).step_by(BAND) {
             let words = BAND.min(self.stride - first);
-            for block in 0..across {
-                let inside = 64.min(self.targets as usize - 64 * block);
-                for word in 0..words {
+            for (blocks, word) in (0..across).step_by(BLOCKS).flat_map(|b| (0..words).map(move |word| (b, word))) {
+                for block in blocks..across.min(blocks + BLOCKS) {
+                    let inside = 64.min(self.targets as usize - 64 * block);
                     let mut square = [0; 64];
                     for (k, bits) in square[..inside].iter_mut().enumerate() {
                         *bits = self.word(64 * block + k, first + word);

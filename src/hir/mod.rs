@@ -339,6 +339,7 @@ pub struct Model {
     pub spike: SpikeRule,
     pub reset: Vec<Assign>,
     pub refractory: Option<(Expr, Vec<ValueId>)>,
+    pub every: Vec<Every>,
     pub integrate: Option<Integrate>,
     /// Written once each, whatever their number; kept beside the unrolled names, which are found through them.
     pub compartments: Vec<Compartment>,
@@ -373,6 +374,7 @@ pub struct Compartment {
     pub states: Vec<ValueId>,
     pub equations: Vec<Equation>,
     pub receptors: Vec<Receptor>,
+    pub every: Vec<Every>,
     pub axial: ValueId,
 }
 
@@ -396,6 +398,19 @@ pub struct Equation {
 pub struct Assign {
     pub state: ValueId,
     pub value: Expr,
+}
+
+/// `every 1 s { ... }` of a cell.
+#[derive(Clone, Debug)]
+pub struct Every {
+    pub period: Expr,
+    pub body: Vec<CellStmt>,
+}
+
+#[derive(Clone, Debug)]
+pub enum CellStmt {
+    Set(Assign),
+    If(Expr, Vec<CellStmt>, Vec<CellStmt>),
 }
 
 #[derive(Clone, Debug)]

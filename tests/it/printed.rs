@@ -20,6 +20,7 @@ const KEPT: &[&str] = &[
     "tests/corpus/ok/circuits/noise.nsm",
     "tests/corpus/ok/circuits/coupling_delays.nsm",
     "tests/corpus/ok/circuits/gap_junctions.nsm",
+    "tests/corpus/ok/circuits/every.nsm",
 ];
 
 fn label(file: &str) -> String {

@@ -101,11 +101,16 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
             continue;
         }
         touched.extend(of_interest);
+        // Populations of an array of regions are one text.
+        let mut told = BTreeSet::new();
         for (k, p) in n.populations.iter().enumerate() {
             // The name of a modulator is its level.
             let level_read = p.level.is_some_and(|v| reads.values.contains(&v));
             if level_read || touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_')
             {
+                continue;
+            }
+            if !told.insert((p.span.start, p.span.end)) {
                 continue;
             }
             let what = if p.source { "source" } else { "population" };
@@ -213,6 +218,7 @@ impl Reads {
     /// Of everything in a program.
     fn of(program: &Program) -> Reads {
         let mut reads = Reads::default();
+        reads.values.extend(&program.read);
         for k in 0..program.values.len() {
             reads.definition(program, ValueId(k as u32));
         }

@@ -6,6 +6,7 @@ use crate::base::Span;
 pub use crate::script::{BinaryOp, UnaryOp};
 use crate::script::{Distribution, Func, ListDraw, PlotKind, Stat, Value};
 use crate::units::Dimension;
+use std::collections::BTreeSet;
 
 /// A named value of the program: one arena for params, lets, states, loop variables ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,18 @@ pub struct Program {
     pub experiments: Vec<Experiment>,
     pub labels: Vec<Labels>,
     pub environments: Vec<EnvironmentModel>,
+    pub fixed: Vec<Fixed>,
+    /// What was read when names were resolved, of which nothing else may be left.
+    pub read: BTreeSet<ValueId>,
+}
+
+/// A param that the shape of the circuit followed when names were resolved: it keeps this value.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    pub param: ValueId,
+    pub value: Value,
+    /// What read it.
+    pub span: Span,
 }
 
 /// `environment Pendulum { ... }`: a world that an experiment steps.

@@ -158,8 +158,27 @@ impl Sema<'_> {
                     self.on_event(&mut out, event, formals.as_deref(), body, scope);
                 }
                 ast::MemberKind::Needs(ast::Needs::Event { .. }) | ast::MemberKind::Level(_) => {}
-                ast::MemberKind::Needs(_) => self.diags.push(not_yet("this `needs`", member.span)),
-                ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event of a model", member.span)),
+                ast::MemberKind::Needs(ast::Needs::Modulator { name, .. }) => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "a cell reads a modulator through a param")
+                        .label(member.span, "rules and regions need modulators by name")
+                        .help(format!(
+                            "declare `param {0} = 0` and bind the modulator: {1}({0} = ...)",
+                            name.text, out.name
+                        )),
+                ),
+                ast::MemberKind::Needs(_) => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "a cell reads its own states")
+                        .label(member.span, "what a plasticity rule needs of its cell")
+                        .help("values of other cells come in through an input: `input I: current`"),
+                ),
+                ast::MemberKind::Event { name, .. } => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "an event is declared in the network that it is sent to")
+                        .label(member.span, "in a model")
+                        .help(format!(
+                            "write `needs event {0}` here, and bind it where the model is used: {0} = ...",
+                            name.text
+                        )),
+                ),
                 ast::MemberKind::Param(_)
                 | ast::MemberKind::Let(_)
                 | ast::MemberKind::State(_)

@@ -101,11 +101,16 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
             continue;
         }
         touched.extend(of_interest);
+        // Populations of an array of regions are one text.
+        let mut told = BTreeSet::new();
         for (k, p) in n.populations.iter().enumerate() {
             // The name of a modulator is its level.
             let level_read = p.level.is_some_and(|v| reads.values.contains(&v));
             if level_read || touched.contains(&PopulationId(k as u32)) || p.span.file != file || p.name.starts_with('_')
             {
+                continue;
+            }
+            if !told.insert((p.span.start, p.span.end)) {
                 continue;
             }
             let what = if p.source { "source" } else { "population" };
@@ -213,6 +218,7 @@ impl Reads {
     /// Of everything in a program.
     fn of(program: &Program) -> Reads {
         let mut reads = Reads::default();
+        reads.values.extend(&program.read);
         for k in 0..program.values.len() {
             reads.definition(program, ValueId(k as u32));
         }
@@ -279,6 +285,7 @@ impl Reads {
             SpikeRule::When(e) | SpikeRule::Rate(e) | SpikeRule::Times(e) => self.expression(e),
         }
         m.refractory.iter().for_each(|(e, _)| self.expression(e));
+        self.every(&m.every);
         m.pair_inputs.iter().flat_map(|p| p.terms.iter().flatten()).for_each(|e| self.expression(e));
         for c in &m.compartments {
             c.axis.iter().for_each(|a| self.expression(&a.size));
@@ -286,11 +293,32 @@ impl Reads {
             for a in c.receptors.iter().flat_map(|r| &r.body) {
                 self.except(&a.value, Some(a.state));
             }
+            self.every(&c.every);
         }
         for c in &m.couplings {
             self.loops(&c.loops);
             self.expression(&c.conductance);
             [&c.a, &c.b].into_iter().filter_map(|p| p.index.as_deref()).for_each(|e| self.expression(e));
+        }
+    }
+
+    fn every(&mut self, list: &[hir::Every]) {
+        for e in list {
+            self.expression(&e.period);
+            self.cell_statements(&e.body);
+        }
+    }
+
+    fn cell_statements(&mut self, list: &[hir::CellStmt]) {
+        for s in list {
+            match s {
+                hir::CellStmt::Set(a) => self.except(&a.value, Some(a.state)),
+                hir::CellStmt::If(c, a, b) => {
+                    self.expression(c);
+                    self.cell_statements(a);
+                    self.cell_statements(b);
+                }
+            }
         }
     }
 

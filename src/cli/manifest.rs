@@ -17,6 +17,7 @@ pub(super) struct Manifest {
     /// As messages name the file.
     pub file: String,
     pub text: String,
+    pub name: Option<String>,
     pub version: Option<Stated<Version>>,
     /// Versions of this program that the project works with.
     pub nsm: Option<Stated<VersionReq>>,
@@ -65,6 +66,7 @@ impl Manifest {
         let mut out = Manifest {
             file: file.to_string(),
             text: text.to_string(),
+            name: None,
             version: None,
             nsm: None,
             dependencies: BTreeMap::new(),
@@ -77,6 +79,7 @@ impl Manifest {
             if project.name.get_ref().trim().is_empty() {
                 return Err(out.fault(project.name.span(), "empty", "a project has a name", "give it one"));
             }
+            out.name = Some(project.name.get_ref().clone());
             out.version = project.version.map(|v| out.version_of(&v)).transpose()?;
             out.nsm = project.nsm.map(|v| out.requirement(&v)).transpose()?;
         }

@@ -103,6 +103,10 @@ fn load(root: PathBuf, files: &impl Files) -> Project {
             for name in manifest.dependencies.keys() {
                 project.libraries.insert(name.clone(), library(&project.root, &manifest, name, files));
             }
+            // Its tests and examples import it as its users do.
+            if let Some(own) = manifest.name {
+                project.libraries.entry(own).or_insert(Ok(project.root.clone()));
+            }
         }
         Err(e) => project.fault = Some(e),
     }

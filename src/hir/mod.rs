@@ -6,6 +6,7 @@ use crate::base::Span;
 pub use crate::script::{BinaryOp, UnaryOp};
 use crate::script::{Distribution, Func, ListDraw, PlotKind, Stat, Value};
 use crate::units::Dimension;
+use std::collections::BTreeSet;
 
 /// A named value of the program: one arena for params, lets, states, loop variables ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,18 @@ pub struct Program {
     pub experiments: Vec<Experiment>,
     pub labels: Vec<Labels>,
     pub environments: Vec<EnvironmentModel>,
+    pub fixed: Vec<Fixed>,
+    /// What was read when names were resolved, of which nothing else may be left.
+    pub read: BTreeSet<ValueId>,
+}
+
+/// A param that the shape of the circuit followed when names were resolved: it keeps this value.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    pub param: ValueId,
+    pub value: Value,
+    /// What read it.
+    pub span: Span,
 }
 
 /// `environment Pendulum { ... }`: a world that an experiment steps.
@@ -339,6 +352,7 @@ pub struct Model {
     pub spike: SpikeRule,
     pub reset: Vec<Assign>,
     pub refractory: Option<(Expr, Vec<ValueId>)>,
+    pub every: Vec<Every>,
     pub integrate: Option<Integrate>,
     /// Written once each, whatever their number; kept beside the unrolled names, which are found through them.
     pub compartments: Vec<Compartment>,
@@ -373,6 +387,7 @@ pub struct Compartment {
     pub states: Vec<ValueId>,
     pub equations: Vec<Equation>,
     pub receptors: Vec<Receptor>,
+    pub every: Vec<Every>,
     pub axial: ValueId,
 }
 
@@ -396,6 +411,19 @@ pub struct Equation {
 pub struct Assign {
     pub state: ValueId,
     pub value: Expr,
+}
+
+/// `every 1 s { ... }` of a cell.
+#[derive(Clone, Debug)]
+pub struct Every {
+    pub period: Expr,
+    pub body: Vec<CellStmt>,
+}
+
+#[derive(Clone, Debug)]
+pub enum CellStmt {
+    Set(Assign),
+    If(Expr, Vec<CellStmt>, Vec<CellStmt>),
 }
 
 #[derive(Clone, Debug)]

@@ -37,6 +37,9 @@
 //!    number of distinct senders in the window stays at `most`. The states of a loser are reset like a sender's.
 //! 4. **Plasticity**: see [`plasticity`], which says where its parts stand among these phases.
 //! 5. **Queue.** A spike of step `k` over a delay of `d` steps is in the arrivals of step `k + d`.
+//! 6. **At intervals.** Of each [`Every`] whose `steps` divide `k + 1`, in order, the stage runs: `Time` = `t + dt`, `Held` says
+//!    whether the refractory counter is positive by now, `Coupled` is what it was in the step. `refractory` holds nothing here:
+//!    statements on held states say so themselves.
 //!
 //! All of this is in double precision, or in the way of [`single`] where [`Dynamics::single`] says so. A condition whose value is NaN is false. No product and sum are contracted into one rounding. `min(a, b)` is
 //! `a < b ? a : b`. Random numbers are functions of (seed, entity path, purpose, step, element), see `random`.
@@ -54,8 +57,8 @@ pub mod single;
 pub use coupling::{Coupled, CoupledSum, Coupling, Gather};
 pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, UnaryOp};
 pub use network::{
-    Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, EventPort, EventReader, Network, Node, Observable,
-    Param, ParamKind, PoissonInput, Population, PopulationId, Procedural, Projection, ProjectionId, Reader, Receptor,
-    Refractory, Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
+    Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, EventPort, EventReader, Every, Network, Node,
+    Observable, Param, ParamKind, PoissonInput, Population, PopulationId, Procedural, Projection, ProjectionId, Reader,
+    Receptor, Refractory, Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
 };
 pub use print::{expr_text, print};

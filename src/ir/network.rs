@@ -306,6 +306,9 @@ pub struct Dynamics {
     pub spike: Spike,
     pub reset: Vec<Assign>,
     pub refractory: Option<Refractory>,
+    /// What happens at intervals, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub every: Vec<Every>,
     pub observables: Vec<Observable>,
     pub solvers: Vec<SolverChoice>,
     /// A step is computed in single precision: see [`super::single`].
@@ -330,6 +333,13 @@ pub struct Adaptive {
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Stage {
     pub assigns: Vec<Assign>,
+}
+
+/// A stage that runs at the end of each step whose end is a multiple of so many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Every {
+    pub steps: u64,
+    pub stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -133,6 +133,10 @@ fn population(w: &mut String, network: &Network, p: &Population) {
         let held: Vec<&str> = r.held.iter().map(|s| d.states[*s as usize].name.as_str()).collect();
         let _ = writeln!(w, "  refractory {} steps holds {}", expr_text(d, r.steps), held.join(", "));
     }
+    for e in &d.every {
+        let _ = writeln!(w, "  every {} steps", e.steps);
+        assigns(w, d, &e.stage.assigns);
+    }
     for winners in &network.winners {
         if network.population(winners.population).is_some_and(|q| std::ptr::eq(q, p)) {
             let margin = expr_text(d, winners.margin);

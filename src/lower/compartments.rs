@@ -9,8 +9,8 @@ use super::error::*;
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{
-    self, Assign, BinaryOp, Expr, ExprKind, ModelId, NetworkId, Place, Receptor, SpikeRule, Type, ValueDef, ValueId,
-    ValueKind,
+    self, Assign, BinaryOp, CellStmt, Expr, ExprKind, ModelId, NetworkId, Place, Receptor, SpikeRule, Type, ValueDef,
+    ValueId, ValueKind,
 };
 use crate::script::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -250,6 +250,7 @@ impl Unroller<'_, '_> {
             states: model.states.clone(),
             equations: Vec::new(),
             receptors: Vec::new(),
+            every: self.every(&model.every, None)?,
             couplings: Vec::new(),
             axial,
             xis: model.xis * (self.cells.len() as u32 + 1),
@@ -280,6 +281,12 @@ impl Unroller<'_, '_> {
             SpikeRule::Times(e) => SpikeRule::Times(e.clone()),
         };
         out.reset = self.assigns(&model.reset, None)?;
+        for term in out.pair_inputs.iter_mut().flat_map(|i| &mut i.terms).flatten() {
+            *term = self.rewrite(term, None)?;
+        }
+        for (_, body) in out.events.iter_mut().flat_map(|e| &mut e.handlers) {
+            *body = self.assigns(body, None)?;
+        }
         if let Some((time, held)) = &model.refractory {
             let held = held.iter().map(|v| self.mapped(*v, None)).collect::<Result<_, _>>()?;
             out.refractory = Some((self.rewrite(time, None)?, held));
@@ -314,6 +321,7 @@ impl Unroller<'_, '_> {
             let body = self.assigns(&r.body, Some(cell))?;
             out.receptors.push(Receptor { name: self.name(cell, &r.name), body, ..r.clone() });
         }
+        out.every.extend(self.every(&c.every, Some(cell))?);
         Ok(())
     }
 
@@ -427,6 +435,28 @@ impl Unroller<'_, '_> {
         list.iter()
             .map(|a| Ok(Assign { state: self.mapped(a.state, cell)?, value: self.rewrite(&a.value, cell)? }))
             .collect()
+    }
+
+    fn every(&mut self, list: &[hir::Every], cell: Option<usize>) -> Result<Vec<hir::Every>, Fail> {
+        let one = |e: &hir::Every| {
+            let period = self.rewrite(&e.period, cell)?;
+            Ok(hir::Every { period, body: self.statements(&e.body, cell)? })
+        };
+        list.iter().map(one).collect()
+    }
+
+    fn statements(&mut self, list: &[CellStmt], cell: Option<usize>) -> Result<Vec<CellStmt>, Fail> {
+        let one = |s: &CellStmt| {
+            Ok(match s {
+                CellStmt::Set(a) => {
+                    CellStmt::Set(Assign { state: self.mapped(a.state, cell)?, value: self.rewrite(&a.value, cell)? })
+                }
+                CellStmt::If(c, a, b) => {
+                    CellStmt::If(self.rewrite(c, cell)?, self.statements(a, cell)?, self.statements(b, cell)?)
+                }
+            })
+        };
+        list.iter().map(one).collect()
     }
 
     fn kind(&mut self, kind: &ValueKind, cell: Option<usize>) -> Result<ValueKind, Fail> {

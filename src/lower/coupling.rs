@@ -8,6 +8,7 @@ use super::dynamics::{Cx, Mode};
 use super::error::*;
 use super::network::Elaborated;
 use super::sleep::with_gain;
+use super::translate::body_model;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId, ValueId};
@@ -131,7 +132,12 @@ impl Lowering<'_> {
             tables,
             lets: HashMap::new(),
         };
-        let def = self.program.value(value);
+        // Compartments were unrolled: what was written has an id of its own on these cells.
+        let program = self.program;
+        let written = &program.value(value).name;
+        let mut names = program.model(body_model(&cx)).names.iter().copied();
+        let value = names.find(|v| program.value(*v).name == *written).unwrap_or(value);
+        let def = program.value(value);
         let whole = hir::Expr { kind: hir::ExprKind::Value(value), span: def.span, ty: def.ty };
         let read = self.translate(&whole, &mut cx)?;
         if cx.arena().any(read, &mut |e| matches!(e, Expr::Noise(_) | Expr::Before(_))) {

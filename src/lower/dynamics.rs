@@ -5,17 +5,19 @@
 
 use super::error::*;
 use super::network::Tables;
+use super::plasticity::present;
 use super::translate::{body_model, not_static};
 use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
-use crate::hir::{self, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
+use crate::hir::{self, CellStmt, ExprKind, ModelId, SpikeRule, ValueId, ValueKind};
 use crate::ir::{
-    self, Assign, Compare, Derived, Dynamics, Expr, ExprId, Exprs, Observable, Param, ParamKind, Receptor, Refractory,
-    Spike, State, UnaryOp,
+    self, Assign, Compare, Derived, Dynamics, Every, Expr, ExprId, Exprs, Observable, Param, ParamKind, Receptor,
+    Refractory, Spike, Stage, State, UnaryOp,
 };
 use crate::script::Value;
+use crate::sema::error::{NOT_HERE, NOT_SETTABLE};
 use crate::units::{self, Dimension};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How a param of a model is there in a population.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +129,7 @@ impl Body {
                 spike: Spike::Never,
                 reset: Vec::new(),
                 refractory: None,
+                every: Vec::new(),
                 observables: Vec::new(),
                 solvers: Vec::new(),
                 single: false,
@@ -389,11 +392,93 @@ impl Lowering<'_> {
             Spike::When(condition) => Spike::When(kept_from_the_start(condition, &mut cx)),
             other => other,
         };
+        let every = model.every.iter().map(|e| self.every(e, &mut cx)).collect::<Result<_, Fail>>()?;
         if let Mode::Dynamics(body) = &mut cx.mode {
             body.dynamics.spike = spike;
             body.dynamics.reset = reset;
+            body.dynamics.every = every;
         }
         Ok(())
+    }
+
+    /// Statements that run one after the other, as one stage: what later ones read is written out.
+    fn every(&mut self, e: &hir::Every, cx: &mut Cx) -> Result<Every, Fail> {
+        let span = e.period.span;
+        let period = self.translate(&e.period, cx)?;
+        let Some(ms) = cx.arena().as_const(period) else {
+            let Mode::Dynamics(body) = &cx.mode else { return Err(not_static(span, "a period")) };
+            let d = &body.dynamics;
+            let set = |x: &Expr| matches!(x, Expr::Param(k) if d.params[*k as usize].settable);
+            return Err(match d.exprs.any(period, &mut |x| set(x)) {
+                true => Diagnostic::error(NOT_SETTABLE, "a period can't be set while the circuit runs")
+                    .label(span, "reads what the experiment sets")
+                    .help("count: `every 1 ms { n += 1; if n >= period / 1 ms { n = 0; ... } }`"),
+                false => Diagnostic::error(EVALUATION, "all cells of a population have one period")
+                    .label(span, "differs between them, or changes")
+                    .help("read what differs inside of the statements; two periods are two populations"),
+            });
+        };
+        let steps = self.period(ms, span)?;
+        let mut now = BTreeMap::new();
+        self.cell_statements(&e.body, &mut now, cx)?;
+        let x = cx.arena();
+        let assigns = now.into_iter().filter(|(k, value)| x.get(*value) != &Expr::State(*k));
+        Ok(Every { steps, stage: Stage { assigns: assigns.map(|(state, value)| Assign { state, value }).collect() } })
+    }
+
+    /// `now`: what each state is after the statements so far.
+    fn cell_statements(&mut self, list: &[CellStmt], now: &mut BTreeMap<u32, ExprId>, cx: &mut Cx) -> Result<(), Fail> {
+        for s in list {
+            match s {
+                CellStmt::Set(a) => {
+                    let mut value = self.at_once(&a.value, now, cx)?;
+                    let state = self.state_index(body_model(cx), a.state);
+                    let held = |r: &Refractory| r.held.contains(&state);
+                    if cx.body().is_some_and(|b| b.dynamics.refractory.as_ref().is_some_and(held)) {
+                        let x = cx.arena();
+                        let refractory = x.intern(Expr::Held);
+                        let old = standing(x, now, state);
+                        value = x.select(refractory, old, value);
+                    }
+                    now.insert(state, value);
+                }
+                CellStmt::If(c, then, otherwise) => {
+                    let c = self.at_once(c, now, cx)?;
+                    let (mut yes, mut no) = (now.clone(), now.clone());
+                    self.cell_statements(then, &mut yes, cx)?;
+                    self.cell_statements(otherwise, &mut no, cx)?;
+                    let written: BTreeSet<u32> = yes.keys().chain(no.keys()).copied().collect();
+                    for k in written {
+                        let x = cx.arena();
+                        let (a, b) = (standing(x, &yes, k), standing(x, &no, k));
+                        let value = x.select(c, a, b);
+                        now.insert(k, value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A value that is read at one moment, between two steps.
+    fn at_once(&mut self, e: &hir::Expr, now: &BTreeMap<u32, ExprId>, cx: &mut Cx) -> Result<ExprId, Fail> {
+        let value = self.translate(e, cx)?;
+        without_noise(value, e.span, cx)?;
+        if cx.arena().any(value, &mut |x| matches!(x, Expr::Before(_))) {
+            return Err(Diagnostic::error(NOT_HERE, "`crosses` compares the two ends of a step")
+                .label(e.span, "read between two steps")
+                .help("compare with a state that keeps the earlier value"));
+        }
+        Ok(present(cx.arena(), value, now))
+    }
+
+    /// How many steps a period has.
+    pub(super) fn period(&mut self, ms: f64, span: Span) -> Result<u64, Fail> {
+        let steps = self.whole_steps(ms, span, "a period");
+        if steps == 0 {
+            return Err(Diagnostic::error(OUT_OF_BOUNDS, "a period of less than one step").label(span, "at least dt"));
+        }
+        Ok(steps)
     }
 
     pub(super) fn assign_list(&mut self, list: &[hir::Assign], cx: &mut Cx) -> Result<Vec<Assign>, Fail> {
@@ -519,6 +604,11 @@ pub(super) fn hazard(x: &mut Exprs, rate: ExprId, dt: f64) -> ExprId {
     let p = x.unary(UnaryOp::Neg, survived);
     let u = x.intern(Expr::Uniform);
     x.compare(Compare::Lt, u, p)
+}
+
+/// What a state is after some statements.
+fn standing(x: &mut Exprs, now: &BTreeMap<u32, ExprId>, state: u32) -> ExprId {
+    now.get(&state).copied().unwrap_or_else(|| x.intern(Expr::State(state)))
 }
 
 /// White noise has a value only in the integral over a step.

@@ -365,6 +365,30 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// What the shape of the circuit followed when names were resolved holds still.
+    fn check_fixed(&mut self, network: hir::NetworkId, experiment: Option<&hir::Experiment>) -> Result<(), Fail> {
+        let program = self.program;
+        for fixed in &program.fixed {
+            let own = &program.network(network).names;
+            if !own.contains(&fixed.param) && !experiment.is_some_and(|e| e.names.contains(&fixed.param)) {
+                continue;
+            }
+            let value = self.param_value(fixed.param)?;
+            if value != fixed.value {
+                let def = program.value(fixed.param);
+                let (name, read, now) = (&def.name, &fixed.value, &value);
+                return Err(Diagnostic::error(
+                    crate::sema::error::REGION_ARRAY,
+                    format!("`{name}` can't be {now}: which regions there are follows it"),
+                )
+                .label(fixed.span, format!("resolved with {read}"))
+                .label(def.span, "its value in the text holds")
+                .help("change it there: names are resolved before `--set`, sweeps and experiments bind params"));
+            }
+        }
+        Ok(())
+    }
+
     fn sweep_points(&mut self, sweeps: &[hir::Loop]) -> Option<Vec<Vec<(ValueId, Value)>>> {
         let mut points: Vec<Vec<(ValueId, Value)>> = vec![Vec::new()];
         for l in sweeps {
@@ -419,6 +443,8 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
+        let fixed = self.check_fixed(network, experiment);
+        self.report(fixed)?;
         let unrolled = self.unrolled(network, experiment);
         if let Some(program) = self.report(unrolled)? {
             let mut inner = Lowering::new(&program, self.sources, self.diags);

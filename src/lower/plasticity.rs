@@ -180,12 +180,7 @@ impl Lowering<'_> {
                     }
                     hir::Event::Every(e) => {
                         let ms = self.constant_number(e)?;
-                        let steps = self.whole_steps(ms, e.span, "a period");
-                        if steps == 0 {
-                            return Err(Diagnostic::error(OUT_OF_BOUNDS, "a period of less than one step")
-                                .label(e.span, "at least dt"));
-                        }
-                        Event::Every(steps)
+                        Event::Every(self.period(ms, e.span)?)
                     }
                 };
                 match events.iter_mut().find(|(e, _)| *e == event) {
@@ -548,7 +543,7 @@ fn held_step(x: &mut Exprs, k: u32, rhs: ExprId, dt: f64) -> (ExprId, bool) {
 }
 
 /// `e` with what the handler wrote so far in the place of the variables.
-fn present(x: &mut Exprs, e: ExprId, now: &BTreeMap<u32, ExprId>) -> ExprId {
+pub(super) fn present(x: &mut Exprs, e: ExprId, now: &BTreeMap<u32, ExprId>) -> ExprId {
     if now.is_empty() {
         return e;
     }

@@ -202,6 +202,9 @@ impl<'n> Lif<'n> {
     /// `Err` says in words why the cell is none.
     pub fn of(cell: Cell<'n>, initial: &[f64]) -> Result<Lif<'n>, String> {
         let d = cell.dynamics;
+        if !d.every.is_empty() {
+            return Err("its states change at intervals".to_string());
+        }
         let (voltage, theta) = threshold(&cell)?;
         let name = |k: usize| d.states[k].name.as_str();
         let others: Vec<usize> = (0..d.states.len()).filter(|k| *k != voltage).collect();

@@ -237,6 +237,7 @@ impl<'n> Unit<'n> {
             return match &d.spike {
                 // A list of times has an end: nothing comes of it in the long run.
                 Spike::Schedule(_) => Unit { kind: Kind::Source(0.0), links: Vec::new() },
+                _ if !d.every.is_empty() => unknown("its states change at intervals".to_string()),
                 _ => match cell.clockwork(&initial, CLOCK_STEPS) {
                     Some(rate) => Unit { kind: Kind::Source(rate), links: Vec::new() },
                     None => unknown("its rate follows from its states".to_string()),

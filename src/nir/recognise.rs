@@ -56,6 +56,9 @@ pub(super) fn cells(p: &Population, built: &PopulationElements, dt_ms: f64) -> R
     if d.noises > 0 {
         return Err("noise".to_string());
     }
+    if !d.every.is_empty() {
+        return Err("statements that run at intervals".to_string());
+    }
     if !d.coupled.is_empty() {
         return Err("values of other neurons at every step".to_string());
     }

@@ -28,7 +28,7 @@ impl Sema<'_> {
         if let Some(entity) = self.lookup(cx.scope, name) {
             return match entity {
                 Entity::Value(id) => self.apply(id, name, args, span, cx),
-                Entity::Poison | Entity::Unsupported(_) => self.error_expr(span),
+                Entity::Poison => self.error_expr(span),
                 other => {
                     self.diags.push(
                         Diagnostic::error(WRONG_THING, format!("`{name}` is {}, not a function", other.words()))

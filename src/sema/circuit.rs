@@ -1,5 +1,6 @@
 //! Networks: what is declared in them, in which order it is resolved, and the blocks that unroll.
 
+use super::array::Turns;
 use super::error::*;
 use super::population::Wanted;
 use super::region::{Declared, Progress};
@@ -48,6 +49,7 @@ impl Sema<'_> {
         let scope = self.network_scopes[id.0 as usize];
         let outside = self.here.take();
         self.declare_items(id, &n.items, scope, false);
+        self.declare_arrays(id, &n.items, scope);
         // Populations before what reads them: `pre.V_th` and receptors need their models.
         let mut items = Vec::new();
         self.resolve_populations(id, &n.items, scope);
@@ -109,10 +111,20 @@ impl Sema<'_> {
                 ast::CircuitKind::Broken { name: Some(name) } => self.poison(scope, name),
                 ast::CircuitKind::Region { name, axes, model, overrides } => {
                     if in_loop {
-                        self.population_in_loop(name);
+                        self.diags.push(
+                            Diagnostic::error(
+                                NOT_HERE,
+                                format!("`{}` would be declared once per turn of the loop", name.text),
+                            )
+                            .label(name.span, "in a `for`")
+                            .help(format!("declare an array outside of it: region {}[k: n]: ...", name.text)),
+                        );
                         continue;
                     }
-                    self.declare_region(id, name, axes.as_deref(), model, overrides, scope);
+                    // The sizes of arrays may read what is declared further down.
+                    if axes.is_none() {
+                        self.declare_use(id, name, model, overrides, (scope, scope));
+                    }
                 }
                 ast::CircuitKind::Modulator { name, model } => self.declare_unit(id, name, model, scope, in_loop),
                 ast::CircuitKind::Sensor { name, axes, dim, value } => {
@@ -134,7 +146,11 @@ impl Sema<'_> {
                 ast::CircuitKind::Needs(ast::Needs::Event { name, formals }) => {
                     self.region_event(name, formals.as_deref(), item.span, scope)
                 }
-                ast::CircuitKind::Needs(_) => self.diags.push(not_yet("this `needs`", item.span)),
+                ast::CircuitKind::Needs(ast::Needs::Value { .. }) => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "a circuit needs modulators and events")
+                        .label(item.span, "a value of a cell is what a plasticity rule needs")
+                        .help("a number that its user gives is a param without a value: `param w: current`"),
+                ),
                 ast::CircuitKind::Function { .. }
                 | ast::CircuitKind::For { .. }
                 | ast::CircuitKind::Dt(_)
@@ -247,16 +263,29 @@ impl Sema<'_> {
                     }
                 }
                 ast::CircuitKind::Matrix(m) => self.matrix(id, m, scope, out),
-                ast::CircuitKind::Drive { target, value } => self.drive(target, value, item.span, cx, out),
+                ast::CircuitKind::Drive { target, value } => {
+                    for target in self.spread_all(std::slice::from_ref(target), scope) {
+                        self.drive(&target, value, item.span, cx, out);
+                    }
+                }
                 ast::CircuitKind::For { loops, items } => {
                     let inner = self.new_scope(Some(scope));
                     let loops = self.loops(loops, inner, &place);
                     self.loops_around += loops.len();
-                    self.declare_items(id, items, inner, true);
-                    let mut body = Vec::new();
-                    self.resolve_items(id, items, inner, &mut body);
+                    let turns = self.in_turns(&loops, &mut |s| {
+                        let turn = s.new_scope(Some(inner));
+                        s.declare_items(id, items, turn, true);
+                        let mut body = Vec::new();
+                        s.resolve_items(id, items, turn, &mut body);
+                        body
+                    });
                     self.loops_around -= loops.len();
-                    out.push(Item::For { loops, items: body });
+                    match turns {
+                        Turns::Alike(items) => out.push(Item::For { loops, items }),
+                        Turns::Each(list) => {
+                            out.extend(list.into_iter().map(|(loops, items)| Item::For { loops, items }));
+                        }
+                    }
                 }
                 ast::CircuitKind::If(c) => {
                     let resolved = self.circuit_if(id, c, scope);
@@ -294,10 +323,14 @@ impl Sema<'_> {
     fn circuit_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) -> Item {
         let place = Place::Constant;
         let condition = self.condition(&c.condition, Cx { scope, place: &place });
+        // In a turn that is resolved by itself the branch that is not taken may reach beyond an array.
+        let taken = self.settled(&c.condition, scope);
         let mut then = Vec::new();
-        self.resolve_items(id, &c.then, scope, &mut then);
+        if taken != Some(false) {
+            self.resolve_items(id, &c.then, scope, &mut then);
+        }
         let mut otherwise = Vec::new();
-        match &c.otherwise {
+        match c.otherwise.as_ref().filter(|_| taken != Some(true)) {
             Some(ast::CircuitElse::Items(items)) => self.resolve_items(id, items, scope, &mut otherwise),
             Some(ast::CircuitElse::If(next)) => otherwise.push(self.circuit_if(id, next, scope)),
             None => {}

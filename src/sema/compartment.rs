@@ -74,6 +74,7 @@ impl Sema<'_> {
             states: Vec::new(),
             equations: Vec::new(),
             receptors: Vec::new(),
+            every: Vec::new(),
             axial,
         };
         for member in members {
@@ -301,6 +302,7 @@ impl Sema<'_> {
                 states: part.states.clone(),
                 equations: Vec::new(),
                 receptors: Vec::new(),
+                every: Vec::new(),
                 ..out.clone()
             };
             for member in members {
@@ -308,6 +310,10 @@ impl Sema<'_> {
                     ast::MemberKind::Equation(e) => self.equation(&mut alone, e, cx),
                     ast::MemberKind::Receptor { name, formals, body } => {
                         self.receptor(&mut alone, name, formals, body, *scope)
+                    }
+                    ast::MemberKind::Every { period, body } => {
+                        let every = self.every(&alone, period, body, cx);
+                        alone.every.push(every);
                     }
                     ast::MemberKind::Param(_)
                     | ast::MemberKind::Let(_)
@@ -334,6 +340,7 @@ impl Sema<'_> {
             }
             out.compartments[k].equations = alone.equations;
             out.compartments[k].receptors = alone.receptors;
+            out.compartments[k].every = alone.every;
         }
     }
 

@@ -191,7 +191,7 @@ impl Sema<'_> {
                 self.declare(scope, name, Entity::Environment(at));
                 return;
             }
-            Some(Entity::Poison | Entity::Unsupported(_)) => {}
+            Some(Entity::Poison) => {}
             other => {
                 let last = &model.path.names[model.path.names.len() - 1].text;
                 let standard = format!("std/environments/{}.nsm", super::modules::snake_case(last));
@@ -327,7 +327,7 @@ impl Sema<'_> {
         let Some((environment, model)) = found else {
             of.args.iter().flatten().for_each(|a| drop(self.expr(&a.value, cx, None)));
             match self.lookup(cx.scope, &head.text) {
-                Some(Entity::Poison | Entity::Unsupported(_)) => {}
+                Some(Entity::Poison) => {}
                 other => {
                     let all: Vec<&str> = self.environments.iter().map(|e| e.name.as_str()).collect();
                     let near = did_you_mean(&head.text, all.iter().copied()).map(|n| format!("did you mean `{n}`?"));

@@ -1,7 +1,7 @@
 //! The codes of what an author can get wrong between the syntax and the run, and the diagnostics that several places raise.
 
+use crate::base::Code;
 use crate::base::diag::did_you_mean;
-use crate::base::{Code, Diagnostic, Span};
 use crate::units::Dimension;
 
 macro_rules! codes {
@@ -36,6 +36,7 @@ codes! {
     ONLY_PORTS = "E0220";
     PORT_SIDE = "E0221";
     OVERRIDE_TARGET = "E0222";
+    REGION_ARRAY = "E0223";
     UNKNOWN_UNIT = "E0301";
     DIMENSION_MISMATCH = "E0302";
     EQUATION_DIMENSION = "E0303";
@@ -79,7 +80,6 @@ codes! {
     ENVIRONMENT_OUTPUT = "E0630";
     ENVIRONMENT_STEP = "E0631";
     ENVIRONMENT_MEMBER = "E0632";
-    NOT_YET = "E0901";
 }
 
 /// "voltage (mV)", "a number".
@@ -105,11 +105,4 @@ pub fn params_help(written: &str, all: &[&str]) -> String {
         None if all.is_empty() => "it has no params".to_string(),
         None => format!("its params are {}", all.join(", ")),
     }
-}
-
-/// A construct of the language that this version parses and formats, but gives no meaning yet.
-pub fn not_yet(what: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(NOT_YET, format!("{what} has no meaning in this version yet"))
-        .label(span, "parsed, but can't be compiled")
-        .help("`nsmc explain E0901` lists what this version compiles")
 }

@@ -194,7 +194,7 @@ impl Sema<'_> {
                 }
                 Some((n, k))
             }
-            Some(Entity::Poison | Entity::Unsupported(_)) => None,
+            Some(Entity::Poison) => None,
             other => {
                 let what = Entity::seen(other.as_ref());
                 self.diags.push(
@@ -245,7 +245,7 @@ impl Sema<'_> {
             };
         }
         let Some(Entity::Event(network, k)) = found else {
-            if !matches!(found, Some(Entity::Poison | Entity::Unsupported(_))) {
+            if !matches!(found, Some(Entity::Poison)) {
                 let what = Entity::seen(found.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "an event is expected here")

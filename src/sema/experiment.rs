@@ -1,5 +1,6 @@
 //! Experiments: statements in the order of time, in the scope of their network.
 
+use super::array::Turns;
 use super::error::*;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Place, Sema};
@@ -150,7 +151,7 @@ impl Sema<'_> {
         }
         match entity {
             Entity::Network(n) => Some(n),
-            Entity::Poison | Entity::Unsupported(_) => None,
+            Entity::Poison => None,
             other => {
                 self.diags.push(
                     Diagnostic::error(
@@ -232,8 +233,14 @@ impl Sema<'_> {
                     let name = self.program.value(l.variable).name.clone();
                     flow.variables.entry(name).or_insert(l.variable);
                 }
-                let body = self.statements(body, inner, cx.place, flow);
-                push(StmtKind::For { loops, body });
+                let turns = self.in_turns(&loops, &mut |s| {
+                    let turn = s.new_scope(Some(inner));
+                    s.statements(body, turn, cx.place, flow)
+                });
+                match turns {
+                    Turns::Alike(body) => push(StmtKind::For { loops, body }),
+                    Turns::Each(list) => list.into_iter().for_each(|(loops, body)| push(StmtKind::For { loops, body })),
+                }
             }
             ast::StmtKind::Repeat { times, until, body } => {
                 let times = self.number(times, cx, Dimension::NUMBER);
@@ -281,19 +288,23 @@ impl Sema<'_> {
                     .label(span, "not in an experiment"),
             ),
             ast::StmtKind::Update { target, body } => {
-                let Some(projection) = self.projections_of(target, cx) else { return };
-                let (scope, variables) = self.update_scope(&projection, target.span, cx);
-                let body = self.statements(body, scope, cx.place, flow);
-                push(StmtKind::Update { projection, variables, body });
+                for target in self.spread_all(std::slice::from_ref(target), cx.scope) {
+                    let Some(projection) = self.projections_of(&target, cx) else { return };
+                    let (scope, variables) = self.update_scope(&projection, target.span, cx);
+                    let body = self.statements(body, scope, cx.place, flow);
+                    push(StmtKind::Update { projection, variables, body });
+                }
             }
             ast::StmtKind::Downscale { targets, by } => {
                 let by = self.number(by, cx, Dimension::NUMBER);
+                let targets = self.spread_all(targets, cx.scope);
                 let of = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
                 push(StmtKind::Downscale { of, by });
             }
             ast::StmtKind::Switch(s) => {
-                let of: Vec<String> = s.of.iter().filter_map(|t| self.projections_of(t, cx)).collect();
-                if of.len() == s.of.len() {
+                let targets = self.spread_all(&s.of, cx.scope);
+                let of: Vec<String> = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
+                if of.len() == targets.len() {
                     push(StmtKind::Learning { on: s.on, of });
                 }
             }
@@ -341,6 +352,12 @@ impl Sema<'_> {
     }
 
     pub(super) fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
+        for target in self.spread_all(std::slice::from_ref(&set.target), cx.scope) {
+            self.set_one(&ast::Set { target, ..set.clone() }, cx, push);
+        }
+    }
+
+    fn set_one(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
         if let Some(kind) = self.set_sensor(set, cx) {
             kind.into_iter().for_each(push);
             return;
@@ -479,9 +496,14 @@ impl Sema<'_> {
 
     fn stmt_if(&mut self, i: &ast::StmtIf, cx: Cx, flow: &mut Flow) -> StmtKind {
         let condition = self.condition(&i.condition, cx);
+        // As in a circuit: of a turn that is resolved by itself, the branch that it takes.
+        let taken = self.settled(&i.condition, cx.scope);
         let inner = self.new_scope(Some(cx.scope));
-        let then = self.statements(&i.then, inner, cx.place, flow);
-        let otherwise = match &i.otherwise {
+        let then = match taken {
+            Some(false) => Vec::new(),
+            _ => self.statements(&i.then, inner, cx.place, flow),
+        };
+        let otherwise = match i.otherwise.as_ref().filter(|_| taken != Some(true)) {
             None => Vec::new(),
             Some(ast::StmtElse::Block(b)) => {
                 let inner = self.new_scope(Some(cx.scope));
@@ -532,7 +554,7 @@ impl Sema<'_> {
 
     fn record(&mut self, what: &[ast::Name], of: &[ast::Expr], every: Option<&ast::Expr>, cx: Cx, flow: &mut Flow) {
         let every = every.map(|e| self.number(e, cx, Dimension::TIME));
-        for target in of {
+        for target in &self.spread_all(of, cx.scope) {
             for name in what {
                 if name.text == "weights" {
                     if let Some(projection) = self.projections_of(target, cx) {
@@ -574,12 +596,10 @@ impl Sema<'_> {
             "rate" => PlotKind::Rate,
             "isi" => PlotKind::Isi,
             "weights" => {
-                let weights = p.of.iter().filter_map(|a| self.projections_of(&a.value, cx)).collect();
+                let targets: Vec<ast::Expr> = p.of.iter().map(|a| a.value.clone()).collect();
+                let targets = self.spread_all(&targets, cx.scope);
+                let weights = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
                 flow.plots.push(Plot { kind: PlotKind::Weights, of: Vec::new(), weights, span });
-                return;
-            }
-            "phases" => {
-                self.diags.push(not_yet("this plot", p.kind.span));
                 return;
             }
             other => {
@@ -596,8 +616,9 @@ impl Sema<'_> {
             }
         };
         let mut of = Vec::new();
-        for arg in &p.of {
-            let Some(s) = self.select(&arg.value, cx) else { continue };
+        let targets: Vec<ast::Expr> = p.of.iter().map(|a| a.value.clone()).collect();
+        for target in self.spread_all(&targets, cx.scope) {
+            let Some(s) = self.select(&target, cx) else { continue };
             match (&s.member, kind) {
                 (Some(m), PlotKind::Trace) => {
                     let m = m.clone();
@@ -607,11 +628,11 @@ impl Sema<'_> {
                 }
                 (None, PlotKind::Trace) => self.diags.push(
                     Diagnostic::error(WRONG_THING, "a trace is of a state")
-                        .label(arg.span, "cells alone")
+                        .label(target.span, "cells alone")
                         .help("write E.V"),
                 ),
                 _ => {
-                    if let Some(cells) = self.cells(&arg.value, cx) {
+                    if let Some(cells) = self.cells(&target, cx) {
                         of.push((cells, None));
                     }
                 }

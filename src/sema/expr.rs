@@ -303,10 +303,12 @@ impl Sema<'_> {
         if found.is_number() && is_literal(e) {
             let unit = dim.typical_unit();
             let text = self.sources.snippet(e.span).to_string();
+            // Models that are written without units count in milliseconds.
+            let or = if dim == Dimension::RATE { format!(" or `{text} ms^-1`") } else { String::new() };
             self.diags.push(
                 Diagnostic::error(MISSING_UNIT, format!("`{text}` has no unit"))
                     .label(e.span, why.to_string())
-                    .help(format!("write its unit: `{text} {unit}`")),
+                    .help(format!("write its unit: `{text} {unit}`{or}")),
             );
             return false;
         }
@@ -516,7 +518,6 @@ impl Sema<'_> {
                 Expr { kind: ExprKind::Value(id), span, ty }
             }
             Some(Entity::Poison) => self.error_expr(span),
-            Some(Entity::Unsupported(_)) => self.error_expr(span),
             Some(Entity::Population(n, p)) if self.level(n, p).is_some() => match self.level(n, p) {
                 Some(level) => Expr { kind: ExprKind::Value(level), span, ty: Type::NUMBER },
                 None => self.error_expr(span),

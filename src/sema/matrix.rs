@@ -29,6 +29,7 @@ struct Said {
 
 impl Sema<'_> {
     pub(super) fn matrix(&mut self, id: NetworkId, m: &ast::Matrix, scope: ScopeId, out: &mut Vec<Item>) {
+        let m = &self.element_by_element(m, scope);
         let Some(columns) = self.matrix_regions(&m.columns, scope) else { return };
         let rows: Vec<ast::Path> = m.rows.iter().map(|r| r.region.clone()).collect();
         let Some(rows) = self.matrix_regions(&rows, scope) else { return };
@@ -99,6 +100,33 @@ impl Sema<'_> {
         self.matrices.push((id, members));
     }
 
+    /// The matrix with a row and a column for each element of an array: its cells are those of the array, `R` and `.` those of each
+    /// element to itself, and no element projects to another.
+    fn element_by_element(&mut self, m: &ast::Matrix, scope: ScopeId) -> ast::Matrix {
+        let text = |p: &ast::Path| p.names.iter().map(|n| n.text.clone()).collect::<Vec<_>>();
+        let mut each = |p: &ast::Path| match self.instance_entity(p, scope) {
+            Some(Entity::Regions(a)) => self.element_paths(a, p),
+            _ => vec![p.clone()],
+        };
+        let columns: Vec<Vec<ast::Path>> = m.columns.iter().map(&mut each).collect();
+        let mut rows = Vec::new();
+        for row in &m.rows {
+            for (i, region) in each(&row.region).into_iter().enumerate() {
+                let mut cells = Vec::new();
+                for (c, cell) in row.cells.iter().enumerate() {
+                    let own = m.columns.get(c).is_some_and(|p| text(p) == text(&row.region));
+                    let n = columns.get(c).map_or(1, Vec::len);
+                    cells.extend((0..n).map(|j| match own && i != j {
+                        true => ast::Name { text: ".".to_string(), span: cell.span },
+                        false => cell.clone(),
+                    }));
+                }
+                rows.push(ast::MatrixRow { region, cells });
+            }
+        }
+        ast::Matrix { columns: columns.concat(), rows, ..m.clone() }
+    }
+
     fn matrix_regions(&mut self, paths: &[ast::Path], scope: ScopeId) -> Option<Vec<RegionId>> {
         let mut out: Vec<RegionId> = Vec::new();
         let mut ok = true;
@@ -113,7 +141,7 @@ impl Sema<'_> {
                 Some(Entity::Region(r)) => out.push(r),
                 other => {
                     ok = false;
-                    if matches!(other, Some(Entity::Poison | Entity::Unsupported(_))) {
+                    if matches!(other, Some(Entity::Poison)) {
                         continue;
                     }
                     let what = Entity::seen(other.as_ref());

@@ -1,6 +1,7 @@
 //! From the tree to the typed model: imports, names, dimensions, and everything else an author can get wrong before a size is
 //! known. Nothing stops at the first error; what is broken is marked and its uses stay silent.
 
+mod array;
 mod call;
 mod circuit;
 mod compartment;
@@ -119,6 +120,13 @@ struct Sema<'a> {
     declared: Vec<region::Declared>,
     /// Uses of regions, in order of their declaration.
     regions: Vec<region::Region>,
+    arrays: Vec<array::RegionArray>,
+    /// Loops around what is at hand whose turns are alike so far, by variable.
+    open: Vec<hir::ValueId>,
+    /// Turns of the loops that are unrolled here.
+    turns: Vec<(hir::ValueId, crate::script::Value)>,
+    /// Loops whose variable picks an element of an array.
+    wanted: Vec<hir::ValueId>,
     ports: Vec<region::Port>,
     modulators: Vec<sensor::DeclaredModulator>,
     schedules: Vec<sleep::DeclaredSchedule>,
@@ -187,6 +195,10 @@ pub fn analyse(
         network_scopes: Vec::new(),
         declared: Vec::new(),
         regions: Vec::new(),
+        arrays: Vec::new(),
+        open: Vec::new(),
+        turns: Vec::new(),
+        wanted: Vec::new(),
         ports: Vec::new(),
         modulators: Vec::new(),
         schedules: Vec::new(),
@@ -328,11 +340,6 @@ impl Sema<'_> {
             }
         }
         self.resolve_pending();
-    }
-
-    fn unsupported(&mut self, name: &ast::Name, what: &'static str, scope: ScopeId) {
-        self.diags.push(error::not_yet(what, name.span));
-        self.declare(scope, name, Entity::Unsupported(what));
     }
 
     fn declare_labels(&mut self, l: &ast::Labels, scope: ScopeId) {

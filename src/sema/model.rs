@@ -7,7 +7,8 @@ use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{
-    self, Assign, BinaryOp, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type, ValueId, ValueKind,
+    self, Assign, BinaryOp, CellStmt, Every, Expr, ExprKind, Integrate, Kind, Method, ModelId, SpikeRule, Type,
+    ValueId, ValueKind,
 };
 use crate::syntax::ast;
 use crate::units::Dimension;
@@ -39,6 +40,7 @@ impl Sema<'_> {
             spike: SpikeRule::Never,
             reset: Vec::new(),
             refractory: None,
+            every: Vec::new(),
             integrate: None,
             compartments: Vec::new(),
             couplings: Vec::new(),
@@ -148,13 +150,35 @@ impl Sema<'_> {
                 ast::MemberKind::IntegrateWith(e) => {
                     out.integrate = self.method(&out, e, cx).map(|method| Integrate { method, span: e.span });
                 }
-                ast::MemberKind::Every { .. } => self.diags.push(not_yet("`every`", member.span)),
+                ast::MemberKind::Every { period, body } => {
+                    let every = self.every(&out, period, body, cx);
+                    out.every.push(every);
+                }
                 ast::MemberKind::On { event, formals, body } => {
                     self.on_event(&mut out, event, formals.as_deref(), body, scope);
                 }
                 ast::MemberKind::Needs(ast::Needs::Event { .. }) | ast::MemberKind::Level(_) => {}
-                ast::MemberKind::Needs(_) => self.diags.push(not_yet("this `needs`", member.span)),
-                ast::MemberKind::Event { .. } => self.diags.push(not_yet("an event of a model", member.span)),
+                ast::MemberKind::Needs(ast::Needs::Modulator { name, .. }) => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "a cell reads a modulator through a param")
+                        .label(member.span, "rules and regions need modulators by name")
+                        .help(format!(
+                            "declare `param {0} = 0` and bind the modulator: {1}({0} = ...)",
+                            name.text, out.name
+                        )),
+                ),
+                ast::MemberKind::Needs(_) => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "a cell reads its own states")
+                        .label(member.span, "what a plasticity rule needs of its cell")
+                        .help("values of other cells come in through an input: `input I: current`"),
+                ),
+                ast::MemberKind::Event { name, .. } => self.diags.push(
+                    Diagnostic::error(NOT_HERE, "an event is declared in the network that it is sent to")
+                        .label(member.span, "in a model")
+                        .help(format!(
+                            "write `needs event {0}` here, and bind it where the model is used: {0} = ...",
+                            name.text
+                        )),
+                ),
                 ast::MemberKind::Param(_)
                 | ast::MemberKind::Let(_)
                 | ast::MemberKind::State(_)
@@ -384,67 +408,123 @@ impl Sema<'_> {
         for s in &block.stmts {
             match &s.kind {
                 ast::StmtKind::Assign { target, op, value } => {
-                    let state = match &target.kind {
-                        ast::ExprKind::Name(n) => {
-                            let name = ast::Name { text: n.clone(), span: target.span };
-                            match self.lookup(inner, n) {
-                                Some(Entity::Value(v)) if out.states.contains(&v) => Some(v),
-                                Some(Entity::Poison) => None,
-                                _ => {
-                                    self.not_a_state(out, &name);
-                                    None
-                                }
-                            }
-                        }
-                        ast::ExprKind::Field(base, name) => {
-                            let part = self.part_value(base, name, target.span, cx);
-                            match part {
-                                Some(v) => self.part_state(v, target.span),
-                                None => {
-                                    self.not_a_state(out, name);
-                                    None
-                                }
-                            }
-                        }
-                        _ => {
-                            self.diags.push(
-                                Diagnostic::error(ASSIGN_TARGET, "only a state of this cell can be assigned")
-                                    .label(target.span, "not a state's name"),
-                            );
-                            None
-                        }
-                    };
-                    let dim = state.map(|v| self.program.value(v).ty.dimension());
-                    let by_number = matches!(op, ast::AssignOp::Multiply | ast::AssignOp::Divide);
-                    let want = if by_number { Some(Dimension::NUMBER) } else { dim };
-                    let v = self.expr(value, cx, want);
-                    let (Some(state), Some(want)) = (state, want) else { continue };
-                    if self.program.value(state).ty.kind == Kind::Unknown || !self.scalar(&v) {
-                        continue;
-                    }
-                    let name = self.program.value(state).name.clone();
-                    let why = if by_number {
-                        format!("`{name}` is scaled by a number")
-                    } else {
-                        format!("`{name}` is {}", dimension_words(want))
-                    };
-                    self.fits(&v, want, DIMENSION_MISMATCH, &why);
-                    self.no_draw(&v, "draw it into a param, or let `xi` move a state");
-                    let value = combine(self.program.value(state).ty, state, *op, v, s.span);
-                    list.push(Assign { state, value });
+                    list.extend(self.cell_assign(out, target, *op, value, s.span, cx));
                 }
                 ast::StmtKind::Let(l) => {
                     let id = self.declare_let(l, inner, Place::Dynamics);
                     self.ensure(id);
                 }
                 ast::StmtKind::Broken => {}
+                _ => {
+                    let branch = matches!(s.kind, ast::StmtKind::If(_));
+                    self.diags.push(
+                        Diagnostic::error(ASSIGN_TARGET, "a receptor or a reset only assigns to states")
+                            .label(s.span, "not an assignment")
+                            .maybe_help(branch.then(|| "assign a choice: `x = if c then a else b`".to_string())),
+                    );
+                }
+            }
+        }
+        list
+    }
+
+    /// `every 1 s { ... }` of a model or of a compartment.
+    pub(super) fn every(&mut self, out: &hir::Model, period: &ast::Expr, body: &ast::Block, cx: Cx) -> Every {
+        let period = self.number(period, cx, Dimension::TIME);
+        Every { period, body: self.cell_block(out, body, cx) }
+    }
+
+    fn cell_block(&mut self, out: &hir::Model, block: &ast::Block, cx: Cx) -> Vec<CellStmt> {
+        let cx = Cx { scope: self.new_scope(Some(cx.scope)), place: cx.place };
+        let mut list = Vec::new();
+        for s in &block.stmts {
+            match &s.kind {
+                ast::StmtKind::Assign { target, op, value } => {
+                    list.extend(self.cell_assign(out, target, *op, value, s.span, cx).map(CellStmt::Set));
+                }
+                ast::StmtKind::Let(l) => {
+                    let id = self.declare_let(l, cx.scope, Place::Dynamics);
+                    self.ensure(id);
+                }
+                ast::StmtKind::If(i) => list.push(self.cell_branch(out, i, cx)),
+                ast::StmtKind::Broken => {}
                 _ => self.diags.push(
-                    Diagnostic::error(ASSIGN_TARGET, "a receptor or a reset only assigns to states")
-                        .label(s.span, "not an assignment"),
+                    Diagnostic::error(ASSIGN_TARGET, "`every` in a model assigns to states and branches")
+                        .label(s.span, "neither")
+                        .help("what happens to a whole network at intervals stands in a phase of `sleep`, or in a loop of an experiment"),
                 ),
             }
         }
         list
+    }
+
+    fn cell_branch(&mut self, out: &hir::Model, i: &ast::StmtIf, cx: Cx) -> CellStmt {
+        let condition = self.condition(&i.condition, cx);
+        self.no_draw(&condition, "draw it into a param");
+        let then = self.cell_block(out, &i.then, cx);
+        let otherwise = match &i.otherwise {
+            Some(ast::StmtElse::Block(b)) => self.cell_block(out, b, cx),
+            Some(ast::StmtElse::If(next)) => vec![self.cell_branch(out, next, cx)],
+            None => Vec::new(),
+        };
+        CellStmt::If(condition, then, otherwise)
+    }
+
+    /// `x += 1` where `x` is a state of the cell.
+    fn cell_assign(
+        &mut self,
+        out: &hir::Model,
+        target: &ast::Expr,
+        op: ast::AssignOp,
+        value: &ast::Expr,
+        span: Span,
+        cx: Cx,
+    ) -> Option<Assign> {
+        let state = match &target.kind {
+            ast::ExprKind::Name(n) => {
+                let name = ast::Name { text: n.clone(), span: target.span };
+                match self.lookup(cx.scope, n) {
+                    Some(Entity::Value(v)) if out.states.contains(&v) => Some(v),
+                    Some(Entity::Poison) => None,
+                    _ => {
+                        self.not_a_state(out, &name);
+                        None
+                    }
+                }
+            }
+            ast::ExprKind::Field(base, name) => match self.part_value(base, name, target.span, cx) {
+                Some(v) => self.part_state(v, target.span),
+                None => {
+                    self.not_a_state(out, name);
+                    None
+                }
+            },
+            _ => {
+                self.diags.push(
+                    Diagnostic::error(ASSIGN_TARGET, "only a state of this cell can be assigned")
+                        .label(target.span, "not a state's name"),
+                );
+                None
+            }
+        };
+        let dim = state.map(|v| self.program.value(v).ty.dimension());
+        let by_number = matches!(op, ast::AssignOp::Multiply | ast::AssignOp::Divide);
+        let want = if by_number { Some(Dimension::NUMBER) } else { dim };
+        let v = self.expr(value, cx, want);
+        let (state, want) = (state?, want?);
+        if self.program.value(state).ty.kind == Kind::Unknown || !self.scalar(&v) {
+            return None;
+        }
+        let name = self.program.value(state).name.clone();
+        let why = if by_number {
+            format!("`{name}` is scaled by a number")
+        } else {
+            format!("`{name}` is {}", dimension_words(want))
+        };
+        self.fits(&v, want, DIMENSION_MISMATCH, &why);
+        self.no_draw(&v, "draw it into a param, or let `xi` move a state");
+        let value = combine(self.program.value(state).ty, state, op, v, span);
+        Some(Assign { state, value })
     }
 
     /// A value of a compartment that is assigned or held: it must be a state.

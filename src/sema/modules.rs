@@ -194,7 +194,7 @@ impl Sema<'_> {
         }
     }
 
-    /// `std.neurons`, `std.neurons.LifDelta`, `cells.pyramidal.Soma` of a declared dependency `cells`.
+    /// `std.neurons`, `std.neurons.LifDelta`, `cells.pyramidal.Soma` of a declared dependency `cells`, or in `cells` itself.
     fn import_path(&mut self, module: ModuleId, path: &ast::Path) -> Option<Entity> {
         let head = &path.names[0];
         let folder = match head.text.as_str() {
@@ -230,7 +230,7 @@ impl Sema<'_> {
         };
         let label = match known {
             [] => "only `std` is imported by name, for the project declares no dependency".to_string(),
-            _ => format!("imported by name are `std` and the dependencies of nsm.toml: {}", known.join(", ")),
+            _ => format!("imported by name are `std` and what nsm.toml names: {}", known.join(", ")),
         };
         self.diags.push(
             Diagnostic::error(UNKNOWN_NAME, format!("there is no library `{}`", head.text))

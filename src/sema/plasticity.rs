@@ -102,7 +102,7 @@ impl Sema<'_> {
                     };
                     out.extend(self.attached_rule(&declared, instance, place, Some(cx.scope)));
                 }
-                Some(Entity::Poison | Entity::Unsupported(_)) => {}
+                Some(Entity::Poison) => {}
                 Some(other) => self.diags.push(
                     Diagnostic::error(WRONG_THING, format!("this is {}, not a plasticity rule", other.words()))
                         .label(instance.path.span, "a rule is expected here"),

@@ -251,7 +251,7 @@ impl Sema<'_> {
                 }
                 Some(m)
             }
-            Entity::Poison | Entity::Unsupported(_) => None,
+            Entity::Poison => None,
             other => {
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, format!("`{}` is {}, not a model", head.text, other.words()))
@@ -317,9 +317,15 @@ impl Sema<'_> {
                     })
                     .map(|(n, _)| n.as_str())
                     .collect();
-                let near = did_you_mean(&name.text, all.iter().copied());
-                let help =
-                    near.map_or_else(|| format!("it has {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let input = found.is_some_and(|v| matches!(self.program.value(v).kind, ValueKind::Input));
+                let help = match did_you_mean(&name.text, all.iter().copied()) {
+                    _ if input => format!(
+                        "an input is driven: `drive E.{0} = ...` in the network, or `set E.{0} = ...` in an experiment",
+                        name.text
+                    ),
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has {}", all.join(", ")),
+                };
                 let model_name = self.program.model(model).name.clone();
                 let what = if found.is_some() { "can't be bound: it is no param or state" } else { "is not known" };
                 let d = Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{}` of `{model_name}` {what}", name.text))

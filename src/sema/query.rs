@@ -28,7 +28,7 @@ impl Sema<'_> {
                 member: None,
                 reached,
             }),
-            Entity::Poison | Entity::Unsupported(_) => None,
+            Entity::Poison => None,
             Entity::Value(id) if self.program.value(id).ty.kind == Kind::Unknown && !self.pending.contains_key(&id) => {
                 None
             }
@@ -93,7 +93,7 @@ impl Sema<'_> {
                 Some(s)
             }
             ast::ExprKind::Field(base, name) => {
-                if let Some(Entity::Region(_)) = self.thing(base, cx.scope) {
+                if let Some(Entity::Region(_) | Entity::Regions(_) | Entity::Poison) = self.thing(base, cx.scope) {
                     let entity = self.thing(e, cx.scope)?;
                     return self.selected(entity, &name.text, e.span, true);
                 }
@@ -348,6 +348,16 @@ impl Sema<'_> {
                     .help(format!("measure it in the run: `measure m = {name}(...)`, and aggregate `mean(m)` here")),
             );
             return self.error_expr(span);
+        }
+        if let Some(list) = self.spread(&first.value, cx.scope) {
+            let each = |value: ast::Expr| {
+                let one = ast::Arg { value, ..first.clone() };
+                let args: Vec<ast::Arg> = std::iter::once(one).chain(rest.iter().cloned()).collect();
+                self.spike_statistic(stat, name, &args, span, cx)
+            };
+            let items: Vec<Expr> = list.into_iter().map(each).collect();
+            let Some(ty) = items.first().map(|x| x.ty) else { return self.error_expr(span) };
+            return Expr { kind: ExprKind::List(items), span, ty: ty.with_rank(ty.rank + 1) };
         }
         let Some(of) = self.cells(&first.value, cx) else { return self.error_expr(span) };
         let mut window = Window::Whole;

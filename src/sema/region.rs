@@ -73,25 +73,21 @@ impl Sema<'_> {
         }
     }
 
-    /// `region bg: BasalGanglia(actions = 4) { override ... }`: declares the names of the use.
-    pub(super) fn declare_region(
+    /// `region bg: BasalGanglia(actions = 4) { override ... }`: declares the names of the use, in the first scope. What it binds and
+    /// overrides is written in the second. `None` where it is wrong, which is reported.
+    pub(super) fn declare_use(
         &mut self,
         id: NetworkId,
         name: &ast::Name,
-        axes: Option<&[ast::Axis]>,
         model: &ast::Instance,
         overrides: &[ast::Override],
-        scope: ScopeId,
-    ) {
-        if axes.is_some() {
-            self.unsupported(name, "an array of regions", scope);
-            return;
-        }
+        (scope, outer): (ScopeId, ScopeId),
+    ) -> Option<RegionId> {
         let network = match self.instance_entity(&model.path, scope) {
             Some(Entity::Network(n)) if self.program.network(n).region => n,
-            Some(Entity::Poison | Entity::Unsupported(_)) => {
+            Some(Entity::Poison) => {
                 self.poison(scope, name);
-                return;
+                return None;
             }
             Some(other) => {
                 self.diags.push(
@@ -100,7 +96,7 @@ impl Sema<'_> {
                         .help("declare it with `region`, and what runs with `network`"),
                 );
                 self.poison(scope, name);
-                return;
+                return None;
             }
             None => {
                 let head = &model.path.names[0];
@@ -117,7 +113,7 @@ impl Sema<'_> {
                         .maybe_help(help),
                 );
                 self.poison(scope, name);
-                return;
+                return None;
             }
         };
         if self.declared[network.0 as usize].progress == Progress::Running {
@@ -127,21 +123,19 @@ impl Sema<'_> {
                     .label(self.program.network(network).span, "declared here"),
             );
             self.poison(scope, name);
-            return;
+            return None;
         }
         self.resolve_network(network);
         if self.program.network(network).broken {
             self.poison(scope, name);
-            return;
+            return None;
         }
         let declared = self.declared[network.0 as usize].clone();
         let inner = self.new_scope(Some(declared.file));
         let mut all = self.overrides_for(&name.text);
         for o in overrides {
             match override_path(&o.target) {
-                Some(path) => {
-                    all.push(Override { path, what: o.what.clone(), span: o.span, outer: scope, used: false })
-                }
+                Some(path) => all.push(Override { path, what: o.what.clone(), span: o.span, outer, used: false }),
                 None => self.diags.push(
                     Diagnostic::error(OVERRIDE_TARGET, "an override names a param or a projection by its path")
                         .label(o.target.span, "not a path")
@@ -154,13 +148,15 @@ impl Sema<'_> {
             prefix: self.path_of(&format!("{}.", name.text)),
             items: declared.ast.clone(),
             scope: inner,
-            outer: scope,
+            outer,
             args: model.args.clone().unwrap_or_default(),
             overrides: all,
         });
         self.declare(scope, name, Entity::Region(region));
         self.within(region, |s| s.declare_items(id, &declared.ast.items, inner, false));
         self.bind_region(region, network, model.span);
+        self.within(region, |s| s.declare_arrays(id, &declared.ast.items, inner));
+        Some(region)
     }
 
     fn within<T>(&mut self, region: RegionId, f: impl FnOnce(&mut Self) -> T) -> T {
@@ -173,11 +169,12 @@ impl Sema<'_> {
     /// Overrides of the region at hand that go on into its own region `name`.
     fn overrides_for(&mut self, name: &str) -> Vec<Override> {
         let Some(here) = self.here else { return Vec::new() };
+        // Of an array, what is said of all of them, too.
+        let array = name.split('[').next().unwrap_or(name);
         let mut out = Vec::new();
         for o in &mut self.regions[here.0].overrides {
-            if o.path.len() > 2 && o.path[0].text == name
-                || matches!(o.what, ast::OverrideKind::Clauses(_)) && o.path.len() == 2 && o.path[0].text == name
-            {
+            let named = o.path[0].text == name || o.path[0].text == array;
+            if named && (o.path.len() > 2 || matches!(o.what, ast::OverrideKind::Clauses(_)) && o.path.len() == 2) {
                 o.used = true;
                 out.push(Override { path: o.path[1..].to_vec(), used: false, ..o.clone() });
             }
@@ -283,7 +280,7 @@ impl Sema<'_> {
         let fits = match &entity {
             Some(Entity::Model(m)) => (kind == "source") == self.program.model(*m).source && kind != "plasticity",
             Some(Entity::Rule(_)) => kind == "plasticity",
-            Some(Entity::Poison | Entity::Unsupported(_)) => true,
+            Some(Entity::Poison) => true,
             _ => false,
         };
         match entity {
@@ -308,7 +305,7 @@ impl Sema<'_> {
         for name in rest {
             entity = match entity {
                 Entity::Region(r) => self.region_member(r, name)?,
-                Entity::Poison | Entity::Unsupported(_) => return Some(entity),
+                Entity::Poison => return Some(entity),
                 other => self.member_of(&other, name)?,
             };
         }
@@ -340,6 +337,19 @@ impl Sema<'_> {
             ast::ExprKind::Paren(items) if items.len() == 1 => self.thing(&items[0], scope),
             ast::ExprKind::Field(base, name) => match self.thing(base, scope)? {
                 Entity::Region(r) => Some(self.region_member(r, name).unwrap_or(Entity::Poison)),
+                Entity::Regions(a) => Some(match self.labelled(a, &name.text) {
+                    Some(r) => Entity::Region(r),
+                    None => {
+                        self.which_one(a, base.span);
+                        Entity::Poison
+                    }
+                }),
+                Entity::Poison => Some(Entity::Poison),
+                _ => None,
+            },
+            ast::ExprKind::Index(base, slots) => match self.thing(base, scope)? {
+                Entity::Regions(a) => Some(self.element(a, slots, e.span, scope)),
+                Entity::Poison => Some(Entity::Poison),
                 _ => None,
             },
             _ => None,
@@ -352,10 +362,18 @@ impl Sema<'_> {
             Entity::Region(r) => match self.region_member(r, name) {
                 Some(Entity::Value(id)) => id,
                 Some(Entity::Population(n, p)) if self.level(n, p).is_some() => self.level(n, p)?,
-                Some(Entity::Poison | Entity::Unsupported(_)) | None => return Some(self.error_expr(span)),
+                Some(Entity::Poison) | None => return Some(self.error_expr(span)),
                 // Cells and the like are left to who can use them.
                 Some(_) => return None,
             },
+            Entity::Regions(a) => match self.labelled(a, &name.text) {
+                Some(_) => return None,
+                None => {
+                    self.which_one(a, base.span);
+                    return Some(self.error_expr(span));
+                }
+            },
+            Entity::Poison => return Some(self.error_expr(span)),
             Entity::Port(p) if name.text == "weight" => match self.ports[p.0].weight {
                 Some(id) => id,
                 None => {
@@ -414,6 +432,10 @@ impl Sema<'_> {
 
     /// As [`Self::end`], but it may reach into regions.
     pub(super) fn cells_at(&mut self, e: &ast::Expr, cx: Cx, output: bool) -> Option<Vec<Selected>> {
+        if let Some(list) = self.spread(e, cx.scope) {
+            let found = list.iter().map(|x| self.cells_at(x, cx, output)).collect::<Option<Vec<_>>>()?;
+            return Some(found.into_iter().flatten().collect());
+        }
         let (path, slots) = match &e.kind {
             ast::ExprKind::Index(base, slots) => (base.as_ref(), Some(slots)),
             _ => (e, None),
@@ -473,14 +495,29 @@ impl Sema<'_> {
 
     /// Populations of a use of a region.
     pub(super) fn region_populations(&mut self, id: NetworkId, name: &ast::Name, scope: ScopeId) {
-        let Some(Entity::Region(r)) = self.scopes[scope.0].names.get(&name.text).cloned() else { return };
-        let (items, inner) = (self.regions[r.0].items.clone(), self.regions[r.0].scope);
-        self.within(r, |s| s.resolve_populations(id, &items.items, inner));
+        for r in self.uses_named(name, scope) {
+            let (items, inner) = (self.regions[r.0].items.clone(), self.regions[r.0].scope);
+            self.within(r, |s| s.resolve_populations(id, &items.items, inner));
+        }
+    }
+
+    /// The use of a region that a name declares, or those of an array.
+    fn uses_named(&self, name: &ast::Name, scope: ScopeId) -> Vec<RegionId> {
+        match self.scopes[scope.0].names.get(&name.text) {
+            Some(Entity::Region(r)) => vec![*r],
+            Some(Entity::Regions(a)) => self.elements(*a),
+            _ => Vec::new(),
+        }
     }
 
     /// Projections, drives and ports of a use of a region.
     pub(super) fn region_items(&mut self, id: NetworkId, name: &ast::Name, scope: ScopeId, out: &mut Vec<Item>) {
-        let Some(Entity::Region(r)) = self.scopes[scope.0].names.get(&name.text).cloned() else { return };
+        for r in self.uses_named(name, scope) {
+            self.use_items(id, r, out);
+        }
+    }
+
+    fn use_items(&mut self, id: NetworkId, r: RegionId, out: &mut Vec<Item>) {
         let (items, inner) = (self.regions[r.0].items.clone(), self.regions[r.0].scope);
         self.within(r, |s| s.resolve_items(id, &items.items, inner, out));
         for o in std::mem::take(&mut self.regions[r.0].overrides) {
@@ -539,8 +576,11 @@ impl Sema<'_> {
         span: Span,
         scope: ScopeId,
     ) {
+        let mut carriers = vec![by.clone()];
         match self.instance_entity(by, scope) {
-            Some(Entity::Region(_) | Entity::Population(..) | Entity::Poison | Entity::Unsupported(_)) => {}
+            Some(Entity::Region(_) | Entity::Population(..) | Entity::Poison) => {}
+            // Each of them carries it.
+            Some(Entity::Regions(a)) => carriers = self.element_paths(a, by),
             found => {
                 let what = found.map_or("not found".to_string(), |e| e.words().to_string());
                 self.diags.push(
@@ -551,10 +591,12 @@ impl Sema<'_> {
             }
         }
         let words = |p: &ast::Path| p.names.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(".");
-        let by = self.path_of(&words(by));
         let experiment = shown.map(words);
-        let function = hir::Function { text: text.to_string(), by, experiment, span };
-        self.program.networks[id.0 as usize].functions.push(function);
+        for by in carriers {
+            let by = self.path_of(&words(&by));
+            let function = hir::Function { text: text.to_string(), by, experiment: experiment.clone(), span };
+            self.program.networks[id.0 as usize].functions.push(function);
+        }
     }
 
     /// A param with what the user of its region binds.
@@ -578,9 +620,21 @@ impl Sema<'_> {
     }
 }
 
-/// `a.b.c` written as an expression.
+/// `a.b.c` written as an expression; an element of an array is a name, `a[0]`.
 fn override_path(e: &ast::Expr) -> Option<Vec<ast::Name>> {
+    let word = |slot: &ast::Slot| match slot {
+        ast::Slot::At(ast::Expr { kind: ast::ExprKind::Number { text, unit: None }, .. }) => Some(text.clone()),
+        ast::Slot::At(ast::Expr { kind: ast::ExprKind::Name(n), .. }) => Some(n.clone()),
+        _ => None,
+    };
     match &e.kind {
+        ast::ExprKind::Index(base, slots) => {
+            let mut path = override_path(base)?;
+            let words = slots.iter().map(word).collect::<Option<Vec<_>>>()?;
+            let last = path.last_mut()?;
+            last.text = format!("{}[{}]", last.text, words.join(", "));
+            Some(path)
+        }
         ast::ExprKind::Name(n) => Some(vec![ast::Name { text: n.clone(), span: e.span }]),
         ast::ExprKind::Field(base, name) => {
             let mut path = override_path(base)?;

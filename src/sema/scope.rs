@@ -1,5 +1,6 @@
 //! Scopes and what a name may mean.
 
+use super::array::ArrayId;
 use super::error::*;
 use super::plasticity::RuleId;
 use super::region::{PortId, RegionId};
@@ -32,6 +33,8 @@ pub enum Entity {
     Projection(String),
     /// One use of a region in a circuit.
     Region(RegionId),
+    /// Several of one region, told apart by indices.
+    Regions(ArrayId),
     Port(PortId),
     /// A plasticity rule.
     Rule(RuleId),
@@ -48,8 +51,6 @@ pub enum Entity {
     /// A memory of a network, by position.
     Memory(NetworkId, u32),
     Experiment,
-    /// Something that this version has no meaning for.
-    Unsupported(&'static str),
     /// Defined wrongly; already reported.
     Poison,
 }
@@ -72,6 +73,7 @@ impl Entity {
             Entity::Window => "a window of time",
             Entity::Projection(_) => "a projection",
             Entity::Region(_) => "a region",
+            Entity::Regions(_) => "an array of regions",
             Entity::Port(_) => "a port",
             Entity::Rule(_) => "a plasticity rule",
             Entity::Modulator(_) => "a modulator model",
@@ -81,7 +83,6 @@ impl Entity {
             Entity::Schedule(_) => "a schedule of sleep",
             Entity::Memory(..) => "a memory",
             Entity::Experiment => "an experiment",
-            Entity::Unsupported(what) => what,
             Entity::Poison => "something wrong",
         }
     }

@@ -131,7 +131,7 @@ impl Sema<'_> {
                 }
                 return;
             }
-            Some(Entity::Poison | Entity::Unsupported(_)) => {
+            Some(Entity::Poison) => {
                 self.poison(scope, name);
                 return;
             }
@@ -201,7 +201,7 @@ impl Sema<'_> {
                     self.declare(scope, name, found);
                     return;
                 }
-                Some(Entity::Poison | Entity::Unsupported(_)) => {
+                Some(Entity::Poison) => {
                     self.poison(scope, name);
                     return;
                 }
@@ -264,7 +264,7 @@ impl Sema<'_> {
         let head = match &path.kind {
             ast::ExprKind::Name(n) => self.lookup(cx.scope, n),
             ast::ExprKind::Field(base, _) => match self.thing(base, cx.scope) {
-                Some(Entity::Region(_)) => self.thing(path, cx.scope),
+                Some(Entity::Region(_) | Entity::Regions(_)) => self.thing(path, cx.scope),
                 _ => None,
             },
             _ => None,

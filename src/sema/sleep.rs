@@ -79,7 +79,7 @@ impl Sema<'_> {
             found = found.and_then(|f| self.member_of(&f, name));
         }
         let Some(Entity::Schedule(id)) = found else {
-            if !matches!(found, Some(Entity::Poison | Entity::Unsupported(_))) {
+            if !matches!(found, Some(Entity::Poison)) {
                 let what = Entity::seen(found.as_ref());
                 self.diags.push(
                     Diagnostic::error(WRONG_THING, "a schedule of sleep is expected here")
@@ -223,8 +223,9 @@ impl Sema<'_> {
                 self.set(&set, cx, &mut |kind| out.begin.push(Stmt { kind, span }));
             }
             ast::ActionKind::Switch(s) => {
-                let of: Vec<String> = s.of.iter().filter_map(|t| self.projections_of(t, cx)).collect();
-                if of.len() == s.of.len() {
+                let targets = self.spread_all(&s.of, cx.scope);
+                let of: Vec<String> = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
+                if of.len() == targets.len() {
                     out.switches.push((s.on, of));
                 }
             }
@@ -233,15 +234,17 @@ impl Sema<'_> {
                 self.ensure(id);
             }
             ast::ActionKind::Drive { target, value } => {
-                let Some((s, input)) = self.input_of(target, cx) else {
-                    self.expr(value, fx, None);
-                    return;
-                };
-                let dim = self.program.value(input).ty.dimension();
-                let name = self.program.value(input).name.clone();
-                let value = self.number(value, fx, dim);
-                let gate = self.gate();
-                out.drives.push(GatedDrive { target: s, input: name, value, gate });
+                for target in self.spread_all(std::slice::from_ref(target), cx.scope) {
+                    let Some((s, input)) = self.input_of(&target, cx) else {
+                        self.expr(value, fx, None);
+                        return;
+                    };
+                    let dim = self.program.value(input).ty.dimension();
+                    let name = self.program.value(input).name.clone();
+                    let value = self.number(value, fx, dim);
+                    let gate = self.gate();
+                    out.drives.push(GatedDrive { target: s, input: name, value, gate });
+                }
             }
             ast::ActionKind::Kick { target, by, at } => {
                 let rate = self.number(at, cx, Dimension::RATE);
@@ -276,7 +279,7 @@ impl Sema<'_> {
                 let lasting = self.number(lasting, cx, Dimension::TIME);
                 let memory = match self.thing(from, cx.scope) {
                     Some(Entity::Memory(_, k)) => Some(k),
-                    Some(Entity::Poison | Entity::Unsupported(_)) => None,
+                    Some(Entity::Poison) => None,
                     other => {
                         let what = Entity::seen(other.as_ref());
                         self.diags.push(

@@ -15,7 +15,7 @@ impl Sema<'_> {
         match self.thing(e, cx.scope) {
             Some(Entity::Projection(path)) => Some(path),
             Some(Entity::Region(r)) => Some(self.regions[r.0].prefix.clone()),
-            Some(Entity::Poison | Entity::Unsupported(_)) => None,
+            Some(Entity::Poison) => None,
             found => {
                 let named: Vec<String> = self
                     .visible(cx.scope)
@@ -118,7 +118,7 @@ impl Sema<'_> {
             }
         };
         let mut paths = Vec::new();
-        for e in of {
+        for e in &self.spread_all(of, cx.scope) {
             let path = match self.thing(e, cx.scope) {
                 Some(Entity::Region(r)) => Some(self.regions[r.0].prefix.clone()),
                 Some(Entity::Projection(_)) if kind == ResetWhat::State => {
@@ -140,7 +140,7 @@ impl Sema<'_> {
                 }
                 Some(Entity::Projection(path)) => Some(path),
                 Some(Entity::Population(n, p)) => Some(self.program.network(n).populations[p.0 as usize].name.clone()),
-                Some(Entity::Poison | Entity::Unsupported(_)) => None,
+                Some(Entity::Poison) => None,
                 found => {
                     let what = Entity::seen(found.as_ref());
                     self.diags.push(

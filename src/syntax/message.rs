@@ -504,6 +504,8 @@ fn said_here(word: &str) -> Option<&'static str> {
         "parameter" | "parameters" | "params" => "`param a = 1, b = 2`",
         "threshold" | "reset" => "`spike when V >= V_th { V = V_reset }`",
         "variable" | "variables" => "`state V = 0 mV`",
+        "symmetric" => "it after the rule: `connect bernoulli(0.1) symmetric`",
+        "procedural" => "it after the rule: `connect bernoulli(0.1) procedural`",
         _ => return None,
     })
 }

@@ -248,8 +248,9 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
         .all(|i| (i.receptor as usize) < d.receptors.len() && inside(i.rate) && inside(i.weight) && i.delay >= 1);
     let refractory =
         d.refractory.as_ref().is_none_or(|r| inside(r.steps) && r.held.iter().all(|s| (*s as usize) < d.states.len()));
+    let every = d.every.iter().all(|e| e.steps > 0 && assigns(&e.stage.assigns));
     let observables = d.observables.iter().all(|o| inside(o.value));
-    if !(stages && receptors && poisson && refractory && observables && assigns(&d.reset)) {
+    if !(stages && receptors && poisson && refractory && every && observables && assigns(&d.reset)) {
         return Err("a statement names a state or expression that does not exist".to_string());
     }
     match &d.spike {
@@ -278,6 +279,11 @@ fn no_stray_leaves(d: &Dynamics) -> Result<(), String> {
                 return Err("integration reads what is not there".to_string());
             }
         }
+    }
+    let mut between = d.every.iter().flat_map(|e| &e.stage.assigns);
+    let stray = |e: &Expr| matches!(e, Expr::Noise(_) | Expr::Arrival | Expr::Uniform | Expr::Before(_));
+    if between.any(|a| d.exprs.any(a.value, &mut |e| stray(e))) {
+        return Err("what happens at intervals reads what is not there".to_string());
     }
     Ok(())
 }

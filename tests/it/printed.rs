@@ -20,6 +20,7 @@ const KEPT: &[&str] = &[
     "tests/corpus/ok/circuits/noise.nsm",
     "tests/corpus/ok/circuits/coupling_delays.nsm",
     "tests/corpus/ok/circuits/gap_junctions.nsm",
+    "tests/corpus/ok/circuits/every_threshold.nsm",
 ];
 
 fn label(file: &str) -> String {
@@ -78,7 +79,7 @@ fn clif_text() {
     if !cfg!(target_arch = "x86_64") {
         return;
     }
-    for file in ["examples/brunel.nsm", "examples/coba.nsm"] {
+    for file in ["examples/brunel.nsm", "examples/coba.nsm", "tests/corpus/ok/circuits/every_threshold.nsm"] {
         let out = compile_file(file);
         let text = driver::emit(&out.jobs[0].units[0], EmitKind::Clif).expect("CLIF");
         insta::assert_snapshot!(format!("clif__{}", label(file)), text);

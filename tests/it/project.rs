@@ -82,6 +82,25 @@ fn what_is_not_declared_or_not_passed_on_is_not_reached() {
     assert_eq!(help, ["did you mean `cells`?"]);
 }
 
+/// The tests of a library import it as its users do; those of another project don't.
+#[test]
+fn a_project_goes_by_its_own_name() {
+    let text = "use cells.Leaky\nuse cells.deep.fast.Fast\nuse base.Passive\n\
+                network Own { population a[1]: Leaky  population b[1]: Fast  population c[1]: Passive }\n";
+    let (folder, out) = with("own-name", "cells/deep/test.nsm", text);
+    assert!(out.diagnostics.is_empty(), "{:?}", findings(&out));
+    // A dependency of the same name is meant where there is one.
+    let manifest = "[project]\nname = \"cells\"\n[dependencies]\ncells = { path = \"../base\" }\n";
+    std::fs::write(folder.join("cells/nsm.toml"), manifest).expect("manifest");
+    std::fs::write(folder.join("cells/deep/test.nsm"), "use cells.Passive\nnetwork Own { population a[1]: Passive }\n")
+        .expect("temporary file");
+    let out = compile(&folder.join("cells/deep/test.nsm"));
+    assert!(out.diagnostics.is_empty(), "{:?}", findings(&out));
+    let (_, out) = with("other-name", "base/test.nsm", "use cells.Leaky\n");
+    let found = findings(&out);
+    assert!(found.len() == 1 && found[0].starts_with("E0201 there is no library `cells`"), "{found:?}");
+}
+
 #[test]
 fn a_library_stays_in_its_own_folder() {
     let (_, out) = with("inside", "cells/leaky.nsm", "use \"../app/parts/own.nsm\".Own\n");

@@ -83,6 +83,7 @@ mod tests {
             spike: Spike::Never,
             reset: vec![],
             refractory: None,
+            every: vec![],
             observables: vec![],
             solvers: vec![],
             single: false,

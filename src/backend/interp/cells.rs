@@ -72,6 +72,8 @@ struct Code {
     margin: Option<Value>,
     reset: Vec<(u32, Value)>,
     refractory: Option<Value>,
+    /// Steps from one time to the next, and what is assigned then.
+    every: Vec<(u64, Vec<(u32, Value)>)>,
     observables: Vec<Value>,
 }
 
@@ -113,6 +115,7 @@ impl Code {
             margin: margin.map(value),
             reset: assigns(&dynamics.reset),
             refractory: dynamics.refractory.as_ref().map(|r| value(r.steps)),
+            every: dynamics.every.iter().map(|e| (e.steps, assigns(&e.stage.assigns))).collect(),
             observables: dynamics.observables.iter().map(|o| value(o.value)).collect(),
         }
     }
@@ -380,6 +383,36 @@ impl Cells {
         }
         settle(dynamics, states);
         fires
+    }
+
+    /// 6. At intervals: what happens to all neurons at the end of `step` steps.
+    pub fn between(&mut self, step: u64) {
+        let Cells { population, dt_ms, params, code, scratch, singles, narrow, .. } = self;
+        for (_, stage) in code.every.iter().filter(|(steps, _)| step.is_multiple_of(*steps)) {
+            for neuron in 0..population.size {
+                let now = Moment {
+                    exprs: &population.dynamics.exprs,
+                    singles,
+                    narrow,
+                    params,
+                    coupled: &self.coupled,
+                    neuron,
+                    step,
+                    time: step as f64 * *dt_ms,
+                    arrival: f64::NAN,
+                    refractory: self.refractory[neuron as usize] > 0,
+                    before: &[],
+                    noise: self.noise,
+                    spike: self.spike,
+                };
+                let states = &mut self.states[neuron as usize];
+                let values: Vec<f64> = stage.iter().map(|(_, value)| now.evaluate(value, states, scratch)).collect();
+                for ((state, _), value) in stage.iter().zip(values) {
+                    states[*state as usize] = population.dynamics.narrowed(value);
+                }
+                settle(&population.dynamics, states);
+            }
+        }
     }
 
     /// Phases 1 to 4 of a projection that learns, before step `k`: what reaches its synapses and what that sends on.

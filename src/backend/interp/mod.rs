@@ -156,7 +156,8 @@ impl Interpreter {
                 self.synaptic_events += self.populations[rows.to].queue(rows, *pre);
             }
         }
-        for cells in &self.populations {
+        for cells in &mut self.populations {
+            cells.between(self.step);
             cells.check_finite(self.step)?;
         }
         for log in &mut self.traces {

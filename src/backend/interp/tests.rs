@@ -48,6 +48,7 @@ fn counter(arrivals: Vec<Arrival>, initial: ExprId) -> Dynamics {
         spike: Spike::Never,
         reset: vec![],
         refractory: None,
+        every: vec![],
         observables: vec![Observable { name: "V".into(), dimension: NUMBER, value: v }],
         solvers: vec![],
         single: false,

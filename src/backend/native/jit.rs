@@ -4,7 +4,6 @@ use super::plan::Plan;
 use super::rules::{Draft, Rule};
 use super::translate;
 use super::wide::{self, Width};
-use crate::ir::Network;
 use cranelift_codegen::Context;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
@@ -162,16 +161,16 @@ fn same_code(a: &Plan, b: &Plan) -> bool {
 }
 
 /// The kernels as Cranelift IR before (`asm` false) or as machine code after optimisation.
-pub fn text(network: &Network, plans: &[Plan], drafts: Vec<Draft>, asm: bool) -> Result<String, String> {
+pub fn text(plans: &[(String, Plan)], drafts: Vec<Draft>, asm: bool) -> Result<String, String> {
     let mut module = module()?;
     let config = module.target_config();
     let mut builder_context = FunctionBuilderContext::new();
     let mut out = String::new();
-    for ((_, p), plan) in network.populations().zip(plans) {
+    for (name, plan) in plans {
         for k in 0..plan.segments.len() {
             let mut context = module.make_context();
             translate::segment(&mut context.func, &mut builder_context, plan, k, config);
-            out.push_str(&format!("; {} segment {k}\n", p.path));
+            out.push_str(&format!("; {name} segment {k}\n"));
             for call in &plan.segments[k].calls {
                 out.push_str(&format!("; before it {call:?}\n"));
             }

@@ -21,7 +21,7 @@ use crate::backend::held::merge;
 use crate::backend::profile::Profile;
 use crate::backend::state::{self, EngineState, same};
 use crate::base;
-use crate::ir::{Dynamics, ExprId, Network, ProjectionId, Weight, single};
+use crate::ir::{Dynamics, ExprId, Network, Population, ProjectionId, Weight, single};
 use crate::runtime::{RingKind, Stages, Winners, share};
 use crate::valid::Validated;
 pub use jit::Lanes;
@@ -53,6 +53,8 @@ pub struct Kernels {
     plans: Vec<Plan>,
     /// Of the populations with adaptive steps: statements, plan and kernels of what precedes them and of a trial.
     adaptive: Vec<Option<[Inner; 2]>>,
+    /// Of each population: what happens at intervals.
+    every: Vec<Vec<Inner>>,
     /// In the order of `Network::plasticity`.
     rules: Vec<Arc<Rule>>,
 }
@@ -96,28 +98,41 @@ fn plans(network: &Network) -> Vec<Plan> {
 /// Compiles the kernels of every population; those of rules have two lanes always.
 pub fn compile(network: Validated, lanes: Lanes) -> Result<Kernels, String> {
     let plans = plans(network.network());
-    let adaptive: Vec<_> =
-        network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, network.network().dt_ms)).collect();
+    let dt = network.network().dt_ms;
+    let adaptive: Vec<_> = network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, dt)).collect();
+    let every: Vec<_> = network.network().populations().map(|(_, p)| plan::every(&p.dynamics, dt)).collect();
     let mut all = plans.clone();
-    all.extend(adaptive.iter().flatten().flatten().map(|(_, plan)| plan.clone()));
+    all.extend(adaptive.iter().flatten().flatten().chain(every.iter().flatten()).map(|(_, plan)| plan.clone()));
     let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()), lanes)?;
     let mut inner = kernels.split_off(plans.len()).into_iter();
     let adaptive = adaptive
         .into_iter()
         .map(|two| two.map(|two| two.map(|(d, plan)| (d, plan, inner.next().unwrap_or_default()))))
         .collect();
+    let mut with_kernels = |(d, plan)| (d, plan, inner.next().unwrap_or_default());
+    let every = every.into_iter().map(|list| list.into_iter().map(&mut with_kernels).collect()).collect();
     let rules = rules.into_iter().map(Arc::new).collect();
-    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive, rules })
+    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive, every, rules })
+}
+
+/// The plans of a network, with what each is of.
+fn named(network: &Network) -> Vec<(String, Plan)> {
+    let of = |((_, p), plan): ((_, &Population), Plan)| {
+        let times = p.dynamics.every.iter().map(|e| format!("{} every {} steps", p.path, e.steps));
+        let every = times.zip(plan::every(&p.dynamics, network.dt_ms)).map(|(name, (_, plan))| (name, plan));
+        std::iter::once((p.path.clone(), plan)).chain(every).collect::<Vec<_>>()
+    };
+    network.populations().zip(plans(network)).flat_map(of).collect()
 }
 
 /// Cranelift IR of all kernels.
 pub fn clif(network: Validated) -> Result<String, String> {
-    jit::text(network.network(), &plans(network.network()), drafts(network.network()), false)
+    jit::text(&named(network.network()), drafts(network.network()), false)
 }
 
 /// Machine code of all kernels.
 pub fn disassembly(network: Validated) -> Result<String, String> {
-    jit::text(network.network(), &plans(network.network()), drafts(network.network()), true)
+    jit::text(&named(network.network()), drafts(network.network()), true)
 }
 
 struct TraceParts {
@@ -213,16 +228,15 @@ impl Native {
                     seed,
                 };
                 let mut block = Block::new(&source, lo, hi);
+                let inner = |(dynamics, plan, kernels): &Inner| {
+                    // States and params are lent to it by the block around it.
+                    Block::new(&BlockSource { dynamics, plan, kernels, params: &[], initial: &[], ..source }, lo, hi)
+                };
                 if let (Some(two), Some(a)) = (&kernels.adaptive[k], &p.dynamics.adaptive) {
-                    let inner = two.each_ref().map(|(dynamics, plan, kernels)| {
-                        // States and params are lent to it by the block around it.
-                        Block::new(
-                            &BlockSource { dynamics, plan, kernels, params: &[], initial: &[], ..source },
-                            lo,
-                            hi,
-                        )
-                    });
-                    block.adapt(inner, a);
+                    block.adapt(two.each_ref().map(inner), a);
+                }
+                for (e, stage) in p.dynamics.every.iter().zip(&kernels.every[k]) {
+                    block.repeat(e.steps, inner(stage));
                 }
                 blocks.push(block);
             }
@@ -244,7 +258,9 @@ impl Native {
             let make = |plan: &TractPlan| builder.build(plan, &rings, &blocks, &synapses, &estimates);
             let made = tracts.tracts.iter().map(make).collect::<Result<Vec<_>, _>>()?;
             let couplings = layout.couplings(&mut blocks)?;
-            Ok(Worker::new(thread, blocks, rings, made, couplings, learning, contest()))
+            let mut worker = Worker::new(thread, blocks, rings, made, couplings, learning, contest());
+            worker.order();
+            Ok(worker)
         };
         let mut workers: Vec<Worker> = if threads == 1 {
             vec![make(0)?]

@@ -9,7 +9,9 @@
 //! segment stores states and spikes. What crosses a cut waits in a scratch row. Values that are the same for all neurons are
 //! computed once per step by the runtime.
 
-use crate::ir::{self, Arrival, BinaryOp, Compare, Dynamics, Expr, ExprId, Real, Spike, UnaryOp, single};
+use crate::ir::{
+    self, Arrival, BinaryOp, Compare, Dynamics, Expr, ExprId, Real, Refractory, Spike, Stage, UnaryOp, single,
+};
 use crate::runtime::RingKind;
 use std::collections::{BTreeMap, HashMap};
 
@@ -428,20 +430,30 @@ pub fn plan(d: &Dynamics, dt: f64, margin: Option<ExprId>, ring_of: &RingOf) -> 
 /// Plans of what adaptive steps do before a step and in each trial: stages alone, with the same states and params.
 pub fn adaptive(d: &Dynamics, dt: f64) -> Option<[(Dynamics, Plan); 2]> {
     let a = d.adaptive.as_ref()?;
-    Some([&a.before, &a.trial].map(|stage| {
-        let alone = Dynamics {
-            adaptive: None,
-            integrate: vec![stage.clone()],
-            receptors: Vec::new(),
-            poisson: Vec::new(),
-            spike: Spike::Never,
-            reset: Vec::new(),
-            ..d.clone()
-        };
-        let none = RingPlan { kind: RingKind::Sum, longest: 1, projections: Vec::new(), steady: false };
-        let plan = plan(&alone, dt, None, &|_, _| none.clone());
-        (alone, plan)
-    }))
+    Some([&a.before, &a.trial].map(|stage| stage_alone(d, stage, d.refractory.clone(), dt)))
+}
+
+/// Plans of what happens at intervals. Their kernels run between two steps: whoever runs them gives the same time as the start and
+/// the end of a step.
+pub fn every(d: &Dynamics, dt: f64) -> Vec<(Dynamics, Plan)> {
+    d.every.iter().map(|e| stage_alone(d, &e.stage, None, dt)).collect()
+}
+
+fn stage_alone(d: &Dynamics, stage: &Stage, refractory: Option<Refractory>, dt: f64) -> (Dynamics, Plan) {
+    let alone = Dynamics {
+        adaptive: None,
+        integrate: vec![stage.clone()],
+        receptors: Vec::new(),
+        poisson: Vec::new(),
+        spike: Spike::Never,
+        reset: Vec::new(),
+        refractory,
+        every: Vec::new(),
+        ..d.clone()
+    };
+    let none = RingPlan { kind: RingKind::Sum, longest: 1, projections: Vec::new(), steady: false };
+    let plan = plan(&alone, dt, None, &|_, _| none.clone());
+    (alone, plan)
 }
 
 fn scaled(

@@ -206,6 +206,11 @@ pub struct Block {
     spike: StreamKey,
     inputs: Vec<Input>,
     adaptive: Option<Box<AdaptiveBlocks>>,
+    /// What happens every so many steps.
+    every: Vec<(u64, Block)>,
+    /// That waits, with what comes after it, until rules that read these cells know more than their share; meanwhile this is the
+    /// kernels' flag of the step.
+    late: Option<[u64; 2]>,
     /// Nanoseconds of calls, where they are measured.
     called: Option<u64>,
 }
@@ -361,6 +366,8 @@ impl Block {
                 })
                 .collect(),
             adaptive: None,
+            every: Vec::new(),
+            late: None,
             called: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
@@ -379,12 +386,34 @@ impl Block {
         self.adaptive = Some(Box::new(AdaptiveBlocks { before, trial, elapsed, limit, stuck: None }));
     }
 
-    /// Exchanges states, counters and params with another block over the same neurons.
+    /// Lets a stage run at the end of every so many steps.
+    pub fn repeat(&mut self, steps: u64, stage: Block) {
+        self.every.push((steps, stage));
+    }
+
+    /// Exchanges states, counters, params and sums with another block over the same neurons.
     fn lend(&mut self, other: &mut Block) {
         std::mem::swap(&mut self.states, &mut other.states);
         std::mem::swap(&mut self.counter, &mut other.counter);
         std::mem::swap(&mut self.params, &mut other.params);
+        std::mem::swap(&mut self.coupled, &mut other.coupled);
         (self.settled, other.settled) = (false, false);
+    }
+
+    /// What happens at the end of `step` steps.
+    fn between(&mut self, step: u64, dt: f64, common: &mut Common) {
+        if self.n == 0 || !self.every.iter().any(|(steps, _)| step.is_multiple_of(*steps)) {
+            return;
+        }
+        let mut every = std::mem::take(&mut self.every);
+        for (_, stage) in every.iter_mut().filter(|(steps, _)| step.is_multiple_of(*steps)) {
+            self.lend(stage);
+            let t = step as f64 * dt;
+            stage.compute_uniform(t, t);
+            stage.chunks(step, common);
+            self.lend(stage);
+        }
+        self.every = every;
     }
 
     /// Adaptive steps of all neurons, chunk by chunk until its last one has arrived.
@@ -531,6 +560,7 @@ impl Block {
         }
     }
 
+    /// All neurons.
     fn chunks(&mut self, step: u64, common: &mut Common) {
         let padded = self.counter.len();
         for start in (0..padded).step_by(self.chunk) {
@@ -613,6 +643,25 @@ impl Block {
                 }
             }
         }
+    }
+
+    /// Ends the run where a state is not finite any more (`flag` says that one may be), or adaptive steps did not arrive.
+    fn report(&self, step: u64, population: usize, flag: [u64; 2], shared: &Shared) {
+        let stuck = self.adaptive.as_ref().and_then(|a| a.stuck.map(|neuron| (neuron, a.limit)));
+        let fault = match stuck {
+            Some((neuron, limit)) => Some(Fault { step, population, neuron, state: 0, value: 0.0, stuck: Some(limit) }),
+            None if flag != [0; 2] => self.fault(step, population),
+            None => None,
+        };
+        let Some(fault) = fault else { return };
+        let mut first = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = first
+            .as_ref()
+            .is_none_or(|f| (fault.step, fault.population, fault.neuron) < (f.step, f.population, f.neuron));
+        if earlier {
+            *first = Some(fault);
+        }
+        shared.halt.store(true, Ordering::Relaxed);
     }
 
     /// The first neuron whose state is not finite.
@@ -714,6 +763,14 @@ impl Worker {
         self.ahead = Arc::new(ahead);
         let inputs = self.blocks.iter_mut().flat_map(|b| &mut b.inputs);
         inputs.filter_map(|i| i.ahead.as_mut()).for_each(|(to, _)| to.clone_from(&self.ahead));
+    }
+
+    /// Lets what happens to cells at intervals wait where a rule that reads them acts later than its step.
+    pub fn order(&mut self) {
+        for (p, block) in self.blocks.iter_mut().enumerate().filter(|(_, b)| !b.every.is_empty()) {
+            let late = self.learning.iter().any(|l| l.target == p && (l.decided || l.synapses.waits()));
+            block.late = late.then_some([0; 2]);
+        }
     }
 
     /// Measures itself from now on.
@@ -879,6 +936,8 @@ impl Worker {
             }
             lap(&mut self.clock, Work::Learn(l.projection));
         }
+        // A window is one step where cells wait.
+        self.close(first + 1, shared);
     }
 
     /// Makes the rows that step `step` reads of what waited in lists.
@@ -911,6 +970,9 @@ impl Worker {
                 batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (rule, sums)));
                 lap(&mut self.clock, Work::Learn(l.projection));
             }
+            if block.late.is_none() {
+                block.between(step + 1, shared.dt, &mut self.common);
+            }
             if !block.margin.is_empty() {
                 let from = batch.ends.last().copied().unwrap_or(0);
                 let margins = batch.ids[from..].iter().map(|n| block.margin.at((n - block.lo) as usize));
@@ -918,31 +980,35 @@ impl Worker {
             }
             batch.margin_ends.push(batch.margins.len());
             batch.ends.push(batch.ids.len());
-            let stuck = block.adaptive.as_ref().and_then(|a| a.stuck.map(|neuron| (neuron, a.limit)));
-            let fault = match stuck {
-                Some((neuron, limit)) => {
-                    Some(Fault { step: step + 1, population: p, neuron, state: 0, value: 0.0, stuck: Some(limit) })
-                }
-                None if self.common.flag != [0; 2] => block.fault(step + 1, p),
-                None => None,
-            };
-            if let Some(fault) = fault {
-                let mut first = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                let earlier = first
-                    .as_ref()
-                    .is_none_or(|f| (fault.step, fault.population, fault.neuron) < (f.step, f.population, f.neuron));
-                if earlier {
-                    *first = Some(fault);
-                }
-                shared.halt.store(true, Ordering::Relaxed);
+            match &mut block.late {
+                Some(flag) => *flag = self.common.flag,
+                None => block.report(step + 1, p, self.common.flag, shared),
             }
         }
+        self.sample(step + 1, shared.dt, false);
+    }
+
+    /// What happens at the end of `step` steps, for the cells that waited for their rules.
+    fn close(&mut self, step: u64, shared: &Shared) {
+        if self.blocks.iter().all(|b| b.late.is_none()) {
+            return;
+        }
+        for (p, block) in self.blocks.iter_mut().enumerate() {
+            let Some(flag) = block.late else { continue };
+            self.common.flag = flag;
+            block.between(step, shared.dt, &mut self.common);
+            block.report(step, p, self.common.flag, shared);
+        }
+        self.sample(step, shared.dt, true);
+    }
+
+    /// Records the cells that are `late`, or those that are not, at the end of `step` steps.
+    fn sample(&mut self, step: u64, dt: f64, late: bool) {
         for t in &mut self.traces {
-            if (step + 1).is_multiple_of(t.every) {
-                let block = &self.blocks[t.population];
+            let block = &self.blocks[t.population];
+            if block.late.is_some() == late && step.is_multiple_of(t.every) {
                 for c in &t.cells {
-                    let v =
-                        block.observe(*c as usize, t.value, &t.order, (step + 1) as f64 * shared.dt, &mut self.values);
+                    let v = block.observe(*c as usize, t.value, &t.order, step as f64 * dt, &mut self.values);
                     t.samples.push(v);
                 }
             }

@@ -93,6 +93,12 @@ pub(super) fn lower(
     if d.adaptive.is_some() {
         model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
     }
+    if let Some(e) = d.every.first() {
+        model.refusals.push(format!(
+            "what happens every {} ms: a core runs one program in every step; let a state follow an equation, or set a param from the experiment",
+            e.steps as f64 * dt_ms
+        ));
+    }
     let body = model.body(level);
     match body {
         Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds, arrivals),

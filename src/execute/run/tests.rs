@@ -44,6 +44,7 @@ fn dynamics() -> Dynamics {
         spike: crate::ir::Spike::Never,
         reset: Vec::new(),
         refractory: None,
+        every: vec![],
         observables: vec![Observable { name: "V".into(), dimension: Dimension::VOLTAGE, value }],
         solvers: Vec::new(),
         single: false,

@@ -1,0 +1,551 @@
+//! Arrays of regions: `region patches[k: 2]: Patch(w = base * k)`.
+//!
+//! Each element is a use of its region like any other, with the name `patches[0]`; nothing after this room knows arrays. So sizes,
+//! and which element an index picks, must be known here: from literals, lets, labels, params as they are declared or bound, and
+//! variables of loops. A loop whose variable picks an element is unrolled here, turn by turn; other loops are left to lowering.
+//! Where a size or an index read a param, lowering refuses another value of it.
+
+use super::error::*;
+use super::region::RegionId;
+use super::scope::{Entity, ScopeId};
+use super::{Cx, Place, Sema};
+use crate::base::{Diagnostic, Span};
+use crate::hir::{self, Expr, ExprKind, Fixed, NetworkId, Type, ValueId, ValueKind};
+use crate::script::{self, Value};
+use crate::syntax::ast;
+use crate::units::Dimension;
+
+/// Elements of an array, and turns of a loop that is unrolled here, at most.
+const LARGEST: usize = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArrayId(pub usize);
+
+pub(super) struct RegionArray {
+    /// As written: `patches`.
+    name: String,
+    axes: usize,
+    elements: Vec<Element>,
+}
+
+#[derive(Clone)]
+struct Element {
+    at: Vec<f64>,
+    /// Of its labels, where its only axis has them.
+    label: Option<String>,
+    /// `patches[0]`
+    name: String,
+    region: RegionId,
+}
+
+/// A position that an array has, with the scope in which its axes have their names.
+struct Position {
+    at: Vec<f64>,
+    words: Vec<String>,
+    labelled: bool,
+    scope: ScopeId,
+}
+
+/// Why a number is not known before sizes are.
+enum Unknown {
+    /// It follows a loop that was not unrolled so far.
+    Turn(ValueId),
+    /// It follows a param that the region's user binds, and the region stands alone.
+    Unbound,
+    Never,
+}
+
+/// What an expression names.
+enum Several {
+    /// No array, or one element.
+    No,
+    /// An array without indices.
+    Whole(ArrayId),
+    Each(Vec<ast::Expr>),
+}
+
+/// What a block around its turns is.
+pub(super) enum Turns<T> {
+    /// The same in all of them.
+    Alike(T),
+    /// Of each turn, with the loops that make it.
+    Each(Vec<(Vec<hir::Loop>, T)>),
+}
+
+impl Sema<'_> {
+    /// The arrays among some items, once the params that their sizes read are bound.
+    pub(super) fn declare_arrays(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId) {
+        for item in items {
+            match &item.kind {
+                ast::CircuitKind::Region { name, axes: Some(axes), model, overrides } => {
+                    self.declare_array(id, name, axes, model, overrides, scope);
+                }
+                ast::CircuitKind::If(c) => self.declare_arrays_if(id, c, scope),
+                _ => {}
+            }
+        }
+    }
+
+    fn declare_arrays_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) {
+        self.declare_arrays(id, &c.then, scope);
+        match &c.otherwise {
+            Some(ast::CircuitElse::Items(items)) => self.declare_arrays(id, items, scope),
+            Some(ast::CircuitElse::If(next)) => self.declare_arrays_if(id, next, scope),
+            None => {}
+        }
+    }
+
+    fn declare_array(
+        &mut self,
+        id: NetworkId,
+        name: &ast::Name,
+        axes: &[ast::Axis],
+        model: &ast::Instance,
+        overrides: &[ast::Override],
+        scope: ScopeId,
+    ) {
+        let mut positions = Vec::new();
+        let start = Position { at: Vec::new(), words: Vec::new(), labelled: false, scope };
+        if self.positions(name, axes, start, &mut positions).is_none() {
+            self.poison(scope, name);
+            return;
+        }
+        let mut array = RegionArray { name: name.text.clone(), axes: axes.len(), elements: Vec::new() };
+        for p in positions {
+            let text = format!("{}[{}]", name.text, p.words.join(", "));
+            let element = ast::Name { text: text.clone(), span: name.span };
+            let Some(region) = self.declare_use(id, &element, model, overrides, (scope, p.scope)) else {
+                // What is wrong with one is wrong with all.
+                self.poison(scope, name);
+                return;
+            };
+            let label = if p.labelled && axes.len() == 1 { p.words.first().cloned() } else { None };
+            array.elements.push(Element { at: p.at, label, name: text, region });
+        }
+        self.arrays.push(array);
+        self.declare(scope, name, Entity::Regions(ArrayId(self.arrays.len() - 1)));
+    }
+
+    /// All positions that begin with one, axis by axis: a later size may read the axes before it.
+    fn positions(
+        &mut self,
+        name: &ast::Name,
+        axes: &[ast::Axis],
+        before: Position,
+        out: &mut Vec<Position>,
+    ) -> Option<()> {
+        let Some((axis, rest)) = axes.split_first() else {
+            out.push(before);
+            return Some(());
+        };
+        let place = Place::Constant;
+        let labels: Vec<String> = match &axis.size.kind {
+            ast::ExprKind::Name(n) => match self.lookup(before.scope, n) {
+                Some(Entity::Labels(ids)) => ids.iter().map(|v| self.program.value(*v).name.clone()).collect(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        let n = match self.labels_size(&axis.size, Cx { scope: before.scope, place: &place }) {
+            Some(_) => labels.len() as f64,
+            None => self.number_known(&axis.size, before.scope, &format!("how many `{}` there are", name.text))?,
+        };
+        let whole = n >= 0.0 && n == n.trunc() && n <= LARGEST as f64;
+        if !whole || out.len() + n as usize > LARGEST {
+            self.diags.push(
+                Diagnostic::error(REGION_ARRAY, format!("`{}` can't have {n} elements", name.text))
+                    .label(axis.size.span, "this many")
+                    .help(format!("a whole number; at most {LARGEST} regions in all")),
+            );
+            return None;
+        }
+        for k in 0..n as usize {
+            let scope = self.new_scope(Some(before.scope));
+            if let Some(axis_name) = &axis.name {
+                let at =
+                    Expr { kind: ExprKind::Const(Value::Number(k as f64)), span: axis_name.span, ty: Type::NUMBER };
+                let v = self.new_value(axis_name, Type::NUMBER, ValueKind::Let(at));
+                self.declare(scope, axis_name, Entity::Value(v));
+            }
+            let mut here =
+                Position { at: before.at.clone(), words: before.words.clone(), labelled: !labels.is_empty(), scope };
+            here.at.push(k as f64);
+            here.words.push(labels.get(k).cloned().unwrap_or_else(|| k.to_string()));
+            self.positions(name, rest, here, out)?;
+        }
+        Some(())
+    }
+
+    /// The regions of an array, for what is done for each of them.
+    pub(super) fn elements(&self, array: ArrayId) -> Vec<RegionId> {
+        self.arrays[array.0].elements.iter().map(|e| e.region).collect()
+    }
+
+    /// The path to an array, ending with each of its elements instead.
+    pub(super) fn element_paths(&self, array: ArrayId, path: &ast::Path) -> Vec<ast::Path> {
+        let each = |e: &Element| {
+            let mut path = path.clone();
+            path.names.iter_mut().last().into_iter().for_each(|n| n.text.clone_from(&e.name));
+            path
+        };
+        self.arrays[array.0].elements.iter().map(each).collect()
+    }
+
+    /// `patches[k]`: one of them. Where it is several, or not known which, that is reported.
+    pub(super) fn element(&mut self, array: ArrayId, slots: &[ast::Slot], span: Span, scope: ScopeId) -> Entity {
+        let Some((found, one)) = self.chosen(array, slots, span, scope) else { return Entity::Poison };
+        match found.as_slice() {
+            [only] if one => Entity::Region(only.region),
+            _ => {
+                self.which_one(array, span);
+                Entity::Poison
+            }
+        }
+    }
+
+    /// `patches.Left` of an array over labels.
+    pub(super) fn labelled(&self, array: ArrayId, name: &str) -> Option<RegionId> {
+        let mut all = self.arrays[array.0].elements.iter();
+        all.find(|e| e.label.as_deref() == Some(name)).map(|e| e.region)
+    }
+
+    pub(super) fn which_one(&mut self, array: ArrayId, span: Span) {
+        let a = &self.arrays[array.0];
+        let first = a.elements.first().map_or_else(|| format!("{}[0]", a.name), |e| e.name.clone());
+        self.diags.push(
+            Diagnostic::error(
+                REGION_ARRAY,
+                format!("`{}` are {} regions; one is expected here", a.name, a.elements.len()),
+            )
+            .label(span, "which of them?")
+            .help(format!(
+                "name one, `{first}`, or take them in turn: `for k in 0 .. {} {{ ... {}[k] ... }}`",
+                a.elements.len(),
+                a.name
+            )),
+        );
+    }
+
+    /// The elements that indices pick, and whether they name one.
+    fn chosen(
+        &mut self,
+        array: ArrayId,
+        slots: &[ast::Slot],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<(Vec<Element>, bool)> {
+        let (name, axes) = (self.arrays[array.0].name.clone(), self.arrays[array.0].axes);
+        if slots.len() > axes {
+            self.diags.push(
+                Diagnostic::error(REGION_ARRAY, format!("{} indices, but `{name}` has {axes}", slots.len()))
+                    .label(span, "too many"),
+            );
+            return None;
+        }
+        let mut found = self.arrays[array.0].elements.clone();
+        let what = format!("which of `{name}` this is");
+        for (k, slot) in slots.iter().enumerate() {
+            match slot {
+                ast::Slot::At(e) => {
+                    let at = self.number_known(e, scope, &what)?;
+                    let known: Vec<f64> = found.iter().map(|x| x.at[k]).collect();
+                    found.retain(|x| x.at[k] == at);
+                    if found.is_empty() {
+                        let n = known.iter().fold(0.0, |n: f64, x| n.max(x + 1.0));
+                        self.diags.push(
+                            Diagnostic::error(REGION_ARRAY, format!("{at} is no position among {n} `{name}`"))
+                                .label(e.span, "positions are whole and count from 0"),
+                        );
+                        return None;
+                    }
+                }
+                ast::Slot::Range(lo, hi) => {
+                    let mut end = |e: &Option<ast::Expr>, open: f64| match e {
+                        Some(e) => self.number_known(e, scope, &what),
+                        None => Some(open),
+                    };
+                    let (lo, hi) = (end(lo, 0.0)?, end(hi, f64::INFINITY)?);
+                    found.retain(|x| (lo..hi).contains(&x.at[k]));
+                }
+            }
+        }
+        let one = slots.len() == axes && slots.iter().all(|s| matches!(s, ast::Slot::At(_)));
+        Some((found, one))
+    }
+
+    /// One expression for each element, in order, where an expression names several: `patches.E`, `patches[.. 2].rec`. `None` where it
+    /// names no array, or one element.
+    pub(super) fn spread(&mut self, e: &ast::Expr, scope: ScopeId) -> Option<Vec<ast::Expr>> {
+        if self.arrays.is_empty() {
+            return None;
+        }
+        let list = match self.several(e, scope) {
+            Several::No => return None,
+            Several::Whole(array) => self.named_by(e, &self.arrays[array.0].elements),
+            Several::Each(list) => list,
+        };
+        // What a region has may be an array, too.
+        Some(list.into_iter().flat_map(|x| self.spread(&x, scope).unwrap_or_else(|| vec![x])).collect())
+    }
+
+    fn several(&mut self, e: &ast::Expr, scope: ScopeId) -> Several {
+        let each = |list: Vec<ast::Expr>, kind: &dyn Fn(Box<ast::Expr>) -> ast::ExprKind| {
+            Several::Each(list.into_iter().map(|x| ast::Expr { kind: kind(Box::new(x)), span: e.span }).collect())
+        };
+        match &e.kind {
+            ast::ExprKind::Name(n) => match self.lookup(scope, n) {
+                Some(Entity::Regions(a)) => Several::Whole(a),
+                _ => Several::No,
+            },
+            ast::ExprKind::Paren(items) if items.len() == 1 => match self.several(&items[0], scope) {
+                Several::Whole(a) => Several::Each(self.named_by(&items[0], &self.arrays[a.0].elements)),
+                other => other,
+            },
+            ast::ExprKind::Field(base, name) => {
+                let field = |x| ast::ExprKind::Field(x, name.clone());
+                match self.several(base, scope) {
+                    Several::Whole(a) if self.labelled(a, &name.text).is_some() => Several::No,
+                    Several::Whole(a) => each(self.named_by(base, &self.arrays[a.0].elements), &field),
+                    Several::Each(list) => each(list, &field),
+                    Several::No => match self.thing(base, scope) {
+                        Some(Entity::Region(r)) => match self.scopes[self.regions[r.0].scope.0].names.get(&name.text) {
+                            Some(Entity::Regions(a)) => Several::Whole(*a),
+                            _ => Several::No,
+                        },
+                        _ => Several::No,
+                    },
+                }
+            }
+            ast::ExprKind::Index(base, slots) => match self.several(base, scope) {
+                Several::Whole(a) => match self.chosen(a, slots, e.span, scope) {
+                    Some((found, false)) => Several::Each(self.named_by(base, &found)),
+                    _ => Several::No,
+                },
+                Several::Each(list) => each(list, &|x| ast::ExprKind::Index(x, slots.clone())),
+                Several::No => Several::No,
+            },
+            _ => Several::No,
+        }
+    }
+
+    /// The path to an array, as paths to elements of it.
+    fn named_by(&self, array: &ast::Expr, elements: &[Element]) -> Vec<ast::Expr> {
+        let one = |x: &Element| {
+            let kind = match &array.kind {
+                ast::ExprKind::Field(outer, name) => {
+                    ast::ExprKind::Field(outer.clone(), ast::Name { text: x.name.clone(), span: name.span })
+                }
+                _ => ast::ExprKind::Name(x.name.clone()),
+            };
+            ast::Expr { kind, span: array.span }
+        };
+        elements.iter().map(one).collect()
+    }
+
+    /// All that a list of expressions names, arrays element by element.
+    pub(super) fn spread_all(&mut self, list: &[ast::Expr], scope: ScopeId) -> Vec<ast::Expr> {
+        let each = |e: &ast::Expr| self.spread(e, scope).unwrap_or_else(|| vec![e.clone()]);
+        list.iter().flat_map(each).collect()
+    }
+
+    /// A number that must be known by now; what it says is `what`. Where it follows a loop, the loop is asked for.
+    fn number_known(&mut self, e: &ast::Expr, scope: ScopeId, what: &str) -> Option<f64> {
+        match self.known(e, scope) {
+            Ok((Value::Number(v), read)) => {
+                self.fix(read, e.span);
+                Some(v)
+            }
+            Err(Unknown::Turn(v)) => {
+                self.wanted.push(v);
+                None
+            }
+            Err(Unknown::Unbound) => None,
+            _ => {
+                let errors = self.diags.error_count();
+                let place = Place::Constant;
+                self.number(e, Cx { scope, place: &place }, Dimension::NUMBER);
+                if self.diags.error_count() == errors {
+                    self.diags.push(
+                        Diagnostic::error(REGION_ARRAY, format!("it is not known before the circuit runs {what}"))
+                            .label(e.span, "differs from run to run, or follows what is drawn")
+                            .help("take literals, lets, labels, params, and variables of `for`; \
+                                   what is found out while it runs is compared: `for k in 0 .. n { if k == found { ... } }`"),
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// Notes the params that the shape of the circuit follows.
+    fn fix(&mut self, read: Vec<(ValueId, Value)>, span: Span) {
+        for (param, value) in read {
+            if !self.program.fixed.iter().any(|f| f.param == param) {
+                self.program.fixed.push(Fixed { param, value, span });
+            }
+        }
+    }
+
+    /// The value of an expression, and the params that it follows. Says nothing of what is wrong with it.
+    fn known(&mut self, e: &ast::Expr, scope: ScopeId) -> Result<(Value, Vec<(ValueId, Value)>), Unknown> {
+        let place = Place::Constant;
+        let said = std::mem::take(&mut *self.diags);
+        let resolved = self.expr(e, Cx { scope, place: &place }, None);
+        let clean = !self.diags.has_errors();
+        *self.diags = said;
+        let mut read = Vec::new();
+        let value = if clean { self.value_of(&resolved, &mut read)? } else { return Err(Unknown::Never) };
+        Ok((value, read))
+    }
+
+    /// Whether a condition holds in the turn at hand, where it follows that and nothing that may change.
+    pub(super) fn settled(&mut self, condition: &ast::Expr, scope: ScopeId) -> Option<bool> {
+        if self.turns.is_empty() {
+            return None;
+        }
+        match self.known(condition, scope) {
+            Ok((Value::Bool(b), read)) if read.is_empty() => Some(b),
+            _ => None,
+        }
+    }
+
+    fn value_of(&mut self, e: &Expr, read: &mut Vec<(ValueId, Value)>) -> Result<Value, Unknown> {
+        let never = |_| Unknown::Never;
+        match &e.kind {
+            ExprKind::Const(v) => Ok(v.clone()),
+            ExprKind::Value(id) => {
+                self.ensure(*id);
+                self.program.read.insert(*id);
+                match self.program.value(*id).kind.clone() {
+                    ValueKind::Label(k) => Ok(Value::Number(f64::from(k))),
+                    ValueKind::Let(inner) => self.value_of(&inner, read),
+                    ValueKind::Table { axes, value } if axes.iter().all(|a| a.variable.is_none()) => {
+                        self.value_of(&value, read)
+                    }
+                    ValueKind::Param { default: Some(inner), .. } => {
+                        let value = self.value_of(&inner, read)?;
+                        read.push((*id, value.clone()));
+                        Ok(value)
+                    }
+                    ValueKind::Param { default: None, .. } => Err(Unknown::Unbound),
+                    ValueKind::Variable => match self.turns.iter().rev().find(|(v, _)| v == id) {
+                        Some((_, value)) => Ok(value.clone()),
+                        None if self.open.contains(id) => Err(Unknown::Turn(*id)),
+                        None => Err(Unknown::Never),
+                    },
+                    _ => Err(Unknown::Never),
+                }
+            }
+            ExprKind::Unary(op, a) => script::unary(*op, &self.value_of(a, read)?).map_err(never),
+            ExprKind::Binary(op, a, b) => {
+                script::binary(*op, &self.value_of(a, read)?, &self.value_of(b, read)?).map_err(never)
+            }
+            ExprKind::In(v, lo, hi) => {
+                let mut number = |x| self.value_of(x, read).and_then(|x| x.number().map_err(never));
+                let (v, lo, hi) = (number(v)?, number(lo)?, number(hi)?);
+                Ok(Value::Bool((lo..=hi).contains(&v)))
+            }
+            ExprKind::If(c, a, b) => match self.value_of(c, read)?.boolean() {
+                Ok(true) => self.value_of(a, read),
+                Ok(false) => self.value_of(b, read),
+                Err(_) => Err(Unknown::Never),
+            },
+            ExprKind::List(items) => {
+                let items = items.iter().map(|x| self.value_of(x, read)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Value::List(items))
+            }
+            ExprKind::Call(func, args) => {
+                let args = args.iter().map(|x| self.value_of(x, read)).collect::<Result<Vec<_>, _>>()?;
+                func.apply(&args).map_err(never)
+            }
+            ExprKind::IndexList(list, slots) => {
+                let list = self.value_of(list, read)?;
+                let mut path = Vec::new();
+                for slot in slots {
+                    let hir::Slot::At(at) = slot else { return Err(Unknown::Never) };
+                    let k = self.value_of(at, read)?.count().map_err(never)?;
+                    path.push(usize::try_from(k).map_err(|_| Unknown::Never)?);
+                }
+                list.element(&path).ok_or(Unknown::Never)
+            }
+            _ => Err(Unknown::Never),
+        }
+    }
+
+    /// Resolves a block inside loops: once, or turn by turn where their variables pick elements of arrays.
+    pub(super) fn in_turns<T>(&mut self, loops: &[hir::Loop], resolve: &mut dyn FnMut(&mut Self) -> T) -> Turns<T> {
+        let outside = self.open.len();
+        self.open.extend(loops.iter().map(|l| l.variable));
+        let said = if self.arrays.is_empty() { None } else { Some(self.diags.clone()) };
+        let alike = resolve(self);
+        self.open.truncate(outside);
+        let own = |v: &ValueId| loops.iter().any(|l| l.variable == *v);
+        let Some(said) = said.filter(|_| self.wanted.iter().any(own)) else { return Turns::Alike(alike) };
+        // What was said of a block that is resolved again is said again.
+        *self.diags = said;
+        self.wanted.retain(|v| !own(v));
+        let mut out = Vec::new();
+        self.each_turn(loops, &mut Vec::new(), resolve, &mut out);
+        Turns::Each(out)
+    }
+
+    fn each_turn<T>(
+        &mut self,
+        loops: &[hir::Loop],
+        before: &mut Vec<hir::Loop>,
+        resolve: &mut dyn FnMut(&mut Self) -> T,
+        out: &mut Vec<(Vec<hir::Loop>, T)>,
+    ) {
+        let Some((first, rest)) = loops.split_first() else {
+            if out.len() < LARGEST {
+                let body = resolve(self);
+                out.push((before.clone(), body));
+            }
+            return;
+        };
+        let Some(values) = self.turn_values(first) else { return };
+        for value in values {
+            let span = first.start.span;
+            let ty = self.program.value(first.variable).ty;
+            let here = Expr { kind: ExprKind::Const(value.clone()), span, ty };
+            let start = Expr { kind: ExprKind::List(vec![here]), span, ty: ty.with_rank(ty.rank + 1) };
+            before.push(hir::Loop { variable: first.variable, start, end: None });
+            self.turns.push((first.variable, value));
+            self.each_turn(rest, before, resolve, out);
+            self.turns.pop();
+            before.pop();
+        }
+    }
+
+    /// The values of the variable of a loop that is unrolled here.
+    fn turn_values(&mut self, l: &hir::Loop) -> Option<Vec<Value>> {
+        let mut read = Vec::new();
+        let start = self.value_of(&l.start, &mut read);
+        let end = l.end.as_ref().map(|e| self.value_of(e, &mut read));
+        let numbers = |lo: f64, hi: f64| {
+            let n = (hi - lo).max(0.0).round();
+            (n <= LARGEST as f64).then(|| (0..n as usize).map(|k| Value::Number(lo + k as f64)).collect())
+        };
+        let values = match (start, end) {
+            (Err(Unknown::Turn(v)), _) | (_, Some(Err(Unknown::Turn(v)))) => {
+                self.wanted.push(v);
+                return None;
+            }
+            (Err(Unknown::Unbound), _) | (_, Some(Err(Unknown::Unbound))) => return None,
+            (Ok(Value::Number(lo)), Some(Ok(Value::Number(hi)))) => numbers(lo, hi),
+            (Ok(Value::Number(n)), None) => numbers(0.0, n),
+            (Ok(Value::List(items)), None) => Some(items),
+            _ => None,
+        };
+        self.fix(read, l.start.span);
+        if values.is_none() {
+            let name = self.program.value(l.variable).name.clone();
+            self.diags.push(
+                Diagnostic::error(REGION_ARRAY, "the turns of this loop are not known before the circuit runs")
+                    .label(l.start.span, format!("`{name}` picks a region"))
+                    .help(format!("take literals, lets, labels and params for its ends; at most {LARGEST} turns")),
+            );
+        }
+        values
+    }
+}

@@ -6,8 +6,9 @@
 //! quantising costs. Draws of the experiment are those of any other engine with the same seed; noise of cells is the chip's own.
 
 use super::emulator::{Address, Emulator, LoadError, Mode};
+use super::fixed::{LearningRule, Variable};
 use super::package::Manifest;
-use super::quantise::{CellCode, Deployment, ThirdFactor};
+use super::quantise::{CellCode, Deployment, RESTING, ThirdFactor};
 use super::writes::Writes;
 use crate::backend::{Engine, EngineState, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest, eval};
 use crate::ir::artefact::Unit;
@@ -67,7 +68,8 @@ impl Machine {
                 return Err(RunError::Build(format!("the package has another program for `{}`", p.path)));
             }
             let thirds = deployment.third_factors(k);
-            cells.push(Cells { first, size: p.size, code, thirds, stale: false });
+            let paces = thirds.iter().map(|third| pace(&self.manifest, k, third.trace)).collect();
+            cells.push(Cells { first, size: p.size, code, thirds, paces, stale: false });
             first += p.size;
         }
         let position = |id| deployment.network().populations().position(|(p, _)| p == id);
@@ -86,6 +88,7 @@ impl Machine {
             addresses: vec![None; self.manifest.projections.len()],
             deployment,
             cells,
+            pulses: vec![],
             chip: Some(chip),
         })
     }
@@ -99,6 +102,17 @@ fn made_of(manifest: &Manifest, profile: Option<u32>, code: Option<&CellCode>) -
     profile.params == code.params() && program.is_some_and(|p| code.program().is_ok_and(|q| q == *p))
 }
 
+/// Steps between two in which what learns onto a population acts with time by a post trace.
+fn pace(manifest: &Manifest, population: usize, trace: u32) -> u64 {
+    let onto = manifest.projections.iter().filter(|p| p.target as usize == population);
+    let rules = onto.filter_map(|p| manifest.rules.get(p.format.rule? as usize));
+    let variable = [Variable::Y1, Variable::Y2, Variable::Y3].get(trace as usize).copied();
+    let reads = |r: &&LearningRule| {
+        r.weight.iter().chain(&r.tag).any(|p| p.factors.iter().any(|f| Some(f.variable) == variable))
+    };
+    rules.filter(reads).map(|r| 1 << r.k.min(63)).max().unwrap_or(1)
+}
+
 /// An experiment's view of a chip while it runs.
 pub struct Host<'m> {
     machine: &'m Machine,
@@ -110,6 +124,8 @@ pub struct Host<'m> {
     seen: usize,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
+    /// What events have brought to post traces that are to be taken back.
+    pulses: Vec<Pulse>,
     /// Of each projection, once somebody asks.
     addresses: Vec<Option<Vec<Address>>>,
 }
@@ -122,8 +138,51 @@ struct Cells {
     code: Option<CellCode>,
     /// What the host writes to traces, as it stands there.
     thirds: Vec<ThirdFactor>,
+    /// Of each of them, steps between two in which rules act with time by it.
+    paces: Vec<u64>,
     /// Params have changed that its words don't show yet.
     stale: bool,
+}
+
+/// What events have brought to a post trace of the cells of a population.
+struct Pulse {
+    /// It stands there until the end of this step.
+    until: u64,
+    /// Number of the first cell.
+    first: u32,
+    trace: u32,
+    /// By cell.
+    values: Vec<i32>,
+}
+
+/// Writes what an event brings to a post trace, beside what others have brought since rules last acted by it.
+///
+/// # Errors
+/// In words, where that is more than a trace holds.
+fn pulse(
+    pulses: &mut Vec<Pulse>,
+    chip: &mut Emulator,
+    first: u32,
+    third: &ThirdFactor,
+    pace: u64,
+) -> Result<(), String> {
+    if third.values.iter().all(|value| *value == Some(0)) {
+        return Ok(());
+    }
+    let until = (chip.step() / pace + 1) * pace;
+    let at = pulses.iter().position(|p| (p.first, p.trace) == (first, third.trace)).unwrap_or_else(|| {
+        let values = vec![0; third.values.len()];
+        pulses.push(Pulse { until, first, trace: third.trace, values });
+        pulses.len() - 1
+    });
+    for ((neuron, sum), new) in (first..).zip(&mut pulses[at].values).zip(&third.values) {
+        let together = new.map(|new| *sum + new).filter(|sum| (-RESTING..128 - RESTING).contains(sum));
+        *sum = together.ok_or_else(|| {
+            format!("the numbers of events within {pace} steps add up to more than 2, which is all that a trace holds")
+        })?;
+        chip.write_third_factor(neuron, third.trace, *sum);
+    }
+    Ok(())
 }
 
 impl Cells {
@@ -169,7 +228,11 @@ impl Host<'_> {
             }
             cells.code = Some(new);
             let thirds = self.deployment.third_factors(k);
-            for (before, after) in cells.thirds.iter().zip(&thirds) {
+            for ((before, after), pace) in cells.thirds.iter().zip(&thirds).zip(&cells.paces) {
+                if after.event {
+                    pulse(&mut self.pulses, chip, cells.first, after, *pace).map_err(|what| refuse(&what))?;
+                    continue;
+                }
                 for (neuron, (old, new)) in (cells.first..).zip(before.values.iter().zip(&after.values)) {
                     let new =
                         new.ok_or_else(|| refuse("a rule reads a number beyond 2, which is all that a trace holds"))?;
@@ -179,6 +242,17 @@ impl Host<'_> {
                 }
             }
             cells.thirds = thirds;
+        }
+        Ok(())
+    }
+
+    /// Takes back what events brought to rules that have acted by it.
+    fn end_pulses(&mut self) -> Result<(), RunError> {
+        let Some(chip) = &mut self.chip else { return Err(gone()) };
+        let step = chip.step();
+        for pulse in self.pulses.extract_if(.., |p| p.until <= step) {
+            let there = (pulse.first..).zip(&pulse.values).filter(|(_, value)| **value != 0);
+            there.for_each(|(neuron, _)| chip.write_third_factor(neuron, pulse.trace, 0));
         }
         Ok(())
     }
@@ -296,8 +370,10 @@ impl Engine for Host<'_> {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let chunk = self.until_sample().min(CHUNK).min(steps - done);
+            let pulse = self.pulses.iter().map(|p| p.until - self.step()).min().unwrap_or(CHUNK);
+            let chunk = self.until_sample().min(CHUNK).min(pulse).min(steps - done);
             self.advance_by(chunk)?;
+            self.end_pulses()?;
             done += chunk;
         }
         Ok(done)

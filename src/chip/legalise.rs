@@ -62,8 +62,8 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         Kind::Plasticity => (
             PLASTICITY,
             format!("the rule of `{name}` is no sum of products of traces"),
-            "the learning engine adds products of traces that decay, weights, constants, levels of modulators and sensors: `PairStdp` \
-             with `mu_plus = 0` and `mu_minus = 0`, `RewardStdp`, `DopamineStdp`, `ValueLearning`",
+            "the learning engine adds products of traces that decay, weights, constants, levels of modulators, sensors and numbers of \
+             events: `PairStdp` with `mu_plus = 0` and `mu_minus = 0`, `RewardStdp`, `DopamineStdp`, `PhasicDopamine`, `ValueLearning`",
         ),
         Kind::Winners => (
             WINNERS,

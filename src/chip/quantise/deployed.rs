@@ -29,6 +29,8 @@ pub struct Deployment<'n> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThirdFactor {
     pub trace: u32,
+    /// It came with an event, and one step in which the rule acts with time is to see it.
+    pub event: bool,
     /// By cell, from the resting value; `None`: more than the trace holds.
     pub values: Vec<Option<i32>>,
 }
@@ -97,11 +99,13 @@ impl<'n> Deployment<'n> {
     pub fn third_factors(&self, population: usize) -> Vec<ThirdFactor> {
         let Some((id, cells)) = self.network.populations().nth(population) else { return vec![] };
         let own = factors::factors(self.network).into_iter().filter(|f| f.target == id);
-        let written = own.filter_map(|f| match f.origin {
-            Origin::Host(value) => {
-                Some(ThirdFactor { trace: f.trace, values: written(cells, self.elements(population), value) })
-            }
-            Origin::Modulator(_) => None,
+        let written = own.filter_map(|f| {
+            let (value, event) = match f.origin {
+                Origin::Host(value) => (value, false),
+                Origin::Event(value) => (value, true),
+                Origin::Modulator(_) => return None,
+            };
+            Some(ThirdFactor { trace: f.trace, event, values: written(cells, self.elements(population), value) })
         });
         written.collect()
     }

@@ -2,16 +2,17 @@
 //!
 //! A modulator is a cell of its own on the chip. It adds its level up, and once in so many steps it sends the mean as the payload of
 //! a spike, to whatever learns by it, if that is another one than before. What 7 bits cut off it keeps for the next time, so that
-//! over time a rule gets all of it. What a rule reads of params (sensors, flags of events) the host writes, between two steps.
+//! over time a rule gets all of it. What a rule reads of params (sensors) the host writes, between two steps. What an event brings the
+//! host writes too, and takes back after the next step in which rules act with time, so that one such step sees it.
 
 use super::learning;
 use crate::backend::eval;
-use crate::ir::plasticity::{Place, Plasticity};
+use crate::ir::plasticity::{Event, Place, Plasticity};
 use crate::ir::{Arrival, CoupledSum, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use std::collections::BTreeSet;
 
 /// What stands for 0 in a trace of 0 to 127.
-pub(super) const RESTING: i32 = 64;
+pub const RESTING: i32 = 64;
 /// Integers that stand for 1 of a modulator's mean: what is beyond 1 is sent later.
 pub(super) const LEVEL: f64 = 64.0;
 /// Integers that stand for 1 of what the host writes: it reaches from -2 to nearly 2.
@@ -34,6 +35,8 @@ pub(super) enum Origin {
     Modulator(Modulator),
     /// An expression over params of the target.
     Host(ExprId),
+    /// The param of the target that holds the number of an event, or its flag.
+    Event(ExprId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,8 +59,8 @@ pub(super) fn factors(network: &Network) -> Vec<Factor> {
     let mut out: Vec<Factor> = Vec::new();
     for rule in &network.plasticity {
         let Some((_, target)) = network.graph.edge_endpoints(rule.projection) else { continue };
-        for read in &rule.reads {
-            let Ok(Some(origin)) = origin(network, target, *read) else { continue };
+        for read in 0..rule.reads.len() as u32 {
+            let Ok(Some(origin)) = origin(network, target, rule, read) else { continue };
             if out.iter().any(|f| (f.target, f.origin) == (target, origin)) {
                 continue;
             }
@@ -87,23 +90,41 @@ pub(super) fn reads(network: &Network, rule: &Plasticity) -> Result<Vec<Read>, S
     let Some((_, target)) = network.graph.edge_endpoints(rule.projection) else { return Ok(vec![]) };
     let Some(cells) = network.population(target) else { return Ok(vec![]) };
     let all = factors(network);
-    let read = |id: &ExprId| {
-        let Some(origin) = origin(network, target, *id)? else {
+    let read = |(id, k): (&ExprId, u32)| {
+        let Some(origin) = origin(network, target, rule, k)? else {
             return Ok(Read::Constant(cells.dynamics.exprs.as_const(*id).unwrap_or_default()));
         };
         let factor = all.iter().find(|f| (f.target, f.origin) == (target, origin));
         let factor =
             factor.ok_or("with what the other rules onto its target need, it has more than three post traces")?;
-        let scale = if matches!(origin, Origin::Host(_)) { WRITTEN } else { LEVEL };
+        let scale = if matches!(origin, Origin::Modulator(_)) { LEVEL } else { WRITTEN };
         Ok(Read::Trace { trace: factor.trace, scale })
     };
-    rule.reads.iter().map(read).collect()
+    rule.reads.iter().zip(0..).map(read).collect()
 }
 
-/// Where a read comes from; `None` for a constant.
-fn origin(network: &Network, target: PopulationId, read: ExprId) -> Result<Option<Origin>, String> {
-    let Some(cells) = network.population(target) else { return Ok(None) };
+/// Which of a rule's reads says that an event of the network came, and with what: the event's number where the rule reads it there, else
+/// its flag.
+pub(super) fn carrier(rule: &Plasticity, (flag, number): (u32, u32)) -> u32 {
+    let of_it = rule.handlers(Event::Named(flag, number)).flat_map(|h| &h.assigns);
+    let values: Vec<ExprId> = of_it.map(|a| a.value).collect();
+    let reads = |id: ExprId| matches!(rule.exprs.get(id), Expr::Read(k) if *k == number);
+    if eval::order(&rule.exprs, &values).into_iter().any(reads) { number } else { flag }
+}
+
+/// Where a rule's k-th read comes from; `None` for a constant, and for what an event has and the rule does not need.
+fn origin(network: &Network, target: PopulationId, rule: &Plasticity, k: u32) -> Result<Option<Origin>, String> {
+    let (Some(cells), Some(read)) = (network.population(target), rule.reads.get(k as usize).copied()) else {
+        return Ok(None);
+    };
     let exprs = &cells.dynamics.exprs;
+    let event = rule.handlers.iter().find_map(|h| match h.event {
+        Event::Named(flag, number) if [flag, number].contains(&k) => Some((flag, number)),
+        _ => None,
+    });
+    if let Some(event) = event {
+        return Ok((carrier(rule, event) == k).then_some(Origin::Event(read)));
+    }
     match exprs.get(read) {
         Expr::Const(_) => return Ok(None),
         Expr::Coupled(k) => return modulator(network, cells, *k).map(|m| Some(Origin::Modulator(m))),

@@ -29,6 +29,7 @@ use crate::valid::Validated;
 pub use deployed::{CellCode, Deployment, SynapseCode, ThirdFactor};
 use dynamics::Lowered;
 use factors::Origin;
+pub use factors::RESTING;
 pub use learning::TermReport;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -158,7 +159,7 @@ pub fn quantise(
             }
         };
         if let Some((rule, recognised)) = learned {
-            let pace = pace.filter(|_| learning::reads_modulator(network, rule));
+            let pace = pace.filter(|_| learning::keeps_pace(network, rule));
             match learning::quantise(&rule.name, &recognised, costs.unit, network.dt_ms, seed, pace) {
                 Ok((rule, terms)) => {
                     format.rule = Some(out.rules.len() as u32);
@@ -209,6 +210,8 @@ fn third_factors(
                     synapses: (0..cells.size).map(one).collect(),
                 });
             }
+            // Nothing comes before the first step.
+            Origin::Event(_) => {}
             Origin::Host(value) => {
                 let first = bases[*target as usize];
                 let learns = |p: &FixedProjection| p.target == *target && p.format.rule.is_some();

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 const TAUGHT: &str = "tests/corpus/ok/circuits/chip_dopamine.nsm";
 const AGAINST: &str = "tests/corpus/ok/circuits/chip_offset.nsm";
+const PHASIC: &str = "tests/corpus/ok/circuits/chip_phasic.nsm";
 const SEED: u64 = 1;
 
 struct Side {
@@ -126,5 +127,24 @@ fn a_third_factor_may_be_a_multiple_of_a_level_and_a_constant() {
             on_chip = on_chip.weights,
             here = here.weights
         );
+    }
+}
+
+/// What an event brings is seen by one step in which rules act with time; what comes before that adds up.
+#[test]
+fn a_rule_acts_at_events_that_the_host_brings() {
+    let (chip, on_chip, here) = beside(PHASIC);
+    let rules = &chip.manifest().rules;
+    // The tags' decay over 1 s asks for steps of 8 ms.
+    assert!(rules.len() == 2 && rules.iter().all(|r| r.k == 3), "{rules:?}");
+    // The host writes what came, and takes it back: to 2 x 8 cells, 0.8 once; 0.5, then 0.5 and then -0.25 more; after the reset 1.
+    assert!(chip.host_counters().host_writes >= 2 * 16 * 3, "{:?}", chip.host_counters());
+    // As above; three events round a weight at random, sd 0.4 of a unit each.
+    for (on_chip, here) in on_chip.weights.iter().zip(&here.weights) {
+        assert_eq!(on_chip.len(), 8);
+        for (a, b) in on_chip.iter().zip(here) {
+            let allowed = 0.12 * (b - 1.5).abs() + 3.0 * 0.7 * 5.0 / 255.0;
+            assert!((a - b).abs() <= allowed, "chip {on_chip:?}, here {here:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::emulator::{Address, Emulator, LoadError, Mode};
 use super::fixed::{LearningRule, Variable};
-use super::package::Manifest;
+use super::package::{Manifest, ProjectionRecord};
 use super::quantise::{CellCode, Deployment, RESTING, ThirdFactor};
 use super::writes::Writes;
 use crate::backend::{Engine, EngineState, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest, eval};
@@ -75,8 +75,11 @@ impl Machine {
         let position = |id| deployment.network().populations().position(|(p, _)| p == id);
         let ends = deployment.network().projections().map(|(_, from, to, p)| (position(from), position(to), &p.path));
         // After those come the packets of modulators.
-        let records = self.manifest.projections.iter().filter(|r| r.format.third_factor.is_none());
-        if !ends.eq(records.map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path))) {
+        let all = &self.manifest.projections;
+        let (own, modulators) = all.split_at(deployment.network().projections().count().min(all.len()));
+        let level = |r: &ProjectionRecord| deployment.network().couplings().any(|(_, _, _, p, _)| p.path == r.path);
+        let spikes = own.iter().map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path));
+        if !ends.eq(spikes) || !modulators.iter().all(level) {
             return Err(RunError::Build("the package has other projections".to_string()));
         }
         let keep = |k: usize| keep_spikes.get(k).copied().unwrap_or_default();
@@ -278,7 +281,7 @@ impl Host<'_> {
             for (cells, log) in self.cells.iter().zip(&mut self.spikes) {
                 let (mine, rest) = here.split_at(here.partition_point(|s| s.neuron < cells.first + cells.size));
                 fired.clear();
-                if cells.code.as_ref().is_none_or(|c| c.level().is_none()) {
+                if cells.code.as_ref().is_none_or(|c| !c.sends_levels()) {
                     fired.extend(mine.iter().map(|s| s.neuron - cells.first));
                 }
                 log.push(step, &fired);
@@ -294,6 +297,24 @@ impl Host<'_> {
                 self.traces[k].steps.push(step);
                 self.traces[k].values.extend(values);
             }
+        }
+        Ok(())
+    }
+
+    /// Cells of which nothing is on its way know what modulators have told them.
+    fn hear_again(&mut self, population: usize) -> Result<(), RunError> {
+        let network = self.deployment.network();
+        let Some((_, p)) = network.populations().nth(population) else { return Ok(()) };
+        let Some(chip) = &mut self.chip else { return Err(gone()) };
+        let own = &self.cells[population];
+        for (coupled, word) in own.code.iter().flat_map(CellCode::heard) {
+            let ends =
+                p.dynamics.coupled.get(coupled as usize).and_then(|c| network.graph.edge_endpoints(c.projection));
+            let source = ends.and_then(|(source, _)| network.populations().position(|(id, _)| id == source));
+            let Some(modulator) = source.map(|k| &self.cells[k]) else { continue };
+            let Some(told) = modulator.code.as_ref().and_then(CellCode::told) else { continue };
+            let value = told(&|k| chip.word(modulator.first, k));
+            (own.first..own.first + own.size).for_each(|neuron| chip.write(neuron, word, value));
         }
         Ok(())
     }
@@ -402,6 +423,7 @@ impl Engine for Host<'_> {
             eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match (e, &own.code) {
                 (Expr::State(k), Some(code)) => code.value(*k as usize, word(*k as usize)),
                 (Expr::Param(k), _) => built.params.get(*k as usize).map_or(f64::NAN, |v| v.at(*cell)),
+                (Expr::Coupled(k), Some(code)) => code.level_heard(*k, &word).unwrap_or(f64::NAN),
                 (Expr::Held, Some(code)) => f64::from(u8::from(code.refractory().is_some_and(|k| word(k) > 0))),
                 (Expr::Time, _) => time,
                 _ => f64::NAN,
@@ -466,6 +488,7 @@ impl Engine for Host<'_> {
             }
         }
         chip.clear(own.first..own.first + own.size);
+        self.hear_again(population)?;
         for k in 0..self.addresses.len() {
             if self.edge(k).is_some_and(|(_, _, to)| to == population)
                 && let Some(chip) = &mut self.chip

@@ -56,8 +56,8 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         Kind::Continuous => (
             CONTINUOUS,
             format!("`{name}` brings values, and a chip sends spikes"),
-            "connect by spikes: `RateToSpikes` makes them of a rate; what reaches cells in the place of a modulator can be a sensor \
-             that the host sets, and rules take modulators as they are",
+            "connect by spikes: `RateToSpikes` makes them of a rate; cells and rules take a modulator each of their own; what a gain or a \
+             rate follows can be a sensor that the host sets",
         ),
         Kind::Plasticity => (
             PLASTICITY,

@@ -94,6 +94,7 @@ impl Code {
             Leaf::Uniform => "uniform".to_string(),
             // Rules have no program.
             Leaf::Read(k) => format!("read{k}"),
+            Leaf::Coupled(k) => format!("heard{k}"),
         }
     }
 

@@ -15,6 +15,10 @@ use std::collections::BTreeSet;
 pub const RESTING: i32 = 64;
 /// Integers that stand for 1 of a modulator's mean: what is beyond 1 is sent later.
 pub(super) const LEVEL: f64 = 64.0;
+/// Integers that stand for 1 of what a modulator tells cells.
+pub(super) const TOLD: f64 = 2048.0;
+/// Integers of the cells' own word for each of those.
+pub(super) const HEARD: i32 = 128;
 /// Integers that stand for 1 of what the host writes: it reaches from -2 to nearly 2.
 pub(super) const WRITTEN: f64 = 32.0;
 /// Post traces of the engine.
@@ -177,31 +181,94 @@ pub(super) fn carried(network: &Network) -> BTreeSet<ProjectionId> {
 /// Continuous projections that the cells of a population read themselves.
 fn read_by_cells(network: &Network, id: PopulationId, cells: &Population) -> BTreeSet<ProjectionId> {
     let d = &cells.dynamics;
+    let read = read_in_steps(cells).into_iter().chain(read_beside(network, id, cells));
+    read.filter_map(|k| d.coupled.get(k as usize).map(|c| c.projection)).collect()
+}
+
+/// Coupled sums that the program of a cell reads.
+fn read_in_steps(cells: &Population) -> BTreeSet<u32> {
+    let d = &cells.dynamics;
     let mut roots: Vec<ExprId> = d.reset.iter().map(|a| a.value).collect();
     roots.extend(d.integrate.iter().flat_map(|s| &s.assigns).map(|a| a.value));
-    roots.extend(d.adaptive.iter().flat_map(|a| a.before.assigns.iter().chain(&a.trial.assigns)).map(|a| a.value));
-    roots.extend(d.poisson.iter().flat_map(|p| [p.rate, p.weight]));
-    roots.extend(d.refractory.iter().map(|r| r.steps));
-    roots.extend(network.winners.iter().filter(|w| w.population == id).map(|w| w.margin));
-    roots.extend(network.projections().filter(|(_, _, to, _)| *to == id).filter_map(|(.., p)| p.gain));
+    roots.extend(d.receptors.iter().flat_map(|r| &r.body).map(|a| a.value));
     if let Spike::When(c) = d.spike {
         roots.push(c);
     }
-    for r in &d.receptors {
-        roots.extend(r.body.iter().map(|a| a.value));
-        for a in &r.arrivals {
-            match a {
-                Arrival::Count { weight, gain, .. } => roots.extend(std::iter::once(*weight).chain(*gain)),
-                Arrival::Sum { gain, .. } => roots.extend(*gain),
-                Arrival::Poisson(_) => {}
-            }
+    coupled(cells, &roots)
+}
+
+/// Coupled sums that are read where a program has numbers: rates, gains, margins of winners, lengths.
+fn read_beside(network: &Network, id: PopulationId, cells: &Population) -> BTreeSet<u32> {
+    let d = &cells.dynamics;
+    let mut roots: Vec<ExprId> = d.poisson.iter().flat_map(|p| [p.rate, p.weight]).collect();
+    roots.extend(d.adaptive.iter().flat_map(|a| a.before.assigns.iter().chain(&a.trial.assigns)).map(|a| a.value));
+    roots.extend(d.refractory.iter().map(|r| r.steps));
+    roots.extend(network.winners.iter().filter(|w| w.population == id).map(|w| w.margin));
+    roots.extend(network.projections().filter(|(_, _, to, _)| *to == id).filter_map(|(.., p)| p.gain));
+    for a in d.receptors.iter().flat_map(|r| &r.arrivals) {
+        match a {
+            Arrival::Count { weight, gain, .. } => roots.extend(std::iter::once(*weight).chain(*gain)),
+            Arrival::Sum { gain, .. } => roots.extend(*gain),
+            Arrival::Poisson(_) => {}
         }
     }
-    let read = eval::order(&d.exprs, &roots).into_iter().filter_map(|e| match d.exprs.get(e) {
-        Expr::Coupled(k) => d.coupled.get(*k as usize).map(|c| c.projection),
-        _ => None,
+    coupled(cells, &roots)
+}
+
+fn coupled(cells: &Population, roots: &[ExprId]) -> BTreeSet<u32> {
+    let exprs = &cells.dynamics.exprs;
+    let read = eval::order(exprs, roots).into_iter();
+    read.filter_map(|e| if let Expr::Coupled(k) = exprs.get(e) { Some(*k) } else { None }).collect()
+}
+
+/// A modulator that the cells of a population follow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Followed {
+    /// Position among the coupled sums of the cells.
+    pub coupled: u32,
+    pub modulator: Modulator,
+}
+
+/// The modulators that the cells of a population follow: each sends by how much its level has changed, and they add that up.
+///
+/// # Errors
+/// Of those that they read and can't follow: the continuous projection, and why, in words.
+pub(super) fn followed(network: &Network, id: PopulationId) -> Vec<Result<Followed, (ProjectionId, String)>> {
+    let Some(cells) = network.population(id) else { return vec![] };
+    let beside = read_beside(network, id, cells);
+    let all = read_in_steps(cells).union(&beside).copied().collect::<BTreeSet<u32>>();
+    let follow = |k: u32| {
+        let sum = cells.dynamics.coupled.get(k as usize)?;
+        let refuse = |what: &str| Err((sum.projection, what.to_string()));
+        let delayed = network.graph[sum.projection].delay.max() > 0;
+        Some(match modulator(network, cells, k) {
+            Err(_) => refuse("a value at every step"),
+            Ok(_) if delayed => refuse("a level of some steps before"),
+            Ok(_) if beside.contains(&k) => {
+                refuse("a level that a gain, a rate, a refractory time or a margin of winners follows")
+            }
+            Ok(m) if teaches(network, m.source) => {
+                refuse("a level that rules read too, to which it sends other numbers")
+            }
+            Ok(m) if told(network, m.source) != Some(m.value) => refuse("another number of a modulator than its level"),
+            Ok(modulator) => Ok(Followed { coupled: k, modulator }),
+        })
+    };
+    all.into_iter().filter_map(follow).collect()
+}
+
+/// Whether rules read a modulator.
+fn teaches(network: &Network, population: PopulationId) -> bool {
+    factors(network).iter().any(|f| matches!(f.origin, Origin::Modulator(m) if m.source == population))
+}
+
+/// What a modulator tells cells that follow it: the first of what they read of it.
+pub(super) fn told(network: &Network, population: PopulationId) -> Option<ExprId> {
+    let modulators = network.populations().flat_map(|(_, cells)| {
+        let read = read_in_steps(cells).into_iter();
+        read.filter_map(|k| modulator(network, cells, k).ok())
     });
-    read.collect()
+    modulators.into_iter().find(|m| m.source == population && !teaches(network, population)).map(|m| m.value)
 }
 
 /// What a modulator sends, and how often: its value, and k of 2^k steps. `None` for a population that is none.

@@ -15,6 +15,8 @@ pub(super) struct Reader<'p> {
     live: &'p BTreeSet<u32>,
     /// By state: what its integer is measured from.
     offsets: &'p [f64],
+    /// Of the modulators that cells follow: position among the coupled sums, and the level at the start.
+    follows: &'p [(u32, f64)],
     /// Whether anything arrives at the receptor at hand.
     pub arrives: bool,
     /// A rule of plasticity, with what it takes for the time since its last event.
@@ -47,15 +49,17 @@ impl<'p> Reader<'p> {
         params: &'p [ParamValues],
         live: &'p BTreeSet<u32>,
         offsets: &'p [f64],
+        follows: &'p [(u32, f64)],
     ) -> Reader<'p> {
-        Reader { exprs: &dynamics.exprs, params, live, offsets, arrives: false, rule: None }
+        Reader { exprs: &dynamics.exprs, params, live, offsets, follows, arrives: false, rule: None }
     }
 
     /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`. `constants`: its reads that never change.
     pub(super) fn of_rule(rule: &'p Plasticity, dt_ms: f64, constants: Vec<Option<f64>>) -> Reader<'p> {
         const NONE: &BTreeSet<u32> = &BTreeSet::new();
         let of = RuleReader { elapsed: dt_ms, integrals: &rule.integrals, constants };
-        Reader { exprs: &rule.exprs, params: &[], live: NONE, offsets: &[], arrives: false, rule: Some(of) }
+        let exprs = &rule.exprs;
+        Reader { exprs, params: &[], live: NONE, offsets: &[], follows: &[], arrives: false, rule: Some(of) }
     }
 
     pub(super) fn form(&self, id: ExprId) -> Result<Form, Refusal> {
@@ -154,7 +158,13 @@ impl<'p> Reader<'p> {
             Expr::Time => Err("the time".to_string()),
             Expr::Held => Err("whether the neuron is refractory, within an equation".to_string()),
             Expr::Before(_) => Err("a value from before the step".to_string()),
-            Expr::Coupled(_) => Err("values of other neurons at every step".to_string()),
+            Expr::Coupled(k) => match self.follows.iter().find(|(followed, _)| followed == k) {
+                Some((_, start)) => {
+                    let constant = Polynomial::constant(Values::one(*start));
+                    Ok(Node::Form(Form::Polynomial(Polynomial::leaf(Leaf::Coupled(*k)).plus(&constant))))
+                }
+                None => Err("values of other neurons at every step".to_string()),
+            },
             _ => Err("something that only the building of a network knows".to_string()),
         }
     }

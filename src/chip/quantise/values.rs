@@ -55,6 +55,8 @@ pub(super) enum Leaf {
     Uniform,
     /// What a rule reads of the outside.
     Read(u32),
+    /// The level of a modulator, from what it is at the start.
+    Coupled(u32),
 }
 
 /// Coefficients by monomial; the empty one is the constant.

@@ -62,7 +62,12 @@ const TAIL: f64 = 6e-8;
 /// How many comparisons a count takes depends on its rate.
 const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
 /// Bits after the point of a modulator's level, beyond those that it sends.
-const LEVEL_BITS: u32 = 12;
+const LEVEL_BITS: u32 = 10;
+/// Bits of its sum over 2^k steps, which has room for a mean of 16 at k = 3; of the counter of these steps while it does; beyond that,
+/// of both.
+const SUM_BITS: u32 = 24;
+const SHORT: u32 = 3;
+const LONG_BITS: (u32, u32) = (32, 16);
 /// The part of the way to threshold that a state may be off by because products are cut off, above which it gets a wider word.
 const COARSE: f64 = 0.01;
 /// Bits of a wider word, and how much finer its integers are: what is cut off is a 64th of what it was, and there is four times the
@@ -74,15 +79,17 @@ const STATE_BITS: u32 = 24;
 /// Most refractory steps, by its word's bits.
 const REFRACTORY_BITS: u32 = 16;
 
-/// What a population has to do with modulators.
+/// What a population has to do with modulators and events.
 #[derive(Clone, Default)]
-pub(super) struct Levels {
+pub(super) struct Outside {
     /// The value that it sends to rules, and k where it does so every 2^k steps.
     pub taught: Option<(ExprId, u32)>,
     /// The value that it tells cells, and what that is at the start.
     pub told: Option<(ExprId, f64)>,
     /// The coupled sums that it follows, and the level of each at the start.
     pub follows: Vec<(u32, f64)>,
+    /// Params that hold flags of events.
+    pub flags: BTreeSet<u32>,
 }
 
 /// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
@@ -97,21 +104,21 @@ pub(super) fn lower(
     live: &BTreeSet<u32>,
     dt_ms: f64,
     bounds: &[Option<f64>],
-    levels: &Levels,
+    outside: &Outside,
     arrivals: &[f64],
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
     let mut model = Model {
         population,
-        reader: Reader::new(d, &elements.params, live, &offsets, &levels.follows),
+        reader: Reader::new(d, &elements.params, live, &offsets, outside),
         dt_ms,
         refusals: vec![],
     };
     if d.adaptive.is_some() {
         model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
     }
-    let body = model.body(levels);
+    let body = model.body(outside);
     match body {
         Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds, arrivals),
         _ => Err(model.refusals),
@@ -165,7 +172,7 @@ impl Model<'_> {
         out
     }
 
-    fn body(&mut self, levels: &Levels) -> Option<Body> {
+    fn body(&mut self, outside: &Outside) -> Option<Body> {
         let d = &self.population.dynamics;
         let stages = d.integrate.iter().map(|s| self.assigns(&s.assigns)).collect();
         let mut receptors = Vec::new();
@@ -214,21 +221,21 @@ impl Model<'_> {
                 (steps.largest() > 0.0).then(|| (steps, r.held.iter().copied().collect()))
             }
         };
-        let level = match levels.taught {
+        let level = match outside.taught {
             None => None,
             Some((value, k)) => {
                 let value = self.reader.form(value);
                 Some((self.take("its level", value)?, k))
             }
         };
-        let told = match levels.told {
+        let told = match outside.told {
             None => None,
             Some((value, start)) => {
                 let value = self.reader.form(value);
                 Some((self.take("its level", value)?, (start * TOLD).round() as i32))
             }
         };
-        Some(Body { stages, receptors, test, reset, refractory, level, told, follows: levels.follows.clone() })
+        Some(Body { stages, receptors, test, reset, refractory, level, told, follows: outside.follows.clone() })
     }
 }
 
@@ -310,9 +317,13 @@ fn write(
         words.len() - 1
     };
     let refractory = body.refractory.is_some().then(|| own("refractory", REFRACTORY_BITS, 0));
-    let level = body.level.is_some().then(|| own("sum", 32, 0));
+    let (sum_bits, count_bits) = match &body.level {
+        Some((_, k)) if *k > SHORT => LONG_BITS,
+        _ => (SUM_BITS, 8),
+    };
+    let level = body.level.is_some().then(|| own("sum", sum_bits, 0));
     if level.is_some() {
-        own("steps", 16, 0);
+        own("steps", count_bits, 0);
         own("sent", 8, 0);
     }
     let told = body.told.as_ref().map(|(_, start)| own("told", STATE_BITS, *start));
@@ -452,8 +463,12 @@ impl Writer<'_> {
         let k = state as usize;
         let offset = Form::Polynomial(Polynomial::constant(Values::one(-self.offsets[k])));
         let from = form.combine(&offset, &|a, b| Some(a.plus(b))).ok_or("too many factors")?;
+        // A number of the host that leaves the word of the state that it is added to leaves that of its own as well.
+        self.code.live_bits = if self.wide[k] { WIDE_BITS } else { STATE_BITS };
         // What is left of an offset that cancels is rounding.
-        self.code.form(&from, self.scales[k])
+        let value = self.code.form(&from, self.scales[k]);
+        self.code.live_bits = WIDE_BITS;
+        value
     }
 
     fn store(&mut self, state: u32, value: &str, held: bool) {

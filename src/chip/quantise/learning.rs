@@ -262,7 +262,9 @@ fn decay(rule: &Plasticity, reader: &Reader<'_>, state: u32) -> Result<f64, Stri
 fn polynomial(reader: &Reader<'_>, id: ExprId) -> Result<Polynomial, String> {
     match reader.form(id)? {
         super::values::Form::Polynomial(p) => Ok(p),
-        super::values::Form::Select(..) => Err("it decides by conditions".to_string()),
+        super::values::Form::Select(..) => {
+            Err("it decides by conditions, and the engine knows signs of weights, tags and delays alone".to_string())
+        }
     }
 }
 

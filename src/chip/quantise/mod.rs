@@ -27,7 +27,7 @@ use crate::backend::{RunError, Setting, eval};
 use crate::ir::{Coupled, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use crate::valid::Validated;
 pub use deployed::{CellCode, Deployment, SynapseCode, ThirdFactor};
-use dynamics::{Levels, Lowered};
+use dynamics::{Lowered, Outside};
 use factors::Origin;
 pub use factors::RESTING;
 pub use learning::TermReport;
@@ -344,16 +344,16 @@ fn lower(
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
             let (live, bounds) = (writes.live(population), bounds(network, id, p));
-            let levels = levels(network, elements, id)?;
+            let outside = outside(network, elements, id)?;
             let built = &elements.populations[population];
-            dynamics::lower(p, built, &live, network.dt_ms, &bounds, &levels, arrivals).map(Some)
+            dynamics::lower(p, built, &live, network.dt_ms, &bounds, &outside, arrivals).map(Some)
         }
         _ => Ok(None),
     }
 }
 
-/// What a population sends as a modulator, and what modulators its cells follow.
-fn levels(network: &Network, elements: &Elements, id: PopulationId) -> Result<Levels, Vec<String>> {
+/// What a population sends as a modulator, what modulators its cells follow, and what events it hears.
+fn outside(network: &Network, elements: &Elements, id: PopulationId) -> Result<Outside, Vec<String>> {
     let start = |source: PopulationId, value: ExprId| -> Result<f64, Vec<String>> {
         let at = network.populations().position(|(p, _)| p == source);
         let level = at.and_then(|at| Some(first_level(network.population(source)?, &elements.populations[at], value)));
@@ -365,7 +365,9 @@ fn levels(network: &Network, elements: &Elements, id: PopulationId) -> Result<Le
     let follows = followed.map(|f| Ok((f.coupled, start(f.modulator.source, f.modulator.value)?)));
     let follows = follows.collect::<Result<_, Vec<String>>>()?;
     let told = factors::told(network, id).map(|value| start(id, value).map(|first| (value, first))).transpose()?;
-    Ok(Levels { taught: factors::level(network, id), told, follows })
+    let readers = network.events.iter().flat_map(|e| &e.readers).filter(|r| r.population == id);
+    let flags = readers.map(|r| r.flag).collect();
+    Ok(Outside { taught: factors::level(network, id), told, follows, flags })
 }
 
 /// The level of a modulator before the first step.

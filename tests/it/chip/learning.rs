@@ -6,6 +6,7 @@ use nsm::chip::build::Options;
 use nsm::chip::emulator::{Counters, Emulator, Mode};
 use nsm::chip::fixed::Variable;
 use nsm::chip::host::Machine;
+use nsm::chip::microcode::assemble;
 use nsm::driver::{self, Backend, MemoryLimit};
 use nsm::execute::{self, Control, RunOutcome};
 use nsm::ir::artefact::Unit;
@@ -64,6 +65,9 @@ fn a_modulator_sends_all_of_its_level_and_rules_follow_it() {
     assert!(m.rules.iter().all(|r| r.k == k), "{:?}", m.rules);
     let dopamine = m.populations.iter().position(|p| p.graded).unwrap();
     let first: u32 = m.populations[..dopamine].iter().map(|p| p.size).sum();
+    // d, what it adds up and the number of an event take 3 bytes each; counter, payload and flag, which two conditions read, one.
+    let profile = m.populations[dopamine].profile.map(|k| &m.profiles[k as usize]).unwrap();
+    assert_eq!(assemble(&m.programs[profile.program as usize]).unwrap().state_bytes(), 12);
     let sent: Vec<(u64, i32)> =
         chip.spikes().iter().filter(|s| s.neuron == first).map(|s| (s.step, s.payload)).collect();
     let level = |side: &Side| side.outcome.recording.states[0].values.clone();

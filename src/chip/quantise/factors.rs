@@ -4,6 +4,9 @@
 //! a spike, to whatever learns by it, if that is another one than before. What 7 bits cut off it keeps for the next time, so that
 //! over time a rule gets all of it. What a rule reads of params (sensors) the host writes, between two steps. What an event brings the
 //! host writes too, and takes back after the next step in which rules act with time, so that one such step sees it.
+//!
+//! Where cells read a modulator, it sends them by how much its level has changed, and they add that up. A modulator does one of the two,
+//! for a spike has one payload.
 
 use super::learning;
 use crate::backend::eval;

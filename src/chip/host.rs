@@ -6,8 +6,9 @@
 //! quantising costs. Draws of the experiment are those of any other engine with the same seed; noise of cells is the chip's own.
 
 use super::emulator::{Address, Emulator, LoadError, Mode};
-use super::package::Manifest;
-use super::quantise::{CellCode, Deployment, ThirdFactor};
+use super::fixed::{LearningRule, Variable};
+use super::package::{Manifest, ProjectionRecord};
+use super::quantise::{CellCode, Deployment, RESTING, ThirdFactor};
 use super::writes::Writes;
 use crate::backend::{Engine, EngineState, Keep, RunError, Setting, SpikeLog, Touches, TraceLog, TraceRequest, eval};
 use crate::ir::artefact::Unit;
@@ -67,14 +68,18 @@ impl Machine {
                 return Err(RunError::Build(format!("the package has another program for `{}`", p.path)));
             }
             let thirds = deployment.third_factors(k);
-            cells.push(Cells { first, size: p.size, code, thirds, stale: false });
+            let paces = thirds.iter().map(|third| pace(&self.manifest, k, third.trace)).collect();
+            cells.push(Cells { first, size: p.size, code, thirds, paces, stale: false });
             first += p.size;
         }
         let position = |id| deployment.network().populations().position(|(p, _)| p == id);
         let ends = deployment.network().projections().map(|(_, from, to, p)| (position(from), position(to), &p.path));
         // After those come the packets of modulators.
-        let records = self.manifest.projections.iter().filter(|r| r.format.third_factor.is_none());
-        if !ends.eq(records.map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path))) {
+        let all = &self.manifest.projections;
+        let (own, modulators) = all.split_at(deployment.network().projections().count().min(all.len()));
+        let level = |r: &ProjectionRecord| deployment.network().couplings().any(|(_, _, _, p, _)| p.path == r.path);
+        let spikes = own.iter().map(|r| (Some(r.source as usize), Some(r.target as usize), &r.path));
+        if !ends.eq(spikes) || !modulators.iter().all(level) {
             return Err(RunError::Build("the package has other projections".to_string()));
         }
         let keep = |k: usize| keep_spikes.get(k).copied().unwrap_or_default();
@@ -86,6 +91,7 @@ impl Machine {
             addresses: vec![None; self.manifest.projections.len()],
             deployment,
             cells,
+            pulses: vec![],
             chip: Some(chip),
         })
     }
@@ -99,6 +105,17 @@ fn made_of(manifest: &Manifest, profile: Option<u32>, code: Option<&CellCode>) -
     profile.params == code.params() && program.is_some_and(|p| code.program().is_ok_and(|q| q == *p))
 }
 
+/// Steps between two in which what learns onto a population acts with time by a post trace.
+fn pace(manifest: &Manifest, population: usize, trace: u32) -> u64 {
+    let onto = manifest.projections.iter().filter(|p| p.target as usize == population);
+    let rules = onto.filter_map(|p| manifest.rules.get(p.format.rule? as usize));
+    let variable = [Variable::Y1, Variable::Y2, Variable::Y3].get(trace as usize).copied();
+    let reads = |r: &&LearningRule| {
+        r.weight.iter().chain(&r.tag).any(|p| p.factors.iter().any(|f| Some(f.variable) == variable))
+    };
+    rules.filter(reads).map(|r| 1 << r.k.min(63)).max().unwrap_or(1)
+}
+
 /// An experiment's view of a chip while it runs.
 pub struct Host<'m> {
     machine: &'m Machine,
@@ -110,6 +127,8 @@ pub struct Host<'m> {
     seen: usize,
     spikes: Vec<SpikeLog>,
     traces: Vec<TraceLog>,
+    /// What events have brought to post traces that are to be taken back.
+    pulses: Vec<Pulse>,
     /// Of each projection, once somebody asks.
     addresses: Vec<Option<Vec<Address>>>,
 }
@@ -122,8 +141,51 @@ struct Cells {
     code: Option<CellCode>,
     /// What the host writes to traces, as it stands there.
     thirds: Vec<ThirdFactor>,
+    /// Of each of them, steps between two in which rules act with time by it.
+    paces: Vec<u64>,
     /// Params have changed that its words don't show yet.
     stale: bool,
+}
+
+/// What events have brought to a post trace of the cells of a population.
+struct Pulse {
+    /// It stands there until the end of this step.
+    until: u64,
+    /// Number of the first cell.
+    first: u32,
+    trace: u32,
+    /// By cell.
+    values: Vec<i32>,
+}
+
+/// Writes what an event brings to a post trace, beside what others have brought since rules last acted by it.
+///
+/// # Errors
+/// In words, where that is more than a trace holds.
+fn pulse(
+    pulses: &mut Vec<Pulse>,
+    chip: &mut Emulator,
+    first: u32,
+    third: &ThirdFactor,
+    pace: u64,
+) -> Result<(), String> {
+    if third.values.iter().all(|value| *value == Some(0)) {
+        return Ok(());
+    }
+    let until = (chip.step() / pace + 1) * pace;
+    let at = pulses.iter().position(|p| (p.first, p.trace) == (first, third.trace)).unwrap_or_else(|| {
+        let values = vec![0; third.values.len()];
+        pulses.push(Pulse { until, first, trace: third.trace, values });
+        pulses.len() - 1
+    });
+    for ((neuron, sum), new) in (first..).zip(&mut pulses[at].values).zip(&third.values) {
+        let together = new.map(|new| *sum + new).filter(|sum| (-RESTING..128 - RESTING).contains(sum));
+        *sum = together.ok_or_else(|| {
+            format!("the numbers of events within {pace} steps add up to more than 2, which is all that a trace holds")
+        })?;
+        chip.write_third_factor(neuron, third.trace, *sum);
+    }
+    Ok(())
 }
 
 impl Cells {
@@ -169,7 +231,11 @@ impl Host<'_> {
             }
             cells.code = Some(new);
             let thirds = self.deployment.third_factors(k);
-            for (before, after) in cells.thirds.iter().zip(&thirds) {
+            for ((before, after), pace) in cells.thirds.iter().zip(&thirds).zip(&cells.paces) {
+                if after.event {
+                    pulse(&mut self.pulses, chip, cells.first, after, *pace).map_err(|what| refuse(&what))?;
+                    continue;
+                }
                 for (neuron, (old, new)) in (cells.first..).zip(before.values.iter().zip(&after.values)) {
                     let new =
                         new.ok_or_else(|| refuse("a rule reads a number beyond 2, which is all that a trace holds"))?;
@@ -179,6 +245,17 @@ impl Host<'_> {
                 }
             }
             cells.thirds = thirds;
+        }
+        Ok(())
+    }
+
+    /// Takes back what events brought to rules that have acted by it.
+    fn end_pulses(&mut self) -> Result<(), RunError> {
+        let Some(chip) = &mut self.chip else { return Err(gone()) };
+        let step = chip.step();
+        for pulse in self.pulses.extract_if(.., |p| p.until <= step) {
+            let there = (pulse.first..).zip(&pulse.values).filter(|(_, value)| **value != 0);
+            there.for_each(|(neuron, _)| chip.write_third_factor(neuron, pulse.trace, 0));
         }
         Ok(())
     }
@@ -204,7 +281,7 @@ impl Host<'_> {
             for (cells, log) in self.cells.iter().zip(&mut self.spikes) {
                 let (mine, rest) = here.split_at(here.partition_point(|s| s.neuron < cells.first + cells.size));
                 fired.clear();
-                if cells.code.as_ref().is_none_or(|c| c.level().is_none()) {
+                if cells.code.as_ref().is_none_or(|c| !c.sends_levels()) {
                     fired.extend(mine.iter().map(|s| s.neuron - cells.first));
                 }
                 log.push(step, &fired);
@@ -220,6 +297,24 @@ impl Host<'_> {
                 self.traces[k].steps.push(step);
                 self.traces[k].values.extend(values);
             }
+        }
+        Ok(())
+    }
+
+    /// Cells of which nothing is on its way know what modulators have told them.
+    fn hear_again(&mut self, population: usize) -> Result<(), RunError> {
+        let network = self.deployment.network();
+        let Some((_, p)) = network.populations().nth(population) else { return Ok(()) };
+        let Some(chip) = &mut self.chip else { return Err(gone()) };
+        let own = &self.cells[population];
+        for (coupled, word) in own.code.iter().flat_map(CellCode::heard) {
+            let ends =
+                p.dynamics.coupled.get(coupled as usize).and_then(|c| network.graph.edge_endpoints(c.projection));
+            let source = ends.and_then(|(source, _)| network.populations().position(|(id, _)| id == source));
+            let Some(modulator) = source.map(|k| &self.cells[k]) else { continue };
+            let Some(told) = modulator.code.as_ref().and_then(CellCode::told) else { continue };
+            let value = told(&|k| chip.word(modulator.first, k));
+            (own.first..own.first + own.size).for_each(|neuron| chip.write(neuron, word, value));
         }
         Ok(())
     }
@@ -296,8 +391,10 @@ impl Engine for Host<'_> {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let chunk = self.until_sample().min(CHUNK).min(steps - done);
+            let pulse = self.pulses.iter().map(|p| p.until - self.step()).min().unwrap_or(CHUNK);
+            let chunk = self.until_sample().min(CHUNK).min(pulse).min(steps - done);
             self.advance_by(chunk)?;
+            self.end_pulses()?;
             done += chunk;
         }
         Ok(done)
@@ -326,6 +423,7 @@ impl Engine for Host<'_> {
             eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match (e, &own.code) {
                 (Expr::State(k), Some(code)) => code.value(*k as usize, word(*k as usize)),
                 (Expr::Param(k), _) => built.params.get(*k as usize).map_or(f64::NAN, |v| v.at(*cell)),
+                (Expr::Coupled(k), Some(code)) => code.level_heard(*k, &word).unwrap_or(f64::NAN),
                 (Expr::Held, Some(code)) => f64::from(u8::from(code.refractory().is_some_and(|k| word(k) > 0))),
                 (Expr::Time, _) => time,
                 _ => f64::NAN,
@@ -390,6 +488,7 @@ impl Engine for Host<'_> {
             }
         }
         chip.clear(own.first..own.first + own.size);
+        self.hear_again(population)?;
         for k in 0..self.addresses.len() {
             if self.edge(k).is_some_and(|(_, _, to)| to == population)
                 && let Some(chip) = &mut self.chip

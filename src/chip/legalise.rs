@@ -56,14 +56,14 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         Kind::Continuous => (
             CONTINUOUS,
             format!("`{name}` brings values, and a chip sends spikes"),
-            "connect by spikes: `RateToSpikes` makes them of a rate; what reaches cells in the place of a modulator can be a sensor \
-             that the host sets, and rules take modulators as they are",
+            "connect by spikes: `RateToSpikes` makes them of a rate; cells and rules take a modulator each of their own; what a gain or a \
+             rate follows can be a sensor that the host sets",
         ),
         Kind::Plasticity => (
             PLASTICITY,
             format!("the rule of `{name}` is no sum of products of traces"),
-            "the learning engine adds products of traces that decay, weights, constants, levels of modulators and sensors: `PairStdp` \
-             with `mu_plus = 0` and `mu_minus = 0`, `RewardStdp`, `DopamineStdp`, `ValueLearning`",
+            "the learning engine adds products of traces that decay, weights, constants, levels of modulators, sensors and numbers of \
+             events: `PairStdp` with `mu_plus = 0` and `mu_minus = 0`, `RewardStdp`, `DopamineStdp`, `PhasicDopamine`, `ValueLearning`",
         ),
         Kind::Winners => (
             WINNERS,

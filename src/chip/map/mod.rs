@@ -247,7 +247,11 @@ fn optimise<'a>(
         Err(e) => Some(e),
     };
     if !clear {
-        candidates.extend(baseline.map(|ledger| improved(ground, ledger)));
+        candidates.extend(baseline.clone().map(|ledger| improved(ground, ledger)));
+        // Local search may take a few packets more where many more then stay in their core.
+        if candidates.iter().all(|l| l.packets > most) {
+            candidates.extend(baseline);
+        }
     }
     let fewest = candidates.iter().map(Ledger::cores).min().unwrap_or(0);
     let enough = f64::from(fewest).max(bound.cores as f64 * (1.0 + SPREAD));

@@ -119,6 +119,20 @@ fn a_network_without_structure_is_never_worse_than_its_best_baseline() {
     }
 }
 
+/// Cell 4 is told by cell 0, with 1 to 3, and tells 5 to 7: beside those its spikes stay in their core, for one packet more of cell 0. Search takes
+/// that, since leaving a core costs too; what is kept has no more packets than the best baseline all the same.
+#[test]
+fn packets_that_stay_in_their_core_are_not_paid_for_with_more_of_them() {
+    let mut problem = plain(8);
+    for (source, targets, rate) in [(0, 1..5, 0.01), (1, 0..4, 0.3), (4, 5..8, 0.9), (5, 6..8, 0.5)] {
+        problem.neurons[source as usize].rate = rate;
+        problem.fans.push(source, 0, targets);
+    }
+    let mapping = mapped(&problem, &narrow(&[(Resource::Compartments, 5)]));
+    assert_eq!(baseline(&mapping, Order::Sequential).cores, 2);
+    assert!(mapping.summary.packets <= best_baseline(&mapping), "{:?} {:?}", mapping.summary, mapping.baselines);
+}
+
 #[test]
 fn many_cores_take_several_chips() {
     let mut small = target("nsm_paper");

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 const COEFFICIENT: f64 = (1 << 23) as f64 - 1.0;
 /// Shift after a product of two states, both of which stand for their distance to threshold.
 const PRODUCT_SHIFT: u32 = 18;
+/// Bits of the flag of an event.
+const FLAG_BITS: u32 = 8;
 /// Bits after the point of a coefficient that the host writes; its word has 32 in all.
 const LIVE_SHIFT: i32 = 12;
 /// The most that a product is shifted by.
@@ -23,6 +25,8 @@ pub(super) struct Word {
     pub values: Vec<i32>,
     /// The host writes it.
     pub live: bool,
+    /// It is the flag of an event, by its param, which several conditions may read.
+    flag: Option<u32>,
 }
 
 pub(super) struct Code {
@@ -33,6 +37,8 @@ pub(super) struct Code {
     pub lines: Vec<String>,
     /// Largest relative error of a coefficient, and what it belongs to.
     pub error: f64,
+    /// Bits of a number that the host writes and that is no coefficient.
+    pub live_bits: u32,
     names: Vec<String>,
     scales: Vec<f64>,
     /// What integers of the inputs are worth.
@@ -50,6 +56,7 @@ impl Code {
             words: vec![],
             lines: vec![],
             error: 0.0,
+            live_bits: 32,
             names,
             scales,
             inputs: BTreeMap::new(),
@@ -94,6 +101,7 @@ impl Code {
             Leaf::Uniform => "uniform".to_string(),
             // Rules have no program.
             Leaf::Read(k) => format!("read{k}"),
+            Leaf::Coupled(k) => format!("heard{k}"),
         }
     }
 
@@ -113,8 +121,13 @@ impl Code {
         let whole: Vec<i32> = scaled.each.iter().map(|v| *v as i32).collect();
         let first = whole.first().copied().unwrap_or(0);
         if values.live {
+            let flag = values.flag.filter(|_| scale == 1.0);
+            if let Some(there) = self.words.iter().find(|w| w.live && flag.is_some() && w.flag == flag) {
+                return Ok(there.name.clone());
+            }
             let name = format!("p{}", self.words.len());
-            self.words.push(Word { name: name.clone(), bits: 32, values: whole, live: true });
+            let bits = if flag.is_some() { FLAG_BITS } else { self.live_bits };
+            self.words.push(Word { name: name.clone(), bits, values: whole, live: true, flag });
             return Ok(name);
         }
         if whole.iter().all(|v| *v == first) {
@@ -128,7 +141,7 @@ impl Code {
             let largest = scaled.largest();
             let bits = [8, 16, 24, 32].into_iter().find(|b| largest < f64::from(2_u32.pow(b - 1)));
             let name = format!("p{}", self.words.len());
-            self.words.push(Word { name, bits: bits.unwrap_or(32), values: whole, live: false });
+            self.words.push(Word { name, bits: bits.unwrap_or(32), values: whole, live: false, flag: None });
             self.words.len() - 1
         });
         Ok(format!("p{at}"))
@@ -153,7 +166,10 @@ impl Code {
         for b in by.each.iter().filter(|b| **b != 0.0) {
             self.error = self.error.max(((b * factor).round() / factor / b - 1.0).abs());
         }
-        let k = self.constant(by, factor)?;
+        let added = std::mem::replace(&mut self.live_bits, 32);
+        let k = self.constant(by, factor);
+        self.live_bits = added;
+        let k = k?;
         self.line(format!("MUL_SHR {to}, {value}, {k}, {shift}"));
         Ok(to)
     }

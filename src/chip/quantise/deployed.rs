@@ -29,6 +29,8 @@ pub struct Deployment<'n> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThirdFactor {
     pub trace: u32,
+    /// It came with an event, and one step in which the rule acts with time is to see it.
+    pub event: bool,
     /// By cell, from the resting value; `None`: more than the trace holds.
     pub values: Vec<Option<i32>>,
 }
@@ -85,7 +87,7 @@ impl<'n> Deployment<'n> {
     pub fn code(&self, population: usize) -> Result<Option<CellCode>, String> {
         let known = &self.arrivals[population];
         let arrivals = known.get().map_or(&[][..], Vec::as_slice);
-        let lowered = lower(self.network, population, self.elements(population), &self.writes, arrivals);
+        let lowered = lower(self.network, population, &self.elements, &self.writes, arrivals);
         let lowered = lowered.map_err(|refusals| refusals.join("; "))?;
         if let Some(first) = &lowered {
             known.get_or_init(|| first.arrivals.clone());
@@ -97,11 +99,13 @@ impl<'n> Deployment<'n> {
     pub fn third_factors(&self, population: usize) -> Vec<ThirdFactor> {
         let Some((id, cells)) = self.network.populations().nth(population) else { return vec![] };
         let own = factors::factors(self.network).into_iter().filter(|f| f.target == id);
-        let written = own.filter_map(|f| match f.origin {
-            Origin::Host(value) => {
-                Some(ThirdFactor { trace: f.trace, values: written(cells, self.elements(population), value) })
-            }
-            Origin::Modulator(_) => None,
+        let written = own.filter_map(|f| {
+            let (value, event) = match f.origin {
+                Origin::Host(value) => (value, false),
+                Origin::Event(value) => (value, true),
+                Origin::Modulator(_) => return None,
+            };
+            Some(ThirdFactor { trace: f.trace, event, values: written(cells, self.elements(population), value) })
         });
         written.collect()
     }
@@ -145,9 +149,32 @@ impl CellCode {
         self.0.refractory
     }
 
-    /// The word that adds up a modulator's level. What such a cell sends are no spikes of the circuit.
+    /// The word that adds up a modulator's level.
     pub fn level(&self) -> Option<usize> {
         self.0.level
+    }
+
+    /// Whether it sends the level of a modulator, which are no spikes of the circuit.
+    pub fn sends_levels(&self) -> bool {
+        self.0.level.is_some() || self.0.told.is_some()
+    }
+
+    /// What its word of what a modulator has told cells brings to theirs.
+    pub fn told(&self) -> Option<impl Fn(&dyn Fn(usize) -> i32) -> i32> {
+        let told = self.0.told?;
+        let start = self.0.states[told].at(0).unwrap_or_default();
+        Some(move |word: &dyn Fn(usize) -> i32| (word(told) - start) * factors::HEARD)
+    }
+
+    /// Of the modulators that its cells follow, the words of what they have heard, by position among the coupled sums.
+    pub fn heard(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.0.heard.iter().map(|(k, _, word)| (*k, *word))
+    }
+
+    /// The level of a modulator that its cells follow.
+    pub fn level_heard(&self, coupled: u32, word: &dyn Fn(usize) -> i32) -> Option<f64> {
+        let (_, start, at) = self.0.heard.iter().find(|(k, ..)| *k == coupled)?;
+        Some(start + f64::from(word(*at)) / (factors::TOLD * f64::from(factors::HEARD)))
     }
 
     /// Words that the host writes: position in a neuron's state and values.

@@ -4,7 +4,7 @@
 //! offset (its mean at the start) and a scale.
 
 use super::code::{Code, UNIFORM_BITS};
-use super::factors::{LEVEL, RESTING};
+use super::factors::{HEARD, LEVEL, RESTING, TOLD};
 use super::forms::{Reader, Refusal};
 use super::rounding::rounding;
 use super::scale::{DISTANCE, floor_log2, scales};
@@ -34,6 +34,10 @@ pub(super) struct Lowered {
     pub refractory: Option<usize>,
     /// The word that adds up a modulator's level; it sends graded spikes.
     pub level: Option<usize>,
+    /// The word of what a modulator has told cells; it sends graded spikes.
+    pub told: Option<usize>,
+    /// Of the modulators that cells follow: position among the coupled sums, the level at the start, the word of what was heard since.
+    pub heard: Vec<(u32, f64, usize)>,
     /// Largest relative error of a coefficient.
     pub error: f64,
     /// By state of the model: the part of the way to threshold that it may be off because products are cut off.
@@ -58,7 +62,12 @@ const TAIL: f64 = 6e-8;
 /// How many comparisons a count takes depends on its rate.
 const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
 /// Bits after the point of a modulator's level, beyond those that it sends.
-const LEVEL_BITS: u32 = 12;
+const LEVEL_BITS: u32 = 10;
+/// Bits of its sum over 2^k steps, which has room for a mean of 16 at k = 3; of the counter of these steps while it does; beyond that,
+/// of both.
+const SUM_BITS: u32 = 24;
+const SHORT: u32 = 3;
+const LONG_BITS: (u32, u32) = (32, 16);
 /// The part of the way to threshold that a state may be off by because products are cut off, above which it gets a wider word.
 const COARSE: f64 = 0.01;
 /// Bits of a wider word, and how much finer its integers are: what is cut off is a 64th of what it was, and there is four times the
@@ -70,10 +79,22 @@ const STATE_BITS: u32 = 24;
 /// Most refractory steps, by its word's bits.
 const REFRACTORY_BITS: u32 = 16;
 
+/// What a population has to do with modulators and events.
+#[derive(Clone, Default)]
+pub(super) struct Outside {
+    /// The value that it sends to rules, and k where it does so every 2^k steps.
+    pub taught: Option<(ExprId, u32)>,
+    /// The value that it tells cells, and what that is at the start.
+    pub told: Option<(ExprId, f64)>,
+    /// The coupled sums that it follows, and the level of each at the start.
+    pub follows: Vec<(u32, f64)>,
+    /// Params that hold flags of events.
+    pub flags: BTreeSet<u32>,
+}
+
 /// Lowers one population. `bounds` are upper bounds of weights that learn, by receptor: there, the largest mantissa is the bound.
-/// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ. `level`:
-/// the value that a modulator sends, and k where it does so every 2^k steps. `arrivals`: what one unit of what arrives was worth when the
-/// package was made, by receptor, for weights are stored in it; empty where it is to be chosen.
+/// `live` are params that the host writes while the circuit runs: with other values of them, only words of neurons differ. `arrivals`: what
+/// one unit of what arrives was worth when the package was made, by receptor, for weights are stored in it; empty where it is to be chosen.
 ///
 /// # Errors
 /// What the core can't compute, in words.
@@ -83,13 +104,17 @@ pub(super) fn lower(
     live: &BTreeSet<u32>,
     dt_ms: f64,
     bounds: &[Option<f64>],
-    level: Option<(ExprId, u32)>,
+    outside: &Outside,
     arrivals: &[f64],
 ) -> Result<Lowered, Vec<Refusal>> {
     let d = &population.dynamics;
     let offsets: Vec<f64> = elements.initial.iter().map(|v| v.iter().sum::<f64>() / v.len().max(1) as f64).collect();
-    let mut model =
-        Model { population, reader: Reader::new(d, &elements.params, live, &offsets), dt_ms, refusals: vec![] };
+    let mut model = Model {
+        population,
+        reader: Reader::new(d, &elements.params, live, &offsets, outside),
+        dt_ms,
+        refusals: vec![],
+    };
     if d.adaptive.is_some() {
         model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
     }
@@ -99,7 +124,7 @@ pub(super) fn lower(
             e.steps as f64 * dt_ms
         ));
     }
-    let body = model.body(level);
+    let body = model.body(outside);
     match body {
         Some(body) if model.refusals.is_empty() => write(population, elements, &offsets, body, bounds, arrivals),
         _ => Err(model.refusals),
@@ -115,8 +140,12 @@ struct Body {
     reset: Vec<(u32, Form)>,
     /// Steps, and the states that are held.
     refractory: Option<(Values, BTreeSet<u32>)>,
-    /// What a modulator sends, and k of 2^k steps.
+    /// What a modulator sends to rules, and k of 2^k steps.
     level: Option<(Form, u32)>,
+    /// What it tells cells, and what they know of it at the start.
+    told: Option<(Form, i32)>,
+    /// The coupled sums that it follows, with the level at the start.
+    follows: Vec<(u32, f64)>,
 }
 
 struct ReceptorBody {
@@ -149,7 +178,7 @@ impl Model<'_> {
         out
     }
 
-    fn body(&mut self, level: Option<(ExprId, u32)>) -> Option<Body> {
+    fn body(&mut self, outside: &Outside) -> Option<Body> {
         let d = &self.population.dynamics;
         let stages = d.integrate.iter().map(|s| self.assigns(&s.assigns)).collect();
         let mut receptors = Vec::new();
@@ -198,23 +227,42 @@ impl Model<'_> {
                 (steps.largest() > 0.0).then(|| (steps, r.held.iter().copied().collect()))
             }
         };
-        let level = match level {
+        let level = match outside.taught {
             None => None,
             Some((value, k)) => {
                 let value = self.reader.form(value);
                 Some((self.take("its level", value)?, k))
             }
         };
-        Some(Body { stages, receptors, test, reset, refractory, level })
+        let told = match outside.told {
+            None => None,
+            Some((value, start)) => {
+                let value = self.reader.form(value);
+                Some((self.take("its level", value)?, (start * TOLD).round() as i32))
+            }
+        };
+        Some(Body { stages, receptors, test, reset, refractory, level, told, follows: outside.follows.clone() })
     }
 }
 
 /// Words that the code itself uses.
 fn reserved(name: &str) -> bool {
     let (head, tail) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
-    let numbered = ["k", "p", "t", "noise"].contains(&head) && tail.chars().all(|c| c.is_ascii_digit());
-    let own =
-        ["arrived", "uniform", "refractory", "resting", "fires", "draw", "count", "level", "sum", "steps", "sent"];
+    let numbered = ["k", "p", "t", "noise", "heard"].contains(&head) && tail.chars().all(|c| c.is_ascii_digit());
+    let own = [
+        "arrived",
+        "uniform",
+        "refractory",
+        "resting",
+        "fires",
+        "draw",
+        "count",
+        "level",
+        "sum",
+        "steps",
+        "sent",
+        "told",
+    ];
     numbered || own.contains(&name)
 }
 
@@ -269,21 +317,28 @@ fn write(
         let whole = values.iter().map(|v| (from_offset(k, *v) * scales[k]).round() as i32).collect();
         words.push(shared(whole));
     }
-    let mut own = |name: &str, bits: u32| {
+    let mut own = |name: &str, bits: u32, start: i32| {
         states.push((name.to_string(), bits));
-        words.push(Words::One(0));
+        words.push(Words::One(start));
         words.len() - 1
     };
-    let refractory = body.refractory.is_some().then(|| own("refractory", REFRACTORY_BITS));
-    let level = body.level.is_some().then(|| own("sum", 32));
+    let refractory = body.refractory.is_some().then(|| own("refractory", REFRACTORY_BITS, 0));
+    let (sum_bits, count_bits) = match &body.level {
+        Some((_, k)) if *k > SHORT => LONG_BITS,
+        _ => (SUM_BITS, 8),
+    };
+    let level = body.level.is_some().then(|| own("sum", sum_bits, 0));
     if level.is_some() {
-        own("steps", 16);
-        own("sent", 8);
+        own("steps", count_bits, 0);
+        own("sent", 8, 0);
     }
+    let told = body.told.as_ref().map(|(_, start)| own("told", STATE_BITS, *start));
+    let heard = body.follows.iter().map(|(k, start)| (*k, *start, own(&format!("heard{k}"), STATE_BITS, 0))).collect();
     words.extend(code.words.iter().map(|w| shared(w.values.clone())));
     let named = code.words.iter().map(|w| Named { name: w.name.clone(), live: w.live }).collect();
-    let used: Vec<String> =
+    let mut used: Vec<String> =
         receptors.iter().zip(&accumulators).filter(|(r, _)| r.is_some()).map(|p| p.1.clone()).collect();
+    used.extend(body.follows.iter().map(|(k, _)| from(*k)));
     let name: String = population.dynamics.model.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let name = if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("m{name}") };
     let text = code.text(&name, &states, &used);
@@ -299,6 +354,8 @@ fn write(
         offsets,
         refractory,
         level,
+        told,
+        heard,
         error: code.error,
         rounding,
         largest,
@@ -322,10 +379,16 @@ fn wide(body: &Body, coarse: &[f64]) -> Vec<bool> {
         }
     };
     let forms = body.stages.iter().flatten().chain(&body.reset).chain(receptors.clone()).map(|(_, form)| form);
-    forms.chain(body.level.iter().map(|(form, _)| form)).for_each(|form| form.each(&mut narrow));
+    let sent = body.level.iter().map(|(form, _)| form).chain(body.told.iter().map(|(form, _)| form));
+    forms.chain(sent).for_each(|form| form.each(&mut narrow));
     body.test.iter().for_each(|test| test.each(&mut narrow));
     receptors.for_each(|(state, _)| out[*state as usize] = false);
     out
+}
+
+/// The accumulator of what a modulator sends.
+fn from(coupled: u32) -> String {
+    format!("from{coupled}")
 }
 
 fn shared(values: Vec<i32>) -> Words {
@@ -356,6 +419,7 @@ impl Writer<'_> {
         arrivals: &[f64],
     ) -> Result<Receptors, Refusal> {
         self.draws(body);
+        self.hear(body);
         let held = body.refractory.as_ref().map(|r| &r.1);
         let is_held = |state: u32| held.is_some_and(|h| h.contains(&state));
         for stage in &body.stages {
@@ -390,6 +454,9 @@ impl Writer<'_> {
         if let Some((value, k)) = &body.level {
             self.level(value, *k)?;
         }
+        if let Some((value, _)) = &body.told {
+            self.tell(value)?;
+        }
         // A wider word has room enough; what leaves it is an error of the run.
         let narrow: Vec<String> =
             self.names.iter().zip(self.wide).filter(|(_, wide)| !**wide).map(|(n, _)| n.clone()).collect();
@@ -402,8 +469,12 @@ impl Writer<'_> {
         let k = state as usize;
         let offset = Form::Polynomial(Polynomial::constant(Values::one(-self.offsets[k])));
         let from = form.combine(&offset, &|a, b| Some(a.plus(b))).ok_or("too many factors")?;
+        // A number of the host that leaves the word of the state that it is added to leaves that of its own as well.
+        self.code.live_bits = if self.wide[k] { WIDE_BITS } else { STATE_BITS };
         // What is left of an offset that cancels is rounding.
-        self.code.form(&from, self.scales[k])
+        let value = self.code.form(&from, self.scales[k]);
+        self.code.live_bits = WIDE_BITS;
+        value
     }
 
     fn store(&mut self, state: u32, value: &str, held: bool) {
@@ -443,9 +514,33 @@ impl Writer<'_> {
                     self.code.line(format!("X.RAND {name}, {UNIFORM_BITS}"));
                     self.code.input(leaf, 2_f64.powi(UNIFORM_BITS));
                 }
-                Leaf::State(_) | Leaf::Arrival | Leaf::Read(_) => {}
+                Leaf::State(_) | Leaf::Arrival | Leaf::Read(_) | Leaf::Coupled(_) => {}
             }
         }
+    }
+
+    /// Levels of modulators, as far as they have changed: what was sent at the end of the last step counts for the equations of this one.
+    fn hear(&mut self, body: &Body) {
+        for (k, _) in &body.follows {
+            let arrived = self.code.local("arrived");
+            self.code.line(format!("RDC {arrived}, {}", from(*k)));
+            self.code.line(format!("ADD heard{k}, heard{k}, {arrived}"));
+            self.code.input(Leaf::Coupled(*k), TOLD * f64::from(HEARD));
+        }
+    }
+
+    /// Sends by how much the level is another one than what cells were told.
+    fn tell(&mut self, value: &Form) -> Result<(), Refusal> {
+        let level = self.code.local("level");
+        let value = self.code.form(value, TOLD)?;
+        self.code.line(format!("NEG {level}, told"));
+        self.code.line(format!("ADD {level}, {level}, {value}"));
+        self.code.line(format!("EQ {level}, 0"));
+        self.code.line("SKP_A 2");
+        self.code.line(format!("ADD told, told, {level}"));
+        self.code.line(format!("SPIKE {level}"));
+        self.code.end_statement();
+        Ok(())
     }
 
     /// In which one unit of what arrives moves the state that it moves without a product.

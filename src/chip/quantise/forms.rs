@@ -1,5 +1,6 @@
 //! From expressions of the IR to forms. What a neuron core can't compute is refused by name.
 
+use super::dynamics::Outside;
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::ParamValues;
 use crate::backend::eval;
@@ -13,8 +14,12 @@ pub(super) struct Reader<'p> {
     params: &'p [ParamValues],
     /// Params that the host writes while the circuit runs, and what is derived from them.
     live: &'p BTreeSet<u32>,
+    /// Params that hold flags of events.
+    flags: &'p BTreeSet<u32>,
     /// By state: what its integer is measured from.
     offsets: &'p [f64],
+    /// Of the modulators that cells follow: position among the coupled sums, and the level at the start.
+    follows: &'p [(u32, f64)],
     /// Whether anything arrives at the receptor at hand.
     pub arrives: bool,
     /// A rule of plasticity, with what it takes for the time since its last event.
@@ -47,15 +52,27 @@ impl<'p> Reader<'p> {
         params: &'p [ParamValues],
         live: &'p BTreeSet<u32>,
         offsets: &'p [f64],
+        outside: &'p Outside,
     ) -> Reader<'p> {
-        Reader { exprs: &dynamics.exprs, params, live, offsets, arrives: false, rule: None }
+        let (flags, follows) = (&outside.flags, outside.follows.as_slice());
+        Reader { exprs: &dynamics.exprs, params, live, flags, offsets, follows, arrives: false, rule: None }
     }
 
     /// Reads a rule of plasticity, synapses being brought up to date every `dt_ms`. `constants`: its reads that never change.
     pub(super) fn of_rule(rule: &'p Plasticity, dt_ms: f64, constants: Vec<Option<f64>>) -> Reader<'p> {
         const NONE: &BTreeSet<u32> = &BTreeSet::new();
         let of = RuleReader { elapsed: dt_ms, integrals: &rule.integrals, constants };
-        Reader { exprs: &rule.exprs, params: &[], live: NONE, offsets: &[], arrives: false, rule: Some(of) }
+        let exprs = &rule.exprs;
+        Reader {
+            exprs,
+            params: &[],
+            live: NONE,
+            flags: NONE,
+            offsets: &[],
+            follows: &[],
+            arrives: false,
+            rule: Some(of),
+        }
     }
 
     pub(super) fn form(&self, id: ExprId) -> Result<Form, Refusal> {
@@ -124,7 +141,8 @@ impl<'p> Reader<'p> {
                     ParamValues::One(v) => vec![*v],
                     ParamValues::Each(v) => v.clone(),
                 };
-                let values = Values { each: values, live: self.live.contains(k) };
+                let live = self.live.contains(k);
+                let values = Values { each: values, live, flag: self.flags.contains(k).then_some(*k) };
                 Ok(Node::Form(Form::Polynomial(Polynomial::constant(values))))
             }
             Expr::State(k) => {
@@ -141,9 +159,7 @@ impl<'p> Reader<'p> {
             Expr::Binary(op, a, b) => binary(*op, &form(a)?, &form(b)?).map(Node::Form),
             Expr::Compare(op, a, b) => compare(*op, &form(a)?, &form(b)?),
             Expr::Select(c, a, b) => match done.get(c) {
-                Some(Node::Test(t)) => {
-                    Ok(Node::Form(Form::Select(Box::new(t.clone()), Box::new(form(a)?), Box::new(form(b)?))))
-                }
+                Some(Node::Test(t)) => choice(t, form(a)?, form(b)?).map(Node::Form),
                 Some(Node::Known(k)) => Ok(Node::Form(form(if *k { a } else { b })?)),
                 _ => Err("a choice by something that is no condition".to_string()),
             },
@@ -154,10 +170,29 @@ impl<'p> Reader<'p> {
             Expr::Time => Err("the time".to_string()),
             Expr::Held => Err("whether the neuron is refractory, within an equation".to_string()),
             Expr::Before(_) => Err("a value from before the step".to_string()),
-            Expr::Coupled(_) => Err("values of other neurons at every step".to_string()),
+            Expr::Coupled(k) => match self.follows.iter().find(|(followed, _)| followed == k) {
+                Some((_, start)) => {
+                    let constant = Polynomial::constant(Values::one(*start));
+                    Ok(Node::Form(Form::Polynomial(Polynomial::leaf(Leaf::Coupled(*k)).plus(&constant))))
+                }
+                None => Err("values of other neurons at every step".to_string()),
+            },
             _ => Err("something that only the building of a network knows".to_string()),
         }
     }
+}
+
+/// One of two. Where params alone decide between params, it is a number of each neuron, as they are.
+fn choice(test: &Test, a: Form, b: Form) -> Result<Form, Refusal> {
+    Ok(match (test.as_constant(), a.as_constant(), b.as_constant()) {
+        (Some(holds), Some(a), Some(b)) => {
+            let neurons = holds.each.len().max(a.each.len()).max(b.each.len());
+            let each = (0..neurons).map(|k| if holds.at(k) != 0.0 { a.at(k) } else { b.at(k) }).collect();
+            let live = holds.live || a.live || b.live;
+            Form::Polynomial(Polynomial::constant(Values { each, live, flag: None }))
+        }
+        _ => Form::Select(Box::new(test.clone()), Box::new(a), Box::new(b)),
+    })
 }
 
 fn unary(op: UnaryOp, node: Option<Node>, a: &Form) -> Result<Node, Refusal> {

@@ -3,7 +3,8 @@
 //! Recognised are: traces that decay and that their own spikes raise by a constant; one synaptic variable besides the weight, which
 //! becomes the tag; at spikes and with time, weight and tag that change by sums of products of traces, tag and weight; a weight
 //! between 0 and an upper bound, which becomes the largest mantissa. Products may have third factors ([`super::factors`]), which are
-//! the same for many synapses: post traces that modulators and the host write.
+//! the same for many synapses: post traces that modulators and the host write. What happens at an event of the network happens in the
+//! next step in which the rule acts with time, and has the event's number as a factor.
 //!
 //! Three things differ from the IR and are part of what quantising costs: coefficients have 4 bits and a power of two; the engine
 //! meets a presynaptic spike when it is sent, not when it arrives; and spikes of both sides in one step see each other.
@@ -14,7 +15,7 @@ use super::scale::floor_log2;
 use super::values::{Leaf, Polynomial};
 use crate::chip::fixed::{Factor, Gate, LearningRule, Product, Trace, Variable};
 use crate::ir::plasticity::{Event, Place, Plasticity};
-use crate::ir::{BinaryOp, Expr, ExprId, Network};
+use crate::ir::{Assign, BinaryOp, Expr, ExprId, Network};
 use serde::Serialize;
 
 /// A rule that the learning engine has, in the units of the IR.
@@ -34,6 +35,8 @@ pub(super) struct Recognised {
 
 struct Term {
     gate: Gate,
+    /// At an event of the network: once, however long the steps are in which the rule acts with time.
+    once: bool,
     by: f64,
     factors: Vec<Quantity>,
 }
@@ -132,23 +135,26 @@ pub(super) fn recognise(network: &Network, rule: &Plasticity) -> Result<Recognis
         }
     }
     for handler in &rule.handlers {
-        let gate = match handler.event {
-            Event::Pre => Gate::X0,
-            Event::Post => Gate::Y0,
-            _ => return Err("it acts at events other than spikes of both ends".to_string()),
+        let (gate, event) = match handler.event {
+            Event::Pre => (Gate::X0, None),
+            Event::Post => (Gate::Y0, None),
+            Event::Named(flag, number) => (Gate::U, Some(Carrier::new(rule, (flag, number)))),
+            Event::Receptor(_) => return Err("it acts at what arrives at a receptor".to_string()),
+            Event::Every(_) => return Err("it acts at times of its own".to_string()),
         };
         for a in &handler.assigns {
             match rule.place(a.state) {
-                Place::Synapse => change(rule, &reader, a.state, a.value, gate, &names, &mut out)?,
+                Place::Synapse => change(rule, &reader, a, (gate, event), &names, &mut out)?,
                 // Its own trace was looked at; the other side's can't be written.
                 Place::Pre if gate == Gate::X0 => {}
                 Place::Post if gate == Gate::Y0 => {}
+                _ if gate == Gate::U => return Err("an event of the network writes a trace of spikes".to_string()),
                 _ => return Err("a spike of one side writes a trace of the other".to_string()),
             }
         }
     }
     for a in &rule.drift {
-        change(rule, &reader, a.state, a.value, Gate::U, &names, &mut out)?;
+        change(rule, &reader, a, (Gate::U, None), &names, &mut out)?;
     }
     if !(out.most > 0.0 && out.most.is_finite()) {
         return Err("its weight has no upper bound".to_string());
@@ -170,7 +176,7 @@ fn fold(terms: &mut Vec<Term>) {
         let (term, mut rest) = (&terms[at], terms[at].factors.clone());
         rest.retain(|q| !is_third(q));
         let alone = rest.len() + 1 == term.factors.len();
-        let other = terms.iter().position(|t| t.gate == term.gate && t.factors == rest);
+        let other = terms.iter().position(|t| (t.gate, t.once) == (term.gate, term.once) && t.factors == rest);
         if let (true, Some(other)) = (alone, other) {
             let by = terms[other].by / term.by;
             let third = terms[at].factors.iter_mut().find_map(|q| match q {
@@ -256,7 +262,9 @@ fn decay(rule: &Plasticity, reader: &Reader<'_>, state: u32) -> Result<f64, Stri
 fn polynomial(reader: &Reader<'_>, id: ExprId) -> Result<Polynomial, String> {
     match reader.form(id)? {
         super::values::Form::Polynomial(p) => Ok(p),
-        super::values::Form::Select(..) => Err("it decides by conditions".to_string()),
+        super::values::Form::Select(..) => {
+            Err("it decides by conditions, and the engine knows signs of weights, tags and delays alone".to_string())
+        }
     }
 }
 
@@ -277,17 +285,32 @@ fn unbound(rule: &Plasticity, mut id: ExprId) -> (ExprId, f64) {
     }
 }
 
+/// What tells a rule that an event of the network came.
+#[derive(Clone, Copy)]
+struct Carrier {
+    read: u32,
+    /// It is the event's number.
+    number: bool,
+}
+
+impl Carrier {
+    fn new(rule: &Plasticity, event: (u32, u32)) -> Carrier {
+        let read = factors::carrier(rule, event);
+        Carrier { read, number: read == event.1 }
+    }
+}
+
 /// What an assignment adds to the weight or the tag.
 fn change(
     rule: &Plasticity,
     reader: &Reader<'_>,
-    state: u32,
-    value: ExprId,
-    gate: Gate,
+    assign: &Assign,
+    (gate, event): (Gate, Option<Carrier>),
     names: &Names,
     out: &mut Recognised,
 ) -> Result<(), String> {
-    let (value, most) = unbound(rule, value);
+    let state = assign.state;
+    let (value, most) = unbound(rule, assign.value);
     let p = polynomial(reader, value)?;
     let own = vec![Leaf::State(state)];
     for (monomial, by) in &p.0 {
@@ -295,13 +318,21 @@ fn change(
         if by == 0.0 {
             continue;
         }
-        if state != 0 && gate == Gate::U && *monomial == own {
+        if state != 0 && gate == Gate::U && event.is_none() && *monomial == own {
             out.tag_decay = Some(1.0 + by);
             continue;
         }
+        let mut leaves = monomial.clone();
+        match event {
+            Some(Carrier { read, number: true }) if !leaves.contains(&Leaf::Read(read)) => {
+                return Err("at an event it changes by something that the event's number is no factor of".to_string());
+            }
+            Some(Carrier { read, number: false }) => leaves.push(Leaf::Read(read)),
+            _ => {}
+        }
         let none = || "it reads what the engine doesn't have".to_string();
-        let factors = monomial.iter().map(|leaf| names.quantity(*leaf).ok_or_else(none));
-        let term = Term { gate, by, factors: factors.collect::<Result<_, _>>()? };
+        let factors = leaves.iter().map(|leaf| names.quantity(*leaf).ok_or_else(none));
+        let term = Term { gate, once: event.is_some(), by, factors: factors.collect::<Result<_, _>>()? };
         if state == 0 { out.weight.push(term) } else { out.tag.push(term) }
     }
     if state == 0 {
@@ -313,10 +344,10 @@ fn change(
 /// The most that `u_k` may thin out what happens with time.
 const MOST_K: u32 = 10;
 
-/// How often all rules that read modulators change weights with time: every 2^k steps, so that a modulator has one pace. `None`
-/// where no rule does, or no k is one for all.
+/// How often all rules that read modulators or events change weights with time: every 2^k steps, so that a modulator has one pace, and
+/// what an event brings is seen once. `None` where no rule does, or no k is one for all.
 pub(super) fn pace(network: &Network) -> Option<u32> {
-    let modulated: Vec<_> = network.plasticity.iter().filter(|r| reads_modulator(network, r)).collect();
+    let modulated: Vec<_> = network.plasticity.iter().filter(|r| keeps_pace(network, r)).collect();
     let made = |rule: &Plasticity, k: u32| {
         let of = recognise(network, rule).ok()?;
         let (_, target) = network.graph.edge_endpoints(rule.projection)?;
@@ -328,10 +359,11 @@ pub(super) fn pace(network: &Network) -> Option<u32> {
     (!modulated.is_empty()).then(|| (0..=MOST_K).find(all)).flatten()
 }
 
-pub(super) fn reads_modulator(network: &Network, rule: &Plasticity) -> bool {
+/// Whether a rule reads a modulator or an event of the network.
+pub(super) fn keeps_pace(network: &Network, rule: &Plasticity) -> bool {
     let target = network.graph.edge_endpoints(rule.projection).map(|(_, to)| to);
     let all = factors::factors(network);
-    let mine = all.iter().filter(|f| Some(f.target) == target && matches!(f.origin, Origin::Modulator(_)));
+    let mine = all.iter().filter(|f| Some(f.target) == target && !matches!(f.origin, Origin::Host(_)));
     let read: Vec<u32> = mine.map(|f| f.trace).collect();
     let reads = factors::reads(network, rule).unwrap_or_default();
     reads.iter().any(|r| matches!(r, Read::Trace { trace, .. } if read.contains(trace)))
@@ -369,6 +401,7 @@ pub(super) fn quantise(
         let often = f64::from(1_u32 << k);
         let loss = of.tag_decay.map(|d| Term {
             gate: Gate::U,
+            once: false,
             by: d.powi(1 << k) - 1.0,
             factors: vec![Quantity::Own(Variable::T)],
         });
@@ -421,7 +454,7 @@ fn product(
     often: f64,
     report: &mut Vec<TermReport>,
 ) -> Result<Product, String> {
-    let mut exact = term.by / scale * if term.gate == Gate::U { often } else { 1.0 };
+    let mut exact = term.by / scale * if term.gate == Gate::U && !term.once { often } else { 1.0 };
     let mut width = 4;
     for q in &term.factors {
         width += q.variable().width();

@@ -24,11 +24,12 @@ use super::target::Numbers;
 use super::writes::Writes;
 use crate::backend::build::{Elements, PopulationElements, SynapsePlan, apply, elements, list};
 use crate::backend::{RunError, Setting, eval};
-use crate::ir::{Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
+use crate::ir::{Coupled, Expr, ExprId, Network, Population, PopulationId, ProjectionId, Spike};
 use crate::valid::Validated;
 pub use deployed::{CellCode, Deployment, SynapseCode, ThirdFactor};
-use dynamics::Lowered;
+use dynamics::{Lowered, Outside};
 use factors::Origin;
+pub use factors::RESTING;
 pub use learning::TermReport;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -158,7 +159,7 @@ pub fn quantise(
             }
         };
         if let Some((rule, recognised)) = learned {
-            let pace = pace.filter(|_| learning::reads_modulator(network, rule));
+            let pace = pace.filter(|_| learning::keeps_pace(network, rule));
             match learning::quantise(&rule.name, &recognised, costs.unit, network.dt_ms, seed, pace) {
                 Ok((rule, terms)) => {
                     format.rule = Some(out.rules.len() as u32);
@@ -173,6 +174,7 @@ pub fn quantise(
         out.projections.push(FixedProjection { path: p.path.clone(), source, target, format, synapses });
     }
     third_factors(network, &elements, &position, &mut out, &mut findings);
+    levels_of_cells(network, &lowered, &position, &mut out);
     if findings.is_empty() { Ok((out, report)) } else { Err(findings) }
 }
 
@@ -209,6 +211,8 @@ fn third_factors(
                     synapses: (0..cells.size).map(one).collect(),
                 });
             }
+            // Nothing comes before the first step.
+            Origin::Event(_) => {}
             Origin::Host(value) => {
                 let first = bases[*target as usize];
                 let learns = |p: &FixedProjection| p.target == *target && p.format.rule.is_some();
@@ -231,6 +235,42 @@ fn third_factors(
                     }));
                 }
             }
+        }
+    }
+}
+
+/// Packets of modulators that cells follow.
+fn levels_of_cells(
+    network: &Network,
+    lowered: &[Option<Lowered>],
+    position: &BTreeMap<PopulationId, u32>,
+    out: &mut FixedNetwork,
+) {
+    for (id, cells) in network.populations() {
+        let Some((target, own)) = position.get(&id).and_then(|at| Some((*at, lowered[*at as usize].as_ref()?))) else {
+            continue;
+        };
+        // Behind those of receptors.
+        let first = own.receptors.iter().flatten().count() as u32;
+        for (followed, accumulator) in factors::followed(network, id).into_iter().flatten().zip(first..) {
+            let Some(source) = position.get(&followed.modulator.source) else { continue };
+            let format = SynapseFormat {
+                bits: 1,
+                sign: Sign::Excitatory,
+                exponent: 0,
+                delay_bits: 0,
+                accumulator,
+                rule: None,
+                third_factor: None,
+            };
+            let one = |post| FixedSynapse { pre: 0, post, weight: format.store(factors::HEARD), delay: 0 };
+            out.projections.push(FixedProjection {
+                path: network.graph[followed.modulator.projection].path.clone(),
+                source: *source,
+                target,
+                format,
+                synapses: (0..cells.size).map(one).collect(),
+            });
         }
     }
 }
@@ -276,13 +316,15 @@ fn examine(
     };
     let carried = factors::carried(network);
     let mut lowered = Vec::new();
-    for (k, ((_, p), built)) in network.populations().zip(&elements.populations).enumerate() {
-        // What continuous projections bring was told at each of them, unless it is only for rules.
-        if p.dynamics.coupled.iter().any(|c| !carried.contains(&c.projection)) {
+    for (k, (id, p)) in network.populations().enumerate() {
+        // What continuous projections bring was told at each of them, unless it is for rules, or a level that cells follow.
+        let followed = factors::followed(network, id);
+        let follows = |c: &Coupled| followed.iter().flatten().any(|f| f.modulator.projection == c.projection);
+        if p.dynamics.coupled.iter().any(|c| !carried.contains(&c.projection) && !follows(c)) {
             lowered.push(None);
             continue;
         }
-        lowered.push(lower(network, k, built, writes, &[]).unwrap_or_else(|refusals| {
+        lowered.push(lower(network, k, &elements, writes, &[]).unwrap_or_else(|refusals| {
             let place = Place::Population(p.path.clone());
             findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
             None
@@ -295,17 +337,50 @@ fn examine(
 fn lower(
     network: &Network,
     population: usize,
-    built: &PopulationElements,
+    elements: &Elements,
     writes: &Writes,
     arrivals: &[f64],
 ) -> Result<Option<Lowered>, Vec<String>> {
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
             let (live, bounds) = (writes.live(population), bounds(network, id, p));
-            dynamics::lower(p, built, &live, network.dt_ms, &bounds, factors::level(network, id), arrivals).map(Some)
+            let outside = outside(network, elements, id)?;
+            let built = &elements.populations[population];
+            dynamics::lower(p, built, &live, network.dt_ms, &bounds, &outside, arrivals).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// What a population sends as a modulator, what modulators its cells follow, and what events it hears.
+fn outside(network: &Network, elements: &Elements, id: PopulationId) -> Result<Outside, Vec<String>> {
+    let start = |source: PopulationId, value: ExprId| -> Result<f64, Vec<String>> {
+        let at = network.populations().position(|(p, _)| p == source);
+        let level = at.and_then(|at| Some(first_level(network.population(source)?, &elements.populations[at], value)));
+        // What it is told by is a multiple of this; so both sides begin with the same.
+        let level = level.map(|level| (level * factors::TOLD).round() / factors::TOLD);
+        level.filter(|v| v.is_finite()).ok_or_else(|| vec!["a level that has no value at the start".to_string()])
+    };
+    let followed = factors::followed(network, id).into_iter().flatten();
+    let follows = followed.map(|f| Ok((f.coupled, start(f.modulator.source, f.modulator.value)?)));
+    let follows = follows.collect::<Result<_, Vec<String>>>()?;
+    let told = factors::told(network, id).map(|value| start(id, value).map(|first| (value, first))).transpose()?;
+    let readers = network.events.iter().flat_map(|e| &e.readers).filter(|r| r.population == id);
+    let flags = readers.map(|r| r.flag).collect();
+    Ok(Outside { taught: factors::level(network, id), told, follows, flags })
+}
+
+/// The level of a modulator before the first step.
+fn first_level(cell: &Population, built: &PopulationElements, value: ExprId) -> f64 {
+    let exprs = &cell.dynamics.exprs;
+    let order = eval::order(exprs, &[value]);
+    let mut scratch = vec![];
+    eval::evaluate(exprs, &order, &mut scratch, &mut |e, _| match e {
+        Expr::Param(k) => built.params.get(*k as usize).map_or(f64::NAN, |v| v.at(0)),
+        Expr::State(k) => built.initial.get(*k as usize).and_then(|v| v.first()).copied().unwrap_or(f64::NAN),
+        _ => f64::NAN,
+    });
+    scratch[value.0 as usize]
 }
 
 /// Gains that the experiment changes: weights are stored with them.
@@ -367,8 +442,16 @@ fn structure(network: &Network, numbers: &Numbers) -> Vec<Finding> {
         }
     }
     let carried = factors::carried(network);
-    for (_, _, _, p, _) in network.couplings().filter(|(id, ..)| !carried.contains(id)) {
-        out.push(projection(Kind::Continuous, &p.path, "a value at every step".to_string()));
+    for (id, _, to, p, _) in network.couplings().filter(|(id, ..)| !carried.contains(id)) {
+        let read = factors::followed(network, to).into_iter().find(|f| match f {
+            Ok(f) => f.modulator.projection == id,
+            Err((projection, _)) => *projection == id,
+        });
+        match read {
+            Some(Ok(_)) => {}
+            Some(Err((_, what))) => out.push(projection(Kind::Continuous, &p.path, what)),
+            None => out.push(projection(Kind::Continuous, &p.path, "a value at every step".to_string())),
+        }
     }
     for w in &network.winners {
         if let Some(p) = network.population(w.population) {
@@ -425,7 +508,7 @@ fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut 
         path: p.path.clone(),
         size: p.size,
         body: Some(body),
-        graded: l.level.is_some(),
+        graded: l.level.is_some() || l.told.is_some(),
     });
 }
 

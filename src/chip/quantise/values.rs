@@ -10,11 +10,13 @@ pub(super) struct Values {
     pub each: Vec<f64>,
     /// The host may write other numbers while the circuit runs, so no code may rest on these: every neuron has a word for its own.
     pub live: bool,
+    /// It is the flag of an event, by the param that holds it: 0 or 1.
+    pub flag: Option<u32>,
 }
 
 impl Values {
     pub(super) fn one(v: f64) -> Values {
-        Values { each: vec![v], live: false }
+        Values { each: vec![v], live: false, flag: None }
     }
 
     pub(super) fn at(&self, k: usize) -> f64 {
@@ -22,12 +24,13 @@ impl Values {
     }
 
     pub(super) fn map(&self, f: impl Fn(f64) -> f64) -> Values {
-        Values { each: self.each.iter().map(|v| f(*v)).collect(), live: self.live }
+        Values { each: self.each.iter().map(|v| f(*v)).collect(), live: self.live, flag: None }
     }
 
     pub(super) fn zip(&self, other: &Values, f: impl Fn(f64, f64) -> f64) -> Values {
         let n = self.each.len().max(other.each.len());
-        Values { each: (0..n).map(|k| f(self.at(k), other.at(k))).collect(), live: self.live || other.live }
+        let each = (0..n).map(|k| f(self.at(k), other.at(k))).collect();
+        Values { each, live: self.live || other.live, flag: None }
     }
 
     /// The largest magnitude.
@@ -55,6 +58,8 @@ pub(super) enum Leaf {
     Uniform,
     /// What a rule reads of the outside.
     Read(u32),
+    /// The level of a modulator, from what it is at the start.
+    Coupled(u32),
 }
 
 /// Coefficients by monomial; the empty one is the constant.
@@ -182,6 +187,16 @@ impl Form {
 }
 
 impl Test {
+    /// 1 where it holds and 0 elsewhere, if no state decides.
+    pub(super) fn as_constant(&self) -> Option<Values> {
+        Some(match self {
+            Test::Compare(op, p) => p.as_constant()?.map(|v| f64::from(u8::from(op.compute(v, 0.0)))),
+            Test::And(a, b) => a.as_constant()?.zip(&b.as_constant()?, f64::min),
+            Test::Or(a, b) => a.as_constant()?.zip(&b.as_constant()?, f64::max),
+            Test::Not(a) => a.as_constant()?.map(|v| 1.0 - v),
+        })
+    }
+
     pub(super) fn each<'f>(&'f self, f: &mut dyn FnMut(&'f Polynomial)) {
         match self {
             Test::Compare(_, p) => f(p),

@@ -162,6 +162,15 @@ fn the_regions_of_the_mission_take_52_cores_of_the_paper() {
     assert_eq!(report["fit"]["cores"], 52);
 }
 
+/// Dopamine as an event and as a level, and trains of a rate that params choose.
+#[test]
+fn regions_that_learn_by_dopamine_are_legal_as_they_are() {
+    for file in ["examples/regions/bandit.nsm", "examples/regions/values.nsm"] {
+        let out = run(&["check", file, "--target", "loihi2"]);
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+    }
+}
+
 /// Two experiments, one with two circuits: what it concludes from both is left open in either package.
 #[test]
 fn each_circuit_of_a_file_gets_a_package() {

@@ -336,8 +336,13 @@ impl<'a> Lowering<'a> {
             let Some(id) = names.iter().find(|v| self.program.value(**v).name == *name).copied() else {
                 let all: Vec<&str> = names.iter().map(|v| self.program.value(*v).name.as_str()).collect();
                 let near = crate::base::diag::did_you_mean(name, all.iter().copied());
-                let help =
-                    near.map_or_else(|| format!("params are {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if all.is_empty() => {
+                        "it has none: a param of the network can bind those of its regions and models".to_string()
+                    }
+                    None => format!("params are {}", all.join(", ")),
+                };
                 self.diags.push(
                     Diagnostic::error(
                         error::OVERRIDE,

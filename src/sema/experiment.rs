@@ -58,6 +58,7 @@ impl Sema<'_> {
         }
         let place = Place::Experiment(network);
         let cx = Cx { scope, place: &place };
+        self.measured.clear();
         let mut flow = Flow::new(network, scope);
         self.environments.clear();
         let mut out = hir::Experiment {
@@ -266,6 +267,7 @@ impl Sema<'_> {
                             .help("measure its elements in a loop, or an aggregate of it"),
                     );
                 }
+                self.measured.insert(name.text.clone());
                 let old = flow.measures.insert(name.text.clone(), value.ty);
                 if let Some(old) = old
                     && value.ty.kind != Kind::Unknown

@@ -147,6 +147,8 @@ struct Sema<'a> {
     weight_dim: Option<crate::units::Dimension>,
     /// Loops of the circuit around what is at hand.
     loops_around: usize,
+    /// What the experiment at hand has measured so far.
+    measured: BTreeSet<String>,
     /// The use of a region whose items are at hand.
     here: Option<region::RegionId>,
     /// Number of random draws written so far: each keys its own numbers.
@@ -211,6 +213,7 @@ pub fn analyse(
         projection_dims: BTreeMap::new(),
         weight_dim: None,
         loops_around: 0,
+        measured: BTreeSet::new(),
         here: None,
         sites: 0,
         mutable: BTreeSet::new(),

@@ -206,6 +206,9 @@ impl Sema<'_> {
         names.extend(BUILTINS.iter().map(|s| s.to_string()));
         let help = match name {
             "I_axial" => Some("couplings bring it into a compartment: it stands in the equations of one".to_string()),
+            _ if self.measured.contains(name) => Some(format!(
+                "what is measured is read in `conclude`; within the run, name it first: `let {name} = ..`"
+            )),
             _ => said_here(name).map(|here| format!("write {here}")).or_else(|| {
                 let near = did_you_mean(name, names.iter().map(String::as_str));
                 near.map(|n| format!("did you mean `{n}`?")).or_else(|| otherwise.map(str::to_string))

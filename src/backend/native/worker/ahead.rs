@@ -5,7 +5,7 @@
 use super::calls::Number;
 use crate::random::{self, PoissonTable, StreamKey};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 /// Steps for which counts are kept at most.
@@ -58,15 +58,17 @@ struct Piece {
 }
 
 impl Ahead {
-    /// Room for counts of `len` neurons from `first` on; gives its number.
-    pub fn add(&mut self, key: StreamKey, delay: u64, first: u32, len: usize) -> usize {
-        let (start, number) = (self.places.len(), self.inputs.len());
-        let (mean, table) = (AtomicU64::new(0), RwLock::new(None));
-        self.inputs.push(Input { key, delay, first, len, start, mean, table });
-        self.places.extend((0..len).step_by(PIECE).map(|at| (number, at)));
+    /// Room for the counts of inputs, each of `len` neurons from `first` on: (key, delay, first, len).
+    pub fn new(inputs: impl Iterator<Item = (StreamKey, u64, u32, usize)>) -> Ahead {
+        let mut ahead = Ahead::default();
+        for (number, (key, delay, first, len)) in inputs.enumerate() {
+            let (mean, table) = (AtomicU64::new(0), RwLock::new(None));
+            ahead.inputs.push(Input { key, delay, first, len, start: ahead.places.len(), mean, table });
+            ahead.places.extend((0..len).step_by(PIECE).map(|at| (number, at)));
+        }
         let none = || Mutex::new(Piece { step: 0, mean: 0, counts: [0; PIECE] });
-        self.pieces = (0..self.places.len() * DEPTH as usize).map(|_| none()).collect();
-        number
+        ahead.pieces = (0..ahead.places.len() * DEPTH as usize).map(|_| none()).collect();
+        ahead
     }
 
     /// The share begins a step.
@@ -100,12 +102,8 @@ impl Ahead {
         let kept = out.len().min(begun.min(places) as usize * PIECE);
         let row = (step % DEPTH) as usize * self.places.len() + first;
         for (k, piece) in out[..kept].chunks_mut(PIECE).enumerate() {
-            let found = match self.pieces[row + k].try_lock() {
-                Ok(found) => Some(found),
-                Err(TryLockError::Poisoned(found)) => Some(found.into_inner()),
-                // It is being drawn: as soon done as waited for.
-                Err(TryLockError::WouldBlock) => None,
-            };
+            // What is being drawn is as soon done as waited for.
+            let found = self.pieces[row + k].try_lock().ok();
             match found.filter(|p| p.step == step + 1 && p.mean == mean) {
                 Some(found) => N::widen(&found.counts, piece),
                 None => N::poisson(site(k * PIECE), table, piece),
@@ -174,13 +172,8 @@ mod tests {
     fn counts_are_what_they_would_be_at_their_step() {
         let keys = ["a", "b"].map(|path| StreamKey::new(7, path, Purpose::Input));
         let (lens, delays) = ([600, 64], [0, 3]);
-        let shares: Vec<Arc<Ahead>> = [0, 1024]
-            .map(|first| {
-                let mut ahead = Ahead::default();
-                (0..2).for_each(|k| assert_eq!(ahead.add(keys[k], delays[k], first, lens[k]), k));
-                Arc::new(ahead)
-            })
-            .into();
+        let shares: Vec<Arc<Ahead>> =
+            [0, 1024].map(|first| Arc::new(Ahead::new((0..2).map(|k| (keys[k], delays[k], first, lens[k]))))).into();
         let mut drawn = 0;
         for step in 5..60_u64 {
             let table = PoissonTable::new(if step < 30 { 1.3 } else { 40.0 }).unwrap();

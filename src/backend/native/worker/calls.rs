@@ -1,6 +1,6 @@
 //! What is computed over rows between two segments, in the precision of the rows.
 
-use super::{Block, CHUNK, compute_unary};
+use super::block::{Block, CHUNK, compute_unary};
 use crate::backend::native::plan::Call;
 use crate::ir::{UnaryOp, single};
 use crate::numerics;

@@ -432,9 +432,11 @@ impl Unroller<'_, '_> {
     }
 
     fn assigns(&mut self, list: &[Assign], cell: Option<usize>) -> Result<Vec<Assign>, Fail> {
-        list.iter()
-            .map(|a| Ok(Assign { state: self.mapped(a.state, cell)?, value: self.rewrite(&a.value, cell)? }))
-            .collect()
+        list.iter().map(|a| self.assign(a, cell)).collect()
+    }
+
+    fn assign(&mut self, a: &Assign, cell: Option<usize>) -> Result<Assign, Fail> {
+        Ok(Assign { state: self.mapped(a.state, cell)?, value: self.rewrite(&a.value, cell)? })
     }
 
     fn every(&mut self, list: &[hir::Every], cell: Option<usize>) -> Result<Vec<hir::Every>, Fail> {
@@ -448,9 +450,7 @@ impl Unroller<'_, '_> {
     fn statements(&mut self, list: &[CellStmt], cell: Option<usize>) -> Result<Vec<CellStmt>, Fail> {
         let one = |s: &CellStmt| {
             Ok(match s {
-                CellStmt::Set(a) => {
-                    CellStmt::Set(Assign { state: self.mapped(a.state, cell)?, value: self.rewrite(&a.value, cell)? })
-                }
+                CellStmt::Set(a) => CellStmt::Set(self.assign(a, cell)?),
                 CellStmt::If(c, a, b) => {
                     CellStmt::If(self.rewrite(c, cell)?, self.statements(a, cell)?, self.statements(b, cell)?)
                 }

@@ -64,14 +64,6 @@ enum Several {
     Each(Vec<ast::Expr>),
 }
 
-/// What a block around its turns is.
-pub(super) enum Turns<T> {
-    /// The same in all of them.
-    Alike(T),
-    /// Of each turn, with the loops that make it.
-    Each(Vec<(Vec<hir::Loop>, T)>),
-}
-
 impl Sema<'_> {
     /// The arrays among some items, once the params that their sizes read are bound.
     pub(super) fn declare_arrays(&mut self, id: NetworkId, items: &[ast::Circuit], scope: ScopeId) {
@@ -80,18 +72,11 @@ impl Sema<'_> {
                 ast::CircuitKind::Region { name, axes: Some(axes), model, overrides } => {
                     self.declare_array(id, name, axes, model, overrides, scope);
                 }
-                ast::CircuitKind::If(c) => self.declare_arrays_if(id, c, scope),
+                ast::CircuitKind::If(c) => {
+                    c.branches().into_iter().for_each(|items| self.declare_arrays(id, items, scope));
+                }
                 _ => {}
             }
-        }
-    }
-
-    fn declare_arrays_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) {
-        self.declare_arrays(id, &c.then, scope);
-        match &c.otherwise {
-            Some(ast::CircuitElse::Items(items)) => self.declare_arrays(id, items, scope),
-            Some(ast::CircuitElse::If(next)) => self.declare_arrays_if(id, next, scope),
-            None => {}
         }
     }
 
@@ -285,7 +270,7 @@ impl Sema<'_> {
             Several::Each(list) => list,
         };
         // What a region has may be an array, too.
-        Some(list.into_iter().flat_map(|x| self.spread(&x, scope).unwrap_or_else(|| vec![x])).collect())
+        Some(self.spread_all(&list, scope))
     }
 
     fn several(&mut self, e: &ast::Expr, scope: ScopeId) -> Several {
@@ -344,8 +329,12 @@ impl Sema<'_> {
 
     /// All that a list of expressions names, arrays element by element.
     pub(super) fn spread_all(&mut self, list: &[ast::Expr], scope: ScopeId) -> Vec<ast::Expr> {
-        let each = |e: &ast::Expr| self.spread(e, scope).unwrap_or_else(|| vec![e.clone()]);
-        list.iter().flat_map(each).collect()
+        list.iter().flat_map(|e| self.each_of(e, scope)).collect()
+    }
+
+    /// The same of one expression.
+    pub(super) fn each_of(&mut self, e: &ast::Expr, scope: ScopeId) -> Vec<ast::Expr> {
+        self.spread(e, scope).unwrap_or_else(|| vec![e.clone()])
     }
 
     /// A number that must be known by now; what it says is `what`. Where it follows a loop, the loop is asked for.
@@ -472,21 +461,26 @@ impl Sema<'_> {
         }
     }
 
-    /// Resolves a block inside loops: once, or turn by turn where their variables pick elements of arrays.
-    pub(super) fn in_turns<T>(&mut self, loops: &[hir::Loop], resolve: &mut dyn FnMut(&mut Self) -> T) -> Turns<T> {
+    /// Resolves a block inside loops: once, or turn by turn where their variables pick elements of arrays. Gives it with the loops
+    /// that are around it then.
+    pub(super) fn in_turns<T>(
+        &mut self,
+        loops: Vec<hir::Loop>,
+        resolve: &mut dyn FnMut(&mut Self) -> T,
+    ) -> Vec<(Vec<hir::Loop>, T)> {
         let outside = self.open.len();
         self.open.extend(loops.iter().map(|l| l.variable));
         let said = if self.arrays.is_empty() { None } else { Some(self.diags.clone()) };
         let alike = resolve(self);
         self.open.truncate(outside);
         let own = |v: &ValueId| loops.iter().any(|l| l.variable == *v);
-        let Some(said) = said.filter(|_| self.wanted.iter().any(own)) else { return Turns::Alike(alike) };
+        let Some(said) = said.filter(|_| self.wanted.iter().any(own)) else { return vec![(loops, alike)] };
         // What was said of a block that is resolved again is said again.
         *self.diags = said;
         self.wanted.retain(|v| !own(v));
         let mut out = Vec::new();
-        self.each_turn(loops, &mut Vec::new(), resolve, &mut out);
-        Turns::Each(out)
+        self.each_turn(&loops, &mut Vec::new(), resolve, &mut out);
+        out
     }
 
     fn each_turn<T>(

@@ -1,6 +1,5 @@
 //! Networks: what is declared in them, in which order it is resolved, and the blocks that unroll.
 
-use super::array::Turns;
 use super::error::*;
 use super::population::Wanted;
 use super::region::{Declared, Progress};
@@ -107,7 +106,9 @@ impl Sema<'_> {
                         self.declare(scope, name, Entity::Projection(path));
                     }
                 }
-                ast::CircuitKind::If(c) => self.declare_if(id, c, scope, in_loop),
+                ast::CircuitKind::If(c) => {
+                    c.branches().into_iter().for_each(|items| self.declare_items(id, items, scope, in_loop));
+                }
                 ast::CircuitKind::Broken { name: Some(name) } => self.poison(scope, name),
                 ast::CircuitKind::Region { name, axes, model, overrides } => {
                     if in_loop {
@@ -167,15 +168,6 @@ impl Sema<'_> {
         }
     }
 
-    fn declare_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId, in_loop: bool) {
-        self.declare_items(id, &c.then, scope, in_loop);
-        match &c.otherwise {
-            Some(ast::CircuitElse::Items(items)) => self.declare_items(id, items, scope, in_loop),
-            Some(ast::CircuitElse::If(next)) => self.declare_if(id, next, scope, in_loop),
-            None => {}
-        }
-    }
-
     pub(super) fn population_in_loop(&mut self, name: &ast::Name) {
         self.diags.push(
             Diagnostic::error(NOT_HERE, format!("`{}` would be declared once per turn of the loop", name.text))
@@ -221,19 +213,12 @@ impl Sema<'_> {
                     self.population(id, name, Some(&[]), model, &[], scope, Wanted::Modulator);
                     self.unit_size(id, name, scope);
                 }
-                ast::CircuitKind::If(c) => self.resolve_populations_if(id, c, scope),
+                ast::CircuitKind::If(c) => {
+                    c.branches().into_iter().for_each(|items| self.resolve_populations(id, items, scope));
+                }
                 ast::CircuitKind::Region { name, .. } => self.region_populations(id, name, scope),
                 _ => {}
             }
-        }
-    }
-
-    fn resolve_populations_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) {
-        self.resolve_populations(id, &c.then, scope);
-        match &c.otherwise {
-            Some(ast::CircuitElse::Items(items)) => self.resolve_populations(id, items, scope),
-            Some(ast::CircuitElse::If(next)) => self.resolve_populations_if(id, next, scope),
-            None => {}
         }
     }
 
@@ -264,28 +249,24 @@ impl Sema<'_> {
                 }
                 ast::CircuitKind::Matrix(m) => self.matrix(id, m, scope, out),
                 ast::CircuitKind::Drive { target, value } => {
-                    for target in self.spread_all(std::slice::from_ref(target), scope) {
+                    for target in self.each_of(target, scope) {
                         self.drive(&target, value, item.span, cx, out);
                     }
                 }
                 ast::CircuitKind::For { loops, items } => {
                     let inner = self.new_scope(Some(scope));
                     let loops = self.loops(loops, inner, &place);
-                    self.loops_around += loops.len();
-                    let turns = self.in_turns(&loops, &mut |s| {
+                    let around = loops.len();
+                    self.loops_around += around;
+                    let turns = self.in_turns(loops, &mut |s| {
                         let turn = s.new_scope(Some(inner));
                         s.declare_items(id, items, turn, true);
                         let mut body = Vec::new();
                         s.resolve_items(id, items, turn, &mut body);
                         body
                     });
-                    self.loops_around -= loops.len();
-                    match turns {
-                        Turns::Alike(items) => out.push(Item::For { loops, items }),
-                        Turns::Each(list) => {
-                            out.extend(list.into_iter().map(|(loops, items)| Item::For { loops, items }));
-                        }
-                    }
+                    self.loops_around -= around;
+                    out.extend(turns.into_iter().map(|(loops, items)| Item::For { loops, items }));
                 }
                 ast::CircuitKind::If(c) => {
                     let resolved = self.circuit_if(id, c, scope);

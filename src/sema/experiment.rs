@@ -1,6 +1,5 @@
 //! Experiments: statements in the order of time, in the scope of their network.
 
-use super::array::Turns;
 use super::error::*;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Place, Sema};
@@ -234,14 +233,11 @@ impl Sema<'_> {
                     let name = self.program.value(l.variable).name.clone();
                     flow.variables.entry(name).or_insert(l.variable);
                 }
-                let turns = self.in_turns(&loops, &mut |s| {
+                let turns = self.in_turns(loops, &mut |s| {
                     let turn = s.new_scope(Some(inner));
                     s.statements(body, turn, cx.place, flow)
                 });
-                match turns {
-                    Turns::Alike(body) => push(StmtKind::For { loops, body }),
-                    Turns::Each(list) => list.into_iter().for_each(|(loops, body)| push(StmtKind::For { loops, body })),
-                }
+                turns.into_iter().for_each(|(loops, body)| push(StmtKind::For { loops, body }));
             }
             ast::StmtKind::Repeat { times, until, body } => {
                 let times = self.number(times, cx, Dimension::NUMBER);
@@ -290,7 +286,7 @@ impl Sema<'_> {
                     .label(span, "not in an experiment"),
             ),
             ast::StmtKind::Update { target, body } => {
-                for target in self.spread_all(std::slice::from_ref(target), cx.scope) {
+                for target in self.each_of(target, cx.scope) {
                     let Some(projection) = self.projections_of(&target, cx) else { return };
                     let (scope, variables) = self.update_scope(&projection, target.span, cx);
                     let body = self.statements(body, scope, cx.place, flow);
@@ -304,9 +300,7 @@ impl Sema<'_> {
                 push(StmtKind::Downscale { of, by });
             }
             ast::StmtKind::Switch(s) => {
-                let targets = self.spread_all(&s.of, cx.scope);
-                let of: Vec<String> = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
-                if of.len() == targets.len() {
+                if let Some(of) = self.switched(s, cx) {
                     push(StmtKind::Learning { on: s.on, of });
                 }
             }
@@ -354,7 +348,7 @@ impl Sema<'_> {
     }
 
     pub(super) fn set(&mut self, set: &ast::Set, cx: Cx, push: &mut dyn FnMut(StmtKind)) {
-        for target in self.spread_all(std::slice::from_ref(&set.target), cx.scope) {
+        for target in self.each_of(&set.target, cx.scope) {
             self.set_one(&ast::Set { target, ..set.clone() }, cx, push);
         }
     }
@@ -598,8 +592,7 @@ impl Sema<'_> {
             "rate" => PlotKind::Rate,
             "isi" => PlotKind::Isi,
             "weights" => {
-                let targets: Vec<ast::Expr> = p.of.iter().map(|a| a.value.clone()).collect();
-                let targets = self.spread_all(&targets, cx.scope);
+                let targets: Vec<ast::Expr> = p.of.iter().flat_map(|a| self.each_of(&a.value, cx.scope)).collect();
                 let weights = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
                 flow.plots.push(Plot { kind: PlotKind::Weights, of: Vec::new(), weights, span });
                 return;
@@ -618,8 +611,8 @@ impl Sema<'_> {
             }
         };
         let mut of = Vec::new();
-        let targets: Vec<ast::Expr> = p.of.iter().map(|a| a.value.clone()).collect();
-        for target in self.spread_all(&targets, cx.scope) {
+        let targets: Vec<ast::Expr> = p.of.iter().flat_map(|a| self.each_of(&a.value, cx.scope)).collect();
+        for target in targets {
             let Some(s) = self.select(&target, cx) else { continue };
             match (&s.member, kind) {
                 (Some(m), PlotKind::Trace) => {

@@ -223,9 +223,7 @@ impl Sema<'_> {
                 self.set(&set, cx, &mut |kind| out.begin.push(Stmt { kind, span }));
             }
             ast::ActionKind::Switch(s) => {
-                let targets = self.spread_all(&s.of, cx.scope);
-                let of: Vec<String> = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
-                if of.len() == targets.len() {
+                if let Some(of) = self.switched(s, cx) {
                     out.switches.push((s.on, of));
                 }
             }
@@ -234,7 +232,7 @@ impl Sema<'_> {
                 self.ensure(id);
             }
             ast::ActionKind::Drive { target, value } => {
-                for target in self.spread_all(std::slice::from_ref(target), cx.scope) {
+                for target in self.each_of(target, cx.scope) {
                     let Some((s, input)) = self.input_of(&target, cx) else {
                         self.expr(value, fx, None);
                         return;

@@ -10,6 +10,13 @@ use crate::syntax::ast;
 use crate::units::Dimension;
 
 impl Sema<'_> {
+    /// The projections that a rule is switched on or off at. `None` where something else is named, which is reported.
+    pub(super) fn switched(&mut self, s: &ast::Switch, cx: Cx) -> Option<Vec<String>> {
+        let targets = self.spread_all(&s.of, cx.scope);
+        let of: Vec<String> = targets.iter().filter_map(|t| self.projections_of(t, cx)).collect();
+        (of.len() == targets.len()).then_some(of)
+    }
+
     /// The path of a named projection, or of all in a region: `rec`, `bg.rec`, `bg`.
     pub(super) fn projections_of(&mut self, e: &ast::Expr, cx: Cx) -> Option<String> {
         match self.thing(e, cx.scope) {

@@ -365,6 +365,19 @@ pub struct CircuitIf {
     pub otherwise: Option<CircuitElse>,
 }
 
+impl CircuitIf {
+    /// What stands in each of its branches, from the first on.
+    pub fn branches(&self) -> Vec<&[Circuit]> {
+        let mut all = vec![self.then.as_slice()];
+        match &self.otherwise {
+            Some(CircuitElse::Items(items)) => all.push(items),
+            Some(CircuitElse::If(next)) => all.extend(next.branches()),
+            None => {}
+        }
+        all
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum CircuitElse {
     If(Box<CircuitIf>),

@@ -61,6 +61,7 @@ fn of_a_run(program: &Program, e: &Expr, results: &BTreeSet<ValueId>) -> bool {
             | ExprKind::Trace { .. }
             | ExprKind::Rows { .. }
             | ExprKind::Weights { .. }
+            | ExprKind::Wiring { .. }
             | ExprKind::Environment { .. }
             | ExprKind::SynapticEvents
             | ExprKind::Time

@@ -436,7 +436,7 @@ impl Reads {
             self.cells(cells);
             self.names.extend(name.clone());
         }
-        e.curves.iter().for_each(|(x, _)| self.expression(x));
+        e.curves.iter().chain(e.fronts.iter().flatten()).for_each(|(x, _)| self.expression(x));
         visit_statements(&mut e.body.iter().chain(&e.conclude), &mut |s| {
             if let StmtKind::Set { target, .. } = &s.kind {
                 self.cells(target);

@@ -198,6 +198,9 @@ pub(super) struct RunArgs {
     /// Print expected rates beside the measured ones (mean-field theory)
     #[arg(long)]
     pub balance: bool,
+    /// Judge whether rates stay below 100 Hz and activity in windows below 10 %, but for what the source exempts; exit with 1 if not
+    #[arg(long)]
+    pub plausible: bool,
     /// Write what the run of a package sent as a network of SANA-FE, which counts packets and energy by itself
     #[arg(long, value_name = "FILE.yaml")]
     pub sanafe: Option<PathBuf>,

@@ -9,8 +9,8 @@ use crate::chip::host::Machine;
 use crate::driver::Profile;
 use crate::driver::{self, Backend, MemoryLimit, Prepared};
 use crate::execute::{
-    self, Checkpoint, Conclusion, Control, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup, Summary,
-    needs,
+    self, Checkpoint, Conclusion, Control, Front, Ledger, Needs, Origin, Progress, Rows, RunOutcome, Saving, Setup,
+    Summary, needs,
 };
 use crate::ir::artefact::{Job, Unit};
 use crate::report::{self, Recorded};
@@ -45,6 +45,8 @@ pub(super) struct JobResult {
     pub summary: Summary,
     /// Of all runs and of `conclude`.
     pub expectations: Ledger,
+    /// `plot pareto` of `conclude`.
+    pub fronts: Vec<Front>,
     /// Without recordings: those are written when their run ends.
     pub runs: Vec<RunOutcome>,
     /// What stopped it.
@@ -265,7 +267,7 @@ impl Together {
             build_s: mean(&self.build_s),
         };
         let summary = execute::summarise(&setup, &self.runs, &self.expectations, &self.rows);
-        match output.map(|o| o.all(&self.rows, &conclusion.curves, &summary)) {
+        match output.map(|o| o.all(&self.rows, &conclusion, &summary)) {
             Some(Ok(written)) => self.written.extend(written),
             // A run's own error is the earlier news.
             Some(Err(d)) => self.error = self.error.or(Some(d)),
@@ -281,6 +283,7 @@ impl Together {
         JobResult {
             summary,
             expectations: self.expectations,
+            fronts: conclusion.fronts,
             runs: self.runs,
             error: self.error,
             interrupted: self.interrupted,
@@ -312,6 +315,7 @@ impl Together {
             rows: &self.rows,
             expectations: &self.expectations,
             curves: &conclusion.curves,
+            fronts: &conclusion.fronts,
             recorded: &self.recorded,
             received: self.received(job),
             given,

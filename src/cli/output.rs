@@ -3,7 +3,7 @@
 use super::codes;
 use super::files::write_atomic;
 use crate::base::Diagnostic;
-use crate::execute::{Curve, Rows, RunOutcome, Summary};
+use crate::execute::{Conclusion, Rows, RunOutcome, Summary};
 use crate::record::{write_spikes_npz, write_states_npz, write_weights_npz};
 use crate::report::{self, curve_figure, figure};
 use std::collections::BTreeMap;
@@ -74,21 +74,24 @@ impl Output {
             let name = data.kind.name();
             let k = counts.entry(name).or_default();
             *k += 1;
-            let path = format!("{prefix}{}", numbered(name, *k));
+            let path = format!("{prefix}{}", numbered(name, *k, "svg"));
             written.push(self.write(&path, |w| w.write_all(figure(data, outcome.steps).as_bytes()))?);
         }
         Ok(written)
     }
 
     /// Files of all runs together.
-    pub fn all(&self, rows: &Rows, curves: &[Curve], summary: &Summary) -> Result<Vec<String>, Diagnostic> {
+    pub fn all(&self, rows: &Rows, conclusion: &Conclusion, summary: &Summary) -> Result<Vec<String>, Diagnostic> {
         let mut written = Vec::new();
         if !rows.is_empty() {
             written.push(self.write("measures.csv", |w| w.write_all(rows.csv().as_bytes()))?);
         }
-        for (k, curve) in curves.iter().enumerate() {
+        for (k, curve) in conclusion.curves.iter().enumerate() {
             let svg = curve_figure(curve);
-            written.push(self.write(&numbered("curve", k + 1), |w| w.write_all(svg.as_bytes()))?);
+            written.push(self.write(&numbered("curve", k + 1, "svg"), |w| w.write_all(svg.as_bytes()))?);
+        }
+        for (k, front) in conclusion.fronts.iter().enumerate() {
+            written.push(self.write(&numbered("pareto", k + 1, "csv"), |w| w.write_all(front.csv().as_bytes()))?);
         }
         let json = serde_json::to_string_pretty(summary).map_err(|e| codes::unwritable(&self.folder, &e.into()))?;
         written.push(self.write("summary.json", |w| writeln!(w, "{json}"))?);
@@ -107,8 +110,8 @@ impl Output {
 }
 
 /// `raster.svg`, `raster-2.svg`, ...
-fn numbered(name: &str, k: usize) -> String {
-    if k == 1 { format!("{name}.svg") } else { format!("{name}-{k}.svg") }
+fn numbered(name: &str, k: usize, extension: &str) -> String {
+    if k == 1 { format!("{name}.{extension}") } else { format!("{name}-{k}.{extension}") }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::job::JobResult;
 use super::terminal::Terminal;
 use crate::driver::Profile;
 use crate::execute::{Expectation, Number, Summary};
+use crate::report::Judgement;
 use crate::units::{Dimension, display, number};
 use std::fmt::Write;
 
@@ -36,11 +37,42 @@ pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Termin
         });
         table(&mut out, &["measure", "n", "mean", "sd", "min", "max"], rows.collect());
     }
+    for front in &result.fronts {
+        out.push('\n');
+        let mut heads = vec![front.by.as_str()];
+        heads.extend(front.aims.iter().map(|(text, _)| text.as_str()));
+        heads.push("of the front");
+        let rows = front.points.iter().map(|p| {
+            let mut row = vec![p.label.clone()];
+            row.extend(front.values(p).map(|(v, d)| display(v, d)));
+            row.push(if p.best { terminal.check_mark().to_string() } else { String::new() });
+            row
+        });
+        table(&mut out, &heads, rows.collect());
+    }
     out.push('\n');
     out.push_str(&costs(s));
     if let Some(folder) = folder {
         let _ = writeln!(out, "  written to {folder}: {}", files(&result.written));
     }
+    out
+}
+
+/// What a plausible circuit keeps, and whether this one did; worst first where it did not.
+pub(super) fn plausibility(judged: &[Judgement], terminal: &Terminal) -> String {
+    let mut out = "\n".to_string();
+    let mut sorted: Vec<&Judgement> = judged.iter().collect();
+    sorted.sort_by_key(|j| (!j.fails(), j.holds));
+    let rows = sorted.into_iter().map(|j| {
+        let verdict = match (j.holds, j.exempt) {
+            (true, _) => terminal.check_mark().to_string(),
+            (false, Some(reason)) => format!("exempt: {reason}"),
+            (false, None) => terminal.cross().to_string(),
+        };
+        vec![j.path.to_string(), j.check().to_string(), j.found(), j.place.clone(), verdict]
+    });
+    table(&mut out, &["plausible", "check", "worst", "where", ""], rows.collect());
+    out.push_str("  learning is local: the compiler accepts no other rule (E0551)\n");
     out
 }
 

@@ -156,6 +156,14 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     if args.balance && !json {
         terminal::out(&balance::beside(job, &result));
     }
+    let mut status = result.status();
+    if args.plausible {
+        let judged = crate::report::judgements(job, &result.runs);
+        source::tell(&report::plausibility(&judged, terminal), args.message_format);
+        if judged.iter().any(crate::report::Judgement::fails) {
+            status = status.max(Status::Wrong);
+        }
+    }
     if let Some(profile) = &result.profile {
         if args.profiling.profile && !json {
             source::tell(&report::profile(profile), args.message_format);
@@ -167,7 +175,7 @@ fn execute(job: &Job, args: &RunArgs, compile_s: f64, terminal: &Terminal) -> Re
     } else if args.profiling.wanted() && result.error.is_none() {
         return Err(usage("only the native back end measures where its time goes"));
     }
-    Ok(result.status())
+    Ok(status)
 }
 
 /// The flags that changed the circuit, as they were given.

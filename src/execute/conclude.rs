@@ -4,12 +4,12 @@ use super::error::{Halt, script};
 use super::expectation::Ledger;
 use super::flow::{Actor, Variables, walk};
 use super::position::Position;
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, field};
 use crate::backend::RunError;
 use crate::base::stack;
-use crate::ir::protocol::{CurvePlot, Protocol, Stmt, Variable};
+use crate::ir::protocol::{CurvePlot, Place, Protocol, Stmt, Variable};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
-use crate::units::Dimension;
+use crate::units::{Dimension, Unit, display, number};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 pub struct Conclusion {
     pub expectations: Ledger,
     pub curves: Vec<Curve>,
+    pub fronts: Vec<Front>,
     pub error: Option<RunError>,
 }
 
@@ -33,6 +34,54 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// Names of the groups where they are no numbers.
     pub labels: Vec<String>,
+}
+
+/// `plot pareto of mean(a by x), -mean(b by x)`, in internal units: what is better the larger it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Front {
+    /// The variable that groups.
+    pub by: String,
+    /// Text and dimension of each aim.
+    pub aims: Vec<(String, Dimension)>,
+    pub points: Vec<Candidate>,
+}
+
+impl Front {
+    /// The values of a point to four digits (more would be noise), with their dimensions.
+    pub fn values<'a>(&'a self, point: &'a Candidate) -> impl Iterator<Item = (f64, Dimension)> + 'a {
+        let rounded = |v: f64| format!("{v:.3e}").parse().unwrap_or(v);
+        point.values.iter().zip(&self.aims).map(move |(v, (_, d))| (rounded(*v), *d))
+    }
+
+    /// One line for each point, in typical units; `front` is 1 on the front.
+    pub fn csv(&self) -> String {
+        let mut out = field(&self.by);
+        for (text, dimension) in &self.aims {
+            let unit = Unit::typical(*dimension);
+            let head = if unit.spelling().is_empty() { text.clone() } else { format!("{text} ({})", unit.spelling()) };
+            out.push_str(&format!(",{}", field(&head)));
+        }
+        out.push_str(",front\n");
+        for point in &self.points {
+            out.push_str(&field(&point.label));
+            for (v, (_, dimension)) in point.values.iter().zip(&self.aims) {
+                out.push_str(&format!(",{}", Unit::typical(*dimension).from_internal(*v)));
+            }
+            out.push_str(&format!(",{}\n", u8::from(point.best)));
+        }
+        out
+    }
+}
+
+/// One group of a front.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The value of the variable, as it is written.
+    pub label: String,
+    /// Of each aim.
+    pub values: Vec<f64>,
+    /// No other is at least as good in every aim and better in one. False where a value is no number.
+    pub best: bool,
 }
 
 /// Evaluates the `conclude` of `protocol` over `rows`. Under `quick`, an expectation over no rows is skipped.
@@ -68,8 +117,24 @@ pub fn conclude(protocol: &Protocol, rows: &Rows, quick: bool) -> Conclusion {
             }
         }
     }
+    for aims in &protocol.conclude_fronts {
+        match host.front(aims) {
+            Ok(front) => out.fronts.push(front),
+            Err((_, e)) if e.empty && quick => {}
+            Err((place, e)) => {
+                out.error.get_or_insert(RunError::Script { place, message: e.message, help: e.help });
+            }
+        }
+    }
     out.expectations = host.ledger;
     out
+}
+
+/// Which points no other one dominates: is at least as good in all and better in one.
+fn undominated(points: &[Vec<f64>]) -> Vec<bool> {
+    let dominates = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(x, y)| x >= y) && a.iter().zip(b).any(|(x, y)| x > y);
+    let known = |p: &[f64]| p.iter().all(|v| !v.is_nan());
+    points.iter().map(|p| known(p) && !points.iter().any(|other| dominates(other, p))).collect()
 }
 
 fn curve(
@@ -133,6 +198,40 @@ impl Concluder<'_> {
             }
             other => Err(EvalError::new(format!("{}: {} for {} values", plot.title, other.describe(), names.len()))),
         }
+    }
+
+    /// A front, or the place of the aim that has no values.
+    fn front(&mut self, aims: &[CurvePlot]) -> Result<Front, (Place, EvalError)> {
+        let mut groups: Option<Vec<Option<Value>>> = None;
+        let mut columns = Vec::with_capacity(aims.len());
+        for aim in aims {
+            let failed = |e| (aim.place.clone(), e);
+            let (names, values): (Vec<_>, Vec<f64>) = self.points(aim).map_err(failed)?.into_iter().unzip();
+            if groups.get_or_insert_with(|| names.clone()) != &names {
+                let message = format!("{}: not all aims have rows for the same values", aim.title);
+                return Err(failed(EvalError::new(message)));
+            }
+            columns.push(values);
+        }
+        let by = aims.iter().flat_map(|a| &a.rows).find_map(|r| r.by.clone()).unwrap_or_default();
+        let known = self.rows.variables.iter().find(|v| v.name == by);
+        let groups = groups.unwrap_or_default();
+        let values: Vec<Vec<f64>> = (0..groups.len()).map(|k| columns.iter().map(|c| c[k]).collect()).collect();
+        let best = undominated(&values);
+        let label = |group: &Option<Value>| match group {
+            Some(Value::Number(v)) => match known {
+                Some(k) => k.label(*v).map_or_else(|| display(*v, k.dimension), str::to_string),
+                None => number(*v),
+            },
+            Some(other) => other.to_string(),
+            None => "all".to_string(),
+        };
+        let points = groups.iter().zip(values).zip(best);
+        Ok(Front {
+            by,
+            aims: aims.iter().map(|a| (a.title.clone(), a.dimension)).collect(),
+            points: points.map(|((g, values), best)| Candidate { label: label(g), values, best }).collect(),
+        })
     }
 
     /// The aggregate of each group; one group without a value where there is no `by`.
@@ -468,6 +567,33 @@ mod tests {
         let quick = conclude(&protocol, &rows(), true);
         assert_eq!(quick.error, None);
         assert!(quick.expectations.iter().all(|e| e.was_skipped() && e.holds()));
+    }
+
+    #[test]
+    fn a_front_has_what_nothing_else_is_better_than() {
+        let points =
+            [vec![1.0, 0.0], vec![0.5, 0.5], vec![0.5, 0.4], vec![0.0, 1.0], vec![0.5, 0.5], vec![9.0, f64::NAN]];
+        assert_eq!(undominated(&points), [true, true, false, true, true, false]);
+        // Of two trials, the first is right more often, the second has the larger truth.
+        let aim = |measure: &str| {
+            let query = RowQuery { by: Some("trial".into()), ..query(Func::Mean, &[measure]) };
+            let dimension = if measure == "truth" { Dimension::VOLTAGE } else { Dimension::NUMBER };
+            let value = Expr::Rows(Box::new(query.clone()));
+            CurvePlot {
+                title: format!("mean({measure} by trial)"),
+                rows: vec![query],
+                value,
+                dimension,
+                place: String::new(),
+            }
+        };
+        let protocol = Protocol { conclude_fronts: vec![vec![aim("correct"), aim("truth")]], ..Protocol::default() };
+        let out = conclude(&protocol, &rows(), false);
+        let csv = "trial,mean(correct by trial),mean(truth by trial) (mV),front\n0,1,20,1\n1,0.5,30,1\n";
+        assert_eq!(out.fronts[0].csv(), csv);
+        let protocol = Protocol { conclude_fronts: vec![vec![aim("correct"), aim("latency")]], ..Protocol::default() };
+        assert!(conclude(&protocol, &rows(), false).error.is_some());
+        assert_eq!(conclude(&protocol, &rows(), true), Conclusion::default());
     }
 
     #[test]

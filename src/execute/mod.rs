@@ -49,7 +49,7 @@ mod synapses;
 
 pub use activity::{Activity, WindowFigures};
 pub use checkpoint::{Checkpoint, Mismatch, Origin};
-pub use conclude::{Conclusion, Curve, conclude};
+pub use conclude::{Candidate, Conclusion, Curve, Front, conclude};
 pub use error::{RUN_CODES, diagnostic};
 pub use expectation::{Expectation, Ledger};
 pub use needs::{Needs, needs, needs_of};

@@ -114,6 +114,7 @@ impl Collector<'_> {
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
             Query::Trace { window: None, .. }
             | Query::Weights { .. }
+            | Query::Wiring { .. }
             | Query::Sensor(_)
             | Query::Environment { .. }
             | Query::Table(_)
@@ -272,6 +273,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
                 Query::Weights { .. }
+                | Query::Wiring { .. }
                 | Query::Sensor(_)
                 | Query::Environment { .. }
                 | Query::Table(_)

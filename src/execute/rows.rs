@@ -183,6 +183,6 @@ fn cell(value: &Value, variable: &Variable) -> String {
 }
 
 /// Quoted where commas, quotes or line ends ask for it (RFC 4180).
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }

@@ -630,6 +630,7 @@ impl Host for Walker<'_> {
             Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
             Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
+            Query::Wiring { stat, projection } => self.wiring(*stat, *projection),
             Query::Sensor(k) => self.sensor(*k),
             Query::Table(k) => self.table(*k),
             Query::Environment { environment, output } => self.environments.show(*environment, *output),

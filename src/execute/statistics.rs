@@ -11,6 +11,8 @@
 //! | `active`, `active_fraction` | cells with a spike: a mask over the whole population, a share of P |
 //! | `sparseness` | (mean count)^2 / mean squared count over cells: 1 where all fire alike, 1/n where one does (Treves and Rolls 1991) |
 //! | `power(P, f)` | squared modulus of the sum of exp(-2 pi i f t) over spikes / their number: about 1 for independent Poisson trains |
+//! | `phase_locking(P, f)` | length of the mean of exp(-2 pi i f t) over spikes: 1 where all keep one phase |
+//! | `avalanches` | spikes of each run of bins (4 ms) that have some, between bins that have none |
 //! | `first_spike` | ms from the start of w to each cell's first spike; `inf` for a cell without one |
 //!
 //! The formulas are `record::statistics`. What the spikes do not determine (a CV without intervals) is NaN, so that no
@@ -85,28 +87,15 @@ impl<'a> Spikes<'a> {
                 Some(v) => Ok(Value::Number(v)),
                 None => Err(EvalError::empty("the active fraction of no cells")),
             },
-            Stat::Sparseness => {
-                let mut counts = vec![0.0_f64; self.part.size as usize];
-                self.part.senders.iter().for_each(|s| counts[*s as usize] += 1.0);
-                let chosen: Vec<f64> = of.cells.iter().map(|c| counts[*c as usize]).collect();
-                let (sum, squares) = chosen.iter().fold((0.0, 0.0), |(s, q), c| (s + c, q + c * c));
-                Ok(Value::Number(sum * sum / (squares * chosen.len() as f64)))
+            Stat::Sparseness => number(statistics::sparseness(&self.part, &neurons, window)),
+            Stat::Power | Stat::PhaseLocking => {
+                let f = bin.ok_or_else(|| EvalError::new("a rhythm needs a frequency"))?;
+                let of_rhythm = if stat == Stat::Power { statistics::power } else { statistics::phase_locking };
+                number(of_rhythm(&self.part, &neurons, window, f))
             }
-            Stat::Power => {
-                let f = bin.ok_or_else(|| EvalError::new("`power` needs a frequency"))?;
-                let inside = self::flags(size, &of.cells);
-                let (mut re, mut im, mut n) = (0.0, 0.0, 0.0);
-                for (step, sender) in self.part.steps.iter().zip(&self.part.senders) {
-                    if inside.get(*sender as usize).copied().unwrap_or(false) {
-                        // Whole turns carry no phase: taking them away keeps the argument small.
-                        let turns = f * *step as f64 * self.dt;
-                        let angle = 2.0 * std::f64::consts::PI * (turns - turns.floor());
-                        re += crate::numerics::cos(angle);
-                        im += crate::numerics::sin(angle);
-                        n += 1.0;
-                    }
-                }
-                Ok(Value::Number((re * re + im * im) / n))
+            Stat::Avalanches => {
+                let sizes = statistics::avalanches(&self.part, &neurons, window, bins(4.0)?);
+                Ok(Value::List(sizes.into_iter().map(|s| Value::Number(s as f64)).collect()))
             }
             Stat::FirstSpike => {
                 let time = |step: Option<u64>| match step {

@@ -8,7 +8,8 @@ use crate::backend::{RunError, Setting, build};
 use crate::ir::plasticity::Plasticity;
 use crate::ir::protocol::{Protocol, Record, Stmt};
 use crate::record::WeightTrace;
-use crate::script::{EvalError, Expr, Host, Value, VarId, eval};
+use crate::record::wiring::{self, Neighbours};
+use crate::script::{EvalError, Expr, Host, Value, VarId, Wiring, eval};
 use crate::units::Dimension;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,6 +172,26 @@ impl Walker<'_> {
         match found.as_slice() {
             [] => Err(EvalError::new(format!("there is no synapse from cell {pre} to cell {post}"))),
             several => Ok(Value::Number(several.iter().sum())),
+        }
+    }
+
+    pub fn wiring(&mut self, stat: Wiring, projection: u32) -> Result<Value, EvalError> {
+        let network = &self.unit.network;
+        let Some((_, from, to, synapses)) = network.projections().nth(projection as usize) else {
+            return Err(EvalError::new(format!("the network has no projection number {projection}")));
+        };
+        let size = |p| network.population(p).map_or(0, |p| p.size as usize);
+        let (sources, targets, recurrent, path) = (size(from), size(to), from == to, synapses.path.clone());
+        let edges = self.engine.edges(projection as usize);
+        let list = |counts: Vec<u32>| Value::List(counts.into_iter().map(|c| Value::Number(f64::from(c))).collect());
+        match stat {
+            Wiring::Indegree => Ok(list(wiring::degrees(edges.iter().map(|(_, post)| *post), targets))),
+            Wiring::Outdegree => Ok(list(wiring::degrees(edges.iter().map(|(pre, _)| *pre), sources))),
+            Wiring::Clustering | Wiring::PathLength if !recurrent => Err(EvalError::new(format!(
+                "`{path}` leads from one population to another; paths are of cells that are connected among themselves"
+            ))),
+            Wiring::Clustering => Ok(Value::Number(Neighbours::new(&edges, sources).clustering().unwrap_or(f64::NAN))),
+            Wiring::PathLength => Ok(Value::Number(Neighbours::new(&edges, sources).path_length().unwrap_or(f64::NAN))),
         }
     }
 

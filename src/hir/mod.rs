@@ -4,7 +4,7 @@
 
 use crate::base::Span;
 pub use crate::script::{BinaryOp, UnaryOp};
-use crate::script::{Distribution, Func, ListDraw, PlotKind, Stat, Value};
+use crate::script::{Distribution, Func, ListDraw, PlotKind, Stat, Value, Wiring};
 use crate::units::Dimension;
 use std::collections::BTreeSet;
 
@@ -291,6 +291,11 @@ pub enum ExprKind {
     Weights {
         projection: String,
         pair: Option<(Box<Expr>, Box<Expr>)>,
+    },
+    /// Who is connected to whom in a named projection.
+    Wiring {
+        stat: Wiring,
+        projection: String,
     },
     SynapticEvents,
     /// `maze.done`: what an environment of the experiment shows, by position in [`Experiment::environments`].
@@ -775,6 +780,8 @@ pub struct Experiment {
     pub body: Vec<Stmt>,
     pub conclude: Vec<Stmt>,
     pub curves: Vec<(Expr, Span)>,
+    /// `plot pareto of ...` in `conclude`: the aims of each.
+    pub fronts: Vec<Vec<(Expr, Span)>>,
     pub broken: bool,
 }
 

@@ -17,6 +17,9 @@ pub struct Protocol {
     /// After all runs.
     pub conclude: Vec<Stmt>,
     pub conclude_plots: Vec<CurvePlot>,
+    /// `plot pareto of ...`: the aims of each, all by the same.
+    #[serde(default)]
+    pub conclude_fronts: Vec<Vec<CurvePlot>>,
     /// Names of the variables, by slot.
     pub variables: Vec<Variable>,
     pub environments: Vec<Environment>,

@@ -335,13 +335,9 @@ impl<'a> Lowering<'a> {
         for (name, text) in &overrides.set {
             let Some(id) = names.iter().find(|v| self.program.value(**v).name == *name).copied() else {
                 let all: Vec<&str> = names.iter().map(|v| self.program.value(*v).name.as_str()).collect();
-                let near = crate::base::diag::did_you_mean(name, all.iter().copied());
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if all.is_empty() => {
-                        "it has none: a param of the network can bind those of its regions and models".to_string()
-                    }
-                    None => format!("params are {}", all.join(", ")),
+                let help = match all.as_slice() {
+                    [] => "it has none: a param of the network can bind those of its regions and models".to_string(),
+                    all => crate::sema::error::params_help(name, all),
                 };
                 self.diags.push(
                     Diagnostic::error(

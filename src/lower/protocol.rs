@@ -85,6 +85,13 @@ impl Lowering<'_> {
                 protocol.conclude_plots.push(c);
             }
         }
+        for aims in &e.fronts {
+            let lowered: Result<Vec<CurvePlot>, Fail> =
+                aims.iter().map(|(aim, span)| self.curve(aim, *span, out)).collect();
+            if let Some(aims) = self.report(lowered) {
+                protocol.conclude_fronts.push(aims);
+            }
+        }
         self.live = false;
         let tables = self.drawn_tables(out);
         protocol.tables = self.report(tables)?;
@@ -473,11 +480,25 @@ impl Lowering<'_> {
         self.nest(e.span, |me| me.live_node(e, out))
     }
 
+    /// The one projection that a path stands for, by position.
+    fn one_projection(&mut self, path: &String, span: Span, out: &mut Elaborated) -> Result<u32, Fail> {
+        let found = self.projections(std::slice::from_ref(path), span, out)?;
+        match found.as_slice() {
+            [one] => Ok(*one),
+            several => Err(Diagnostic::error(EVALUATION, "this name stands for several projections")
+                .label(span, format!("{} of them: one source and one target each", several.len()))),
+        }
+    }
+
     fn live_node(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
         let asks = super::reads(e, self.program, &mut |x| {
             matches!(
                 x.kind,
-                ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. }
+                ExprKind::Spikes { .. }
+                    | ExprKind::Trace { .. }
+                    | ExprKind::Rows { .. }
+                    | ExprKind::Weights { .. }
+                    | ExprKind::Wiring { .. }
             ) || matches!(&x.kind, ExprKind::Value(v) if matches!(self.program.value(*v).kind, ValueKind::Sensor(_) | ValueKind::Level(_)))
         });
         if !asks {
@@ -506,16 +527,16 @@ impl Lowering<'_> {
                 Expr::Query(Box::new(Query::Trace { of: self.cells(of, out)?, observable, window }))
             }
             ExprKind::Weights { projection, pair } => {
-                let found = self.projections(std::slice::from_ref(projection), e.span, out)?;
-                let [projection] = found.as_slice() else {
-                    return Err(Diagnostic::error(EVALUATION, "this name stands for several projections")
-                        .label(e.span, format!("{} of them: one source and one target each", found.len())));
-                };
+                let projection = self.one_projection(projection, e.span, out)?;
                 let pair = match pair {
                     Some((a, b)) => Some((self.live_script(a, out)?, self.live_script(b, out)?)),
                     None => None,
                 };
-                Expr::Query(Box::new(Query::Weights { projection: *projection, pair }))
+                Expr::Query(Box::new(Query::Weights { projection, pair }))
+            }
+            ExprKind::Wiring { stat, projection } => {
+                let projection = self.one_projection(projection, e.span, out)?;
+                Expr::Query(Box::new(Query::Wiring { stat: *stat, projection }))
             }
             // What a let stands for is asked where its name stands.
             ExprKind::Value(id) => match &self.program.value(*id).kind {

@@ -74,7 +74,11 @@ impl Lowering<'_> {
             }
             ExprKind::Environment { environment, output } => self.environment_query(*environment, output),
             ExprKind::SynapticEvents => Expr::Query(Box::new(script::Query::SynapticEvents)),
-            ExprKind::Spikes { .. } | ExprKind::Trace { .. } | ExprKind::Rows { .. } | ExprKind::Weights { .. } => {
+            ExprKind::Spikes { .. }
+            | ExprKind::Trace { .. }
+            | ExprKind::Rows { .. }
+            | ExprKind::Weights { .. }
+            | ExprKind::Wiring { .. } => {
                 return Err(Diagnostic::error(EVALUATION, "this is known only while the circuit runs")
                     .label(e.span, "a value is needed before the run"));
             }

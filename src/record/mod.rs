@@ -11,6 +11,7 @@ pub mod spikes;
 pub mod statistics;
 pub mod traces;
 pub mod weights;
+pub mod wiring;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@
 //! at the window's first step; an incomplete last bin is left out.
 
 use super::spikes::{Neurons, PopulationSpikes, Window};
+use crate::numerics;
 
 /// Mean firing rate of the chosen neurons in Hz: spikes per neuron and second.
 pub fn mean_rate(spikes: &PopulationSpikes, neurons: &Neurons, window: Window) -> Option<f64> {
@@ -179,28 +180,48 @@ pub fn correlation(spikes: &PopulationSpikes, neurons: &Neurons, window: Window,
     Some((total - varying) / (varying * (varying - 1.0)))
 }
 
-/// Power of the population rate at `frequency` (Hz), in Hz^2 per Hz: the periodogram of the spikes as points, taken
-/// from the rate per neuron less its mean. Poisson trains have rate / number of neurons at every frequency.
+/// Sum over spikes of exp(-2 pi i f t), and their number; `frequency` is f in 1/ms.
+fn phases(spikes: &PopulationSpikes, neurons: &Neurons, window: Window, frequency: f64) -> (f64, f64, f64) {
+    let (mut re, mut im, mut n) = (0.0, 0.0, 0.0);
+    for (step, _) in spikes.within(neurons, window) {
+        // Whole turns carry no phase: taking them away keeps the argument small.
+        let turns = frequency * step as f64 * window.dt_ms;
+        let angle = std::f64::consts::TAU * (turns - turns.floor());
+        re += numerics::cos(angle);
+        im += numerics::sin(angle);
+        n += 1.0;
+    }
+    (re, im, n)
+}
+
+/// Power of the spikes as points at `frequency` (1/ms), over their number: about 1 for independent Poisson trains, the number
+/// of spikes if all come in one phase. `None` without a spike.
 ///
 /// Bartlett (1963), J R Stat Soc B 25:264.
 pub fn power(spikes: &PopulationSpikes, neurons: &Neurons, window: Window, frequency: f64) -> Option<f64> {
-    let (cells, seconds) = (neurons.count(spikes.size) as f64, window.seconds());
-    if cells == 0.0 || seconds <= 0.0 || !frequency.is_finite() || frequency <= 0.0 {
-        return None;
-    }
-    let omega = std::f64::consts::TAU * frequency;
-    let (mut re, mut im, mut n) = (0.0, 0.0, 0.0);
-    for (step, _) in spikes.within(neurons, window) {
-        let (sin, cos) = (omega * (step - window.from) as f64 * window.dt_ms * 1e-3).sin_cos();
-        re += cos;
-        im -= sin;
-        n += 1.0;
-    }
-    // The transform of the constant mean rate over the same window.
-    let (sin, cos) = (omega * seconds).sin_cos();
-    re -= n / seconds * sin / omega;
-    im -= n / seconds * (cos - 1.0) / omega;
-    Some((re * re + im * im) / (cells * cells * seconds))
+    let (re, im, n) = phases(spikes, neurons, window, frequency);
+    (n > 0.0).then(|| (re * re + im * im) / n)
+}
+
+/// How far spikes keep to one phase of a rhythm of `frequency` (1/ms): the length of the mean of exp(-2 pi i f t), 1 where all
+/// do and about 1 / sqrt(spikes) where none does. `None` without a spike.
+///
+/// Goldberg and Brown (1969), J Neurophysiol 32:613, whose vector strength it is.
+pub fn phase_locking(spikes: &PopulationSpikes, neurons: &Neurons, window: Window, frequency: f64) -> Option<f64> {
+    let (re, im, n) = phases(spikes, neurons, window, frequency);
+    (n > 0.0).then(|| (re * re + im * im).sqrt() / n)
+}
+
+/// Spikes in each avalanche, in the order of time: a run of bins of `bin` steps that all have spikes, between two without.
+/// A run that the window cuts off at its start or its end is left out, since its size is not known.
+///
+/// Beggs and Plenz (2003), J Neurosci 23:11167; near a critical point sizes s have a density of about s^-1.5.
+pub fn avalanches(spikes: &PopulationSpikes, neurons: &Neurons, window: Window, bin: u64) -> Vec<u64> {
+    let counts = binned_counts(spikes, neurons, window, bin);
+    let runs = counts.split(|c| *c == 0).map(|run| run.iter().sum());
+    // What stands before the first empty bin and after the last one.
+    let whole = counts.iter().filter(|c| **c == 0).count().saturating_sub(1);
+    runs.skip(1).take(whole).filter(|size| *size > 0).collect()
 }
 
 /// First and second moment of the counts of one neuron, over bins.
@@ -355,8 +376,11 @@ mod tests {
         near(synchrony(&p, &Neurons::All, w, w.bin(3.0)), 1.0, 0.05);
         near(correlation(&p, &Neurons::All, w, w.bin(2.0)), 0.0, 0.002);
         // A periodogram scatters as widely as it is high, so the mean over 200 frequencies is taken.
-        let powers = (1..=200).map(|f| power(&p, &Neurons::All, w, f64::from(f)).unwrap());
-        near(mean(powers), 20.0 / 40.0, 0.1);
+        let powers = (1..=200).map(|f| power(&p, &Neurons::All, w, f64::from(f) * 1e-3).unwrap());
+        near(mean(powers), 1.0, 0.2);
+        // Of 16,000 phases at random, 1 / sqrt(16,000) is left.
+        let locking = (1..=200).map(|f| phase_locking(&p, &Neurons::All, w, f64::from(f) * 1e-3).unwrap());
+        near(mean(locking), 0.0, 0.01);
     }
 
     #[test]
@@ -371,9 +395,25 @@ mod tests {
         // Counts are 10 in one bin of ten: mean 1, variance 9.
         assert!((synchrony(&p, &Neurons::All, w, 10).unwrap() - 9.0).abs() < 1e-9);
         // Every 10 ms: all power at 100 Hz and its harmonics.
-        let at = power(&p, &Neurons::All, w, 100.0).unwrap();
-        let off = power(&p, &Neurons::All, w, 93.0).unwrap();
-        assert!((at - 1e4).abs() < 1e-6 && off < 1e-6 * at, "{at} {off}");
+        let at = power(&p, &Neurons::All, w, 0.1).unwrap();
+        let off = power(&p, &Neurons::All, w, 0.093).unwrap();
+        assert!((at - 1000.0).abs() < 1e-6 && off < 1e-6 * at, "{at} {off}");
+        assert!((phase_locking(&p, &Neurons::All, w, 0.1).unwrap() - 1.0).abs() < 1e-12);
+        assert!(phase_locking(&p, &Neurons::All, w, 0.093).unwrap() < 1e-3);
+        assert_eq!(phase_locking(&population(1, &[]), &Neurons::All, w, 0.1), None);
+    }
+
+    #[test]
+    fn avalanches_lie_between_silent_bins() {
+        // Bins of 2 steps: 1 | 0 | 2 1 | 0 0 | 3 | 0 | 1: the first and the last run may go on outside.
+        let spikes = [(1, 0), (4, 0), (5, 1), (6, 0), (12, 0), (12, 1), (13, 0), (16, 1)];
+        let p = population(2, &spikes);
+        assert_eq!(avalanches(&p, &Neurons::All, window(0, 18), 2), [3, 3]);
+        assert_eq!(avalanches(&p, &Neurons::Range(1..2), window(0, 18), 2), [1, 1]);
+        assert!(avalanches(&p, &Neurons::All, window(0, 2), 2).is_empty());
+        // With a silent bin at the end, the last one is whole.
+        assert_eq!(avalanches(&p, &Neurons::All, window(0, 20), 2), [3, 3, 1]);
+        assert!(avalanches(&population(2, &[]), &Neurons::All, window(0, 20), 2).is_empty());
     }
 
     #[test]

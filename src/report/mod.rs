@@ -12,9 +12,10 @@ mod learning;
 mod validation;
 
 pub use figures::{Figure, curve_figure, figure};
+pub use validation::{Judgement, judgements};
 
 use crate::doc;
-use crate::execute::{Curve, Expectation, Ledger, Number, Rows, RunOutcome, Summary};
+use crate::execute::{Curve, Expectation, Front, Ledger, Number, Rows, RunOutcome, Summary};
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
 use crate::units::{Dimension, display, number};
@@ -31,6 +32,7 @@ pub struct Source<'a> {
     pub expectations: &'a Ledger,
     /// Of `conclude`.
     pub curves: &'a [Curve],
+    pub fronts: &'a [Front],
     /// What one run recorded.
     pub recorded: &'a Recorded,
     /// Mean excitatory and inhibitory input of each population at the measured rates, mV; or why there is none.
@@ -66,6 +68,7 @@ pub fn page(source: &Source) -> String {
     let sections = [
         ("results", "Results", results(source)),
         ("learning", "Measures over time", learning::curves(source)),
+        ("pareto", "Trade-offs", fronts(source)),
         ("figures", "Figures", figures(source)),
         ("activity", "Activity", activity::section(source)),
         ("validation", "Plausibility", validation::section(source)),
@@ -196,6 +199,28 @@ fn figures(source: &Source) -> Option<Markup> {
             p.note { "Of the first run (" (run_label(source, 0)) "); those of the others lie in their folders. Curves are of all runs." }
         }
         @for f in &all { (shown(f)) }
+    })
+}
+
+/// What is better in one respect and worse in another: `plot pareto of ...`.
+fn fronts(source: &Source) -> Option<Markup> {
+    if source.fronts.is_empty() {
+        return None;
+    }
+    Some(html! {
+        p.note { "The larger the better, in every column. Marked is what no other row is at least as good as in all and better than in one." }
+        @for front in source.fronts {
+            @let heads: Vec<&str> = [front.by.as_str()].into_iter().chain(front.aims.iter().map(|(text, _)| text.as_str())).chain(["on the front"]).collect();
+            (table(&heads, html! {
+                @for p in &front.points {
+                    tr {
+                        td { (p.label) }
+                        @for (v, d) in front.values(p) { td.n { (display(v, d)) } }
+                        td { @if p.best { span.good { "yes" } } }
+                    }
+                }
+            }))
+        }
     })
 }
 

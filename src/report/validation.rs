@@ -3,7 +3,8 @@
 
 use super::activity::{self, Window};
 use super::{Source, percent, rate, table, value};
-use crate::ir::artefact::Check;
+use crate::execute::RunOutcome;
+use crate::ir::artefact::{Check, Job};
 use crate::ir::{Network, Spike};
 use crate::units::{Dimension, display};
 use maud::{Markup, html};
@@ -14,26 +15,44 @@ const RATE_LIMIT_HZ: f64 = 100.0;
 const ACTIVE_LIMIT: f64 = 0.1;
 
 /// One check of one population.
-struct Judgement<'a> {
-    path: &'a str,
+pub struct Judgement<'a> {
+    pub path: &'a str,
     check: Check,
-    /// What was worst, and where.
+    /// What was worst: a rate in Hz or a share of the cells.
     found: f64,
-    place: String,
-    holds: bool,
-    exempt: Option<&'a str>,
+    /// Where it was.
+    pub place: String,
+    pub holds: bool,
+    /// Why the population need not keep to it.
+    pub exempt: Option<&'a str>,
 }
 
 impl Judgement<'_> {
-    fn fails(&self) -> bool {
+    pub fn fails(&self) -> bool {
         !self.holds && self.exempt.is_none()
+    }
+
+    /// The check as an exemption names it.
+    pub fn check(&self) -> &'static str {
+        match self.check {
+            Check::Rate => "rate",
+            Check::ActiveFraction => "active_fraction",
+        }
+    }
+
+    /// What was worst, as a reader sees it.
+    pub fn found(&self) -> String {
+        match self.check {
+            Check::Rate => rate(self.found),
+            Check::ActiveFraction => percent(self.found),
+        }
     }
 }
 
 pub(super) fn section(source: &Source) -> Option<Markup> {
     let network = source.job.units.first().map(|u| &u.network)?;
     let windows = activity::windows(source.runs);
-    let judged = judgements(source, network, &windows);
+    let judged = of_windows(source.job, source.runs, &windows);
     if judged.is_empty() && network.plasticity.is_empty() {
         return None;
     }
@@ -56,19 +75,11 @@ pub(super) fn section(source: &Source) -> Option<Markup> {
 }
 
 fn row(j: &Judgement) -> Markup {
-    let name = match j.check {
-        Check::Rate => "rate",
-        Check::ActiveFraction => "active_fraction",
-    };
-    let text = match j.check {
-        Check::Rate => rate(j.found),
-        Check::ActiveFraction => percent(j.found),
-    };
     html! {
-        tr data-path=(j.path) data-check=(name) {
+        tr data-path=(j.path) data-check=(j.check()) {
             td { (j.path) }
-            td { code { (name) } }
-            td.n { (value("worst", j.found, &text)) }
+            td { code { (j.check()) } }
+            td.n { (value("worst", j.found, &j.found())) }
             td { (j.place) }
             td { @match (j.holds, j.exempt) {
                 (true, _) => span.good { "holds" },
@@ -80,22 +91,27 @@ fn row(j: &Judgement) -> Markup {
     }
 }
 
-/// Of all neurons that can fire.
-fn judgements<'a>(source: &'a Source, network: &'a Network, windows: &[Window]) -> Vec<Judgement<'a>> {
+/// The checks of all neurons that can fire, over all runs.
+pub fn judgements<'a>(job: &'a Job, runs: &[RunOutcome]) -> Vec<Judgement<'a>> {
+    of_windows(job, runs, &activity::windows(runs))
+}
+
+fn of_windows<'a>(job: &'a Job, runs: &[RunOutcome], windows: &[Window]) -> Vec<Judgement<'a>> {
     let mut out = Vec::new();
+    let Some(network) = job.units.first().map(|u| &u.network) else { return out };
     for (k, (_, p)) in network.populations().enumerate() {
         if p.source || p.dynamics.spike == Spike::Never {
             continue;
         }
         let exempt = |check: Check| {
             let of = |e: &&crate::ir::artefact::Exemption| e.population == p.path && e.check == check;
-            source.job.notes.exemptions.iter().find(of).map(|e| e.reason.as_str())
+            job.notes.exemptions.iter().find(of).map(|e| e.reason.as_str())
         };
-        let runs = source.runs.iter().filter_map(|r| Some((r.populations.get(k)?.rate_hz, "a whole run".to_string())));
+        let whole = runs.iter().filter_map(|r| Some((r.populations.get(k)?.rate_hz, "a whole run".to_string())));
         let named = windows.iter().filter_map(|w| Some((w.populations.get(k)?, w)));
         let place =
             |w: &Window| format!("window {} of {}", w.name, display(super::rounded(w.length_ms()), Dimension::TIME));
-        let rates = runs.chain(named.clone().map(|(p, w)| (p.highest_hz, place(w))));
+        let rates = whole.chain(named.clone().map(|(p, w)| (p.highest_hz, place(w))));
         let shares = named.map(|(p, w)| (p.most_active, place(w)));
         let mut judge = |check: Check, worst: Option<(f64, String)>, limit: f64| {
             if let Some((found, place)) = worst {

@@ -288,10 +288,12 @@ pub enum Stat {
     FirstSpike,
     Sparseness,
     Power,
+    PhaseLocking,
+    Avalanches,
 }
 
 impl Stat {
-    pub const ALL: [(&'static str, Stat); 11] = [
+    pub const ALL: [(&'static str, Stat); 13] = [
         ("rate", Stat::Rate),
         ("count", Stat::Count),
         ("cv_isi", Stat::CvIsi),
@@ -303,10 +305,44 @@ impl Stat {
         ("first_spike", Stat::FirstSpike),
         ("sparseness", Stat::Sparseness),
         ("power", Stat::Power),
+        ("phase_locking", Stat::PhaseLocking),
+        ("avalanches", Stat::Avalanches),
     ];
+
+    /// Whether it counts spikes in bins, whose length may be given.
+    pub fn takes_bin(self) -> bool {
+        matches!(self, Stat::Synchrony | Stat::Correlation | Stat::Fano | Stat::Avalanches)
+    }
+
+    /// Whether it is of a rhythm, whose frequency has to be given.
+    pub fn of_rhythm(self) -> bool {
+        matches!(self, Stat::Power | Stat::PhaseLocking)
+    }
 
     pub fn by_name(name: &str) -> Option<Stat> {
         Stat::ALL.iter().find(|(n, _)| *n == name).map(|(_, s)| *s)
+    }
+}
+
+/// What is asked of the graph that a projection's synapses make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wiring {
+    Indegree,
+    Outdegree,
+    Clustering,
+    PathLength,
+}
+
+impl Wiring {
+    pub const ALL: [(&'static str, Wiring); 4] = [
+        ("indegree", Wiring::Indegree),
+        ("outdegree", Wiring::Outdegree),
+        ("clustering", Wiring::Clustering),
+        ("path_length", Wiring::PathLength),
+    ];
+
+    pub fn by_name(name: &str) -> Option<Wiring> {
+        Wiring::ALL.iter().find(|(n, _)| *n == name).map(|(_, w)| *w)
     }
 }
 
@@ -352,6 +388,8 @@ pub enum Query {
     Trace { of: Cells, observable: u32, window: Option<Window> },
     /// Weights of a projection as a list, or the weight of a pair (presynaptic, postsynaptic cell).
     Weights { projection: u32, pair: Option<(Expr, Expr)> },
+    /// Who is connected to whom in a projection.
+    Wiring { stat: Wiring, projection: u32 },
     /// What a sensor holds: a number, or a list as deep as it has axes.
     Sensor(u32),
     /// What an environment shows, both by position.

@@ -303,7 +303,7 @@ impl Sema<'_> {
             Func::Variance => Type { kind: Kind::Number, rank: 0, dim: first.dim.map(|d| d * d) },
             Func::Dot => Type { kind: Kind::Number, rank: 0, dim: Some(first.dimension() * out[1].ty.dimension()) },
             Func::All | Func::Any => Type::BOOL,
-            Func::N | Func::Size | Func::Argmax | Func::Argmin | Func::Corr => Type::NUMBER,
+            Func::N | Func::Size | Func::Argmax | Func::Argmin | Func::Corr | Func::Information => Type::NUMBER,
             Func::Subsets => Type::MASK.with_rank(1),
             Func::Floor
             | Func::Ceil

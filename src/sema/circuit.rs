@@ -402,13 +402,7 @@ fn any_broken(items: &[ast::Circuit]) -> bool {
     items.iter().any(|i| match &i.kind {
         ast::CircuitKind::Broken { .. } => true,
         ast::CircuitKind::For { items, .. } => any_broken(items),
-        ast::CircuitKind::If(c) => {
-            any_broken(&c.then)
-                || match &c.otherwise {
-                    Some(ast::CircuitElse::Items(items)) => any_broken(items),
-                    _ => false,
-                }
-        }
+        ast::CircuitKind::If(c) => c.branches().into_iter().any(any_broken),
         _ => false,
     })
 }

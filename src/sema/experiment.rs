@@ -74,6 +74,7 @@ impl Sema<'_> {
             body: Vec::new(),
             conclude: Vec::new(),
             curves: Vec::new(),
+            fronts: Vec::new(),
             broken: false,
         };
         // Declarations hold wherever they stand.
@@ -602,10 +603,13 @@ impl Sema<'_> {
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_MEMBER, format!("there is no plot `{other}`"))
                         .label(p.kind.span, "not known")
-                        .help(near.map_or(
-                            "plots are raster, trace, rate, isi, weights, and curve in `conclude`".to_string(),
-                            |n| format!("did you mean `{n}`?"),
-                        )),
+                        .help(
+                            near.map_or(
+                                "plots are raster, trace, rate, isi, weights, and curve and pareto in `conclude`"
+                                    .to_string(),
+                                |n| format!("did you mean `{n}`?"),
+                            ),
+                        ),
                 );
                 return;
             }
@@ -679,46 +683,80 @@ impl Sema<'_> {
                     let kind = self.expect(e, cx);
                     out.conclude.push(Stmt { kind, span: item.span });
                 }
-                ast::ConcludeKind::Plot(p) => {
-                    if p.kind.text != "curve" {
-                        self.diags.push(
-                            Diagnostic::error(NOT_HERE, "`conclude` plots curves over rows")
-                                .label(p.kind.span, "belongs before `conclude`"),
-                        );
-                        continue;
-                    }
-                    for arg in &p.of {
-                        let e = self.expr(&arg.value, cx, None);
-                        let mut groups: Vec<String> = Vec::new();
-                        super::query::walk(&e, &mut |x| {
-                            if let hir::ExprKind::Rows { by: Some(by), .. } = &x.kind
-                                && !groups.contains(by)
-                            {
-                                groups.push(by.clone());
+                ast::ConcludeKind::Plot(p) => match p.kind.text.as_str() {
+                    "curve" => {
+                        for arg in &p.of {
+                            if let Some((e, _)) = self.grouped(arg, cx) {
+                                out.curves.push((e, arg.span));
                             }
-                            true
-                        });
-                        let wrong = match groups.as_slice() {
-                            _ if e.ty.kind == Kind::Unknown => None,
-                            [] => Some("such as mean(m by coherence)".to_string()),
-                            [_] if e.ty.kind != Kind::Number || e.ty.rank != 1 => {
-                                Some("this is not one number for each value of it".to_string())
-                            }
-                            [_] => None,
-                            [a, b, ..] => Some(format!("by `{a}` and by `{b}`")),
-                        };
-                        match wrong {
-                            Some(label) => self.diags.push(
-                                Diagnostic::error(KIND_MISMATCH, "a curve is an aggregate `by` one variable")
-                                    .label(arg.span, label)
-                                    .help("or a formula over such: 1 - mean(m by x) / mean(n by x)"),
-                            ),
-                            None => out.curves.push((e, arg.span)),
                         }
                     }
-                }
+                    "pareto" => self.pareto(p, cx, out),
+                    _ => self.diags.push(
+                        Diagnostic::error(NOT_HERE, "`conclude` plots curves and Pareto fronts over rows")
+                            .label(p.kind.span, "belongs before `conclude`"),
+                    ),
+                },
             }
         }
+    }
+
+    /// `plot pareto of mean(correct by model), -mean(joules by model)`: what is better the larger it is, all by one variable.
+    fn pareto(&mut self, p: &ast::Plot, cx: Cx, out: &mut hir::Experiment) {
+        if p.of.len() < 2 {
+            self.diags.push(
+                Diagnostic::error(ARGUMENT_COUNT, "a Pareto front is of two aims or more")
+                    .label(p.kind.span, "of one the best is its largest")
+                    .help("write plot pareto of mean(correct by model), -mean(joules by model)"),
+            );
+            return;
+        }
+        let found: Vec<_> = p.of.iter().map(|arg| (self.grouped(arg, cx), arg.span)).collect();
+        let mut names = found.iter().filter_map(|(g, span)| g.as_ref().map(|(_, by)| (by.clone(), *span)));
+        if let Some((first, at)) = names.next()
+            && let Some((other, span)) = names.find(|(by, _)| *by != first)
+        {
+            self.diags.push(
+                Diagnostic::error(KIND_MISMATCH, "the aims of a Pareto front are `by` one variable")
+                    .label(at, format!("by `{first}`"))
+                    .label(span, format!("by `{other}`")),
+            );
+            return;
+        }
+        let aims: Vec<(hir::Expr, Span)> =
+            found.into_iter().filter_map(|(g, span)| g.map(|(e, _)| (e, span))).collect();
+        if aims.len() == p.of.len() {
+            out.fronts.push(aims);
+        }
+    }
+
+    /// One number for each value of a variable of the rows, and the variable: `mean(m by x)`, or a formula over such.
+    fn grouped(&mut self, arg: &ast::Arg, cx: Cx) -> Option<(hir::Expr, String)> {
+        let e = self.expr(&arg.value, cx, None);
+        let mut groups: Vec<String> = Vec::new();
+        super::query::walk(&e, &mut |x| {
+            if let hir::ExprKind::Rows { by: Some(by), .. } = &x.kind
+                && !groups.contains(by)
+            {
+                groups.push(by.clone());
+            }
+            true
+        });
+        let wrong = match groups.as_slice() {
+            _ if e.ty.kind == Kind::Unknown => return None,
+            [] => "such as mean(m by coherence)".to_string(),
+            [_] if e.ty.kind != Kind::Number || e.ty.rank != 1 => {
+                "this is not one number for each value of it".to_string()
+            }
+            [_] => return groups.pop().map(|by| (e, by)),
+            [a, b, ..] => format!("by `{a}` and by `{b}`"),
+        };
+        self.diags.push(
+            Diagnostic::error(KIND_MISMATCH, "what is drawn over rows is an aggregate `by` one variable")
+                .label(arg.span, wrong)
+                .help("or a formula over such: 1 - mean(m by x) / mean(n by x)"),
+        );
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Cells, Expr, ExprKind, Kind, Type, ValueKind, Window};
-use crate::script::{Func, Stat, Value};
+use crate::script::{Func, Stat, Value, Wiring};
 use crate::syntax::ast;
 use crate::units::Dimension;
 
@@ -301,6 +301,11 @@ impl Sema<'_> {
         if name == "weight" && matches!(cx.place, Place::Experiment(_)) {
             return Some(self.weight_query(args, span, cx));
         }
+        if let Some(stat) = Wiring::by_name(name)
+            && matches!(cx.place, Place::Experiment(_))
+        {
+            return Some(self.wiring_query(stat, name, args, span, cx));
+        }
         if let Some(stat) = Stat::by_name(name) {
             return Some(self.spike_statistic(stat, name, args, span, cx));
         }
@@ -398,10 +403,10 @@ impl Sema<'_> {
         let mut bin = None;
         for arg in rest {
             match &arg.name {
-                Some(n) if n.text == "bin" && matches!(stat, Stat::Synchrony | Stat::Correlation | Stat::Fano) => {
+                Some(n) if n.text == "bin" && stat.takes_bin() => {
                     bin = Some(Box::new(self.number(&arg.value, cx, Dimension::TIME)));
                 }
-                None if stat == Stat::Power && bin.is_none() => {
+                None if stat.of_rhythm() && bin.is_none() => {
                     bin = Some(Box::new(self.number(&arg.value, cx, Dimension::RATE)));
                 }
                 _ => {
@@ -413,11 +418,11 @@ impl Sema<'_> {
                 }
             }
         }
-        if stat == Stat::Power && bin.is_none() {
+        if stat.of_rhythm() && bin.is_none() {
             self.diags.push(
-                Diagnostic::error(ARGUMENT_COUNT, "`power` takes a population and a frequency")
+                Diagnostic::error(ARGUMENT_COUNT, format!("`{name}` takes a population and a frequency"))
                     .label(span, "no frequency")
-                    .help("write power(E, 40 Hz)"),
+                    .help(format!("write {name}(E, 40 Hz)")),
             );
             return self.error_expr(span);
         }
@@ -425,6 +430,7 @@ impl Sema<'_> {
             Stat::Rate => Type::quantity(Dimension::RATE),
             Stat::FirstSpike => Type::quantity(Dimension::TIME).with_rank(1),
             Stat::Active => Type::MASK,
+            Stat::Avalanches => Type::NUMBER.with_rank(1),
             _ => Type::NUMBER,
         };
         let ty = if by.is_some() { base.with_rank(base.rank + 1) } else { base };

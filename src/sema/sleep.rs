@@ -7,7 +7,6 @@ use super::error::*;
 use super::experiment::Flow;
 use super::scope::{Entity, ScopeId};
 use super::{Cx, Pending, Place, Sema};
-use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, GatedDrive, Kick, Memory, NetworkId, Periodic, SleepPhase, Stmt, StmtKind, ValueKind};
 use crate::syntax::ast;
@@ -160,13 +159,11 @@ impl Sema<'_> {
         for arg in use_.args.iter().flatten() {
             let written = arg.name.as_ref().map_or("", |n| n.text.as_str());
             if !names.iter().any(|n| n == written) {
-                let near = did_you_mean(written, names.iter().map(String::as_str));
-                let help = near
-                    .map_or_else(|| format!("its params are {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 self.diags.push(
                     Diagnostic::error(UNKNOWN_ARGUMENT, format!("the schedule has no param `{written}`"))
                         .label(arg.span, "not known")
-                        .help(help),
+                        .help(params_help(written, &names)),
                 );
             }
         }

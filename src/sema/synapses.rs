@@ -6,6 +6,7 @@ use super::{Cx, Place, Sema};
 use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, Expr, ExprKind, ResetWhat, Type, ValueKind};
+use crate::script::Wiring;
 use crate::syntax::ast;
 use crate::units::Dimension;
 
@@ -83,6 +84,18 @@ impl Sema<'_> {
         };
         let ty = Type::quantity(dim).with_rank(u8::from(pair.is_none()));
         Expr { kind: ExprKind::Weights { projection, pair }, span, ty }
+    }
+
+    /// `indegree(rec)`, one for each target; `clustering(rec)`, a number.
+    pub(super) fn wiring_query(&mut self, stat: Wiring, name: &str, args: &[ast::Arg], span: Span, cx: Cx) -> Expr {
+        let [arg] = args else {
+            let message = format!("`{name}` takes one projection");
+            self.diags.push(Diagnostic::error(ARGUMENT_COUNT, message).label(span, "called here"));
+            return self.error_expr(span);
+        };
+        let Some(projection) = self.projections_of(&arg.value, cx) else { return self.error_expr(span) };
+        let list = matches!(stat, Wiring::Indegree | Wiring::Outdegree);
+        Expr { kind: ExprKind::Wiring { stat, projection }, span, ty: Type::NUMBER.with_rank(u8::from(list)) }
     }
 
     /// `w`, `pre` and `post` of an `update`, declared in a scope of their own.

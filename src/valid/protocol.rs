@@ -275,6 +275,7 @@ impl Check<'_> {
                     self.projections(&[*projection])?;
                     pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
                 }
+                Query::Wiring { projection, .. } => self.projections(&[*projection]),
                 Query::Sensor(k) => self.sensor(*k),
                 Query::Table(k) if *k as usize >= self.tables => Err(format!("table {k} does not exist")),
                 Query::Environment { environment, output } => {

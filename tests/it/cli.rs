@@ -181,6 +181,44 @@ fn runs_at_the_same_time_give_what_they_give_alone() {
     assert_eq!(made("16"), alone);
 }
 
+/// Three sizes: the middle one is beaten by neither, the last by the first in both aims.
+#[test]
+fn a_front_is_told_and_written() {
+    let f = folder("front");
+    let source = "use std.neurons.LifCuba\nnetwork A { population E[4]: LifCuba(bias = 21 mV) }\n\
+        experiment Price of A {\n  for size in 0 .. 3 {\n    simulate 10 ms\n    measure good = if size == 1 then 4 else 3 - size\n    \
+        measure paid = (4 + size * size) * 1 mV\n  }\n  conclude { plot pareto of mean(good by size), -mean(paid by size) }\n}\n";
+    let file = write(&f, "price.nsm", source);
+    let dir = f.join("out").to_string_lossy().into_owned();
+    let out = run(&["run", &file, "--out", &dir, "--report", "html"]);
+    let told = text(&out);
+    assert_eq!(out.status.code(), Some(0), "{told}");
+    assert!(told.contains("of the front") && told.contains("-8 mV"), "{told}");
+    let saved = std::fs::read_to_string(f.join("out/pareto.csv")).expect("pareto.csv");
+    assert_eq!(saved, "size,mean(good by size),-mean(paid by size) (mV),front\n0,3,-4,1\n1,4,-5,1\n2,1,-8,0\n");
+    let page = std::fs::read_to_string(f.join("out/report.html")).expect("report.html");
+    assert!(page.contains("Trade-offs") && page.contains("-mean(paid by size)"));
+}
+
+#[test]
+fn what_is_not_plausible_fails_where_it_is_asked_for() {
+    let f = folder("plausible");
+    let fast = |exempt: &str| {
+        let body = format!("population E[4]: LifCuba(bias = 100 mV, t_ref = 1 ms) {{ {exempt} }}");
+        let circuit = format!("use std.neurons.LifCuba\nnetwork A {{ {body} }}\n");
+        write(&f, "fast.nsm", circuit + "experiment Fires of A { simulate 100 ms as shown }\n")
+    };
+    let file = fast("exempt active_fraction because \"all are driven\"");
+    assert_eq!(run(&["run", &file]).status.code(), Some(0));
+    let out = run(&["run", &file, "--plausible"]);
+    let told = text(&out);
+    assert_eq!(out.status.code(), Some(1), "{told}");
+    assert!(told.contains("window shown of 100 ms") && told.contains("exempt: all are driven"), "{told}");
+    let file = fast("exempt active_fraction because \"all\"; exempt rate because \"a test\"");
+    let out = run(&["run", &file, "--plausible"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+}
+
 #[test]
 fn an_artefact_runs_like_its_source() {
     let f = folder("artefact");

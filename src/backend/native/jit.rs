@@ -9,6 +9,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
@@ -90,7 +91,7 @@ impl Lanes {
 /// Bytes: a line of the cache.
 const ALIGNMENT: u64 = 64;
 
-/// Compiles the segments of each plan and the loops of each rule; plans that are equal share their code.
+/// Compiles the segments of each plan and the loops of each rule; segments that are equal share their code.
 pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<Compiled, String> {
     let width = lanes.available().width();
     let mut module = module()?;
@@ -99,6 +100,7 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let mut context = module.make_context();
     let signature = translate::signature(config);
     let mut ids: Vec<Vec<FuncId>> = Vec::new();
+    let mut made: HashMap<Vec<u8>, FuncId> = HashMap::new();
     for (at, plan) in plans.iter().enumerate() {
         if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
             ids.push(ids[same].clone());
@@ -106,17 +108,25 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
         }
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
-            let id = module.declare_anonymous_function(&signature).map_err(|e| e.to_string())?;
+            let mut declare = || module.declare_anonymous_function(&signature).map_err(|e| e.to_string());
             if let Some(width) = width {
-                module
-                    .define_function_bytes(id, ALIGNMENT, &wide::segment(plan, k, width)?, &[])
-                    .map_err(|e| format!("{e:?}"))?;
+                // What differs in values that the code does not read, such as the rate of an input, is the same code.
+                let bytes = wide::segment(plan, k, width)?;
+                if let Some(same) = made.get(&bytes) {
+                    segments.push(*same);
+                    continue;
+                }
+                let id = declare()?;
+                module.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|e| format!("{e:?}"))?;
+                made.insert(bytes, id);
+                segments.push(id);
             } else {
+                let id = declare()?;
                 translate::segment(&mut context.func, &mut builder_context, plan, k, config);
                 module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
                 module.clear_context(&mut context);
+                segments.push(id);
             }
-            segments.push(id);
         }
         ids.push(segments);
     }

@@ -17,7 +17,6 @@ const HEAVY: f64 = 2e6;
 const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/agent.nsm", &[("episodes", "1"), ("moves", "2")]),
     ("examples/brunel.nsm", &[("C_E", "40")]),
-    ("examples/coding/information.nsm", &[("trials", "5")]),
     ("examples/coba.nsm", &[("n", "800")]),
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),

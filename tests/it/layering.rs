@@ -12,7 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("runtime", &["numerics"]),
     ("random", &["numerics"]),
     ("connect", &["random"]),
-    ("record", &["units"]),
+    ("record", &["numerics", "units"]),
     ("plot", &["record", "units"]),
     ("script", &["numerics", "random"]),
     ("syntax", &["base"]),

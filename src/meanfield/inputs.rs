@@ -11,6 +11,8 @@ use crate::backend::eval;
 use crate::connect::Rule;
 use crate::ir::{Attribute, Expr, ExprId, Network, Population, Projection, Side, Subset, Weight};
 use crate::random::{Purpose, Stream, StreamKey};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 const SAMPLE: u32 = 2500;
 /// Seed of the sample: any number, so that the same circuit gives the same table.
@@ -25,6 +27,9 @@ pub(super) struct Moments {
     pub square: f64,
 }
 
+/// Weights that read nothing of their cells, by expression: projections that draw alike have the same moments.
+pub(super) type Drawn = RefCell<HashMap<ExprId, Vec<Moments>>>;
+
 /// A projection between populations with what its expressions need to be evaluated.
 pub(super) struct Pairs<'n> {
     pub network: &'n Network,
@@ -32,6 +37,7 @@ pub(super) struct Pairs<'n> {
     pub projection: &'n Projection,
     /// Source and target with their positions in `Network::populations`.
     pub ends: [(usize, &'n Population); 2],
+    pub drawn: &'n Drawn,
 }
 
 impl Pairs<'_> {
@@ -138,6 +144,9 @@ impl Pairs<'_> {
             Weight::Constant(w) => return vec![Moments { share: 1.0, weight: w, square: w * w }],
             Weight::PerSynapse { value, .. } => value,
         };
+        if let Some(known) = self.drawn.borrow().get(&value) {
+            return known.clone();
+        }
         let mut pairs = self.sample(Some(pre), Some(post));
         if let Some(mut filter) = self.filter() {
             pairs.retain(|(i, j)| filter.holds(*i, *j));
@@ -149,6 +158,10 @@ impl Pairs<'_> {
         }
         let mut stream = Stream::new(StreamKey::new(SEED, &self.projection.path, Purpose::Weight), 0);
         let mut formula = Formula::new(self, value);
+        let reads = |id: &ExprId| {
+            matches!(self.network.build.get(*id), Expr::Element(..) | Expr::Column(_) | Expr::Table { .. })
+        };
+        let alike = !formula.order.iter().any(reads);
         let drawn: Vec<f64> = pairs
             .iter()
             .zip(0_u64..)
@@ -164,7 +177,11 @@ impl Pairs<'_> {
                 square: chosen.iter().map(|w| w * w).sum::<f64>() / n,
             })
         };
-        [of(&|w| w > 0.0), of(&|w| w < 0.0)].into_iter().flatten().collect()
+        let moments: Vec<Moments> = [of(&|w| w > 0.0), of(&|w| w < 0.0)].into_iter().flatten().collect();
+        if alike && !drawn.is_empty() {
+            self.drawn.borrow_mut().insert(value, moments.clone());
+        }
+        moments
     }
 
     /// Whether `where` leaves a pair. What it draws is drawn with one number for all.

@@ -20,7 +20,7 @@ use crate::backend::build::{self, Elements, ParamValues};
 use crate::ir::{Expr, Network, Population, Projection, Spike};
 use cell::{Cell, Input, Lif};
 use groups::Group;
-use inputs::{Moments, Pairs};
+use inputs::{Drawn, Moments, Pairs};
 use solve::Equations;
 
 /// More cells take longer to lay out than a check may.
@@ -127,10 +127,13 @@ pub fn all_may_fire(network: &Network, duration: Option<f64>) -> Result<bool, St
     let (elements, groups, units) = alone(network, duration)?;
     let mut silent = resting(network, &groups, &units);
     let of = |position: usize| groups.iter().enumerate().filter(move |(_, g)| g.position == position).map(|(k, _)| k);
+    let drawn = Drawn::default();
     let mut left: Vec<(Pairs, usize, usize)> = Vec::new();
     for (projection, ends) in ends(network) {
         for j in of(ends[1].0).filter(|j| silent[*j]) {
-            left.extend(of(ends[0].0).map(|i| (Pairs { network, elements: &elements, projection, ends }, i, j)));
+            left.extend(
+                of(ends[0].0).map(|i| (Pairs { network, elements: &elements, projection, ends, drawn: &drawn }, i, j)),
+            );
         }
     }
     loop {
@@ -270,8 +273,9 @@ impl<'n> Unit<'n> {
 
 /// Gives every unit the links from the groups that reach it.
 fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut [Unit]) {
+    let drawn = Drawn::default();
     for (projection, ends) in ends(network) {
-        let pairs = Pairs { network, elements, projection, ends };
+        let pairs = Pairs { network, elements, projection, ends, drawn: &drawn };
         for (j, post) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[1].0) {
             for (i, pre) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[0].0) {
                 match links(&pairs, (i, pre), post, &units[j].kind) {

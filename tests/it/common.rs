@@ -22,7 +22,8 @@ pub fn folder(name: &str) -> Vec<String> {
 /// Every `.nsm` file that must compile and run: examples, standard library, circuits of the corpus.
 pub fn corpus() -> Vec<String> {
     let mut out = Vec::new();
-    let examples = ["examples", "examples/coding", "examples/learning", "examples/regions", "examples/theory"];
+    let examples =
+        ["examples", "examples/cells", "examples/coding", "examples/learning", "examples/regions", "examples/theory"];
     let library = ["stdlib/modulators", "stdlib/neurons", "stdlib/physics", "stdlib/plasticity", "stdlib/sources"];
     for folder in examples.into_iter().chain(library).chain(["tests/corpus/ok/circuits"]) {
         out.extend(self::folder(folder));

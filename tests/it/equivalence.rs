@@ -18,6 +18,8 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/agent.nsm", &[("episodes", "1"), ("moves", "2")]),
     ("examples/brunel.nsm", &[("C_E", "40")]),
     ("examples/coba.nsm", &[("n", "800")]),
+    ("examples/coding/context.nsm", &[("trials", "2")]),
+    ("examples/coding/population_vector.nsm", &[("trials", "1")]),
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
@@ -35,6 +37,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("examples/learning/brunel_stdp.nsm", &[("C_E", "40")]),
+    ("examples/learning/pruning.nsm", &[("rounds", "1"), ("tests", "2")]),
     (
         "examples/learning/inhibition.nsm",
         &[("part", "0.05"), ("start", "9 ms"), ("lesson", "9 ms"), ("watched", "9 ms")],
@@ -53,6 +56,7 @@ fn nsm_files(folder: &str) -> Vec<PathBuf> {
 fn circuits() -> Vec<PathBuf> {
     let folders = [
         "examples",
+        "examples/cells",
         "examples/coding",
         "examples/learning",
         "stdlib/modulators",

@@ -1,7 +1,7 @@
 //! Expectations that no run can change.
 
 use super::error::CONSTANT_EXPECT;
-use super::unused::{visit, visit_statements};
+use super::unused::visit;
 use crate::base::{Diagnostic, Diagnostics, stack};
 use crate::hir::{Experiment, Expr, ExprKind, Program, Stmt, StmtKind, ValueId, ValueKind};
 use std::collections::BTreeSet;
@@ -11,19 +11,8 @@ pub(super) fn constant(program: &Program, e: &Experiment, diags: &mut Diagnostic
     let mut results: BTreeSet<ValueId> = BTreeSet::new();
     loop {
         let before = results.len();
-        let all = || e.body.iter().chain(&e.conclude);
-        visit_statements(&mut all(), &mut |s| {
-            if let StmtKind::Assign { variable, value, op, slots } = &s.kind {
-                // What counts or collects follows the course of the run.
-                if op.is_some() || !slots.is_empty() || of_a_run(program, value, &results) {
-                    results.insert(*variable);
-                }
-            } else if let StmtKind::Fill { variable, value, .. } = &s.kind
-                && of_a_run(program, value, &results)
-            {
-                results.insert(*variable);
-            }
-        });
+        gather(program, &e.body, false, &mut results);
+        gather(program, &e.conclude, false, &mut results);
         if results.len() == before {
             break;
         }
@@ -31,6 +20,36 @@ pub(super) fn constant(program: &Program, e: &Experiment, diags: &mut Diagnostic
     // Within a loop or a branch that a result decides, reaching it says something.
     judge(program, &e.body, &results, diags);
     judge(program, &e.conclude, &results, diags);
+}
+
+/// Adds the variables that get a result; `decided`: whether the statements are come to is one.
+fn gather(program: &Program, list: &[Stmt], decided: bool, results: &mut BTreeSet<ValueId>) {
+    for s in list {
+        let mut within = decided;
+        match &s.kind {
+            // What counts or collects follows the course of the run.
+            StmtKind::Assign { variable, value, op, slots } => {
+                if decided || op.is_some() || !slots.is_empty() || of_a_run(program, value, results) {
+                    results.insert(*variable);
+                }
+            }
+            StmtKind::Fill { variable, value, .. } => {
+                if decided || of_a_run(program, value, results) {
+                    results.insert(*variable);
+                }
+            }
+            StmtKind::If { condition, .. } => within |= of_a_run(program, condition, results),
+            StmtKind::Repeat { times, until, .. } => {
+                within |= std::iter::once(times).chain(until).any(|x| of_a_run(program, x, results));
+            }
+            StmtKind::For { loops, .. } => {
+                let mut ends = loops.iter().flat_map(|l| std::iter::once(&l.start).chain(&l.end));
+                within |= ends.any(|x| of_a_run(program, x, results));
+            }
+            _ => {}
+        }
+        s.kind.blocks().into_iter().for_each(|block| gather(program, block, within, results));
+    }
 }
 
 fn judge(program: &Program, list: &[Stmt], results: &BTreeSet<ValueId>, diags: &mut Diagnostics) {

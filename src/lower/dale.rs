@@ -4,7 +4,7 @@
 //! projections have one sign. What is certain is an error: two projections of opposite sign, or a weight whose stated limits have
 //! both signs. What only the tail of a normal distribution does is a warning with its share. Sources are exempt: their trains stand
 //! for cells that the circuit does not have; so are continuous projections, since a rate unit or a voltage is no transmitter. Weights
-//! of which nothing is known are taken as right.
+//! of which nothing is known are taken as right. A conductance that spikes make smaller than none is a warning, wherever they come from.
 
 use super::Lowering;
 use super::chance::{Chance, NEGLIGIBLE, percent};
@@ -52,7 +52,7 @@ impl Lowering<'_> {
         let source = out.network.population(placed.node).is_some_and(|p| p.source);
         let Some(weight) = &p.weight else { return };
         let Some(receiver) = out.placed.values().find(|t| t.node == target) else { return };
-        if source || p.continuous.is_some() {
+        if p.continuous.is_some() {
             return;
         }
         // A gain that is no constant is read as positive.
@@ -69,7 +69,7 @@ impl Lowering<'_> {
                     let chance = Chance { network: &out.network, columns: &projection.columns };
                     match self.by_chance(&chance, value, usual, weight.span) {
                         Some(d) => {
-                            let mixed = network.populations[from.population.0 as usize].mixed;
+                            let mixed = source || network.populations[from.population.0 as usize].mixed;
                             if let (Some(d), false) = (d, mixed) {
                                 self.tell(d);
                             }
@@ -84,6 +84,18 @@ impl Lowering<'_> {
             }
         };
         let (low, high) = if gain < 0.0 { (-high, -low) } else { (low, high) };
+        let opens = dimension == Dimension::CONDUCTANCE || dimension == Dimension::CONDUCTANCE / Dimension::AREA;
+        if opens && low < 0.0 && high <= 0.0 {
+            let sign = if gain < 0.0 { "times a gain below zero" } else { "no channel does that" };
+            self.tell(
+                Diagnostic::warning(NEGATIVE_CONDUCTANCE, "spikes make a conductance smaller than none")
+                    .label(weight.span, sign)
+                    .help("give the weight without the minus: which way a conductance drives V is up to its reversal potential"),
+            );
+        }
+        if source {
+            return;
+        }
         let sign = match (low < 0.0, high > 0.0) {
             _ if gain == 0.0 => return,
             (false, false) => return,

@@ -822,7 +822,9 @@ impl Lowering<'_> {
         for (func, values, filter, by) in grouped {
             rows.push(self.rows(func, &values, filter.as_deref(), Some(&by))?);
         }
+        // On one line, as the formatter would write it if it fitted.
         let title = self.sources.snippet(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let title = title.replace("( ", "(").replace(" )", ")");
         Ok(CurvePlot {
             title,
             rows,

@@ -371,6 +371,14 @@ impl Sema<'_> {
             match m {
                 ast::Modifier::During(e, end) => window = self.window(e, end.as_ref(), cx),
                 ast::Modifier::Over(e) => window = Window::Last(Box::new(self.number(e, cx, Dimension::TIME))),
+                ast::Modifier::By(axis) if by.is_some() => {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` goes along one axis"))
+                            .label(axis.span, "a second `by`")
+                            .help("ask for a part at a time: count(E[k] by cell) in a loop over k"),
+                    );
+                    return self.error_expr(span);
+                }
                 ast::Modifier::By(axis) => {
                     let network = match cx.place {
                         Place::Experiment(n) | Place::Conclude(n) => *n,
@@ -461,6 +469,14 @@ impl Sema<'_> {
         for m in args.iter().flat_map(|a| &a.modifiers) {
             match m {
                 ast::Modifier::Where(e) => filter = Some(Box::new(self.condition(e, cx))),
+                ast::Modifier::By(name) if by.is_some() => {
+                    self.diags.push(
+                        Diagnostic::error(UNKNOWN_ARGUMENT, "rows are grouped by one variable")
+                            .label(name.span, "a second `by`")
+                            .help("choose the other one by `where`: mean(m where k == 2 by x)"),
+                    );
+                    return Some(self.error_expr(span));
+                }
                 ast::Modifier::By(name) => {
                     let known = name.text == "seed"
                         || matches!(self.lookup(cx.scope, &name.text), Some(Entity::Value(id)) if matches!(self.program.value(id).kind, ValueKind::Variable));

@@ -132,16 +132,20 @@ impl Lowering<'_> {
         let Some(connect) = &p.connect else { return Ok(()) };
         let mut columns = Vec::new();
         let mut column_data = Vec::new();
-        let chance = match &connect.rule {
+        let mut chance = None;
+        let rule = match &connect.rule {
             hir::Rule::Bernoulli(p) => {
                 let value = self.build(p, Some(&ends), &columns, out)?;
-                Some(value).filter(|v| out.network.build.as_const(*v).is_none())
+                match out.network.build.as_const(value) {
+                    // An `if` may have left one number of what reads the pair.
+                    Some(alike) => probability(alike, p.span)?,
+                    None => {
+                        chance = Some(value);
+                        Rule::AllToAll
+                    }
+                }
             }
-            _ => None,
-        };
-        let rule = match chance {
-            Some(_) => Rule::AllToAll,
-            None => self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?,
+            _ => self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?,
         };
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
         self.check_symmetric(connect, same, &pre, &post)?;
@@ -303,13 +307,7 @@ impl Lowering<'_> {
             }
             hir::Rule::AllToAll => Rule::AllToAll,
             hir::Rule::Bernoulli(p) => {
-                let v = self.constant_number(p)?;
-                if !(0.0..=1.0).contains(&v) {
-                    return Err(Diagnostic::error(PROBABILITY, format!("a probability of {v}"))
-                        .label(p.span, "not between 0 and 1")
-                        .help("2 % is 0.02"));
-                }
-                Rule::Bernoulli { p: v }
+                probability(self.constant_number(p)?, p.span)?
             }
             hir::Rule::FixedIndegree(k) => {
                 let n = self.constant_count(k, u64::from(u32::MAX))? as u32;
@@ -817,4 +815,14 @@ impl<'b> Bounds<'b> {
             _ => ANY,
         }
     }
+}
+
+/// Every pair with the same probability.
+fn probability(p: f64, span: Span) -> Result<Rule, Diagnostic> {
+    if !(0.0..=1.0).contains(&p) {
+        return Err(Diagnostic::error(PROBABILITY, format!("a probability of {p}"))
+            .label(span, "not between 0 and 1")
+            .help("2 % is 0.02"));
+    }
+    Ok(Rule::Bernoulli { p })
 }

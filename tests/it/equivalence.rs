@@ -23,6 +23,7 @@ const SMALL: &[(&str, &[(&str, &str)])] = &[
     ("examples/cuba.nsm", &[("n", "800")]),
     ("examples/microcircuit.nsm", &[("scale", "0.02")]),
     ("examples/decision.nsm", &[("cells", "50")]),
+    ("examples/realism.nsm", &[("tests", "1"), ("exam", "1"), ("blocks", "1")]),
     ("examples/nights.nsm", &[("days", "1"), ("episodes", "1"), ("moves", "2")]),
     (
         "examples/whole_agent.nsm",

@@ -468,9 +468,13 @@ fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Simulate { time, .. } => go(time),
         StmtKind::Emit { value, after, .. } => value.iter().chain(after).for_each(go),
-        StmtKind::Set { value, lasting, .. }
-        | StmtKind::SetSensor { value, lasting, .. }
-        | StmtKind::SetGain { value, lasting, .. } => std::iter::once(value).chain(lasting).for_each(go),
+        StmtKind::SetSensor { slots: at, value, lasting, .. } => {
+            slots(at, go);
+            std::iter::once(value).chain(lasting).for_each(go);
+        }
+        StmtKind::Set { value, lasting, .. } | StmtKind::SetGain { value, lasting, .. } => {
+            std::iter::once(value).chain(lasting).for_each(go)
+        }
         StmtKind::Replay { by, lasting, .. } => [by, lasting].into_iter().for_each(go),
         StmtKind::Sleep { cycles, phases } => {
             go(cycles);

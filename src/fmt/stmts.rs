@@ -1,7 +1,7 @@
 //! Experiments, blocks and statements.
 
 use super::Formatter;
-use super::doc::{Doc, concat, group, nest, text};
+use super::doc::{Doc, concat, group, line, nest, text};
 use super::expr::names;
 use crate::base::Span;
 use crate::syntax::ast::*;
@@ -73,14 +73,14 @@ impl<'a> Formatter<'a> {
     }
 
     fn plot(&mut self, p: &'a Plot) -> Doc {
-        let mut parts = vec![text(format!("plot {} of ", p.kind.text))];
+        let mut parts = Vec::new();
         for (k, arg) in p.of.iter().enumerate() {
             if k > 0 {
-                parts.push(text(", "));
+                parts.extend([text(","), line(" ")]);
             }
-            parts.push(nest(self.arg(arg)));
+            parts.push(group(self.arg(arg)));
         }
-        concat(parts)
+        concat(vec![text(format!("plot {} of ", p.kind.text)), group(nest(concat(parts)))])
     }
 
     fn expect(&mut self, e: &'a Expect) -> Doc {

@@ -306,9 +306,7 @@ impl Lowering<'_> {
                 Rule::OneToOne
             }
             hir::Rule::AllToAll => Rule::AllToAll,
-            hir::Rule::Bernoulli(p) => {
-                probability(self.constant_number(p)?, p.span)?
-            }
+            hir::Rule::Bernoulli(p) => probability(self.constant_number(p)?, p.span)?,
             hir::Rule::FixedIndegree(k) => {
                 let n = self.constant_count(k, u64::from(u32::MAX))? as u32;
                 let most = candidates(true, n_pre);

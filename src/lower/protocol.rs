@@ -662,7 +662,7 @@ impl Lowering<'_> {
                     EVALUATION,
                     format!("`{name}` has no synapses in the network as it is laid out"),
                 )
-                .label(span, "left out by an `if`, or of a source without a size"));
+                .label(span, "left out by an `if`, of a source without a size, or continuous"));
             }
         }
         Ok(found)

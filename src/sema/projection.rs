@@ -328,10 +328,11 @@ impl Sema<'_> {
                         return None;
                     }
                     let near = did_you_mean(&member.text, names.iter().copied());
-                    let help = near.map_or_else(
-                        || format!("its receptors are {}", names.join(", ")),
-                        |n| format!("did you mean `{n}`?"),
-                    );
+                    let help = match near {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if names.is_empty() => "it has none: nothing of it answers to spikes".to_string(),
+                        None => format!("its receptors are {}", names.join(", ")),
+                    };
                     self.diags.push(
                         Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no receptor `{}`", pop.name, member.text))
                             .label(member.span, format!("not in `{}`", model.name))

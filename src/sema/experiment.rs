@@ -265,6 +265,7 @@ impl Sema<'_> {
                     );
                 }
                 self.measured.insert(name.text.clone());
+                self.measure_hides_nothing(name, cx.scope);
                 let old = flow.measures.insert(name.text.clone(), value.ty);
                 if let Some(old) = old
                     && value.ty.kind != Kind::Unknown

@@ -126,6 +126,16 @@ impl Sema<'_> {
         s.spans.insert(name.text.clone(), name.span);
     }
 
+    /// `conclude` would read what the name of a measure stands for already. Variables of the run are no part of it, so a measure may
+    /// have the name of one.
+    pub(super) fn measure_hides_nothing(&mut self, name: &ast::Name, scope: ScopeId) {
+        let Some((old, other)) = self.lookup_with_span(scope, &name.text) else { return };
+        let variable = matches!(old, Entity::Value(id) if matches!(self.program.value(id).kind, ValueKind::Variable));
+        if old != Entity::Poison && !variable {
+            self.name_taken(scope, name, &old, other);
+        }
+    }
+
     /// Tells that `name` is taken: declared twice, or visible from further out, which it must not hide.
     fn name_taken(&mut self, scope: ScopeId, name: &ast::Name, old: &Entity, other: Option<Span>) {
         let text = &name.text;

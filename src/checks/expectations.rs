@@ -28,15 +28,13 @@ fn gather(program: &Program, list: &[Stmt], decided: bool, results: &mut BTreeSe
         let mut within = decided;
         match &s.kind {
             // What counts or collects follows the course of the run.
-            StmtKind::Assign { variable, value, op, slots } => {
-                if decided || op.is_some() || !slots.is_empty() || of_a_run(program, value, results) {
-                    results.insert(*variable);
-                }
+            StmtKind::Assign { variable, value, op, slots }
+                if decided || op.is_some() || !slots.is_empty() || of_a_run(program, value, results) =>
+            {
+                results.insert(*variable);
             }
-            StmtKind::Fill { variable, value, .. } => {
-                if decided || of_a_run(program, value, results) {
-                    results.insert(*variable);
-                }
+            StmtKind::Fill { variable, value, .. } if decided || of_a_run(program, value, results) => {
+                results.insert(*variable);
             }
             StmtKind::If { condition, .. } => within |= of_a_run(program, condition, results),
             StmtKind::Repeat { times, until, .. } => {

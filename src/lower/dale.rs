@@ -84,15 +84,7 @@ impl Lowering<'_> {
             }
         };
         let (low, high) = if gain < 0.0 { (-high, -low) } else { (low, high) };
-        let opens = dimension == Dimension::CONDUCTANCE || dimension == Dimension::CONDUCTANCE / Dimension::AREA;
-        if opens && low < 0.0 && high <= 0.0 {
-            let sign = if gain < 0.0 { "times a gain below zero" } else { "no channel does that" };
-            self.tell(
-                Diagnostic::warning(NEGATIVE_CONDUCTANCE, "spikes make a conductance smaller than none")
-                    .label(weight.span, sign)
-                    .help("give the weight without the minus: which way a conductance drives V is up to its reversal potential"),
-            );
-        }
+        self.negative_conductance(dimension, (low, high), gain, weight.span);
         if source {
             return;
         }
@@ -106,6 +98,25 @@ impl Lowering<'_> {
             (true, true) => Sign::Both,
         };
         out.outgoing.push(Outgoing { population: from.population, span: weight.span, sign, text });
+    }
+
+    /// Warns where spikes of these weights make a conductance smaller than none.
+    pub(super) fn negative_conductance(
+        &mut self,
+        dimension: Dimension,
+        (low, high): (f64, f64),
+        gain: f64,
+        span: Span,
+    ) {
+        let opens = dimension == Dimension::CONDUCTANCE || dimension == Dimension::CONDUCTANCE / Dimension::AREA;
+        if opens && low < 0.0 && high <= 0.0 {
+            let label = if gain < 0.0 { "times a gain below zero" } else { "no channel does that" };
+            self.tell(
+                Diagnostic::warning(NEGATIVE_CONDUCTANCE, "spikes make a conductance smaller than none")
+                    .label(span, label)
+                    .help("give the weight without the minus: which way a conductance drives V is up to its reversal potential"),
+            );
+        }
     }
 
     /// `None` where the weight has both signs without any tail; else the warning, if there is enough in the tail.

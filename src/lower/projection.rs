@@ -507,11 +507,17 @@ impl Lowering<'_> {
             tables,
             lets: HashMap::new(),
         };
+        let at = weight.span;
         let mut weight = self.translate(weight, &mut cx)?;
+        let alike = cx.arena().as_const(weight);
         let size = target_size(&cx.network.graph, to_node);
         rate = only_in(&mut cx, rate, &post, size, "reached");
         if let Some(gain) = switches.gain(p.name.as_deref(), to.population, &mut target.body) {
             weight = target.body.dynamics.exprs.mul(gain, weight);
+        }
+        let dimension = target.body.dynamics.receptors.get(receptor as usize).map(|r| r.dimension);
+        if let (Some(w), Some(dimension)) = (alike, dimension) {
+            self.negative_conductance(dimension, (w, w), 1.0, at);
         }
         target.body.dynamics.poisson.push(PoissonInput { path: path.clone(), receptor, rate, weight, delay });
         let mut params = params;

@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("graph", &["connect", "ir", "numerics", "script"]),
     ("doc", &["base", "hir", "syntax", "units"]),
     ("backend", &["base", "connect", "ir", "numerics", "random", "runtime", "script", "valid"]),
-    ("execute", &["backend", "base", "ir", "numerics", "random", "record", "script", "units"]),
+    ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
     ("report", &["chip", "doc", "execute", "ir", "plot", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
     ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "runtime", "script", "valid"]),

@@ -65,7 +65,7 @@ fn it_lives_the_same_on_every_back_end() {
 fn it_does_what_an_experiment_does() {
     let experiment = format!(
         "{CIRCUIT}\nexperiment Same of Reflex {{\n set light = [80 Hz, 0 Hz]\n simulate 60 ms\n emit reward(1) after 10 ms\n emit tick\n\
-         simulate 40 ms\n measure left = rate(motor[0] over 50 ms)\n measure level = dopamine\n expect rate(motor) >= 0 Hz }}\n"
+         simulate 40 ms\n measure left = rate(motor[0] over 50 ms)\n measure reached = dopamine\n expect rate(motor) >= 0 Hz }}\n"
     );
     let lab = Lab::new(&experiment);
     let ran = lab.run_seed(NATIVE, 3);

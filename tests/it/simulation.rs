@@ -80,8 +80,8 @@ fn it_does_what_an_experiment_does() {
     assert_eq!(s.time(), Duration::from_millis(100));
     // kHz inside
     assert_eq!(s.read_actuator("rates").expect("read")[0], value("left") * 1000.0);
-    assert_eq!(s.read_actuator("level").expect("read"), [value("level")]);
-    assert!(value("left") > 0.0 && value("level") > 0.0);
+    assert_eq!(s.read_actuator("level").expect("read"), [value("reached")]);
+    assert!(value("left") > 0.0 && value("reached") > 0.0);
 }
 
 #[test]

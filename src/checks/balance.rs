@@ -150,7 +150,7 @@ fn dominant(d: Diagnostic, s: &Share, origins: &Origins) -> Diagnostic {
 /// Four digits: theory promises no more.
 fn rounded(v: f64) -> f64 {
     // What is left of a cancellation is nothing.
-    if v.abs() < 1e-9 { 0.0 } else { format!("{v:.3e}").parse().unwrap_or(v) }
+    if v.abs() < 1e-9 { 0.0 } else { units::rounded(v) }
 }
 
 fn millivolts(v: f64) -> String {

@@ -1,7 +1,7 @@
 //! Expectations that no run can change.
 
 use super::error::CONSTANT_EXPECT;
-use super::unused::visit;
+use super::unused::{statement_expressions, visit};
 use crate::base::{Diagnostic, Diagnostics, stack};
 use crate::hir::{Experiment, Expr, ExprKind, Program, Stmt, StmtKind, ValueId, ValueKind};
 use std::collections::BTreeSet;
@@ -36,13 +36,8 @@ fn gather(program: &Program, list: &[Stmt], decided: bool, results: &mut BTreeSe
             StmtKind::Fill { variable, value, .. } if decided || of_a_run(program, value, results) => {
                 results.insert(*variable);
             }
-            StmtKind::If { condition, .. } => within |= of_a_run(program, condition, results),
-            StmtKind::Repeat { times, until, .. } => {
-                within |= std::iter::once(times).chain(until).any(|x| of_a_run(program, x, results));
-            }
-            StmtKind::For { loops, .. } => {
-                let mut ends = loops.iter().flat_map(|l| std::iter::once(&l.start).chain(&l.end));
-                within |= ends.any(|x| of_a_run(program, x, results));
+            StmtKind::If { .. } | StmtKind::Repeat { .. } | StmtKind::For { .. } => {
+                statement_expressions(s, &mut |x| within |= of_a_run(program, x, results));
             }
             _ => {}
         }

@@ -464,7 +464,7 @@ pub(super) fn visit_statements<'s>(list: &mut dyn Iterator<Item = &'s Stmt>, go:
 }
 
 /// The expressions of a statement itself.
-fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
+pub(super) fn statement_expressions(s: &Stmt, go: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Simulate { time, .. } => go(time),
         StmtKind::Emit { value, after, .. } => value.iter().chain(after).for_each(go),

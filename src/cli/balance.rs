@@ -5,7 +5,7 @@ use super::report;
 use crate::driver::{self, Expected, Prediction, Treatment};
 use crate::ir::artefact::Job;
 use crate::report::sweep_values;
-use crate::units::{Dimension, display, number};
+use crate::units::{Dimension, display, number, rounded};
 
 /// Points of a sweep that are shown.
 const MOST_UNITS: usize = 16;
@@ -101,6 +101,6 @@ fn note(e: &Expected) -> Option<String> {
 /// Four digits: theory promises no more.
 fn millivolts(v: f64) -> String {
     // What is left of a cancellation is no voltage.
-    let rounded = if v.abs() < 1e-9 { 0.0 } else { format!("{v:.3e}").parse().unwrap_or(v) };
-    if v.is_finite() { display(rounded, Dimension::VOLTAGE) } else { number(v) }
+    let v = if v.abs() < 1e-9 { 0.0 } else { rounded(v) };
+    if v.is_finite() { display(v, Dimension::VOLTAGE) } else { number(v) }
 }

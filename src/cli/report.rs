@@ -5,7 +5,7 @@ use super::terminal::Terminal;
 use crate::driver::Profile;
 use crate::execute::{Expectation, Number, Summary};
 use crate::report::Judgement;
-use crate::units::{Dimension, display, number};
+use crate::units::{Dimension, display, number, rounded};
 use std::fmt::Write;
 
 /// The whole report. `folder` is where files were written.
@@ -105,10 +105,8 @@ fn head(s: &Summary) -> String {
     format!("{what}, {seed}: {} in steps of {} ms\n", time(s.duration_ms), number(s.dt_ms))
 }
 
-/// Four digits: more of them would be noise.
 pub(super) fn rate(hz: f64) -> String {
-    let rounded = format!("{:.3e}", hz * 1e-3).parse().unwrap_or(hz * 1e-3);
-    display(rounded, Dimension::RATE)
+    display(rounded(hz * 1e-3), Dimension::RATE)
 }
 
 /// One expectation on one line: mark, text, what was measured, and where it stands if it failed.

@@ -9,7 +9,7 @@ use crate::backend::RunError;
 use crate::base::stack;
 use crate::ir::protocol::{CurvePlot, Place, Protocol, Stmt, Variable};
 use crate::script::{Distribution, EvalError, Func, Host, ListDraw, Query, RowQuery, Value, VarId, eval};
-use crate::units::{Dimension, Unit, display, number};
+use crate::units::{Dimension, Unit, display, heading, number, rounded};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -49,7 +49,6 @@ pub struct Front {
 impl Front {
     /// The values of a point to four digits (more would be noise), with their dimensions.
     pub fn values<'a>(&'a self, point: &'a Candidate) -> impl Iterator<Item = (f64, Dimension)> + 'a {
-        let rounded = |v: f64| format!("{v:.3e}").parse().unwrap_or(v);
         point.values.iter().zip(&self.aims).map(move |(v, (_, d))| (rounded(*v), *d))
     }
 
@@ -57,9 +56,7 @@ impl Front {
     pub fn csv(&self) -> String {
         let mut out = field(&self.by);
         for (text, dimension) in &self.aims {
-            let unit = Unit::typical(*dimension);
-            let head = if unit.spelling().is_empty() { text.clone() } else { format!("{text} ({})", unit.spelling()) };
-            out.push_str(&format!(",{}", field(&head)));
+            out.push_str(&format!(",{}", field(&heading(text, *dimension))));
         }
         out.push_str(",front\n");
         for point in &self.points {

@@ -3,7 +3,7 @@
 use super::flow::Variables;
 use crate::ir::protocol::{Protocol, Variable};
 use crate::script::{Value, VarId};
-use crate::units::{Dimension, Unit};
+use crate::units::{Dimension, Unit, heading};
 use serde::{Deserialize, Serialize};
 
 /// Rows of one run or of many. Names stand once; rows refer to them by position.
@@ -142,10 +142,8 @@ impl Rows {
     pub fn csv(&self) -> String {
         let mut out = String::from("run,seed");
         for Variable { name, dimension, .. } in &self.variables {
-            let unit = Unit::typical(*dimension);
-            let head = if unit.spelling().is_empty() { name.clone() } else { format!("{name} ({})", unit.spelling()) };
             out.push(',');
-            out.push_str(&field(&head));
+            out.push_str(&field(&heading(name, *dimension)));
         }
         out.push_str(",measure,value,unit\n");
         for row in &self.list {

@@ -52,6 +52,7 @@ mod network;
 pub mod plasticity;
 mod print;
 pub mod protocol;
+pub mod rest;
 pub mod single;
 
 pub use coupling::{Coupled, CoupledSum, Coupling, Gather};

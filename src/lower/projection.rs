@@ -132,21 +132,7 @@ impl Lowering<'_> {
         let Some(connect) = &p.connect else { return Ok(()) };
         let mut columns = Vec::new();
         let mut column_data = Vec::new();
-        let mut chance = None;
-        let rule = match &connect.rule {
-            hir::Rule::Bernoulli(p) => {
-                let value = self.build(p, Some(&ends), &columns, out)?;
-                match out.network.build.as_const(value) {
-                    // An `if` may have left one number of what reads the pair.
-                    Some(alike) => probability(alike, p.span)?,
-                    None => {
-                        chance = Some(value);
-                        Rule::AllToAll
-                    }
-                }
-            }
-            _ => self.rule(connect, n_pre, n_post, same, &mut columns, &mut column_data)?,
-        };
+        let (rule, chance) = self.rule(connect, (n_pre, n_post), &ends, same, &mut columns, &mut column_data, out)?;
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
         self.check_symmetric(connect, same, &pre, &post)?;
         let mut filter = match &connect.filter {
@@ -289,14 +275,16 @@ impl Lowering<'_> {
     fn rule(
         &mut self,
         c: &hir::Connect,
-        n_pre: u32,
-        n_post: u32,
+        (n_pre, n_post): (u32, u32),
+        ends: &(EndInfo, EndInfo),
         same: bool,
         columns: &mut Vec<String>,
         column_data: &mut Vec<Vec<f64>>,
-    ) -> Result<Rule, Fail> {
+        out: &mut Elaborated,
+    ) -> Result<(Rule, Option<ExprId>), Fail> {
         let candidates = |own: bool, n: u32| if same && !c.autapses && own { n.saturating_sub(1) } else { n };
-        Ok(match &c.rule {
+        let mut chance = None;
+        let rule = match &c.rule {
             hir::Rule::OneToOne => {
                 if n_pre != n_post {
                     return Err(Diagnostic::error(SIZES_DIFFER, format!("one_to_one of {n_pre} and {n_post} cells"))
@@ -306,7 +294,17 @@ impl Lowering<'_> {
                 Rule::OneToOne
             }
             hir::Rule::AllToAll => Rule::AllToAll,
-            hir::Rule::Bernoulli(p) => probability(self.constant_number(p)?, p.span)?,
+            hir::Rule::Bernoulli(p) => {
+                let value = self.build(p, Some(ends), columns, out)?;
+                match out.network.build.as_const(value) {
+                    // An `if` may have left one number of what reads the pair.
+                    Some(alike) => probability(alike, p.span)?,
+                    None => {
+                        chance = Some(value);
+                        Rule::AllToAll
+                    }
+                }
+            }
             hir::Rule::FixedIndegree(k) => {
                 let n = self.constant_count(k, u64::from(u32::MAX))? as u32;
                 let most = candidates(true, n_pre);
@@ -375,7 +373,8 @@ impl Lowering<'_> {
                 }
                 Rule::Pairs { pre, post }
             }
-        })
+        };
+        Ok((rule, chance))
     }
 
     fn degree(&self, span: Span, what: &str, n: u32, most: u32, of: &str) -> Fail {

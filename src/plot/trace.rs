@@ -1,6 +1,7 @@
 //! States over time: one panel per variable, all above one time axis.
 
 use crate::record::{Recording, StateTraces};
+use crate::units::heading;
 
 use super::axis::{self, Panel, Scale, TimeAxis, left_axis};
 use super::svg::{Anchor, Pen, Style, Svg};
@@ -103,11 +104,7 @@ fn draw(
     }
     let room = (high - low) * 0.06;
     let scale = Scale::new(low - room, high + room, panel.bottom(), panel.y);
-    let name = match unit.spelling() {
-        "" => c.traces.variable.clone(),
-        spelling => format!("{} ({spelling})", c.traces.variable),
-    };
-    left_axis(svg, panel, scale, &name);
+    left_axis(svg, panel, scale, &heading(&c.traces.variable, c.traces.dimension));
     let width = if c.columns.len() > 10 { 0.8 } else { 1.3 };
     for k in &c.columns {
         let place = neurons.binary_search(&c.traces.neurons[*k]).unwrap_or(0);

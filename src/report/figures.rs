@@ -5,7 +5,7 @@ use crate::execute::{Curve, PlotData, RunOutcome};
 use crate::plot::{self, Options, Selection, TraceSelection};
 use crate::record::{Neurons, PopulationSpikes, Recording};
 use crate::script::PlotKind;
-use crate::units::{Dimension, Unit};
+use crate::units::{Unit, heading};
 
 /// A drawing with what stands below it.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,14 +107,6 @@ fn mask(size: u32, cells: &[u32]) -> Vec<bool> {
     mask
 }
 
-/// `voltage (mV)`: a name with the unit that its axis is in.
-pub(super) fn axis(name: &str, d: Dimension) -> String {
-    match Unit::typical(d).spelling() {
-        "" => name.to_string(),
-        spelling => format!("{name} ({spelling})"),
-    }
-}
-
 /// `plot curve of ...` of `conclude`.
 pub fn curve_figure(curve: &Curve) -> String {
     let (name, x) = &curve.x;
@@ -126,13 +118,13 @@ pub fn curve_figure(curve: &Curve) -> String {
     let series = vec![plot::Series { label: curve.title.clone(), points: points.collect() }];
     // Groups without an order are numbered; the axis says what the numbers mean.
     let x_label = match curve.labels.as_slice() {
-        [] => axis(name, *x),
+        [] => heading(name, *x),
         labels => format!(
             "{name}: {}",
             labels.iter().enumerate().map(|(k, l)| format!("{k} = {l}")).collect::<Vec<_>>().join(", ")
         ),
     };
-    let figure = plot::Curve { x_label, y_label: axis(&curve.title, curve.dimension), series };
+    let figure = plot::Curve { x_label, y_label: heading(&curve.title, curve.dimension), series };
     plot::curve(&figure, &Options::default())
 }
 

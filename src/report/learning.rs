@@ -1,9 +1,9 @@
 //! How measures develop within a run: the k-th value of each run, mean over the runs of one point of a sweep.
 
-use super::figures::{Figure, axis};
+use super::figures::Figure;
 use super::{Source, shown, sweep_values};
 use crate::plot::{self, Options};
-use crate::units::Unit;
+use crate::units::{Unit, heading};
 use maud::{Markup, html};
 
 /// More points would cover one another.
@@ -45,7 +45,7 @@ fn curve(source: &Source, measure: usize) -> Option<Figure> {
     let series = groups.iter().map(|(label, runs)| plot::Series { label: label.clone(), points: line(runs, block) });
     let figure = plot::Curve {
         x_label: format!("{name}: number of the value within its run"),
-        y_label: axis(name, *dimension),
+        y_label: heading(name, *dimension),
         series: series.collect(),
     };
     let of = if source.summary.runs > 1 { ", mean over runs with its standard error" } else { "" };

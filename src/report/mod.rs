@@ -18,7 +18,7 @@ use crate::doc;
 use crate::execute::{Curve, Expectation, Front, Ledger, Number, Rows, RunOutcome, Summary};
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
-use crate::units::{Dimension, display, number};
+use crate::units::{Dimension, display, number, rounded};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What a page is made of.
@@ -273,11 +273,6 @@ fn table(heads: &[&str], rows: Markup) -> Markup {
             tbody { (rows) }
         } }
     }
-}
-
-/// Four digits: more of a measurement is noise.
-fn rounded(v: f64) -> f64 {
-    format!("{v:.3e}").parse().unwrap_or(v)
 }
 
 fn rate(hz: f64) -> String {

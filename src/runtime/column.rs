@@ -63,6 +63,14 @@ impl Column {
         }
     }
 
+    /// Puts f of each value in its place.
+    pub fn map(&mut self, f: impl Fn(f64) -> f64) {
+        match self {
+            Column::Double(v) => v.iter_mut().for_each(|v| *v = f(*v)),
+            Column::Single(v) => v.iter_mut().for_each(|v| *v = f(f64::from(*v)) as f32),
+        }
+    }
+
     /// The values from `start` on, as many as `out` takes.
     pub fn copy_to(&self, start: usize, out: &mut [f64]) {
         match self {

@@ -52,6 +52,19 @@ pub fn display_in(value: f64, unit: &Unit) -> String {
     }
 }
 
+/// Four significant digits, for what is measured or estimated: more of them would be noise.
+pub fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+/// A name above values in the typical unit of their dimension: `voltage (mV)`.
+pub fn heading(name: &str, dimension: Dimension) -> String {
+    match Unit::typical(dimension).spelling() {
+        "" => name.to_string(),
+        spelling => format!("{name} ({spelling})"),
+    }
+}
+
 /// A bare number with at most six significant digits; whole numbers below 10^9 in full, so that counts stay counts.
 pub fn number(value: f64) -> String {
     if value == 0.0 {

@@ -6,6 +6,7 @@ use super::rows::Rows;
 use crate::backend::build::{self, ParamValues, PopulationElements};
 use crate::backend::engine::{RunError, Setting};
 use crate::backend::eval;
+use crate::ir::rest::rested;
 use crate::ir::single;
 use crate::ir::{Arrival, Assign, BinaryOp, Dynamics, Expr, ExprId, Exprs, Network, Population, PopulationId, Spike};
 use crate::random::{self, Purpose, StreamKey};
@@ -121,9 +122,17 @@ impl Code {
     }
 }
 
-/// The end of a step.
+/// What states are from one step to the next.
 fn settle(dynamics: &Dynamics, states: &mut [f64]) {
     states.iter_mut().for_each(|s| *s = dynamics.settled(*s));
+}
+
+/// The end of `step` steps.
+fn finish(dynamics: &Dynamics, step: u64, states: &mut [f64]) {
+    settle(dynamics, states);
+    if dynamics.looks(step) {
+        states.iter_mut().for_each(|s| *s = rested(*s));
+    }
 }
 
 /// What the leaves of one neuron's expressions are at one moment of a step.
@@ -354,7 +363,7 @@ impl Cells {
         // 3. Spike.
         if refractory {
             *counter = if dynamics.single { narrow(*counter as f64 - 1.0) as u64 } else { *counter - 1 };
-            settle(dynamics, states);
+            finish(dynamics, k + 1, states);
             return false;
         }
         now.time = end;
@@ -381,7 +390,7 @@ impl Cells {
                 *counter = narrow(now.evaluate(steps, states, scratch).floor()) as u64;
             }
         }
-        settle(dynamics, states);
+        finish(dynamics, k + 1, states);
         fires
     }
 

@@ -109,24 +109,26 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
         let mut segments = Vec::new();
         for k in 0..plan.segments.len() {
             let mut declare = || module.declare_anonymous_function(&signature).map_err(|e| e.to_string());
-            if let Some(width) = width {
+            let id = if let Some(width) = width {
                 // What differs in values that the code does not read, such as the rate of an input, is the same code.
                 let bytes = wide::segment(plan, k, width)?;
-                if let Some(same) = made.get(&bytes) {
-                    segments.push(*same);
-                    continue;
+                match made.get(&bytes) {
+                    Some(same) => *same,
+                    None => {
+                        let id = declare()?;
+                        module.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|e| format!("{e:?}"))?;
+                        made.insert(bytes, id);
+                        id
+                    }
                 }
-                let id = declare()?;
-                module.define_function_bytes(id, ALIGNMENT, &bytes, &[]).map_err(|e| format!("{e:?}"))?;
-                made.insert(bytes, id);
-                segments.push(id);
             } else {
                 let id = declare()?;
                 translate::segment(&mut context.func, &mut builder_context, plan, k, config);
                 module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
                 module.clear_context(&mut context);
-                segments.push(id);
-            }
+                id
+            };
+            segments.push(id);
         }
         ids.push(segments);
     }

@@ -292,3 +292,29 @@ fn steps_as_long_as_a_spike_is_steep_are_stable() {
         assert_eq!(ran.train("P", 0).len(), 14);
     }
 }
+
+/// A state that loses 1/e in each step is exp(-511) after 511 steps, below 2^-730, where it comes to rest at the next look, which is
+/// after 512 (docs, meaning).
+#[test]
+fn what_has_decayed_comes_to_rest() {
+    let model = "neuron Fading {
+    param tau = 1 ms, t_ref = 2000 ms
+    state x = 1, V = 1 mV
+    x' = -x / tau
+    V' = 0 mV / tau
+    spike when V >= 1 mV { V = 0 mV }
+    refractory t_ref holds V
+}
+network Alone { population P[3]: Fading }";
+    let after = |time: u32, backend| {
+        let text = format!("{model}\nexperiment Go of Alone {{ simulate {time} ms }}\n");
+        Lab::in_steps(&text, 1.0).run(backend).state("P", "x").to_vec()
+    };
+    for backend in [INTERP, NATIVE] {
+        let faint = (-511.0_f64).exp();
+        // 511 products, each rounded once
+        assert!(after(511, backend).iter().all(|x| (x / faint - 1.0).abs() < 1e-12));
+        assert_eq!(after(512, backend), [0.0; 3]);
+    }
+    assert_eq!(after(511, INTERP), after(511, NATIVE));
+}

@@ -6,6 +6,7 @@ use crate::backend::eval::evaluate;
 use crate::backend::native::jit::Kernel;
 use crate::backend::native::plan::{Form, Id, Node, Plan};
 use crate::backend::native::translate::{GRAIN, Slots};
+use crate::ir::rest::rested;
 use crate::ir::{Adaptive, Dynamics, Expr, ExprId, Real, UnaryOp, single};
 use crate::numerics;
 use crate::random::{PoissonTable, Purpose, StreamKey};
@@ -384,9 +385,15 @@ impl Block {
             }
         }
         let idle = self.plan.states.is_empty() && self.plan.spike.is_none();
-        if idle {
-            return;
+        if !idle {
+            self.move_states(step, dt, common, fired);
         }
+        if self.dynamics.looks(step + 1) {
+            self.states.iter_mut().for_each(|s| s.map(rested));
+        }
+    }
+
+    fn move_states(&mut self, step: u64, dt: f64, common: &mut Common, fired: &mut Vec<u32>) {
         if let Some(mut a) = self.adaptive.take() {
             self.advance_adaptively(&mut a, step, dt, common);
             self.adaptive = Some(a);

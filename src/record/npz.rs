@@ -63,21 +63,24 @@ impl<W: Write + Seek> NpzWriter<W> {
         descr: &str,
         shape: &[usize],
         size: usize,
-        values: impl Iterator<Item = [u8; N]>,
+        mut values: impl Iterator<Item = [u8; N]>,
     ) -> io::Result<()> {
         let count: usize = shape.iter().product();
         self.begin(name, descr, shape, count as u64 * size as u64)?;
-        let mut chunk = Vec::with_capacity(CHUNK + N);
+        let mut chunk = vec![0; CHUNK];
         let mut written = 0;
-        for value in values {
-            chunk.extend_from_slice(&value);
-            written += 1;
-            if chunk.len() >= CHUNK {
-                self.zip.write_all(&chunk)?;
-                chunk.clear();
+        loop {
+            let mut filled = 0;
+            for (place, value) in chunk.as_chunks_mut::<N>().0.iter_mut().zip(&mut values) {
+                *place = value;
+                filled += 1;
+            }
+            self.zip.write_all(&chunk[..filled * N])?;
+            written += filled;
+            if filled < CHUNK / N {
+                break;
             }
         }
-        self.zip.write_all(&chunk)?;
         if written != count {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -116,7 +119,7 @@ pub fn write_weights_npz(w: impl Write + Seek, recording: &Recording) -> io::Res
     for t in &recording.weights {
         let unit = Unit::typical(t.dimension);
         let shape = [t.steps.len(), t.edges.len()];
-        npz.f64(&format!("{}/weights", t.path), &shape, t.values.iter().map(|v| unit.from_internal(*v)))?;
+        npz.f64(&format!("{}/weights", t.path), &shape, t.values.iter().copied().map(unit.reader()))?;
         npz.f64(&format!("{}/times_ms", t.path), &[t.steps.len()], t.steps.iter().map(|k| recording.time_ms(*k)))?;
         npz.u32(&format!("{}/pre", t.path), &[t.edges.len()], t.edges.iter().map(|e| e.0))?;
         npz.u32(&format!("{}/post", t.path), &[t.edges.len()], t.edges.iter().map(|e| e.1))?;
@@ -128,7 +131,7 @@ pub fn write_weights_npz(w: impl Write + Seek, recording: &Recording) -> io::Res
 fn write_traces<W: Write + Seek>(npz: &mut NpzWriter<W>, recording: &Recording, s: &StateTraces) -> io::Result<()> {
     let unit = s.unit();
     let name = format!("{}/{}", s.path, s.variable);
-    npz.f64(&name, &[s.steps.len(), s.neurons.len()], s.values.iter().map(|v| unit.from_internal(*v)))?;
+    npz.f64(&name, &[s.steps.len(), s.neurons.len()], s.values.iter().copied().map(unit.reader()))?;
     npz.f64(&format!("{name}/times_ms"), &[s.steps.len()], s.steps.iter().map(|k| recording.time_ms(*k)))?;
     npz.u32(&format!("{name}/neurons"), &[s.neurons.len()], s.neurons.iter().copied())?;
     npz.text(&format!("{name}/unit"), unit.spelling())

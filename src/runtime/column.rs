@@ -79,6 +79,14 @@ impl Column {
         }
     }
 
+    /// Appends the values at these places.
+    pub fn gather(&self, places: &[u32], out: &mut Vec<f64>) {
+        match self {
+            Column::Double(v) => out.extend(places.iter().map(|k| v[*k as usize])),
+            Column::Single(v) => out.extend(places.iter().map(|k| f64::from(v[*k as usize]))),
+        }
+    }
+
     /// The first `n` values.
     pub fn first(&self, n: usize) -> Vec<f64> {
         let mut out = vec![0.0; n];

@@ -148,6 +148,22 @@ const MEANT: [(&str, &str); 40] = [
     ("pct", "%"),
 ];
 
+/// A factor as a number that is multiplied by or divided by.
+#[derive(Clone, Copy)]
+enum Scale {
+    Times(f64),
+    Over(f64),
+}
+
+impl Scale {
+    fn of(self, value: f64) -> f64 {
+        match self {
+            Scale::Times(size) => value * size,
+            Scale::Over(size) => value / size,
+        }
+    }
+}
+
 impl Unit {
     /// The unit that a neuroscientist would name for this dimension; the number's is `1` and is not written.
     pub fn typical(dimension: Dimension) -> Unit {
@@ -190,25 +206,31 @@ impl Unit {
     /// For a literal use [`super::quantity_value`], which rounds once; here the float is rounded already.
     pub fn to_internal(&self, value: f64) -> f64 {
         let value = if self.offset == Offset::Celsius { value + 273.15 } else { value };
-        self.scale(value, 1)
+        self.scale(1).of(value)
     }
 
     /// An internal value as a number of this unit. One rounding wherever the unit is a whole power of ten.
     pub fn from_internal(&self, value: f64) -> f64 {
-        let value = self.scale(value, -1);
-        if self.offset == Offset::Celsius { value - 273.15 } else { value }
+        self.reader()(value)
     }
 
-    /// Multiplies by this unit's size in internal units, to the power `sign`.
-    fn scale(&self, value: f64, sign: i32) -> f64 {
+    /// [`Unit::from_internal`] for many values, of which the unit's size is found once.
+    pub fn reader(&self) -> impl Fn(f64) -> f64 + use<> {
+        let scale = self.scale(-1);
+        let zero = if self.offset == Offset::Celsius { 273.15 } else { 0.0 };
+        move |value| scale.of(value) - zero
+    }
+
+    /// This unit's size in internal units, to the power `sign`.
+    fn scale(&self, sign: i32) -> Scale {
         let halves = self.exponent - internal_exponent(self.dimension);
         if halves % 2 == 0 && (self.numerator, self.denominator) == (1, 1) {
             // A division by a power of ten rounds once; a multiplication by its inverse would twice.
             let power = sign * halves / 2;
-            return if power >= 0 { value * 10_f64.powi(power) } else { value / 10_f64.powi(-power) };
+            return if power >= 0 { Scale::Times(10_f64.powi(power)) } else { Scale::Over(10_f64.powi(-power)) };
         }
         let size = self.size();
-        if sign > 0 { value * size } else { value / size }
+        if sign > 0 { Scale::Times(size) } else { Scale::Over(size) }
     }
 
     /// One of this unit in internal units, rounded once.

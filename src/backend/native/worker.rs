@@ -19,7 +19,7 @@ use super::plan::Call;
 use super::procedural::Procedural;
 use crate::backend::engine::Touches;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
-use crate::ir::ExprId;
+use crate::ir::{Expr, ExprId};
 use crate::runtime::{Ring, Rows, Stages};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -147,6 +147,8 @@ struct Trace {
     cells: Vec<u32>,
     value: ExprId,
     order: Vec<ExprId>,
+    /// The value is this state as it is.
+    state: Option<usize>,
     samples: Vec<f64>,
 }
 
@@ -250,6 +252,10 @@ impl Worker {
             cells: mine.iter().map(|(_, c)| *c).collect(),
             value,
             order,
+            state: match block.dynamics.exprs.get(value) {
+                Expr::State(k) => Some(*k as usize),
+                _ => None,
+            },
             samples: Vec::new(),
         });
         mine.into_iter().map(|(k, _)| k).collect()
@@ -460,6 +466,10 @@ impl Worker {
         for t in &mut self.traces {
             let block = &self.blocks[t.population];
             if block.late.is_some() == late && step.is_multiple_of(t.every) {
+                if let Some(state) = t.state {
+                    block.states[state].gather(&t.cells, &mut t.samples);
+                    continue;
+                }
                 for c in &t.cells {
                     let v = block.observe(*c as usize, t.value, &t.order, step as f64 * dt, &mut self.values);
                     t.samples.push(v);

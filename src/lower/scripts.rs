@@ -4,7 +4,7 @@ use super::error::*;
 use super::translate::reads_draw;
 use super::{Fail, Lowering};
 use crate::base::{Diagnostic, Span, stack};
-use crate::hir::{self, ExprKind, ValueId, ValueKind};
+use crate::hir::{self, BinaryOp, ExprKind, ValueId, ValueKind};
 use crate::ir::protocol::Bounds;
 use crate::script::{self, Expr, NoHost, Value, VarId};
 use crate::units::{self, Dimension};
@@ -118,7 +118,14 @@ impl Lowering<'_> {
         if self.live
             && let Some(slot) = self.slots.get(&id)
         {
-            return Ok(Expr::Var(*slot));
+            let def = self.program.value(id);
+            let value = Expr::Var(*slot);
+            // Rows hold numbers.
+            let truth = matches!(def.kind, ValueKind::Measure) && def.ty.kind == hir::Kind::Bool;
+            return Ok(match truth {
+                true => Expr::Binary(BinaryOp::Ne, Box::new(value), Box::new(Expr::number(0.0))),
+                false => value,
+            });
         }
         if let Some(v) = self.values.get(id) {
             return Ok(Expr::Const(v.clone()));

@@ -369,6 +369,11 @@ impl Lowering<'_> {
             )
             .label(span, "here"));
         }
+        if f == Func::Atan2 {
+            return Err(Diagnostic::error(EVALUATION, "`atan2` can't be computed for each neuron or synapse")
+                .label(span, "here")
+                .help("compare directions by their products: the cosine of the angle between a and b is (a.x b.x + a.y b.y) / (|a| |b|)"));
+        }
         let args = args.iter().map(|a| self.translate(a, cx)).collect::<Result<Vec<_>, _>>()?;
         let x = cx.arena();
         if let (Some(op), [a]) = (UnaryOp::of_func(f), args.as_slice()) {

@@ -26,7 +26,7 @@ functions! {
     Abs "abs" 1 ..= 1; Sqrt "sqrt" 1 ..= 1; Exp "exp" 1 ..= 1; Expm1 "expm1" 1 ..= 1; Exprel "exprel" 1 ..= 1;
     Ln "ln" 1 ..= 1; Ln1p "ln1p" 1 ..= 1; Sin "sin" 1 ..= 1; Cos "cos" 1 ..= 1; Tan "tan" 1 ..= 1; Tanh "tanh" 1 ..= 1;
     Floor "floor" 1 ..= 1; Ceil "ceil" 1 ..= 1; Round "round" 1 ..= 1; Sign "sign" 1 ..= 1;
-    Min "min" 1 ..= 16; Max "max" 1 ..= 16; Clip "clip" 3 ..= 3;
+    Min "min" 1 ..= 16; Max "max" 1 ..= 16; Clip "clip" 3 ..= 3; Atan2 "atan2" 2 ..= 2;
     Sum "sum" 1 ..= 1; Mean "mean" 1 ..= 1; Sd "sd" 1 ..= 1; Variance "variance" 1 ..= 1; Sem "sem" 1 ..= 1;
     Median "median" 1 ..= 1; Quantile "quantile" 2 ..= 2; N "n" 1 ..= 1; Size "size" 1 ..= 1;
     All "all" 1 ..= 1; Any "any" 1 ..= 1; Argmax "argmax" 1 ..= 1; Argmin "argmin" 1 ..= 1; Corr "corr" 2 ..= 2;
@@ -100,6 +100,8 @@ impl Func {
                 }
                 Ok(acc)
             }
+            // The crate's, not the platform's: the same bits everywhere.
+            Func::Atan2 => zip(first, &args[1], &libm::atan2),
             Func::Clip => {
                 let low = Func::Max.zip(first, &args[1])?;
                 Func::Min.zip(&low, &args[2])
@@ -230,18 +232,19 @@ impl Func {
     }
 
     fn zip(self, a: &Value, b: &Value) -> Result<Value, EvalError> {
-        match (a, b) {
-            (Value::List(x), Value::List(y)) if x.len() == y.len() => {
-                Ok(Value::List(x.iter().zip(y).map(|(p, q)| self.zip(p, q)).collect::<Result<_, _>>()?))
-            }
-            (Value::List(x), scalar) => {
-                Ok(Value::List(x.iter().map(|p| self.zip(p, scalar)).collect::<Result<_, _>>()?))
-            }
-            (scalar, Value::List(y)) => {
-                Ok(Value::List(y.iter().map(|q| self.zip(scalar, q)).collect::<Result<_, _>>()?))
-            }
-            _ => Ok(Value::Number(self.pick(a.number()?, b.number()?))),
+        zip(a, b, &|x, y| self.pick(x, y))
+    }
+}
+
+/// f of pairs of elements of lists of equal length, or of each element of one with a number.
+fn zip(a: &Value, b: &Value, f: &dyn Fn(f64, f64) -> f64) -> Result<Value, EvalError> {
+    match (a, b) {
+        (Value::List(x), Value::List(y)) if x.len() == y.len() => {
+            Ok(Value::List(x.iter().zip(y).map(|(p, q)| zip(p, q, f)).collect::<Result<_, _>>()?))
         }
+        (Value::List(x), scalar) => Ok(Value::List(x.iter().map(|p| zip(p, scalar, f)).collect::<Result<_, _>>()?)),
+        (scalar, Value::List(y)) => Ok(Value::List(y.iter().map(|q| zip(scalar, q, f)).collect::<Result<_, _>>()?)),
+        _ => Ok(Value::Number(f(a.number()?, b.number()?))),
     }
 }
 
@@ -323,5 +326,18 @@ mod tests {
         assert!(bits(&coin, &signs).abs() < 1e-12);
         assert!(Func::Information.apply(&[of(&coin), of(&coin[..50])]).is_err());
         assert!(Func::Information.apply(&[of(&[]), of(&[])]).unwrap_err().empty);
+    }
+
+    #[test]
+    fn an_angle_has_the_quadrant_of_its_vector() {
+        let of = |y: f64, x: f64| Func::Atan2.apply(&[Value::Number(y), Value::Number(x)]).unwrap().number().unwrap();
+        let turn = std::f64::consts::TAU;
+        for k in -7..8 {
+            let angle = f64::from(k) * turn / 16.0;
+            assert!((of(3.0 * angle.sin(), 3.0 * angle.cos()) - angle).abs() < 1e-15 * turn, "{k}/16 of a turn");
+        }
+        let list = Value::List(vec![Value::Number(1.0), Value::Number(-1.0)]);
+        let angles = Func::Atan2.apply(&[list, Value::Number(0.0)]).unwrap().numbers().unwrap();
+        assert_eq!(angles, [turn / 4.0, -turn / 4.0]);
     }
 }

@@ -295,6 +295,10 @@ impl Sema<'_> {
                 }
                 if out.len() == 1 { ty.with_rank(0) } else { ty }
             }
+            Func::Atan2 => {
+                let ty = self.same(first, out[0].span, &out[1], &format!("the arguments of `{name}`"));
+                if ty.kind == Kind::Unknown { ty } else { Type::NUMBER.with_rank(rank) }
+            }
             Func::Sum | Func::Mean | Func::Median | Func::Sd | Func::Sem => {
                 // A truth value counts as 1 or 0: `mean(correct)` is a fraction.
                 Type { kind: Kind::Number, rank: 0, dim: first.dim }

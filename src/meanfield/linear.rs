@@ -20,10 +20,12 @@ pub(super) fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
             (0..n).for_each(|c| a.swap(k * n + c, best * n + c));
             x.swap(k, best);
         }
+        // Circuits of many groups are sparse, and neighbours have numbers close by.
+        let end = (k..n).rev().find(|c| a[k * n + c] != 0.0).map_or(k, |c| c + 1);
         for row in k + 1..n {
             let factor = a[row * n + k] / a[k * n + k];
             if factor != 0.0 {
-                (k..n).for_each(|c| a[row * n + c] -= factor * a[k * n + c]);
+                (k..end).for_each(|c| a[row * n + c] -= factor * a[k * n + c]);
                 x[row] -= factor * x[k];
             }
         }

@@ -9,6 +9,7 @@ use super::cell::{self, Input, Part, Point};
 use super::linear;
 use super::siegert::{self, Threshold};
 use super::{From, Kind, Link, Unit};
+use std::collections::BTreeSet;
 
 /// Steps of the relaxation. A network of two populations takes about 20.
 const MOST_STEPS: usize = 400;
@@ -19,6 +20,8 @@ pub(super) struct Equations<'u, 'n> {
     units: &'u [Unit<'n>],
     /// Positions of the groups whose rate is sought.
     sought: Vec<usize>,
+    /// For each of them, those whose rates it follows, itself among them: ascending positions in `sought`.
+    reaching: Vec<Vec<usize>>,
     /// By group: what each rate adds, where that does not depend on the others.
     sums: Vec<Option<Sum>>,
 }
@@ -105,8 +108,17 @@ impl Slopes {
 
 impl<'u, 'n> Equations<'u, 'n> {
     pub fn new(units: &'u [Unit<'n>]) -> Equations<'u, 'n> {
-        let sought = (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Lif(_))).collect();
-        Equations { units, sought, sums: units.iter().map(Sum::of).collect() }
+        let sought: Vec<usize> = (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Lif(_))).collect();
+        let reaching = sought.iter().map(|k| {
+            let from = |l: &Link| match l.from {
+                From::Group(i) => sought.binary_search(&i).ok(),
+                _ => None,
+            };
+            let own = sought.binary_search(k).ok();
+            let all: BTreeSet<usize> = units[*k].links.iter().filter_map(from).chain(own).collect();
+            all.into_iter().collect()
+        });
+        Equations { reaching: reaching.collect(), units, sought, sums: units.iter().map(Sum::of).collect() }
     }
 
     /// Rates of all groups from those that are sought; unknown ones are not numbers.
@@ -215,11 +227,8 @@ impl<'u, 'n> Equations<'u, 'n> {
         for (row, k) in self.sought.iter().enumerate() {
             let (Some(here), Some(threshold)) = (self.moments(*k, &rates), self.threshold(*k)) else { continue };
             let slopes = Slopes::new(threshold, here);
-            for (column, source) in self.sought.iter().enumerate() {
-                let reaches = |l: &Link| matches!(l.from, From::Group(i) if i == *source);
-                if column != row && !self.units[*k].links.iter().any(reaches) {
-                    continue;
-                }
+            for column in self.reaching[row].iter().copied() {
+                let source = &self.sought[column];
                 let (h, before) = (1e-6 * (r[column] + 1e-3), rates[*source]);
                 rates[*source] = before + h;
                 if let Some(moved) = self.moments(*k, &rates) {

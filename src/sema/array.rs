@@ -14,6 +14,7 @@ use crate::hir::{self, Expr, ExprKind, Fixed, NetworkId, Type, ValueId, ValueKin
 use crate::script::{self, Value};
 use crate::syntax::ast;
 use crate::units::Dimension;
+use std::ops::Range;
 
 /// Elements of an array, and turns of a loop that is unrolled here, at most.
 const LARGEST: usize = 10_000;
@@ -53,6 +54,49 @@ enum Unknown {
     /// It follows a param that the region's user binds, and the region stands alone.
     Unbound,
     Never,
+}
+
+/// What an index picks along one axis.
+enum Wanted {
+    At(f64, Span),
+    Within(Range<f64>),
+}
+
+/// The elements that indices pick; the first index that picks none, with the number of positions there.
+fn pick<'e>(elements: &'e [Element], wanted: &[Wanted]) -> Result<Vec<&'e Element>, (f64, Span, f64)> {
+    let positions = |last: Option<&Element>, k: usize| last.map_or(0.0, |x| x.at[k] + 1.0);
+    // Elements are in the order of their positions: those that begin alike lie side by side.
+    let mut alike = elements;
+    let mut rest = wanted.iter().enumerate();
+    let mut open = None;
+    for (k, w) in rest.by_ref() {
+        let Wanted::At(at, span) = w else {
+            open = Some((k, w));
+            break;
+        };
+        let n = positions(alike.last(), k);
+        let from = alike.partition_point(|x| x.at[k] < *at);
+        let to = alike.partition_point(|x| x.at[k] <= *at);
+        alike = alike.get(from..to).unwrap_or_default();
+        if alike.is_empty() {
+            return Err((*at, *span, n));
+        }
+    }
+    let mut found: Vec<&Element> = alike.iter().collect();
+    for (k, w) in open.into_iter().chain(rest) {
+        match w {
+            Wanted::Within(range) => found.retain(|x| range.contains(&x.at[k])),
+            Wanted::At(at, span) => {
+                let last = found.iter().copied().max_by(|a, b| a.at[k].total_cmp(&b.at[k]));
+                let n = positions(last, k);
+                found.retain(|x| x.at[k] == *at);
+                if found.is_empty() {
+                    return Err((*at, *span, n));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What an expression names.
@@ -227,33 +271,28 @@ impl Sema<'_> {
             );
             return None;
         }
-        let mut found = self.arrays[array.0].elements.clone();
         let what = format!("which of `{name}` this is");
-        for (k, slot) in slots.iter().enumerate() {
-            match slot {
-                ast::Slot::At(e) => {
-                    let at = self.number_known(e, scope, &what)?;
-                    let known: Vec<f64> = found.iter().map(|x| x.at[k]).collect();
-                    found.retain(|x| x.at[k] == at);
-                    if found.is_empty() {
-                        let n = known.iter().fold(0.0, |n: f64, x| n.max(x + 1.0));
-                        self.diags.push(
-                            Diagnostic::error(REGION_ARRAY, format!("{at} is no position among {n} `{name}`"))
-                                .label(e.span, "positions are whole and count from 0"),
-                        );
-                        return None;
-                    }
-                }
-                ast::Slot::Range(lo, hi) => {
-                    let mut end = |e: &Option<ast::Expr>, open: f64| match e {
-                        Some(e) => self.number_known(e, scope, &what),
-                        None => Some(open),
-                    };
-                    let (lo, hi) = (end(lo, 0.0)?, end(hi, f64::INFINITY)?);
-                    found.retain(|x| (lo..hi).contains(&x.at[k]));
-                }
-            }
+        let mut wanted = Vec::new();
+        for slot in slots {
+            let mut end = |e: &Option<ast::Expr>, open: f64| match e {
+                Some(e) => self.number_known(e, scope, &what),
+                None => Some(open),
+            };
+            wanted.push(match slot {
+                ast::Slot::Range(lo, hi) => Wanted::Within(end(lo, 0.0)?..end(hi, f64::INFINITY)?),
+                ast::Slot::At(e) => Wanted::At(self.number_known(e, scope, &what)?, e.span),
+            });
         }
+        let found = match pick(&self.arrays[array.0].elements, &wanted) {
+            Ok(found) => found.into_iter().cloned().collect(),
+            Err((at, span, n)) => {
+                self.diags.push(
+                    Diagnostic::error(REGION_ARRAY, format!("{at} is no position among {n} `{name}`"))
+                        .label(span, "positions are whole and count from 0"),
+                );
+                return None;
+            }
+        };
         let one = slots.len() == axes && slots.iter().all(|s| matches!(s, ast::Slot::At(_)));
         Some((found, one))
     }
@@ -388,12 +427,13 @@ impl Sema<'_> {
     }
 
     /// Whether a condition holds in the turn at hand, where it follows that and nothing that may change.
-    pub(super) fn settled(&mut self, condition: &ast::Expr, scope: ScopeId) -> Option<bool> {
+    pub(super) fn settled(&mut self, condition: &Expr) -> Option<bool> {
         if self.turns.is_empty() {
             return None;
         }
-        match self.known(condition, scope) {
-            Ok((Value::Bool(b), read)) if read.is_empty() => Some(b),
+        let mut read = Vec::new();
+        match self.value_of(condition, &mut read) {
+            Ok(Value::Bool(b)) if read.is_empty() => Some(b),
             _ => None,
         }
     }
@@ -411,12 +451,15 @@ impl Sema<'_> {
                     ValueKind::Table { axes, value } if axes.iter().all(|a| a.variable.is_none()) => {
                         self.value_of(&value, read)
                     }
-                    ValueKind::Param { default: Some(inner), .. } => {
-                        let value = self.value_of(&inner, read)?;
+                    ValueKind::Param { default, .. } => {
+                        let value = match (self.given(*id), default) {
+                            (Some(value), _) => value,
+                            (None, Some(inner)) => self.value_of(&inner, read)?,
+                            (None, None) => return Err(Unknown::Unbound),
+                        };
                         read.push((*id, value.clone()));
                         Ok(value)
                     }
-                    ValueKind::Param { default: None, .. } => Err(Unknown::Unbound),
                     ValueKind::Variable => match self.turns.iter().rev().find(|(v, _)| v == id) {
                         Some((_, value)) => Ok(value.clone()),
                         None if self.open.contains(id) => Err(Unknown::Turn(*id)),

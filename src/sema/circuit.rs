@@ -266,12 +266,11 @@ impl Sema<'_> {
                         body
                     });
                     self.loops_around -= around;
-                    out.extend(turns.into_iter().map(|(loops, items)| Item::For { loops, items }));
+                    // Most turns of loops over pairs of regions take no branch.
+                    let full = turns.into_iter().filter(|(_, items)| !items.is_empty());
+                    out.extend(full.map(|(loops, items)| Item::For { loops, items }));
                 }
-                ast::CircuitKind::If(c) => {
-                    let resolved = self.circuit_if(id, c, scope);
-                    out.push(resolved);
-                }
+                ast::CircuitKind::If(c) => self.circuit_if(id, c, scope, out),
                 ast::CircuitKind::Region { name, .. } => self.region_items(id, name, scope, out),
                 ast::CircuitKind::Port { output, ends, .. } => {
                     for end in &ends.list {
@@ -301,11 +300,11 @@ impl Sema<'_> {
         }
     }
 
-    fn circuit_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId) -> Item {
+    fn circuit_if(&mut self, id: NetworkId, c: &ast::CircuitIf, scope: ScopeId, out: &mut Vec<Item>) {
         let place = Place::Constant;
         let condition = self.condition(&c.condition, Cx { scope, place: &place });
         // In a turn that is resolved by itself the branch that is not taken may reach beyond an array.
-        let taken = self.settled(&c.condition, scope);
+        let taken = self.settled(&condition);
         let mut then = Vec::new();
         if taken != Some(false) {
             self.resolve_items(id, &c.then, scope, &mut then);
@@ -313,10 +312,14 @@ impl Sema<'_> {
         let mut otherwise = Vec::new();
         match c.otherwise.as_ref().filter(|_| taken != Some(true)) {
             Some(ast::CircuitElse::Items(items)) => self.resolve_items(id, items, scope, &mut otherwise),
-            Some(ast::CircuitElse::If(next)) => otherwise.push(self.circuit_if(id, next, scope)),
+            Some(ast::CircuitElse::If(next)) => self.circuit_if(id, next, scope, &mut otherwise),
             None => {}
         }
-        Item::If { condition, then, otherwise }
+        match taken {
+            Some(true) => out.append(&mut then),
+            Some(false) => out.append(&mut otherwise),
+            None => out.push(Item::If { condition, then, otherwise }),
+        }
     }
 
     /// Loop variables are declared in `scope`, each visible to the ranges after it.

@@ -495,7 +495,7 @@ impl Sema<'_> {
     fn stmt_if(&mut self, i: &ast::StmtIf, cx: Cx, flow: &mut Flow) -> StmtKind {
         let condition = self.condition(&i.condition, cx);
         // As in a circuit: of a turn that is resolved by itself, the branch that it takes.
-        let taken = self.settled(&i.condition, cx.scope);
+        let taken = self.settled(&condition);
         let inner = self.new_scope(Some(cx.scope));
         let then = match taken {
             Some(false) => Vec::new(),

@@ -10,6 +10,7 @@ use crate::ir::artefact::{Job, Unit};
 use crate::lower::{self, Origins, Overrides};
 use crate::syntax::ast;
 use crate::{checks, chip, hir, meanfield, nir, passes, sema, stdlib, valid};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -166,7 +167,7 @@ fn compiled(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let start = Instant::now();
     let mut out = Outcome::default();
     let loader = WithStd(loader);
-    let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
+    let analysis = sema::analyse(&loader, file, options.quick, &options.set, &mut out.sources, &mut out.diagnostics);
     if let Some(analysis) = analysis {
         let jobs = jobs(&analysis, options, &mut out.sources, &mut out.diagnostics);
         (out.jobs, out.origins) = jobs.into_iter().unzip();
@@ -190,7 +191,7 @@ pub fn describe(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
 fn described(loader: &dyn Loader, file: &str, options: &Options) -> Outcome {
     let mut out = Outcome::default();
     let loader = WithStd(loader);
-    let analysis = sema::analyse(&loader, file, options.quick, &mut out.sources, &mut out.diagnostics);
+    let analysis = sema::analyse(&loader, file, options.quick, &options.set, &mut out.sources, &mut out.diagnostics);
     if let Some(analysis) = analysis {
         if !out.diagnostics.has_errors() {
             let jobs = jobs(&analysis, options, &mut out.sources, &mut Diagnostics::default());
@@ -236,6 +237,23 @@ fn jobs(
         }
         None => analysis.networks.iter().map(|n| (*n, None)).collect(),
     };
+    let names = wanted.iter().flat_map(|(network, experiment)| {
+        lower::overridable(program, *network, experiment.map(|k| &program.experiments[k]))
+    });
+    let names: BTreeSet<&str> = names.map(|v| program.value(v).name.as_str()).collect();
+    for (name, text) in options.set.iter().filter(|(name, _)| !names.contains(name.as_str())) {
+        let help = match names.is_empty() {
+            true => "there are none: a param of the network can bind those of its regions and models".to_string(),
+            false => sema::error::params_help(name, &names.iter().copied().collect::<Vec<_>>()),
+        };
+        diags.push(
+            Diagnostic::error(
+                lower::error::OVERRIDE,
+                format!("--set {name}={text}: no param and no sweep is named `{name}`"),
+            )
+            .help(help),
+        );
+    }
     let mut out = Vec::new();
     for (network, experiment) in wanted {
         let lowered = lower::lower(program, sources, network, experiment, &overrides, diags);
@@ -386,6 +404,15 @@ fn kernels(network: valid::Validated, backend: Backend) -> Result<(Option<native
 }
 
 impl Prepared<'_> {
+    /// Threads that a run keeps busy, of those that there are. The results are the same for any number.
+    pub fn busy(&self, threads: usize) -> usize {
+        match &self.runner {
+            Runner::Here(Some(kernels)) => native::busy(self.network.network(), kernels, threads),
+            Runner::Here(None) => 1,
+            Runner::Chip(..) => threads,
+        }
+    }
+
     /// Builds the elements and synapses of one run. Gives the seconds that it took, too.
     pub fn engine(
         &self,

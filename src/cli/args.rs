@@ -55,7 +55,7 @@ pub(super) enum MessageFormat {
 /// What changes the circuit before it is compiled.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct CircuitArgs {
-    /// Bind a param: --set g=4.5, --set "J=0.2 mV"
+    /// Bind a param, or leave a sweep some of its values: --set g=4.5, --set "J=0.2 mV", --set "gap=1 mV, 2 mV"
     #[arg(long, value_name = "NAME=VALUE", value_parser = binding)]
     pub set: Vec<(String, String)>,
     /// Time step: --dt "0.1 ms"
@@ -86,7 +86,7 @@ pub(super) struct ExecutionArgs {
     /// First seed, 1 if not given; run k takes the first seed + k. A package for a chip has its own
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Threads; all cores if not given
+    /// Threads; as many as have enough to do if not given, at most all cores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub threads: Option<u16>,
     #[arg(long, value_enum, default_value = "native")]

@@ -209,12 +209,13 @@ fn execute(args: &RunArgs, terminal: &Terminal) -> Result<Status, Diagnostic> {
         measured: false,
         seed: own,
         threads: execution.threads(),
+        chosen: execution.threads.is_some(),
         backend: Backend::default(),
         backend_name: execution.backend.name(),
         chip: Some(&machine),
         limit: execution.limit(),
         // Rows of other circuits of the experiment are in other packages.
-        quick: machine.manifest().part,
+        part: machine.manifest().part,
         compile_s: 0.0,
         checkpoints: None,
         stop: progress::stop_flag(),
@@ -247,7 +248,7 @@ fn compare(job: &Job, chips: &[Emulator], against: AgainstArg, settings: &Settin
         let d = usage("`--against` takes one run, and the experiment has several");
         return Err(d.help("leave its sweep out"));
     };
-    let control = Control { stop: settings.stop, progress: &|_| {}, quick: settings.quick };
+    let control = Control { stop: settings.stop, progress: &|_| {}, quick: settings.part };
     driver::beside(unit, point, chip, against.backend(), settings.limit, settings.threads, &control)
 }
 

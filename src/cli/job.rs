@@ -25,12 +25,15 @@ use std::time::Instant;
 pub(super) struct Settings<'a> {
     pub seed: u64,
     pub threads: usize,
+    /// That many were asked for: a small network runs on them, too.
+    pub chosen: bool,
     pub backend: Backend,
     pub backend_name: &'static str,
     /// Runs on this in the place of the back end.
     pub chip: Option<&'a Machine>,
     pub limit: MemoryLimit,
-    pub quick: bool,
+    /// A part of the experiment is run: an expectation without data is skipped.
+    pub part: bool,
     /// From source text to IR.
     pub compile_s: f64,
     pub checkpoints: Option<&'a Checkpoints>,
@@ -88,6 +91,15 @@ pub(super) fn execute(job: &Job, settings: &Settings, output: Option<&Output>) -
     all.finish(job, settings, output)
 }
 
+/// Whether `--set` leaves a sweep some of its values: what the others would have given is not judged.
+pub(super) fn narrowed(job: &Job, set: &[(String, String)]) -> bool {
+    job.points.iter().take(1).any(|point| {
+        let variables = job.units.get(point.unit).map_or(&[][..], |u| &u.protocol.variables);
+        let names = point.sweep.iter().filter_map(|(v, _)| variables.get(*v as usize)).map(|v| &v.name);
+        names.into_iter().any(|name| set.iter().any(|(given, _)| given == name))
+    })
+}
+
 /// The number of runs at once.
 fn lanes(job: &Job, runs: usize, threads: usize, allowed: f64) -> usize {
     let largest = job.units.iter().map(driver::memory).fold(0.0, f64::max);
@@ -118,6 +130,7 @@ struct Series<'j> {
 struct Done {
     outcome: RunOutcome,
     build_s: f64,
+    threads: usize,
     profile: Option<Profile>,
 }
 
@@ -140,8 +153,9 @@ impl Series<'_> {
             None => driver::prepare(unit, settings.backend, self.allowed),
         });
         let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;
-        let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, self.threads)?;
-        let control = Control { stop: task.stop, progress: task.progress, quick: settings.quick };
+        let threads = if settings.chosen { self.threads } else { prepared.busy(self.threads) };
+        let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, threads)?;
+        let control = Control { stop: task.stop, progress: task.progress, quick: settings.part };
         let write = |c: &Checkpoint| {
             if let Some(checkpoints) = settings.checkpoints {
                 checkpoints.save(task.run, c);
@@ -156,7 +170,7 @@ impl Series<'_> {
         }
         let outcome = execute::go_on(unit, point, seed, engine.as_mut(), &control, saving);
         let profile = if measured { engine.profile() } else { None };
-        Ok(Done { outcome, build_s, profile })
+        Ok(Done { outcome, build_s, threads, profile })
     }
 }
 
@@ -216,6 +230,8 @@ struct Together {
     /// By unit.
     compile_s: Vec<f64>,
     build_s: Vec<f64>,
+    /// Of a run.
+    threads: usize,
     written: Vec<String>,
     /// Of the first run, where a report is wanted.
     recorded: Recorded,
@@ -226,7 +242,8 @@ struct Together {
 
 impl Together {
     fn take(&mut self, run: usize, done: Done, output: Option<&Output>) -> Result<(), Diagnostic> {
-        let Done { mut outcome, build_s, profile } = done;
+        let Done { mut outcome, build_s, threads, profile } = done;
+        self.threads = self.threads.max(threads);
         self.profile = profile.or(self.profile.take());
         self.build_s.push(build_s);
         self.interrupted |= outcome.interrupted;
@@ -252,7 +269,7 @@ impl Together {
             && !self.interrupted
             && let Some(unit) = job.units.first()
         {
-            conclusion = execute::conclude(&unit.protocol, &self.rows, settings.quick);
+            conclusion = execute::conclude(&unit.protocol, &self.rows, settings.part);
             self.expectations.extend(&conclusion.expectations);
             self.error = conclusion.error.take().map(|e| execute::diagnostic(&e, unit.network.dt_ms));
         }
@@ -261,7 +278,8 @@ impl Together {
             network: job.network.clone(),
             experiment: job.experiment.clone(),
             seed: settings.seed,
-            threads: settings.threads,
+            // Of one run; of all at once where there are several.
+            threads: if self.runs.len() > 1 { settings.threads } else { self.threads },
             backend: settings.backend_name,
             compile_s: settings.compile_s + mean(&self.compile_s),
             build_s: mean(&self.build_s),

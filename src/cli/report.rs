@@ -117,7 +117,7 @@ pub(super) fn expectation(e: &Expectation, width: usize, terminal: &Terminal) ->
     };
     let measured = match e.measured_text() {
         Some(text) => text,
-        None => "skipped: nothing to judge under --quick".to_string(),
+        None => "skipped: nothing to judge in this part of the experiment".to_string(),
     };
     let mut line = format!("  {mark} {:width$}  {measured}", e.text);
     if !e.holds() {

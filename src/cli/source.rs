@@ -48,10 +48,10 @@ pub(super) fn options(circuit: &CircuitArgs, quick: bool) -> Options {
 pub(super) fn report(outcome: &Outcome, format: MessageFormat, terminal: &Terminal) -> Status {
     let list = outcome.diagnostics.sorted();
     match format {
-        MessageFormat::Human => render::show(list.iter().copied(), &outcome.sources, terminal),
+        MessageFormat::Human => render::show(&list, &outcome.sources, terminal),
         MessageFormat::Json => list.iter().for_each(|d| terminal::out(&messages::json(d, &outcome.sources))),
     }
-    list.iter().map(|d| status_of(d)).max().unwrap_or(Status::Fine)
+    list.iter().map(status_of).max().unwrap_or(Status::Fine)
 }
 
 /// Shows one diagnostic that belongs to no source.

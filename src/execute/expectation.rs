@@ -15,7 +15,7 @@ pub struct Expectation {
     /// How often it was judged, over loops and runs.
     pub judged: u64,
     pub failed: u64,
-    /// How often there was nothing to judge, which is allowed under `--quick` only.
+    /// How often there was nothing to judge, which is allowed in a part of an experiment only, as under `--quick`.
     pub skipped: u64,
     /// The value in the first judgement that failed; else the mean of all values where they are numbers, else the first one.
     pub measured: Option<Value>,

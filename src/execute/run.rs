@@ -36,7 +36,7 @@ pub struct Control<'a> {
     pub stop: &'a AtomicBool,
     /// Called about thirty times a second while time moves.
     pub progress: &'a dyn Fn(Progress),
-    /// `nsmc test --quick`: an expectation without data is skipped.
+    /// A part of the experiment is run, as by `nsmc test --quick`: an expectation without data is skipped.
     pub quick: bool,
 }
 

@@ -16,6 +16,7 @@ mod known;
 mod leaves;
 mod linear;
 mod network;
+mod overrides;
 mod plasticity;
 mod plausible;
 mod projection;
@@ -31,23 +32,14 @@ use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::artefact::{Check, Exemption, Function, Job, Notes, Unit};
 use crate::ir::protocol::Point;
 use crate::script::{Value, VarId};
+use crate::sema::given;
 use crate::units::{self, Dimension};
 use known::Known;
 use leaves::Leaf;
+pub use overrides::{Overrides, overridable, time_ms};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
-
-/// What the command line may change.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// `--set name=value`
-    pub set: Vec<(String, String)>,
-    /// `--dt "0.1 ms"`
-    pub dt: Option<String>,
-    /// `--for "2 s"`
-    pub duration: Option<String>,
-}
 
 /// Where the parts of a lowered network were written, by path: it has no spans of its own, and what is found in it later is told
 /// at these.
@@ -221,7 +213,7 @@ pub fn lower(
         None => 1,
     };
     let points = match experiment {
-        Some(e) => first.sweep_points(&e.sweeps),
+        Some(e) => first.sweep_points(&e.sweeps, overrides),
         None => Some(vec![Vec::new()]),
     };
     let given = std::mem::take(&mut first.values);
@@ -317,55 +309,6 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn apply_overrides(
-        &mut self,
-        network: hir::NetworkId,
-        experiment: Option<&hir::Experiment>,
-        overrides: &Overrides,
-    ) {
-        let names: Vec<ValueId> = self
-            .program
-            .network(network)
-            .names
-            .iter()
-            .chain(experiment.iter().flat_map(|e| &e.names))
-            .copied()
-            .filter(|v| matches!(self.program.value(*v).kind, ValueKind::Param { .. }))
-            .collect();
-        for (name, text) in &overrides.set {
-            let Some(id) = names.iter().find(|v| self.program.value(**v).name == *name).copied() else {
-                let all: Vec<&str> = names.iter().map(|v| self.program.value(*v).name.as_str()).collect();
-                let help = match all.as_slice() {
-                    [] => "it has none: a param of the network can bind those of its regions and models".to_string(),
-                    all => crate::sema::error::params_help(name, all),
-                };
-                self.diags.push(
-                    Diagnostic::error(
-                        error::OVERRIDE,
-                        format!("--set {name}={text}: the network has no param `{name}`"),
-                    )
-                    .help(help),
-                );
-                continue;
-            };
-            let def = self.program.value(id);
-            let span = def.span;
-            match override_value(text, def.ty.dimension(), def.ty.kind) {
-                Ok(value) => {
-                    if let Err(d) = self.check_bounds(id, &value, span) {
-                        self.diags.push(d);
-                    }
-                    self.values.insert(id, value);
-                }
-                Err((why, help)) => self.diags.push(
-                    Diagnostic::error(error::OVERRIDE, format!("--set {name}={text}: {why}"))
-                        .label(span, "the param that it overrides")
-                        .help(help),
-                ),
-            }
-        }
-    }
-
     /// What the shape of the circuit followed when names were resolved holds still.
     fn check_fixed(&mut self, network: hir::NetworkId, experiment: Option<&hir::Experiment>) -> Result<(), Fail> {
         let program = self.program;
@@ -384,45 +327,12 @@ impl<'a> Lowering<'a> {
                 )
                 .label(fixed.span, format!("resolved with {read}"))
                 .label(def.span, "its value in the text holds")
-                .help("change it there: names are resolved before `--set`, sweeps and experiments bind params"));
+                .help(
+                    "change it there or with `--set`: names are resolved before sweeps and experiments bind params",
+                ));
             }
         }
         Ok(())
-    }
-
-    fn sweep_points(&mut self, sweeps: &[hir::Loop]) -> Option<Vec<Vec<(ValueId, Value)>>> {
-        let mut points: Vec<Vec<(ValueId, Value)>> = vec![Vec::new()];
-        for l in sweeps {
-            let items = self.loop_values(l);
-            let items = self.report(items)?;
-            if items.is_empty() {
-                self.diags.push(
-                    Diagnostic::error(error::LOOP_LENGTH, "a sweep over nothing has no run")
-                        .label(l.start.span, "no value")
-                        .help("a range leaves its end out: `0 .. 3` is 0, 1, 2"),
-                );
-                return None;
-            }
-            points = points
-                .into_iter()
-                .flat_map(|p| {
-                    items.iter().map(move |v| {
-                        let mut p = p.clone();
-                        p.push((l.variable, v.clone()));
-                        p
-                    })
-                })
-                .collect();
-            if points.len() > 100_000 {
-                self.diags.push(
-                    Diagnostic::error(error::LOOP_LENGTH, format!("the sweeps have {} points", points.len()))
-                        .label(l.start.span, "with this one")
-                        .help("at most 100000 runs"),
-                );
-                return None;
-            }
-        }
-        Some(points)
     }
 
     fn unit(
@@ -470,7 +380,7 @@ impl<'a> Lowering<'a> {
 
     fn step_length(&mut self, network: hir::NetworkId, overrides: &Overrides) -> Option<f64> {
         let (value, span) = match (&overrides.dt, &self.program.network(network).dt) {
-            (Some(text), _) => match override_value(text, Dimension::TIME, hir::Kind::Number) {
+            (Some(text), _) => match given(text, Dimension::TIME, hir::Kind::Number) {
                 Ok(v) => (v, None),
                 Err((why, help)) => {
                     self.diags.push(Diagnostic::error(error::OVERRIDE, format!("--dt {text}: {why}")).help(help));
@@ -502,61 +412,6 @@ impl<'a> Lowering<'a> {
         }
         Some(dt)
     }
-}
-
-/// A time as a flag gives it, such as `10 s`, in ms; an error is what is wrong and what to write.
-pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
-    let help = || "write a number and a unit, such as 10 ms".to_string();
-    override_value(text, Dimension::TIME, hir::Kind::Number)?.number().map_err(|e| (e.message, help()))
-}
-
-/// `4.5`, `0.2 mV`, `true` from the command line.
-fn override_value(text: &str, dim: Dimension, kind: hir::Kind) -> Result<Value, (String, String)> {
-    let text = text.trim();
-    if kind == hir::Kind::Bool {
-        return match text {
-            "true" => Ok(Value::Bool(true)),
-            "false" => Ok(Value::Bool(false)),
-            _ => Err(("expected true or false".to_string(), "write true or false".to_string())),
-        };
-    }
-    let split = text
-        .char_indices()
-        .find(|(k, c)| {
-            let exponent = matches!(c, 'e' | 'E')
-                && text[k + 1..].starts_with(|d: char| d.is_ascii_digit() || d == '-' || d == '+');
-            !(c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '+') || exponent)
-        })
-        .map_or(text.len(), |(k, _)| k);
-    let (number, unit) = (text[..split].trim(), text[split..].trim());
-    let unit = if unit.is_empty() {
-        None
-    } else {
-        match units::parse_unit(unit) {
-            Ok(u) => Some(u),
-            Err(e) => {
-                let help = e
-                    .suggestion()
-                    .map_or_else(|| format!("such as 1 {}", dim.typical_unit()), |s| format!("did you mean `{s}`?"));
-                return Err((format!("there is no unit `{unit}`"), help));
-            }
-        }
-    };
-    let (negative, digits) = match number.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, number.strip_prefix('+').unwrap_or(number)),
-    };
-    let value = units::quantity_value(digits, unit.as_ref())
-        .map_err(|e| (e.to_string(), format!("write a number and a unit, such as 1 {}", dim.typical_unit())))?;
-    let found = unit.as_ref().map_or(Dimension::NUMBER, units::Unit::dimension);
-    if found != dim && !(value == 0.0 && unit.is_none()) {
-        let words = crate::sema::error::dimension_words;
-        return Err((
-            format!("expected {}, found {}", words(dim), words(found)),
-            format!("write it with its unit: \"{} {}\"", number, dim.typical_unit()),
-        ));
-    }
-    Ok(Value::Number(if negative { -value } else { value }))
 }
 
 /// Whether an expression's value is known without a run, a neuron or a synapse.

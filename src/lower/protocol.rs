@@ -5,13 +5,14 @@ use super::error::*;
 use super::network::Elaborated;
 use super::plausible::known;
 use super::sleep;
-use super::{Fail, Lowering, Overrides, override_value};
+use super::{Fail, Lowering, Overrides};
 use crate::base::{Diagnostic, Span, stack};
 use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
 use crate::ir::protocol::{
     Actuator, Bounds, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
 };
 use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
+use crate::sema::given;
 use crate::units::Dimension;
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,7 +32,7 @@ impl Lowering<'_> {
     ) -> Option<(Protocol, Vec<(VarId, Value)>)> {
         let errors = self.diags.error_count();
         let duration = match &overrides.duration {
-            Some(text) => match override_value(text, Dimension::TIME, hir::Kind::Number) {
+            Some(text) => match given(text, Dimension::TIME, hir::Kind::Number) {
                 Ok(v) => v.number().ok(),
                 Err((why, help)) => {
                     self.diags.push(Diagnostic::error(OVERRIDE, format!("--for {text}: {why}")).help(help));
@@ -177,7 +178,7 @@ impl Lowering<'_> {
     }
 
     /// What the values of a loop's variable are called, where they are labels of one set.
-    fn label_names(&self, l: &hir::Loop) -> Vec<String> {
+    pub(super) fn label_names(&self, l: &hir::Loop) -> Vec<String> {
         let found = self.labels_in(&l.start).filter(|_| l.end.is_none());
         let members = found.map(|k| self.program.labels[k].members.as_slice()).unwrap_or_default();
         members.iter().map(|v| self.program.value(*v).name.clone()).collect()

@@ -536,9 +536,9 @@ impl Sema<'_> {
                     Place::Rule(_) => Some(
                         "a rule sees its own names and what it needs: `needs post.V: voltage` of its cell, `needs modulator M`",
                     ),
-                    Place::Synapse { .. } => {
-                        Some("of the two cells it sees `pre` and `post`, which are their positions, and `pre.x`")
-                    }
+                    Place::Synapse { .. } => Some(
+                        "of the two cells it sees `pre` and `post`, which are their positions, and `pre.x`; of a file of edges `column(\"w\")`",
+                    ),
                     Place::Conclude(_) => Some("what is concluded from was measured in the runs: `measure x = ..`"),
                     _ => None,
                 };

@@ -11,6 +11,7 @@ pub mod error;
 mod event;
 mod experiment;
 mod expr;
+mod given;
 mod matrix;
 mod model;
 mod modules;
@@ -32,6 +33,7 @@ use crate::base::{Diagnostic, Diagnostics, FileId, Loader, SourceMap};
 use crate::hir;
 use crate::syntax::ast;
 pub use expr::threshold;
+pub use given::given;
 use scope::{Entity, Scope, ScopeId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -162,6 +164,8 @@ struct Sema<'a> {
     /// Names that unreadable pieces would have declared.
     lost: BTreeSet<String>,
     quick: bool,
+    /// `--set`
+    set: &'a [(String, String)],
 }
 
 /// What came of a compilation's front half.
@@ -180,6 +184,7 @@ pub fn analyse(
     loader: &dyn Loader,
     file: &str,
     quick: bool,
+    set: &[(String, String)],
     sources: &mut SourceMap,
     diags: &mut Diagnostics,
 ) -> Option<Analysis> {
@@ -221,6 +226,7 @@ pub fn analyse(
         environments: Vec::new(),
         lost: BTreeSet::new(),
         quick,
+        set,
     };
     if let Err(e) = sema.loader.project() {
         sema.project_error(*e, None);

@@ -9,6 +9,7 @@ mod learning;
 mod plan;
 mod procedural;
 mod rules;
+mod threads;
 mod tracts;
 mod translate;
 mod values;
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
+pub use threads::busy;
 use tracts::{TractBuilder, TractPlan, Tracts};
 use translate::GRAIN;
 use worker::{Batch, Block, BlockSource, Board, Contest, Fault, Recorder, Sequence, Shared, Worker};
@@ -452,10 +454,14 @@ impl Native {
             let log = &mut self.traces[k];
             let base = log.values.len();
             log.values.resize(base + steps.len() * width, f64::NAN);
-            for (thread, part) in t.parts.iter().enumerate() {
-                for row in 0..steps.len() {
-                    for (c, at) in part.iter().enumerate() {
-                        log.values[base + row * width + *at as usize] = samples[thread][k][row * part.len() + c];
+            for (samples, part) in samples.iter().zip(&t.parts).filter(|(_, part)| !part.is_empty()) {
+                let (first, n) = (part[0] as usize, part.len());
+                let side_by_side = (first..first + n).eq(part.iter().map(|at| *at as usize));
+                let rows = log.values[base..].chunks_exact_mut(width);
+                for (row, sampled) in rows.zip(samples[k].chunks_exact(n)) {
+                    match side_by_side {
+                        true => row[first..first + n].copy_from_slice(sampled),
+                        false => part.iter().zip(sampled).for_each(|(at, v)| row[*at as usize] = *v),
                     }
                 }
             }

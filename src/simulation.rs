@@ -177,7 +177,7 @@ impl Simulation {
         let options = Options { set, precision, alone: true, ..Options::default() };
         let mut out = driver::compile(loader, file, &options);
         let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
-            out.diagnostics.sorted().into_iter().cloned().partition(|d| d.severity == Severity::Error);
+            out.diagnostics.sorted().into_iter().partition(|d| d.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(Failure::new(errors, &out.sources));
         }

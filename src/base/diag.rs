@@ -3,6 +3,7 @@
 //! Phases push into a [`Diagnostics`] sink and go on; nothing stops at the first error.
 
 use super::source::Span;
+use std::collections::HashMap;
 
 /// A stable code such as `E0301`: the first digit after the letter pair is the phase. Codes are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,11 +109,43 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// All findings by place: errors and warnings of one file in the order of its text.
-    pub fn sorted(&self) -> Vec<&Diagnostic> {
-        let mut all: Vec<&Diagnostic> = self.list.iter().collect();
-        all.sort_by_key(|d| d.span());
-        all
+    /// All findings by place: errors and warnings of one file in the order of its text. More than two of one code at the same places,
+    /// as what is wrong with each element of an array of regions, are one that names the others.
+    pub fn sorted(&self) -> Vec<Diagnostic> {
+        let mut groups: Vec<Vec<&Diagnostic>> = Vec::new();
+        let mut found: HashMap<(Code, Vec<Span>), usize> = HashMap::new();
+        for d in &self.list {
+            let places: Vec<Span> = d.labels.iter().map(|l| l.span).collect();
+            if places.is_empty() {
+                groups.push(vec![d]);
+                continue;
+            }
+            let at = *found.entry((d.code, places)).or_insert(groups.len());
+            match groups.get_mut(at) {
+                Some(group) => group.push(d),
+                None => groups.push(vec![d]),
+            }
+        }
+        groups.sort_by_key(|group| group[0].span());
+        let told = |group: Vec<&Diagnostic>| match group.as_slice() {
+            [first, others @ ..] if others.len() > 1 => vec![(*first).clone().note(alike(others))],
+            _ => group.into_iter().cloned().collect(),
+        };
+        groups.into_iter().flat_map(told).collect()
+    }
+}
+
+/// What is said of findings that are like one before them.
+fn alike(others: &[&Diagnostic]) -> String {
+    const NAMED: usize = 3;
+    // A message begins with the thing that it is about, or has it as its first name.
+    let subject = |d: &&Diagnostic| d.message.split('`').nth(1).map(|name| format!("`{name}`"));
+    let mut names: Vec<String> = others.iter().filter_map(subject).collect();
+    names.dedup();
+    match names.len().checked_sub(NAMED) {
+        _ if names.len() < others.len() => format!("found {} times", others.len() + 1),
+        Some(more @ 1..) => format!("the same of {} and {more} more", names[..NAMED].join(", ")),
+        _ => format!("the same of {}", names.join(", ")),
     }
 }
 

@@ -8,9 +8,7 @@ use crate::base::Span;
 pub use crate::script::{BinaryOp, UnaryOp};
 use crate::script::{Distribution, Func, ListDraw, Stat, Value, Wiring};
 use crate::units::Dimension;
-pub use experiment::{
-    Experiment, GatedDrive, Kick, Periodic, Plot, Record, ResetWhat, SleepPhase, Stmt, StmtKind,
-};
+pub use experiment::{Experiment, GatedDrive, Kick, Periodic, Plot, Record, ResetWhat, SleepPhase, Stmt, StmtKind};
 use std::collections::BTreeSet;
 
 /// A named value of the program: one arena for params, lets, states, loop variables ...

@@ -131,6 +131,7 @@ pub fn curve_figure(curve: &Curve) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Dimension;
 
     #[test]
     fn curves_without_numbers_name_their_groups() {

@@ -126,6 +126,102 @@ fn an_override_keeps_its_dimension() {
     }
 }
 
+/// Columns of an array whose number follows a param, and an experiment with two sweeps beside one with none.
+fn columns(n: u32) -> String {
+    format!(
+        "{USES}labels Drive {{ none, some }}
+region Column {{ population E[20]: LifExp(I_e = 380 pA) }}
+network Columns {{ param n = {n}  region c[n]: Column }}
+experiment Driven of Columns {{
+    param time = 50 ms
+    sweep drive in [none, some]
+    sweep current in [400 pA, 500 pA, 600 pA]
+    set c[0].E.I_e = if drive == some then current else 0 pA
+    simulate time
+    measure spikes = count(c[0].E)
+    measure fired = count(c[0].E) > 0
+    conclude {{
+        expect mean(spikes where drive == none) == 0
+        expect mean(spikes where drive == some and current == 500 pA) > 0
+        expect min(spikes where fired) > 0
+    }}
+}}
+experiment Alone of Columns {{ simulate 10 ms  expect count(c[0].E) == 0 }}
+"
+    )
+}
+
+#[test]
+fn sweeps_and_shapes_follow_the_command_line() {
+    let f = folder("narrowed");
+    let file = write(&f, "columns.nsm", columns(2));
+    let driven = |more: &[&str]| run(&[&["run", &file, "--experiment", "Driven"], more].concat());
+    let all = driven(&[]);
+    assert_eq!(all.status.code(), Some(0), "{}", text(&all));
+    assert!(text(&all).contains("6 runs"), "{}", text(&all));
+    // What other values would have given is not judged.
+    let some = driven(&["--set", "drive=some", "--set", "current=500 pA, 600 pA"]);
+    assert_eq!(some.status.code(), Some(0), "{}", text(&some));
+    for part in ["2 runs", "skipped"] {
+        assert!(text(&some).contains(part), "{part}: {}", text(&some));
+    }
+    for (set, part) in [("drive=sme", "`some`"), ("current=5 mV", "voltage"), ("driv=some", "`drive`")] {
+        let out = driven(&["--set", set]);
+        assert_eq!(out.status.code(), Some(2), "{set}: {}", text(&out));
+        for part in ["E0514", part] {
+            assert!(text(&out).contains(part), "{set}: {part} in {}", text(&out));
+        }
+    }
+    // A param that one experiment alone has is none of the other's business.
+    let both = run(&["test", &file, "--set", "time=40 ms"]);
+    assert_eq!(both.status.code(), Some(0), "{}", text(&both));
+    let wide = run(&["run", &file, "--experiment", "Alone", "--set", "n=5"]);
+    assert_eq!(wide.status.code(), Some(0), "{}", text(&wide));
+    assert!(text(&wide).contains("c[4].E"), "{}", text(&wide));
+    let none = run(&["run", &file, "--experiment", "Alone", "--set", "n=0.5"]);
+    assert!(text(&none).contains("E0223"), "{}", text(&none));
+}
+
+#[test]
+fn what_is_wrong_with_each_region_of_an_array_is_told_once() {
+    let f = folder("alike");
+    let column = "region Column {
+    population E[80]: LifExp(I_e = 380 pA)
+    population I[20]: LifExp
+    projection E -> I.exc { connect bernoulli(0.1)  weight 20 pA  delay 1 ms }
+    projection I -> E.inh { connect bernoulli(0.1)  weight -100 pA  delay 1 ms }
+}
+network Columns { region c[40]: Column }
+experiment Go of Columns { simulate 1 s  expect rate(c[0].E) > 0 Hz }
+";
+    let file = write(&f, "quiet.nsm", format!("{USES}{column}"));
+    let out = run(&["check", &file]);
+    let text = text(&out);
+    assert_eq!(text.matches("W1005").count(), 1, "{text}");
+    assert!(text.contains("the same of `c[1].I`, `c[2].I`, `c[3].I` and 36 more"), "{text}");
+}
+
+/// The number of threads is chosen by the work where it is not asked for.
+#[test]
+fn a_small_circuit_runs_on_one_thread() {
+    let f = folder("threads");
+    let net = |n: u32| {
+        circuit(&format!(
+            "population E[{n}]: LifExp(I_e = 300 pA); projection E -> E.exc {{ connect fixed_indegree(10)  weight 1 pA  delay 0.1 ms }}"
+        )) + "experiment Go of A { simulate 10 ms  expect count(E) >= 0 }"
+    };
+    let (small, large) = (write(&f, "small.nsm", net(100)), write(&f, "large.nsm", net(40_000)));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let threads = |file: &str, more: &[&str]| {
+        let out = run(&[&["run", file], more].concat());
+        let text = text(&out);
+        (1..64).find(|n| text.contains(&format!("native, {n} thread"))).expect("the number of threads")
+    };
+    assert_eq!(threads(&small, &[]), 1);
+    assert_eq!(threads(&small, &["--threads", "2"]), 2);
+    assert!(threads(&large, &[]) >= cores);
+}
+
 #[test]
 fn the_summary_is_one_json_object() {
     let f = folder("summary");

@@ -81,7 +81,7 @@ fn marked(sources: &SourceMap) -> Vec<Finding> {
 }
 
 /// The diagnostics as plain text: what the rendered form is made of, without its drawing.
-fn plain(diagnostics: &[&Diagnostic], sources: &SourceMap) -> String {
+fn plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let mut out = String::new();
     for d in diagnostics {
         let kind = match d.severity {

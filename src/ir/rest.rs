@@ -1,5 +1,6 @@
 //! States that came to rest. What decays for seconds ends below 2^-1022, where a number has fewer digits, stays there (half of
-//! the smallest number rounds back to it) and costs a processor tens of times as long with each operation.
+//! the smallest number rounds back to it) and costs a processor tens of times as long with each operation. So do traces of
+//! plasticity; what a synapse keeps beside its weight is looked at whenever it decays.
 
 use super::network::Dynamics;
 
@@ -8,12 +9,17 @@ const EVERY: u64 = 256;
 
 /// 2^-730. What loses at most half of itself in a step is found before it comes to 2^-1022; what loses more is 0 by itself, 52
 /// steps after it came there.
-const SMALLEST: f64 = f64::from_bits((1023 - 730) << 52);
+pub const SMALLEST: f64 = f64::from_bits((1023 - 730) << 52);
+
+/// Whether states are looked at where `step` steps are done.
+pub fn looks(step: u64) -> bool {
+    step.is_multiple_of(EVERY)
+}
 
 impl Dynamics {
-    /// Whether states are looked at where `step` steps are done. Those of single precision are in each (see [`Dynamics::settled`]).
+    /// The same of these cells: states of single precision are looked at in each step (see [`Dynamics::settled`]).
     pub fn looks(&self, step: u64) -> bool {
-        !self.single && step.is_multiple_of(EVERY)
+        !self.single && looks(step)
     }
 }
 

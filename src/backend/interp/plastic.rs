@@ -9,6 +9,7 @@ use crate::backend::held::{Held, Part, Reach, own_edges};
 use crate::backend::running::Running;
 use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Place, Plasticity};
+use crate::ir::rest::{looks, rested};
 use crate::ir::{Assign, Expr, ExprId, Network};
 use crate::random::{self, Purpose, StreamKey};
 use std::ops::Range;
@@ -622,8 +623,10 @@ impl Plastic {
         let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets.get(synapse as usize));
         let at = At { lane, target, synapse, now, elapsed, since, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
+        let single = self.rule.single;
+        let settle = |k: u32, v: f64| if k == 0 || single { v } else { rested(v) };
         let values: Vec<(u32, f64)> =
-            self.drift.iter().map(|(k, code)| (*k, self.evaluate(code, at, reads, &mut scratch))).collect();
+            self.drift.iter().map(|(k, code)| (*k, settle(*k, self.evaluate(code, at, reads, &mut scratch)))).collect();
         self.scratch = scratch;
         self.store(synapse, &values);
     }
@@ -645,6 +648,9 @@ impl Plastic {
             }
         }
         self.scratch = scratch;
+        if looks(now) {
+            self.pre.iter_mut().chain(&mut self.post).flatten().for_each(|x| *x = rested(*x));
+        }
     }
 
     fn evaluate(&self, code: &Code, at: At, reads: &mut Reads, scratch: &mut Vec<f64>) -> f64 {

@@ -338,3 +338,39 @@ fn synapses_at_events_and_on_the_clock_agree() {
         }
     }
 }
+
+/// A variable of a synapse that loses 1/e in each ms is exp(-400) when a spike asks for it after 400 ms, and at rest, below 2^-730, after
+/// 600 ms. A trace that loses as much in 2 ms is looked at after 256 steps each: exp(-379) still is a number after 768 of them, exp(-507)
+/// is none after 1024 (docs, meaning).
+#[test]
+fn what_has_decayed_at_a_synapse_comes_to_rest() {
+    let text = |last: &str| {
+        format!(
+            "{ECHO}plasticity Asking {{
+    synapse e: e' = -e / 1 ms
+    pre trace x: x' = -x / 2 ms
+    weight w in 0 .. 9
+    on pre {{ e = 1; x = 1 }}
+    on post {{ w = if e > 0 then 7 else if x > 0 then 5 else 3 }}
+}}
+network Synapses {{
+    dt 1 ms
+    source before[1]: SpikeTimes(times = [[10 ms]])
+    source teacher[1]: SpikeTimes(times = [[{last}]])
+    population cell[1]: Echo
+    projection teacher -> cell.kick {{ connect one_to_one  weight 1  delay 1 ms }}
+    projection syn: before -> cell.learn {{ connect one_to_one  weight 1  delay 1 ms  plasticity Asking }}
+}}
+experiment Go of Synapses {{ simulate 1400 ms }}
+"
+        )
+    };
+    for place in [NATIVE, INTERP] {
+        let weight = |last: &str| Lab::new(&text(last)).run(place).engine.weights(1);
+        assert_eq!(weight("410 ms"), [7.0]);
+        // exp(-600), some 1e-261, could be held
+        assert_eq!(weight("610 ms"), [5.0]);
+        assert_eq!(weight("1010 ms"), [5.0]);
+        assert_eq!(weight("1040 ms"), [3.0]);
+    }
+}

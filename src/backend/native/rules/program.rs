@@ -6,7 +6,7 @@
 //! too.
 
 use crate::ir::plasticity::{Handler, Place, Plasticity};
-use crate::ir::{Assign, BinaryOp, Compare, Expr, ExprId, Real, UnaryOp};
+use crate::ir::{Assign, BinaryOp, Compare, Expr, ExprId, Real, UnaryOp, rest};
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -310,13 +310,27 @@ impl Builder<'_> {
         out
     }
 
+    /// The synapse's variables after they decayed. What came to rest is 0, but for weights; single precision has no digits for it.
+    fn drifted(&mut self, old: &[Id]) -> Vec<Id> {
+        let mut out = self.assigned(&self.rule.drift, old);
+        for (new, _) in out.iter_mut().zip(old).skip(1).filter(|(new, old)| new != old) {
+            if !self.layout.single {
+                let (magnitude, smallest) =
+                    (self.node(Node::Unary(UnaryOp::Abs, *new)), self.node(Node::Const(Real(rest::SMALLEST))));
+                let zero = self.node(Node::Const(Real(0.0)));
+                *new = self.select(Node::Compare(Compare::Lt, magnitude, smallest), zero, *new);
+            }
+        }
+        out
+    }
+
     /// The synapse's variables brought up to date where the rule is lazy, as they would be held.
     fn touched(&mut self) -> Vec<Id> {
         let old = self.old();
         if !self.layout.remembers {
             return old;
         }
-        let moved = self.assigned(&self.rule.drift, &old);
+        let moved = self.drifted(&old);
         let single = self.layout.single;
         let mut held = |old: Id, new: Id| if single && new != old { self.node(Node::Single(new)) } else { new };
         let moved: Vec<Id> = old.iter().zip(moved).map(|(old, new)| held(*old, new)).collect();
@@ -355,7 +369,7 @@ pub fn drift(rule: &Plasticity, layout: &mut Layout, dt: f64) -> Program {
         b.touched()
     } else {
         let old = b.old();
-        b.assigned(&rule.drift, &old)
+        b.drifted(&old)
     };
     b.finish(values, None, false)
 }

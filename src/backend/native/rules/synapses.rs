@@ -10,7 +10,7 @@ use crate::backend::held::{Held, Part, Reach, own_edges};
 use crate::backend::running::Running;
 use crate::backend::state::{PlasticState, same, unfit};
 use crate::ir::plasticity::{Event, Integral, Place};
-use crate::ir::{Expr, ExprId, Network};
+use crate::ir::{Expr, ExprId, Network, rest};
 use crate::random::{Purpose, StreamKey};
 use crate::runtime::Column;
 use std::ops::Range;
@@ -603,6 +603,9 @@ impl Synapses {
                     self.engine = engine;
                 }
             }
+        }
+        if rest::looks(step) {
+            self.pre.iter_mut().chain(&mut self.post).flat_map(|t| t.iter_mut()).for_each(|x| *x = rest::rested(*x));
         }
     }
 }

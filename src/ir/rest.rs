@@ -3,6 +3,7 @@
 //! plasticity; what a synapse keeps beside its weight is looked at whenever it decays.
 
 use super::network::Dynamics;
+use super::plasticity::Plasticity;
 
 /// Steps from one look at the states to the next.
 const EVERY: u64 = 256;
@@ -20,6 +21,13 @@ impl Dynamics {
     /// The same of these cells: states of single precision are looked at in each step (see [`Dynamics::settled`]).
     pub fn looks(&self, step: u64) -> bool {
         !self.single && looks(step)
+    }
+}
+
+impl Plasticity {
+    /// What a variable of a synapse is after it decayed: 0 where it came to rest, but for weights. Single precision has no digits for it.
+    pub fn settled(&self, variable: u32, value: f64) -> f64 {
+        if variable == 0 || self.single { value } else { rested(value) }
     }
 }
 

@@ -25,15 +25,23 @@ pub fn time_ms(text: &str) -> Result<f64, (String, String)> {
     given(text, Dimension::TIME, hir::Kind::Number)?.number().map_err(|e| (e.message, help()))
 }
 
+/// Params of the network and the experiment.
+fn params<'p>(
+    program: &'p hir::Program,
+    network: hir::NetworkId,
+    experiment: Option<&'p hir::Experiment>,
+) -> impl Iterator<Item = ValueId> + 'p {
+    let named = program.network(network).names.iter().chain(experiment.into_iter().flat_map(|e| &e.names)).copied();
+    named.filter(move |v| matches!(program.value(*v).kind, ValueKind::Param { .. }))
+}
+
 /// What `--set` may name: params of the network and the experiment, and what the experiment sweeps.
 pub fn overridable<'p>(
     program: &'p hir::Program,
     network: hir::NetworkId,
     experiment: Option<&'p hir::Experiment>,
 ) -> impl Iterator<Item = ValueId> + 'p {
-    let named = program.network(network).names.iter().chain(experiment.into_iter().flat_map(|e| &e.names)).copied();
-    let params = named.filter(move |v| matches!(program.value(*v).kind, ValueKind::Param { .. }));
-    params.chain(experiment.into_iter().flat_map(|e| e.sweeps.iter().map(|l| l.variable)))
+    params(program, network, experiment).chain(experiment.into_iter().flat_map(|e| e.sweeps.iter().map(|l| l.variable)))
 }
 
 impl Lowering<'_> {
@@ -46,9 +54,9 @@ impl Lowering<'_> {
     ) {
         let program = self.program;
         for (name, text) in &overrides.set {
-            let mut params = overridable(program, network, experiment)
-                .filter(|v| matches!(program.value(*v).kind, ValueKind::Param { .. }));
-            let Some(id) = params.find(|v| program.value(*v).name == *name) else { continue };
+            let Some(id) = params(program, network, experiment).find(|v| program.value(*v).name == *name) else {
+                continue;
+            };
             let def = program.value(id);
             match given(text, def.ty.dimension(), def.ty.kind) {
                 Ok(value) => {

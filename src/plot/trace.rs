@@ -94,7 +94,7 @@ fn draw(
     let from = c.traces.steps.partition_point(|s| *s < steps.0);
     let to = c.traces.steps.partition_point(|s| *s <= steps.1).max(from);
     let samples = |k: usize| {
-        let values = c.traces.of_neuron(k).skip(from).map(|v| unit.from_internal(v));
+        let values = c.traces.of_neuron(k).skip(from).map(unit.reader());
         c.traces.steps[from..to].iter().map(|s| time.at(recording.time_ms(*s))).zip(values)
     };
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);

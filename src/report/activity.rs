@@ -245,7 +245,7 @@ pub(super) fn states(recording: &Recording) -> Vec<State> {
     let of = |s: &crate::record::StateTraces| {
         let unit = Unit::typical(s.dimension);
         let n = s.values.len() as f64;
-        let values = || s.values.iter().map(|v| unit.from_internal(*v));
+        let values = || s.values.iter().copied().map(unit.reader());
         let mean = values().sum::<f64>() / n;
         let variance = values().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
         State {

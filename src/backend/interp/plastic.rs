@@ -623,10 +623,8 @@ impl Plastic {
         let (lane, target) = (self.lane_of[synapse as usize], self.lanes.targets.get(synapse as usize));
         let at = At { lane, target, synapse, now, elapsed, since, place: Place::Synapse };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let single = self.rule.single;
-        let settle = |k: u32, v: f64| if k == 0 || single { v } else { rested(v) };
-        let values: Vec<(u32, f64)> =
-            self.drift.iter().map(|(k, code)| (*k, settle(*k, self.evaluate(code, at, reads, &mut scratch)))).collect();
+        let mut moved = |k: u32, code: &Code| self.rule.settled(k, self.evaluate(code, at, reads, &mut scratch));
+        let values: Vec<(u32, f64)> = self.drift.iter().map(|(k, code)| (*k, moved(*k, code))).collect();
         self.scratch = scratch;
         self.store(synapse, &values);
     }

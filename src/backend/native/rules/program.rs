@@ -310,7 +310,7 @@ impl Builder<'_> {
         out
     }
 
-    /// The synapse's variables after they decayed. What came to rest is 0, but for weights; single precision has no digits for it.
+    /// The synapse's variables after they decayed, in code what [`Plasticity::settled`] says.
     fn drifted(&mut self, old: &[Id]) -> Vec<Id> {
         let mut out = self.assigned(&self.rule.drift, old);
         for (new, _) in out.iter_mut().zip(old).skip(1).filter(|(new, old)| new != old) {

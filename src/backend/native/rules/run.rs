@@ -7,7 +7,6 @@ use super::{Loops, incoming};
 use crate::backend::eval;
 use crate::backend::native::worker::{Pointers, compute_unary};
 use crate::ir::plasticity::Place;
-use crate::ir::rest::rested;
 use crate::ir::{Expr, Real};
 use crate::runtime::pages::prefetch;
 use crate::runtime::{Column, Ring, RingData};
@@ -360,8 +359,7 @@ impl Synapses {
                 // `valid` refuses other leaves in a rule.
                 _ => f64::NAN,
             });
-            let value = values[a.value.0 as usize];
-            moved.push((a.state, if a.state == 0 || rule.layout.single { value } else { rested(value) }));
+            moved.push((a.state, rule.rule.settled(a.state, values[a.value.0 as usize])));
         }
         for (state, v) in moved {
             if state > 0 || !self.frozen {

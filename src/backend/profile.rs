@@ -150,7 +150,7 @@ impl Profile {
                 share: total.ns as f64 / all.max(1) as f64,
                 count: total.count,
                 unit: match work {
-                    Work::Update(_) => "updates",
+                    Work::Update(_) | Work::Learn(_) => "updates",
                     Work::Deliver(_) | Work::Arrive(_) => "events",
                     Work::Record => "spikes",
                     _ => "",

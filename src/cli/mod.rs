@@ -4,6 +4,7 @@
 //! and the exit status is 101. Text for people goes to standard error except for results, which go to standard output; with
 //! `--summary json` and `--message-format json` standard output holds JSON alone.
 
+mod alike;
 mod args;
 mod artefact;
 mod balance;

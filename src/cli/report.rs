@@ -1,9 +1,10 @@
 //! What `run` tells a person: populations, expectations, measures, times, files.
 
+use super::alike::together;
 use super::job::JobResult;
 use super::terminal::Terminal;
 use crate::driver::Profile;
-use crate::execute::{Expectation, Number, Summary};
+use crate::execute::{Expectation, Number, PopulationSummary, Summary};
 use crate::report::Judgement;
 use crate::units::{Dimension, display, number, rounded};
 use std::fmt::Write;
@@ -13,10 +14,8 @@ pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Termin
     let s = &result.summary;
     let mut out = head(s);
     out.push('\n');
-    let rows = s.populations.iter().map(|(path, p)| {
-        let cv = p.cv_isi.map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
-        vec![path.clone(), p.size.to_string(), number(p.spikes.0), rate(p.rate_hz), cv]
-    });
+    let rows = together(s.populations.iter().map(|(path, p)| (path.clone(), p))).into_iter();
+    let rows = rows.map(|(path, like)| [vec![path], population(&like)].concat());
     table(&mut out, &["population", "size", "spikes", "rate", "CV ISI"], rows.collect());
     if !result.expectations.is_empty() {
         out.push('\n');
@@ -58,6 +57,26 @@ pub(super) fn report(result: &JobResult, folder: Option<&str>, terminal: &Termin
     out
 }
 
+/// Size, spikes, rate and mean CV of one population, or of one in each element of an array.
+fn population(like: &[&PopulationSummary]) -> Vec<String> {
+    let sizes: Vec<u64> = like.iter().map(|p| u64::from(p.size)).collect();
+    let cells: u64 = sizes.iter().sum();
+    let size = match sizes.as_slice() {
+        [one] => one.to_string(),
+        [first, ..] if sizes.iter().all(|s| s == first) => format!("{} x {first}", sizes.len()),
+        _ => cells.to_string(),
+    };
+    let spikes: f64 = like.iter().map(|p| p.spikes.0).sum();
+    let hz = match like {
+        [one] => one.rate_hz,
+        _ => like.iter().map(|p| p.rate_hz * f64::from(p.size)).sum::<f64>() / cells.max(1) as f64,
+    };
+    let known: Vec<f64> = like.iter().filter_map(|p| p.cv_isi).collect();
+    let mean = known.iter().sum::<f64>() / known.len() as f64;
+    let cv = if mean.is_nan() { "-".to_string() } else { format!("{mean:.2}") };
+    vec![size, number(spikes), rate(hz), cv]
+}
+
 /// What a plausible circuit keeps, and whether this one did; worst first where it did not.
 pub(super) fn plausibility(judged: &[Judgement], terminal: &Terminal) -> String {
     let mut out = "\n".to_string();
@@ -79,17 +98,26 @@ pub(super) fn plausibility(judged: &[Judgement], terminal: &Terminal) -> String 
 /// Where the time of a run went, and how large each projection is.
 pub(super) fn profile(profile: &Profile) -> String {
     let mut out = "\n".to_string();
-    let rows = profile.lines().into_iter().map(|l| {
-        let each = if l.count > 0 { format!("{:.2} ns", l.seconds * 1e9 / l.count as f64) } else { String::new() };
-        let count = if l.count > 0 { format!("{} {}", l.count, l.unit) } else { String::new() };
-        vec![l.work, format!("{:.4} s", l.seconds), format!("{:.1} %", 100.0 * l.share), count, each]
+    let rows = together(profile.lines().into_iter().map(|l| (l.work.clone(), l))).into_iter().map(|(work, like)| {
+        let (mut seconds, mut share, mut done) = (0.0, 0.0, 0);
+        for l in &like {
+            (seconds, share, done) = (seconds + l.seconds, share + l.share, done + l.count);
+        }
+        let each = if done > 0 { format!("{:.2} ns", seconds * 1e9 / done as f64) } else { String::new() };
+        let count = if done > 0 { format!("{done} {}", like[0].unit) } else { String::new() };
+        (seconds, vec![work, format!("{seconds:.4} s"), format!("{:.1} %", 100.0 * share), count, each])
     });
+    let mut rows: Vec<(f64, Vec<String>)> = rows.collect();
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let rows = rows.into_iter().map(|(_, row)| row);
     let title = format!("work of {} thread(s)", profile.threads.len());
     table(&mut out, &[&title, "time", "share", "count", "each"], rows.collect());
     out.push('\n');
-    let rows = profile.projections.iter().map(|(path, synapses, bytes)| {
-        let each = if *synapses > 0 { format!("{:.1}", *bytes as f64 / *synapses as f64) } else { String::new() };
-        vec![path.clone(), synapses.to_string(), bytes.to_string(), each]
+    let sizes = profile.projections.iter().map(|(path, synapses, bytes)| (path.clone(), (*synapses, *bytes)));
+    let rows = together(sizes).into_iter().map(|(path, like)| {
+        let (synapses, bytes) = like.iter().fold((0, 0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+        let each = if synapses > 0 { format!("{:.1}", bytes as f64 / synapses as f64) } else { String::new() };
+        vec![path, synapses.to_string(), bytes.to_string(), each]
     });
     table(&mut out, &["projection", "synapses", "bytes", "each"], rows.collect());
     out

@@ -114,6 +114,7 @@ impl Collector<'_> {
             Query::Trace { of, observable, window: Some(_) } => self.trace(of, *observable, 1),
             Query::Trace { window: None, .. }
             | Query::Weights { .. }
+            | Query::Weight { .. }
             | Query::Wiring { .. }
             | Query::Sensor(_)
             | Query::Environment { .. }
@@ -272,6 +273,7 @@ fn expression(e: &Expr, f: &mut dyn FnMut(&Query)) {
                     slots(&of.slots, &mut each);
                     window.iter().for_each(|w| self::window(w, &mut each));
                 }
+                Query::Weight { pre, post, .. } => [pre, post].into_iter().for_each(&mut each),
                 Query::Weights { .. }
                 | Query::Wiring { .. }
                 | Query::Sensor(_)

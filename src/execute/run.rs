@@ -629,7 +629,8 @@ impl Host for Walker<'_> {
         match query {
             Query::Spikes { stat, of, window, by, bin } => self.spikes(*stat, of, window, *by, bin.as_ref()),
             Query::Trace { of, observable, window } => self.trace(of, *observable, window.as_ref()),
-            Query::Weights { projection, pair } => self.weights(*projection, pair.as_ref()),
+            Query::Weights { projections } => self.weights(projections),
+            Query::Weight { projection, pre, post } => self.weight(*projection, pre, post),
             Query::Wiring { stat, projection } => self.wiring(*stat, *projection),
             Query::Sensor(k) => self.sensor(*k),
             Query::Table(k) => self.table(*k),
@@ -640,8 +641,15 @@ impl Host for Walker<'_> {
     }
 
     fn scan(&mut self, query: &Query, visit: &mut dyn FnMut(f64)) -> Result<bool, EvalError> {
-        let Query::Trace { of, observable, window: Some(window) } = query else { return Ok(false) };
-        self.scan_trace(of, *observable, window, visit)?;
+        match query {
+            Query::Trace { of, observable, window: Some(window) } => self.scan_trace(of, *observable, window, visit)?,
+            Query::Weights { projections } => {
+                for projection in projections {
+                    self.weights_of(*projection)?.into_iter().for_each(&mut *visit);
+                }
+            }
+            _ => return Ok(false),
+        }
         Ok(true)
     }
 

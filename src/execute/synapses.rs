@@ -153,14 +153,26 @@ impl Walker<'_> {
         }
     }
 
-    pub fn weights(&mut self, projection: u32, pair: Option<&(Expr, Expr)>) -> Result<Value, EvalError> {
+    /// Weights of projections, one projection after the other.
+    pub fn weights(&mut self, projections: &[u32]) -> Result<Value, EvalError> {
+        let mut all = Vec::new();
+        for projection in projections {
+            all.extend(self.weights_of(*projection)?.into_iter().map(Value::Number));
+        }
+        Ok(Value::List(all))
+    }
+
+    /// Weights of one projection, in order of (presynaptic, postsynaptic cell).
+    pub fn weights_of(&mut self, projection: u32) -> Result<Vec<f64>, EvalError> {
         if projection as usize >= self.unit.network.projections().count() {
             return Err(EvalError::new(format!("the network has no projection number {projection}")));
         }
-        let weights = self.engine.weights(projection as usize);
-        let Some((pre, post)) = pair else {
-            return Ok(Value::List(weights.into_iter().map(Value::Number).collect()));
-        };
+        Ok(self.engine.weights(projection as usize))
+    }
+
+    /// The weight from one cell to another: the sum, where they have several synapses.
+    pub fn weight(&mut self, projection: u32, pre: &Expr, post: &Expr) -> Result<Value, EvalError> {
+        let weights = self.weights_of(projection)?;
         let (pre, post) = (eval(pre, self)?.count()?, eval(post, self)?.count()?);
         let edges = self.engine.edges(projection as usize);
         let found: Vec<f64> = edges

@@ -46,6 +46,8 @@ pub enum UnaryOp {
     Exprel,
     Ln,
     Ln1p,
+    Log2,
+    Log10,
     Sin,
     Cos,
     Tan,
@@ -56,7 +58,7 @@ impl UnaryOp {
     /// Computed by `numerics` over slices rather than by instructions.
     pub fn transcendental(self) -> bool {
         use UnaryOp::*;
-        matches!(self, Exp | Expm1 | Exprel | Ln | Ln1p | Sin | Cos | Tan | Tanh)
+        matches!(self, Exp | Expm1 | Exprel | Ln | Ln1p | Log2 | Log10 | Sin | Cos | Tan | Tanh)
     }
 
     pub fn name(self) -> &'static str {
@@ -74,6 +76,8 @@ impl UnaryOp {
             Exprel => "exprel",
             Ln => "ln",
             Ln1p => "ln1p",
+            Log2 => "log2",
+            Log10 => "log10",
             Sin => "sin",
             Cos => "cos",
             Tan => "tan",
@@ -91,6 +95,8 @@ impl UnaryOp {
             Func::Exprel => Exprel,
             Func::Ln => Ln,
             Func::Ln1p => Ln1p,
+            Func::Log2 => Log2,
+            Func::Log10 => Log10,
             Func::Sin => Sin,
             Func::Cos => Cos,
             Func::Tan => Tan,
@@ -118,6 +124,8 @@ impl UnaryOp {
             Exprel => math::exprel(x),
             Ln => math::ln(x),
             Ln1p => math::ln1p(x),
+            Log2 => math::log2(x),
+            Log10 => math::log10(x),
             Sin => math::sin(x),
             Cos => math::cos(x),
             Tan => math::tan(x),

@@ -50,6 +50,8 @@ impl UnaryOp {
             UnaryOp::Expm1 => math::expm1_batch_f32(x),
             UnaryOp::Ln => math::ln_batch_f32(x),
             UnaryOp::Ln1p => math::ln1p_batch_f32(x),
+            UnaryOp::Log2 => math::log2_batch_f32(x),
+            UnaryOp::Log10 => math::log10_batch_f32(x),
             UnaryOp::Sin => math::sin_batch_f32(x),
             UnaryOp::Cos => math::cos_batch_f32(x),
             UnaryOp::Tan => math::tan_batch_f32(x),
@@ -178,7 +180,7 @@ mod tests {
     fn rows_and_numbers_agree() {
         use UnaryOp::*;
         let all = numbers(5000);
-        for op in [Exp, Expm1, Exprel, Ln, Ln1p, Sin, Cos, Tan, Tanh, Abs, Floor] {
+        for op in [Exp, Expm1, Exprel, Ln, Ln1p, Log2, Log10, Sin, Cos, Tan, Tanh, Abs, Floor] {
             let mut row = all.clone();
             op.compute_singles(&mut row);
             for (x, found) in all.iter().zip(row) {

@@ -1,6 +1,6 @@
 //! Where the weights of a projection that learns start: within the bounds of its rules.
 //!
-//! A rule clips a weight after its handlers, so one that starts outside would jump at the first spike that touches it, and the
+//! A rule clips a weight after handlers that write it, so one that starts outside would jump at the first of these, and the
 //! weights before and after a run could not be compared. A weight that is certainly outside is an error; what only the tail of a
 //! normal distribution does is a warning with its share.
 

@@ -554,9 +554,18 @@ pub(super) fn present(x: &mut Exprs, e: ExprId, now: &BTreeMap<u32, ExprId>) -> 
 }
 
 /// The weight within its bounds, as it stands after what `now` says.
-fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, (low, high): (f64, f64)) -> ExprId {
+fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, bounds: (f64, f64)) -> ExprId {
     let Some(written) = now.get(&0).copied() else { return x.intern(Expr::State(0)) };
-    let mut w = written;
+    let w = match x.get(written) {
+        // What is written adds nothing, such as a speed of learning of 0: the bounds still say what the weight may be.
+        Expr::State(0) => clip(x, written, bounds),
+        _ => within(x, written, bounds, &mut HashMap::new()),
+    };
+    now.insert(0, w);
+    w
+}
+
+fn clip(x: &mut Exprs, mut w: ExprId, (low, high): (f64, f64)) -> ExprId {
     if low > f64::NEG_INFINITY {
         let low = x.real(low);
         w = x.binary(BinaryOp::Max, w, low);
@@ -565,6 +574,31 @@ fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, (low, high): (f64, f6
         let high = x.real(high);
         w = x.binary(BinaryOp::Min, w, high);
     }
-    now.insert(0, w);
     w
+}
+
+/// What is written, within bounds. Where a condition leaves the weight as it was it is within them, and so is what was clipped.
+fn within(x: &mut Exprs, value: ExprId, bounds: (f64, f64), done: &mut HashMap<ExprId, ExprId>) -> ExprId {
+    if let Some(known) = done.get(&value) {
+        return *known;
+    }
+    let out = match *x.get(value) {
+        Expr::State(0) => value,
+        Expr::Select(c, a, b) => {
+            let (a, b) = (within(x, a, bounds, done), within(x, b, bounds, done));
+            x.select(c, a, b)
+        }
+        Expr::Binary(BinaryOp::Min | BinaryOp::Max, inner, _) => {
+            // Bounds are constants, so the same clip of what is inside has the same name.
+            let inside = match *x.get(inner) {
+                Expr::Binary(BinaryOp::Max, inside, _) => inside,
+                _ => inner,
+            };
+            let clipped = [inside, inner].into_iter().any(|w| clip(x, w, bounds) == value);
+            if clipped { value } else { clip(x, value, bounds) }
+        }
+        _ => clip(x, value, bounds),
+    };
+    done.insert(value, out);
+    out
 }

@@ -63,9 +63,7 @@ impl Lowering<'_> {
         }
         for r in &e.records {
             let lowered = self.record(r, out);
-            if let Some(r) = self.report(lowered) {
-                protocol.records.push(r);
-            }
+            protocol.records.extend(self.report(lowered).into_iter().flatten());
         }
         for p in &e.plots {
             let lowered = self.plot(p, out);
@@ -487,7 +485,8 @@ impl Lowering<'_> {
         match found.as_slice() {
             [one] => Ok(*one),
             several => Err(Diagnostic::error(EVALUATION, "this name stands for several projections")
-                .label(span, format!("{} of them: one source and one target each", several.len()))),
+                .label(span, format!("{} of them: one source and one target each", several.len()))
+                .help(format!("write one with a name of its own for each; `weight({path})` lists the weights of all"))),
         }
     }
 
@@ -528,12 +527,17 @@ impl Lowering<'_> {
                 Expr::Query(Box::new(Query::Trace { of: self.cells(of, out)?, observable, window }))
             }
             ExprKind::Weights { projection, pair } => {
-                let projection = self.one_projection(projection, e.span, out)?;
-                let pair = match pair {
-                    Some((a, b)) => Some((self.live_script(a, out)?, self.live_script(b, out)?)),
-                    None => None,
+                let query = match pair {
+                    Some((pre, post)) => Query::Weight {
+                        projection: self.one_projection(projection, e.span, out)?,
+                        pre: self.live_script(pre, out)?,
+                        post: self.live_script(post, out)?,
+                    },
+                    None => {
+                        Query::Weights { projections: self.projections(std::slice::from_ref(projection), e.span, out)? }
+                    }
                 };
-                Expr::Query(Box::new(Query::Weights { projection, pair }))
+                Expr::Query(Box::new(query))
             }
             ExprKind::Wiring { stat, projection } => {
                 let projection = self.one_projection(projection, e.span, out)?;
@@ -780,22 +784,19 @@ impl Lowering<'_> {
         }
     }
 
-    fn record(&mut self, r: &hir::Record, out: &mut Elaborated) -> Result<Record, Fail> {
+    fn record(&mut self, r: &hir::Record, out: &mut Elaborated) -> Result<Vec<Record>, Fail> {
         Ok(match r {
-            hir::Record::Spikes(c) => Record::Spikes { of: self.cells(c, out)? },
+            hir::Record::Spikes(c) => vec![Record::Spikes { of: self.cells(c, out)? }],
             hir::Record::Observable { of, name, every, .. } => {
                 let observable = self.observe(of, name, out)?;
                 let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
-                Record::Observable { of: self.cells(of, out)?, observable, every }
+                vec![Record::Observable { of: self.cells(of, out)?, observable, every }]
             }
             hir::Record::Weights { projection, every, span } => {
                 let found = self.projections(std::slice::from_ref(projection), *span, out)?;
                 self.kept(&found, *span, RECORDED, out)?;
                 let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
-                let Some(first) = found.first() else {
-                    return Err(Diagnostic::error(EVALUATION, "no synapses").label(*span, "here"));
-                };
-                Record::Weights { projection: *first, every }
+                found.into_iter().map(|projection| Record::Weights { projection, every: every.clone() }).collect()
             }
         })
     }

@@ -24,7 +24,8 @@ macro_rules! functions {
 
 functions! {
     Abs "abs" 1 ..= 1; Sqrt "sqrt" 1 ..= 1; Exp "exp" 1 ..= 1; Expm1 "expm1" 1 ..= 1; Exprel "exprel" 1 ..= 1;
-    Ln "ln" 1 ..= 1; Ln1p "ln1p" 1 ..= 1; Sin "sin" 1 ..= 1; Cos "cos" 1 ..= 1; Tan "tan" 1 ..= 1; Tanh "tanh" 1 ..= 1;
+    Ln "ln" 1 ..= 1; Ln1p "ln1p" 1 ..= 1; Log2 "log2" 1 ..= 1; Log10 "log10" 1 ..= 1;
+    Sin "sin" 1 ..= 1; Cos "cos" 1 ..= 1; Tan "tan" 1 ..= 1; Tanh "tanh" 1 ..= 1;
     Floor "floor" 1 ..= 1; Ceil "ceil" 1 ..= 1; Round "round" 1 ..= 1; Sign "sign" 1 ..= 1;
     Min "min" 1 ..= 16; Max "max" 1 ..= 16; Clip "clip" 3 ..= 3; Atan2 "atan2" 2 ..= 2;
     Sum "sum" 1 ..= 1; Mean "mean" 1 ..= 1; Sd "sd" 1 ..= 1; Variance "variance" 1 ..= 1; Sem "sem" 1 ..= 1;
@@ -47,6 +48,8 @@ impl Func {
             Func::Exprel => math::exprel(x),
             Func::Ln => math::ln(x),
             Func::Ln1p => math::ln1p(x),
+            Func::Log2 => math::log2(x),
+            Func::Log10 => math::log10(x),
             Func::Sin => math::sin(x),
             Func::Cos => math::cos(x),
             Func::Tan => math::tan(x),

@@ -386,8 +386,10 @@ pub enum Query {
     Spikes { stat: Stat, of: Cells, window: Window, by: Option<u32>, bin: Option<Expr> },
     /// An observable's values: now (one per cell), or over a window (time x cell, reduced by the function around it).
     Trace { of: Cells, observable: u32, window: Option<Window> },
-    /// Weights of a projection as a list, or the weight of a pair (presynaptic, postsynaptic cell).
-    Weights { projection: u32, pair: Option<(Expr, Expr)> },
+    /// Weights of projections as a list, one projection after the other.
+    Weights { projections: Vec<u32> },
+    /// The weight from a presynaptic to a postsynaptic cell.
+    Weight { projection: u32, pre: Expr, post: Expr },
     /// Who is connected to whom in a projection.
     Wiring { stat: Wiring, projection: u32 },
     /// What a sensor holds: a number, or a list as deep as it has axes.

@@ -318,6 +318,8 @@ impl Sema<'_> {
             | Func::Exprel
             | Func::Ln
             | Func::Ln1p
+            | Func::Log2
+            | Func::Log10
             | Func::Sin
             | Func::Cos
             | Func::Tan

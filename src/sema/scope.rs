@@ -255,7 +255,7 @@ fn said_here(name: &str) -> Option<&'static str> {
     Some(match name {
         "gauss" | "gaussian" | "randn" => "`normal(mean, sd)`",
         "rand" | "random" => "`uniform(lo, hi)`",
-        "log" => "`ln(x)`",
+        "log" => "`ln(x)`, or `log2(x)` and `log10(x)` to those bases",
         "pow" | "power" => "a power as `x^2`",
         "step" | "heaviside" => "`if x > 0 then 1 else 0`",
         "mod" | "fmod" => "`a - b * floor(a / b)`",

@@ -271,9 +271,11 @@ impl Check<'_> {
                     self.observable(of, *observable)?;
                     window.iter().try_for_each(|w| self.window(w))
                 }
-                Query::Weights { projection, pair } => {
+                Query::Weights { projections } => self.projections(projections),
+                Query::Weight { projection, pre, post } => {
                     self.projections(&[*projection])?;
-                    pair.iter().try_for_each(|(a, b)| self.expr(a).and_then(|()| self.expr(b)))
+                    self.expr(pre)?;
+                    self.expr(post)
                 }
                 Query::Wiring { projection, .. } => self.projections(&[*projection]),
                 Query::Sensor(k) => self.sensor(*k),

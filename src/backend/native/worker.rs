@@ -393,7 +393,7 @@ impl Worker {
                     l.synapses.sent(first + k + 1, senders);
                 }
             }
-            lap(&mut self.clock, Work::Learn(l.projection));
+            learnt(&mut self.clock, l);
         }
         // A window is one step where cells wait.
         self.close(first + 1, shared);
@@ -416,7 +416,7 @@ impl Worker {
             self.common.flag = [0; 2];
             for l in self.learning.iter_mut().filter(|l| l.target == p) {
                 self.events += l.begin(step, shared.dt, block, &mut self.common.rings);
-                lap(&mut self.clock, Work::Learn(l.projection));
+                learnt(&mut self.clock, l);
             }
             let before = batch.ids.len();
             block.advance(step, shared.dt, &mut self.common, &mut batch.ids);
@@ -427,7 +427,7 @@ impl Worker {
             for (rule, l) in self.learning.iter_mut().enumerate().filter(|(_, l)| l.target == p && !l.decided) {
                 l.end(step, shared.dt, block, &batch.ids[before..]);
                 batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (rule, sums)));
-                lap(&mut self.clock, Work::Learn(l.projection));
+                learnt(&mut self.clock, l);
             }
             if block.late.is_none() {
                 block.between(step + 1, shared.dt, &mut self.common);
@@ -486,5 +486,12 @@ impl Worker {
 fn lap(clock: &mut Option<Clock>, work: Work) {
     if let Some(clock) = clock {
         clock.lap(work, 0, None);
+    }
+}
+
+/// What went by since the last piece of work was this rule.
+fn learnt(clock: &mut Option<Clock>, rule: &mut Learning) {
+    if let Some(clock) = clock {
+        clock.lap(Work::Learn(rule.projection), rule.synapses.fresh_touches(), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::chip::fixed::{HostSpike, TraceWrite};
 use crate::chip::microcode::{Program, assemble};
 
 /// What a package begins with.
-pub const FORMAT: Format = Format { magic: *b"nsmpkg\x1a\n", version: 3 };
+pub const FORMAT: Format = Format { magic: *b"nsmpkg\x1a\n", version: 4 };
 
 const MANIFEST: u32 = 1;
 const CORE: u32 = 2;

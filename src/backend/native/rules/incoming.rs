@@ -10,16 +10,21 @@ use crate::runtime::Indices;
 const FAR: u16 = 1 << SHIFT;
 const SHIFT: u32 = 15;
 
-/// Synapses of which one has its lane in the guide: shorter than most rows, so that the lane is there or next to it.
-const GUIDE: usize = 16;
+/// Synapses of which one has its lane in the guide, as a power of two: an eighth of a row of mean length, so that the lane is mostly
+/// the one that stands there, and the guide stays in a near cache while synapses pass through it.
+fn spacing(lanes: &Lanes) -> u32 {
+    let mean = lanes.targets.len() / lanes.delays.len().max(1);
+    (mean / 8).max(1).ilog2().clamp(4, 12)
+}
 
 /// In place of a list of the synapses of every target.
 pub struct Incoming {
     /// Words of target j are `starts[j] .. starts[j + 1]`.
     starts: Vec<usize>,
     words: Vec<u16>,
-    /// Lane of each [`GUIDE`]-th synapse.
+    /// Lane of each 2^`spacing`-th synapse.
     guide: Indices,
+    spacing: u32,
 }
 
 /// The synapses onto one target, in order of lanes.
@@ -42,15 +47,16 @@ impl Incoming {
             words[next[target]] = word;
             next[target] += 1;
         });
+        let spacing = spacing(lanes);
         let (mut lane, synapses) = (0, lanes.targets.len());
-        let guide = (0..synapses.div_ceil(GUIDE)).map(|k| {
-            while lanes.starts[lane + 1] as usize <= k * GUIDE {
+        let guide = (0..synapses.div_ceil(1 << spacing)).map(|k| {
+            while lanes.starts[lane + 1] as usize <= k << spacing {
                 lane += 1;
             }
             lane as u32
         });
         let guide = Indices::of(Indices::fit(lanes.delays.len() as u64), guide);
-        Incoming { starts, words, guide }
+        Incoming { starts, words, guide, spacing }
     }
 
     /// The synapses onto a target, in order of lanes.
@@ -65,6 +71,12 @@ impl Incoming {
             at += u32::from(*word);
             Some(at)
         })
+    }
+
+    /// Synapses onto a target.
+    pub fn count(&self, target: u32) -> u64 {
+        let words = &self.words[self.starts[target as usize]..self.starts[target as usize + 1]];
+        words.iter().map(|word| u64::from(*word & FAR == 0)).sum()
     }
 
     /// As [`Incoming::synapses`], with their lanes, which begin at `lanes`.
@@ -82,8 +94,8 @@ impl Incoming {
         column.synapses.truncate(listed);
         column.lanes.resize(listed, 0);
         match &self.guide {
-            Indices::Narrow(guide) => lanes_of(guide, lanes, column),
-            Indices::Wide(guide) => lanes_of(guide, lanes, column),
+            Indices::Narrow(guide) => lanes_of(guide, self.spacing, lanes, column),
+            Indices::Wide(guide) => lanes_of(guide, self.spacing, lanes, column),
         }
     }
 
@@ -92,9 +104,9 @@ impl Incoming {
     }
 }
 
-fn lanes_of<T: Copy + Into<u32>>(guide: &[T], starts: &[u32], column: &mut Column) {
+fn lanes_of<T: Copy + Into<u32>>(guide: &[T], spacing: u32, starts: &[u32], column: &mut Column) {
     for (k, found) in column.synapses.iter().zip(&mut column.lanes) {
-        let mut lane = guide[*k as usize / GUIDE].into();
+        let mut lane = guide[(*k >> spacing) as usize].into();
         while starts[lane as usize + 1] <= *k {
             lane += 1;
         }
@@ -145,6 +157,7 @@ mod tests {
             let own = &order[first[target as usize] as usize..first[target as usize + 1] as usize];
             packed.column(&lanes.starts, target, &mut column);
             assert_eq!(column.synapses, own);
+            assert_eq!(packed.count(target), own.len() as u64);
             assert!(column.lanes.iter().copied().eq(own.iter().map(|k| lane_of[*k as usize])));
         }
         packed
@@ -167,6 +180,6 @@ mod tests {
         let packed = check(&lanes(&[100_000, 0, 100_000], far), 2);
         assert_eq!(packed.synapses(1).collect::<Vec<_>>(), [39_999, 79_999, 119_999, 159_999, 199_999]);
         assert_eq!(packed.words.len(), 200_000 + 5);
-        assert_eq!(packed.bytes(), 2 * 200_005 + 2 * 12_500);
+        assert_eq!(packed.bytes(), 2 * 200_005 + 2 * 49);
     }
 }

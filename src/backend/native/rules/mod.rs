@@ -57,6 +57,8 @@ pub struct Rule {
     layout: Layout,
     dt: f64,
     handlers: Vec<Handler>,
+    /// For presynaptic spikes while the rule rests.
+    carry: Option<Loops>,
     drift: Option<Loops>,
     advance: [Option<Advance>; 2],
     /// The order that computes each table's entries, and the value of each integral.
@@ -94,6 +96,8 @@ impl Draft {
             let removes = h.assigns.iter().any(|a| Some(a.state) == rule.remove);
             handlers.push((h.event, removes, row, column, pre, post));
         }
+        let sends = |p: &Program| p.deliver.is_some() && !p.rests.is_empty();
+        let carry = handlers.iter().any(|(_, _, row, ..)| row.as_ref().is_some_and(sends)).then(program::carry);
         let drift = (!rule.drift.is_empty()).then(|| program::drift(rule, layout, dt));
         let advance = [Place::Pre, Place::Post].map(|side| match decay(rule, layout, side) {
             Some(list) => (Some(list), None),
@@ -117,7 +121,7 @@ impl Draft {
                 post: loops(post),
             })
             .collect();
-        let drift = loops(drift);
+        let (carry, drift) = (loops(carry), loops(drift));
         let advance = advance.map(|(decay, other)| match decay {
             Some(list) => Some(list).filter(|l| !l.is_empty()).map(Advance::Decay),
             None => loops(other).map(Advance::Loops),
@@ -125,7 +129,7 @@ impl Draft {
         let orders = layout.tables.iter().map(|t| eval::order(&rule.exprs, &[*t])).collect();
         let integrated = rule.integrals.iter().map(|i| eval::order(&rule.exprs, &[i.value])).collect();
         let layout = std::mem::take(layout);
-        Draft(Rule { rule: rule.clone(), layout, dt, handlers, drift, advance, orders, integrated })
+        Draft(Rule { rule: rule.clone(), layout, dt, handlers, carry, drift, advance, orders, integrated })
     }
 
     /// The loops that need kernels, with what they are.
@@ -137,7 +141,8 @@ impl Draft {
                 [("synapses", &mut h.row), ("synapses", &mut h.column), ("pre", &mut h.pre), ("post", &mut h.post)];
             out.extend(named.into_iter().filter_map(|(n, l)| Some((format!("{:?}, {n}", h.event), l.as_mut()?))));
         }
-        out.extend(rule.drift.as_mut().map(|l| ("drift".to_string(), l)));
+        let others = [("carry", &mut rule.carry), ("drift", &mut rule.drift)];
+        out.extend(others.into_iter().filter_map(|(n, l)| Some((n.to_string(), l.as_mut()?))));
         for a in rule.advance.iter_mut().flatten() {
             if let Advance::Loops(l) = a {
                 out.push(("traces".to_string(), l));

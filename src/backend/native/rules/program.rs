@@ -130,6 +130,27 @@ pub struct Program {
     pub rows: BTreeMap<Id, u32>,
     pub scratch_rows: u32,
     pub varying: Vec<bool>,
+    /// Nodes that are one for all, each with the truth by which all variables stay as they are, and what is sent on is the weight.
+    pub rests: Vec<(Id, bool)>,
+}
+
+/// When a variable stays as it is.
+enum Unchanged {
+    Always,
+    /// Where one of these nodes has this truth, and perhaps else.
+    When(Vec<(Id, bool)>),
+}
+
+impl Unchanged {
+    fn and(self, other: Unchanged) -> Unchanged {
+        match (self, other) {
+            (Unchanged::Always, x) | (x, Unchanged::Always) => x,
+            (Unchanged::When(mut a), Unchanged::When(b)) => {
+                a.retain(|x| b.contains(x));
+                Unchanged::When(a)
+            }
+        }
+    }
 }
 
 /// What the programs of a rule have in common.
@@ -383,6 +404,11 @@ pub fn traces(rule: &Plasticity, layout: &mut Layout, side: Place, list: &[Assig
     cut(b.mode, b.nodes, values, None, aside)
 }
 
+/// What a presynaptic spike does where a rule rests: it carries the weight on.
+pub fn carry() -> Program {
+    cut(Mode::Row, vec![Node::Own(0)], Vec::new(), Some(Id(0)), false)
+}
+
 fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>, aside: bool) -> Program {
     let n = nodes.len();
     let outputs: Vec<Id> = writes.iter().map(|(_, id)| *id).chain(deliver).collect();
@@ -427,7 +453,11 @@ fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>
         // Where values go aside, they take the first rows.
         scratch_rows: 0,
         varying,
+        rests: Vec::new(),
     };
+    if !matches!(mode, Mode::Traces(_)) {
+        p.rests = p.resting();
+    }
     if aside {
         p.scratch_rows = p.writes.len() as u32;
     }
@@ -465,6 +495,51 @@ fn cut(mode: Mode, nodes: Vec<Node>, writes: Vec<(u32, Id)>, deliver: Option<Id>
 }
 
 impl Program {
+    fn resting(&self) -> Vec<(Id, bool)> {
+        let written = self.writes.iter().map(|(k, id)| self.unchanged(*id, *k));
+        let all = written.chain(self.deliver.map(|id| self.unchanged(id, 0))).reduce(Unchanged::and);
+        match all {
+            Some(Unchanged::When(list)) => list,
+            // Where nothing is written, there is nothing to leave out.
+            Some(Unchanged::Always) | None => Vec::new(),
+        }
+    }
+
+    /// When a node is variable `k` as it was.
+    fn unchanged(&self, id: Id, k: u32) -> Unchanged {
+        match self.nodes[id.0 as usize] {
+            Node::Own(own) if own == k => Unchanged::Always,
+            Node::Select(c, a, b) => match (self.unchanged(a, k), self.unchanged(b, k)) {
+                (Unchanged::When(mut list), Unchanged::Always) => {
+                    self.needed_for(c, &mut list);
+                    Unchanged::When(list)
+                }
+                (Unchanged::Always, Unchanged::When(mut list)) => {
+                    if self.one_for_all(c) {
+                        list.push((c, true));
+                    }
+                    Unchanged::When(list)
+                }
+                (a, b) => a.and(b),
+            },
+            _ => Unchanged::When(Vec::new()),
+        }
+    }
+
+    fn one_for_all(&self, id: Id) -> bool {
+        !self.varying[id.0 as usize] && !matches!(self.nodes[id.0 as usize], Node::Const(_))
+    }
+
+    /// Adds nodes that are one for all and without which a condition doesn't hold.
+    fn needed_for(&self, condition: Id, list: &mut Vec<(Id, bool)>) {
+        if self.one_for_all(condition) {
+            list.push((condition, false));
+        } else if let Node::Binary(BinaryOp::And, a, b) = self.nodes[condition.0 as usize] {
+            self.needed_for(a, list);
+            self.needed_for(b, list);
+        }
+    }
+
     fn fresh(&mut self) -> u32 {
         self.scratch_rows += 1;
         self.scratch_rows - 1
@@ -501,5 +576,47 @@ impl Program {
     /// Whether it does anything at all.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.deliver.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `if level > 0.5 and far > 0.3 { own = 1 }`, twice over: the second with weights that may stand still.
+    #[test]
+    fn what_is_one_for_all_decides_whether_anything_happens() {
+        let real = |v: f64| Node::Const(Real(v));
+        let nodes = vec![
+            Node::Own(0),
+            Node::Level(0),
+            real(0.5),
+            Node::Compare(Compare::Gt, Id(1), Id(2)),
+            Node::Far(0),
+            real(0.3),
+            Node::Compare(Compare::Gt, Id(4), Id(5)),
+            Node::Binary(BinaryOp::And, Id(3), Id(6)),
+            real(1.0),
+            Node::Select(Id(7), Id(8), Id(0)),
+            Node::Frozen,
+            Node::Select(Id(10), Id(0), Id(9)),
+            // Another variable, which changes by the far trace alone.
+            Node::Own(1),
+            Node::Select(Id(6), Id(8), Id(12)),
+        ];
+        let rests = |writes: &[(u32, u32)]| {
+            let writes = writes.iter().map(|(k, id)| (*k, Id(*id))).collect();
+            cut(Mode::Column, nodes.clone(), writes, None, false).rests
+        };
+        assert_eq!(rests(&[(0, 9)]), [(Id(3), false)]);
+        assert_eq!(rests(&[(0, 11)]), [(Id(3), false), (Id(10), true)]);
+        assert_eq!(rests(&[(0, 11), (1, 13)]), []);
+        assert_eq!(rests(&[(1, 13)]), []);
+        // A value that is not the variable's own.
+        assert_eq!(rests(&[(1, 9)]), []);
+        // What is sent on: the weight after the handler, or something else.
+        let sends = |deliver| cut(Mode::Row, nodes.clone(), vec![(0, Id(11))], Some(Id(deliver)), false).rests;
+        assert_eq!(sends(11), [(Id(3), false), (Id(10), true)]);
+        assert_eq!(sends(8), []);
     }
 }

@@ -75,19 +75,40 @@ impl Engine {
         let element = lane as usize;
         let (first, end) = (s.lanes.starts[element] as usize, s.lanes.starts[element + 1] as usize);
         let since = s.lane_touched[element].max(s.all_touched);
-        self.synapses(s, loops, Items { element, first, count: end - first, now, since }, ring);
+        let items = Items { element, first, count: end - first, now, since };
+        let rule = s.rule.clone();
+        let loops = match &rule.carry {
+            _ if !self.rests(s, &loops.program, items) => loops,
+            Some(carry) if loops.program.deliver.is_some() => carry,
+            _ => return,
+        };
+        self.synapses(s, loops, items, ring);
     }
 
     /// The synapses onto a target; gives their number. Those onto `next` come next.
     pub fn column(&mut self, s: &mut Synapses, loops: &Loops, target: u32, next: Option<u32>, now: u64) -> u64 {
         let element = target as usize;
+        let since = s.target_touched[element].max(s.all_touched);
+        let items = Items { element, first: 0, count: 0, now, since };
+        if self.rests(s, &loops.program, items) {
+            return s.incoming.count(target);
+        }
         s.incoming.column(&s.lanes.starts, target, &mut self.column);
-        let (count, since) = (self.column.synapses.len(), s.target_touched[element].max(s.all_touched));
-        self.synapses(s, loops, Items { element, first: 0, count, now, since }, None);
+        let count = self.column.synapses.len();
+        self.synapses(s, loops, Items { count, ..items }, None);
         if let Some(next) = next {
             s.fetch(s.incoming.synapses(next).take(AHEAD));
         }
         count as u64
+    }
+
+    /// Whether a call would leave all its synapses as they are, and send on their weights if anything, for a reason that is one for all, such as a modulator below a threshold.
+    fn rests(&mut self, s: &Synapses, p: &Program, items: Items) -> bool {
+        if p.rests.is_empty() {
+            return false;
+        }
+        self.prepare(s, p, items);
+        p.rests.iter().any(|(id, when)| (self.uniform[id.0 as usize] != 0.0) == *when)
     }
 
     fn synapses(&mut self, s: &mut Synapses, loops: &Loops, mut items: Items, ring: Option<&mut [f64]>) {

@@ -62,6 +62,8 @@ pub struct Synapses {
     /// For each lane the sum of the weights that leave its neuron, at a moment of `every` whose handlers read it.
     pub leaving: Vec<f64>,
     touches: Touches,
+    /// Of these, how many [`Synapses::fresh_touches`] has given.
+    given: u64,
     engine: Engine,
 }
 
@@ -112,6 +114,7 @@ impl Synapses {
             reads: vec![vec![0.0; n as usize]; ir.reads.len()],
             leaving: Vec::new(),
             touches: Touches::default(),
+            given: 0,
             engine: Engine::default(),
             lanes: Lanes { weights: Vec::new(), ..lanes },
         })
@@ -161,7 +164,14 @@ impl Synapses {
 
     /// Synapses touched since the last call.
     pub fn take_touches(&mut self) -> Touches {
+        self.given = 0;
         std::mem::take(&mut self.touches)
+    }
+
+    /// Synapses touched since the last call, for a profile.
+    pub fn fresh_touches(&mut self) -> u64 {
+        let all = self.touches.at_events + self.touches.in_steps;
+        all - std::mem::replace(&mut self.given, all)
     }
 
     /// Takes note of presynaptic spikes stamped `stamp`.

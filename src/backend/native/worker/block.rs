@@ -556,6 +556,8 @@ pub fn compute_unary(op: UnaryOp, x: &mut [f64]) {
         UnaryOp::Exprel => numerics::exprel_batch(x),
         UnaryOp::Ln => numerics::ln_batch(x),
         UnaryOp::Ln1p => numerics::ln1p_batch(x),
+        UnaryOp::Log2 => numerics::log2_batch(x),
+        UnaryOp::Log10 => numerics::log10_batch(x),
         UnaryOp::Sin => numerics::sin_batch(x),
         UnaryOp::Cos => numerics::cos_batch(x),
         UnaryOp::Tan => numerics::tan_batch(x),

@@ -556,11 +556,7 @@ pub(super) fn present(x: &mut Exprs, e: ExprId, now: &BTreeMap<u32, ExprId>) -> 
 /// The weight within its bounds, as it stands after what `now` says.
 fn clipped(x: &mut Exprs, now: &mut BTreeMap<u32, ExprId>, bounds: (f64, f64)) -> ExprId {
     let Some(written) = now.get(&0).copied() else { return x.intern(Expr::State(0)) };
-    let w = match x.get(written) {
-        // What is written adds nothing, such as a speed of learning of 0: the bounds still say what the weight may be.
-        Expr::State(0) => clip(x, written, bounds),
-        _ => within(x, written, bounds, &mut HashMap::new()),
-    };
+    let w = within(x, written, bounds);
     now.insert(0, w);
     w
 }
@@ -577,15 +573,20 @@ fn clip(x: &mut Exprs, mut w: ExprId, (low, high): (f64, f64)) -> ExprId {
     w
 }
 
-/// What is written, within bounds. Where a condition leaves the weight as it was it is within them, and so is what was clipped.
-fn within(x: &mut Exprs, value: ExprId, bounds: (f64, f64), done: &mut HashMap<ExprId, ExprId>) -> ExprId {
-    if let Some(known) = done.get(&value) {
-        return *known;
-    }
-    let out = match *x.get(value) {
-        Expr::State(0) => value,
-        Expr::Select(c, a, b) => {
-            let (a, b) = (within(x, a, bounds, done), within(x, b, bounds, done));
+/// What is written, within bounds: where a condition leaves the weight as it was, it is within them, and so is what was clipped.
+fn within(x: &mut Exprs, value: ExprId, bounds: (f64, f64)) -> ExprId {
+    let old = x.intern(Expr::State(0));
+    match *x.get(value) {
+        Expr::Select(c, a, b) if b == old => {
+            let a = within(x, a, bounds);
+            x.select(c, a, b)
+        }
+        Expr::Select(c, a, b) if a == old => {
+            let b = within(x, b, bounds);
+            x.select(c, a, b)
+        }
+        Expr::Select(c, a, b) if x.as_const(a).is_some() && x.as_const(b).is_some() => {
+            let (a, b) = (clip(x, a, bounds), clip(x, b, bounds));
             x.select(c, a, b)
         }
         Expr::Binary(BinaryOp::Min | BinaryOp::Max, inner, _) => {
@@ -598,7 +599,5 @@ fn within(x: &mut Exprs, value: ExprId, bounds: (f64, f64), done: &mut HashMap<E
             if clipped { value } else { clip(x, value, bounds) }
         }
         _ => clip(x, value, bounds),
-    };
-    done.insert(value, out);
-    out
+    }
 }

@@ -135,6 +135,7 @@ pub struct Program {
 }
 
 /// When a variable stays as it is.
+#[derive(Clone)]
 enum Unchanged {
     Always,
     /// Where one of these nodes has this truth, and perhaps else.
@@ -142,6 +143,14 @@ enum Unchanged {
 }
 
 impl Unchanged {
+    /// Whether this truth of a node is enough.
+    fn by(&self, g: &(Id, bool)) -> bool {
+        match self {
+            Unchanged::Always => true,
+            Unchanged::When(list) => list.contains(g),
+        }
+    }
+
     fn and(self, other: Unchanged) -> Unchanged {
         match (self, other) {
             (Unchanged::Always, x) | (x, Unchanged::Always) => x,
@@ -505,39 +514,54 @@ impl Program {
         }
     }
 
-    /// When a node is variable `k` as it was.
-    fn unchanged(&self, id: Id, k: u32) -> Unchanged {
-        match self.nodes[id.0 as usize] {
-            Node::Own(own) if own == k => Unchanged::Always,
-            Node::Select(c, a, b) => match (self.unchanged(a, k), self.unchanged(b, k)) {
-                (Unchanged::When(mut list), Unchanged::Always) => {
-                    self.needed_for(c, &mut list);
-                    Unchanged::When(list)
-                }
-                (Unchanged::Always, Unchanged::When(mut list)) => {
-                    if self.one_for_all(c) {
-                        list.push((c, true));
+    /// When a node is variable `k` as it was. Children stand before parents, and many may share one, so each is looked at once.
+    fn unchanged(&self, root: Id, k: u32) -> Unchanged {
+        let mut all: Vec<Unchanged> = Vec::with_capacity(root.0 as usize + 1);
+        for node in &self.nodes[..=root.0 as usize] {
+            all.push(match *node {
+                Node::Own(own) if own == k => Unchanged::Always,
+                Node::Select(c, a, b) => {
+                    let (a, b) = (&all[a.0 as usize], &all[b.0 as usize]);
+                    match a.clone().and(b.clone()) {
+                        Unchanged::Always => Unchanged::Always,
+                        Unchanged::When(mut list) => {
+                            let other = self.needed_for(c).into_iter().filter(|g| b.by(g));
+                            let this = (c, true);
+                            let this = (self.one_for_all(c) && a.by(&this)).then_some(this);
+                            for g in other.chain(this) {
+                                if !list.contains(&g) {
+                                    list.push(g);
+                                }
+                            }
+                            Unchanged::When(list)
+                        }
                     }
-                    Unchanged::When(list)
                 }
-                (a, b) => a.and(b),
-            },
-            _ => Unchanged::When(Vec::new()),
+                _ => Unchanged::When(Vec::new()),
+            });
         }
+        all.pop().unwrap_or(Unchanged::Always)
     }
 
     fn one_for_all(&self, id: Id) -> bool {
         !self.varying[id.0 as usize] && !matches!(self.nodes[id.0 as usize], Node::Const(_))
     }
 
-    /// Adds nodes that are one for all and without which a condition doesn't hold.
-    fn needed_for(&self, condition: Id, list: &mut Vec<(Id, bool)>) {
-        if self.one_for_all(condition) {
-            list.push((condition, false));
-        } else if let Node::Binary(BinaryOp::And, a, b) = self.nodes[condition.0 as usize] {
-            self.needed_for(a, list);
-            self.needed_for(b, list);
+    /// Nodes that are one for all and without which a condition doesn't hold.
+    fn needed_for(&self, condition: Id) -> Vec<(Id, bool)> {
+        let mut seen = vec![condition];
+        let mut next = 0;
+        let mut out = Vec::new();
+        while let Some(id) = seen.get(next).copied() {
+            next += 1;
+            if self.one_for_all(id) {
+                out.push((id, false));
+            } else if let Node::Binary(BinaryOp::And, a, b) = self.nodes[id.0 as usize] {
+                let new: Vec<Id> = [a, b].into_iter().filter(|id| !seen.contains(id)).collect();
+                seen.extend(new);
+            }
         }
+        out
     }
 
     fn fresh(&mut self) -> u32 {
@@ -618,5 +642,20 @@ mod tests {
         let sends = |deliver| cut(Mode::Row, nodes.clone(), vec![(0, Id(11))], Some(Id(deliver)), false).rests;
         assert_eq!(sends(11), [(Id(3), false), (Id(10), true)]);
         assert_eq!(sends(8), []);
+    }
+
+    /// `if level { w = if far > 0.3 { 1 } else { w } }` a hundred times: each reads twice what the one before left.
+    #[test]
+    fn what_many_share_is_looked_at_once() {
+        let mut nodes =
+            vec![Node::Own(0), Node::Level(0), Node::Far(0), Node::Const(Real(0.3)), Node::Const(Real(1.0))];
+        nodes.push(Node::Compare(Compare::Gt, Id(2), Id(3)));
+        let mut w = Id(0);
+        for _ in 0..100 {
+            let n = nodes.len() as u32;
+            nodes.extend([Node::Select(Id(5), Id(4), w), Node::Select(Id(1), Id(n), w)]);
+            w = Id(n + 1);
+        }
+        assert_eq!(cut(Mode::Column, nodes, vec![(0, w)], None, false).rests, [(Id(1), false)]);
     }
 }

@@ -70,19 +70,26 @@ struct Items {
 }
 
 impl Engine {
-    /// The synapses of a lane.
-    pub fn row(&mut self, s: &mut Synapses, loops: &Loops, lane: u32, now: u64, ring: Option<&mut [f64]>) {
+    /// The synapses of a lane. `carry` takes the place of loops that send something on and rest.
+    pub fn row(
+        &mut self,
+        s: &mut Synapses,
+        (loops, carry): (&Loops, Option<&Loops>),
+        lane: u32,
+        now: u64,
+        ring: Option<&mut [f64]>,
+    ) {
         let element = lane as usize;
         let (first, end) = (s.lanes.starts[element] as usize, s.lanes.starts[element + 1] as usize);
         let since = s.lane_touched[element].max(s.all_touched);
         let items = Items { element, first, count: end - first, now, since };
-        let rule = s.rule.clone();
-        let loops = match &rule.carry {
-            _ if !self.rests(s, &loops.program, items) => loops,
-            Some(carry) if loops.program.deliver.is_some() => carry,
-            _ => return,
+        let loops = match self.rests(s, &loops.program, items) {
+            false => Some(loops),
+            true => carry.filter(|_| loops.program.deliver.is_some()),
         };
-        self.synapses(s, loops, items, ring);
+        if let Some(loops) = loops {
+            self.synapses(s, loops, items, ring);
+        }
     }
 
     /// The synapses onto a target; gives their number. Those onto `next` come next.
@@ -102,7 +109,8 @@ impl Engine {
         count as u64
     }
 
-    /// Whether a call would leave all its synapses as they are, and send on their weights if anything, for a reason that is one for all, such as a modulator below a threshold.
+    /// Whether a call would leave all its synapses as they are, and send on their weights if anything, for a reason that is one for all,
+    /// such as a modulator below a threshold. A program that may rest is prepared then.
     fn rests(&mut self, s: &Synapses, p: &Program, items: Items) -> bool {
         if p.rests.is_empty() {
             return false;
@@ -121,7 +129,10 @@ impl Engine {
             }
             s.running.prepare();
         }
-        self.prepare(s, &loops.program, items);
+        // What is remembered makes tables longer, and so what there is to prepare.
+        if s.rule.layout.remembers || loops.program.rests.is_empty() {
+            self.prepare(s, &loops.program, items);
+        }
         let slots = loops.slots;
         let row = loops.program.mode == Mode::Row;
         let p = &mut self.pointers.0;

@@ -205,7 +205,7 @@ impl Synapses {
             && let Some(drift) = &rule.drift
         {
             for lane in 0..self.lanes.delays.len() as u32 {
-                self.row(drift, lane, step, None);
+                self.row((drift, None), lane, step, None);
             }
             self.touches.in_steps += self.synapses();
         }
@@ -238,7 +238,7 @@ impl Synapses {
             let Some(h) = found else { continue };
             self.touches.at_events += u64::from(b - a);
             if let Some(row) = &h.row {
-                self.row(row, *lane, now, Some(rings.row(arrival)));
+                self.row((row, rule.carry.as_ref()), *lane, now, Some(rings.row(arrival)));
             }
             self.note_traces(h.pre.as_ref(), Place::Pre, *lane, now);
         }
@@ -320,7 +320,7 @@ impl Synapses {
     /// A handler for all synapses, and for the traces of both sides.
     fn everywhere(&mut self, h: &Handler, now: u64) {
         if let Some(row) = &h.row {
-            (0..self.lanes.delays.len() as u32).for_each(|lane| self.row(row, lane, now, None));
+            (0..self.lanes.delays.len() as u32).for_each(|lane| self.row((row, None), lane, now, None));
             self.all_touched = now;
         }
         self.touches.at_events += self.synapses();
@@ -522,7 +522,7 @@ impl Synapses {
             && let Some(drift) = &rule.drift
         {
             for lane in 0..self.lanes.delays.len() as u32 {
-                self.row(drift, lane, step, None);
+                self.row((drift, None), lane, step, None);
             }
             self.all_touched = step;
         }
@@ -567,10 +567,16 @@ impl Synapses {
         }
     }
 
-    /// Runs a program over the synapses of a lane.
-    fn row(&mut self, loops: &super::Loops, lane: u32, now: u64, ring: Option<&mut [f64]>) {
+    /// Runs a program over the synapses of a lane, or where it sends something on and rests, `carry`.
+    fn row(
+        &mut self,
+        (loops, carry): (&super::Loops, Option<&super::Loops>),
+        lane: u32,
+        now: u64,
+        ring: Option<&mut [f64]>,
+    ) {
         let mut engine = std::mem::take(&mut self.engine);
-        engine.row(self, loops, lane, now, ring);
+        engine.row(self, (loops, carry), lane, now, ring);
         self.engine = engine;
         self.lane_touched[lane as usize] = now;
     }

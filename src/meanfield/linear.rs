@@ -11,18 +11,21 @@ pub(super) fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let n = b.len();
     let (mut a, mut x) = (a.to_vec(), b.to_vec());
     let scale = a.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    // Circuits of many groups are sparse, and neighbours have numbers close by: entries stay in a band around the diagonal, which
+    // pivots widen upwards by its lower half.
+    let (below, above) = band(&a, n);
     for k in 0..n {
-        let best = (k..n).max_by(|i, j| a[i * n + k].abs().total_cmp(&a[j * n + k].abs()))?;
+        let rows = (k + below + 1).min(n);
+        let end = (rows + above).min(n);
+        let best = (k..rows).max_by(|i, j| a[i * n + k].abs().total_cmp(&a[j * n + k].abs()))?;
         if !(a[best * n + k].abs() > 1e-14 * scale) {
             return None;
         }
         if best != k {
-            (0..n).for_each(|c| a.swap(k * n + c, best * n + c));
+            (k..end).for_each(|c| a.swap(k * n + c, best * n + c));
             x.swap(k, best);
         }
-        // Circuits of many groups are sparse, and neighbours have numbers close by.
-        let end = (k..n).rev().find(|c| a[k * n + c] != 0.0).map_or(k, |c| c + 1);
-        for row in k + 1..n {
+        for row in k + 1..rows {
             let factor = a[row * n + k] / a[k * n + k];
             if factor != 0.0 {
                 (k..end).for_each(|c| a[row * n + c] -= factor * a[k * n + c]);
@@ -31,10 +34,21 @@ pub(super) fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
         }
     }
     for k in (0..n).rev() {
-        let rest: f64 = (k + 1..n).map(|c| a[k * n + c] * x[c]).sum();
+        let end = (k + below + above + 1).min(n);
+        let rest: f64 = (k + 1..end).map(|c| a[k * n + c] * x[c]).sum();
         x[k] = (x[k] - rest) / a[k * n + k];
     }
     x.iter().all(|v| v.is_finite()).then_some(x)
+}
+
+/// How far entries lie below and above the diagonal at most.
+fn band(a: &[f64], n: usize) -> (usize, usize) {
+    let (mut below, mut above) = (0, 0);
+    for (k, row) in a.chunks(n.max(1)).enumerate() {
+        below = below.max(row[..k].iter().position(|v| *v != 0.0).map_or(0, |c| k - c));
+        above = above.max(row[k..].iter().rposition(|v| *v != 0.0).unwrap_or(0));
+    }
+    (below, above)
 }
 
 /// `a^-1`; `None` where `a` is singular to rounding.
@@ -87,6 +101,18 @@ mod tests {
         let b = times(&a, &x);
         assert!(b.iter().zip([8.0, 3.0, -1.0]).all(|(p, q)| (p - q).abs() < 1e-12), "{b:?}");
         assert_eq!(solve(&[1.0, 2.0, 2.0, 4.0], &[1.0, 1.0]), None);
+        // A band of which a pivot is below the diagonal.
+        #[rustfmt::skip]
+        let a = [
+            0.1, 2.0, 0.0, 0.0, 0.0,
+            4.0, 1.0, 3.0, 0.0, 0.0,
+            0.0, 5.0, 0.2, 1.0, 0.0,
+            0.0, 0.0, 6.0, 0.0, 2.0,
+            0.0, 0.0, 0.0, 7.0, 1.0,
+        ];
+        assert_eq!(band(&a, 5), (1, 1));
+        let x = solve(&a, &times(&a, &[1.0, -2.0, 3.0, -4.0, 5.0])).unwrap();
+        assert!(x.iter().zip([1.0, -2.0, 3.0, -4.0, 5.0]).all(|(p, q)| (p - q).abs() < 1e-12), "{x:?}");
         assert_eq!(inverse(&[], 0), Some(vec![]));
     }
 

@@ -17,11 +17,13 @@ mod solve;
 
 use crate::backend::RunError;
 use crate::backend::build::{self, Elements, ParamValues};
-use crate::ir::{Expr, Network, Population, Projection, Spike};
+use crate::ir::{Expr, Network, Population, PopulationId, Projection, Spike};
 use cell::{Cell, Input, Lif};
 use groups::Group;
 use inputs::{Drawn, Moments, Pairs};
 use solve::Equations;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// More cells take longer to lay out than a check may.
 const MOST_CELLS: u64 = 2_000_000;
@@ -103,19 +105,18 @@ pub fn received(network: &Network, rates: &[f64], duration: Option<f64>) -> Resu
     let (groups, units) = lay_out(network, duration)?;
     let equations = Equations::new(&units);
     let rates: Vec<f64> = groups.iter().map(|g| rates.get(g.position).copied().unwrap_or(f64::NAN)).collect();
-    let of = |position: usize| -> Option<(f64, f64)> {
-        let members = || groups.iter().enumerate().filter(|(_, g)| g.position == position);
-        let cells: f64 = members().map(|(_, g)| g.cells.len() as f64).sum();
+    let of = |members: Range<usize>| -> Option<(f64, f64)> {
+        let cells: f64 = groups[members.clone()].iter().map(|g| g.cells.len() as f64).sum();
         let (mut excitation, mut inhibition) = (0.0, 0.0);
-        for (k, group) in members() {
+        for k in members {
             for share in equations.point(k, &rates)?.shares {
-                let part = share * group.cells.len() as f64 / cells;
+                let part = share * groups[k].cells.len() as f64 / cells;
                 if part > 0.0 { excitation += part } else { inhibition += part }
             }
         }
         Some((excitation, inhibition)).filter(|_| cells > 0.0 && (excitation + inhibition).is_finite())
     };
-    Ok((0..network.populations().count()).map(of).collect())
+    Ok(members(network, &groups).into_iter().map(of).collect())
 }
 
 /// Whether each population of cells that the theory can treat has cells that may fire. It looks at no more links than that takes, so
@@ -126,14 +127,13 @@ pub fn received(network: &Network, rates: &[f64], duration: Option<f64>) -> Resu
 pub fn all_may_fire(network: &Network, duration: Option<f64>) -> Result<bool, String> {
     let (elements, groups, units) = alone(network, duration)?;
     let mut silent = resting(network, &groups, &units);
-    let of = |position: usize| groups.iter().enumerate().filter(move |(_, g)| g.position == position).map(|(k, _)| k);
+    let members = members(network, &groups);
     let drawn = Drawn::default();
     let mut left: Vec<(Pairs, usize, usize)> = Vec::new();
     for (projection, ends) in ends(network) {
-        for j in of(ends[1].0).filter(|j| silent[*j]) {
-            left.extend(
-                of(ends[0].0).map(|i| (Pairs { network, elements: &elements, projection, ends, drawn: &drawn }, i, j)),
-            );
+        for j in members[ends[1].0].clone().filter(|j| silent[*j]) {
+            let pairs = |i| (Pairs { network, elements: &elements, projection, ends, drawn: &drawn }, i, j);
+            left.extend(members[ends[0].0].clone().map(pairs));
         }
     }
     loop {
@@ -151,9 +151,9 @@ pub fn all_may_fire(network: &Network, duration: Option<f64>) -> Result<bool, St
             break;
         }
     }
-    Ok((0..network.populations().count()).all(|position| {
-        let kinds = || of(position).map(|k| &units[k].kind);
-        of(position).any(|k| !silent[k])
+    Ok(members.into_iter().all(|members| {
+        let kinds = || members.clone().map(|k| &units[k].kind);
+        members.clone().any(|k| !silent[k])
             || kinds().any(|kind| matches!(kind, Kind::Unknown(_)))
             || kinds().all(|kind| matches!(kind, Kind::Source(_)))
     }))
@@ -274,11 +274,12 @@ impl<'n> Unit<'n> {
 /// Gives every unit the links from the groups that reach it.
 fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut [Unit]) {
     let drawn = Drawn::default();
+    let members = members(network, groups);
     for (projection, ends) in ends(network) {
         let pairs = Pairs { network, elements, projection, ends, drawn: &drawn };
-        for (j, post) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[1].0) {
-            for (i, pre) in groups.iter().enumerate().filter(|(_, g)| g.position == ends[0].0) {
-                match links(&pairs, (i, pre), post, &units[j].kind) {
+        for j in members[ends[1].0].clone() {
+            for i in members[ends[0].0].clone() {
+                match links(&pairs, (i, &groups[i]), &groups[j], &units[j].kind) {
                     Some(links) => units[j].links.extend(links),
                     None => {
                         units[j].kind = Kind::Unknown("the gain of a projection onto it follows a state".to_string());
@@ -289,14 +290,20 @@ fn connect(network: &Network, elements: &Elements, groups: &[Group], units: &mut
     }
 }
 
+/// The groups of each population, which lie side by side.
+fn members(network: &Network, groups: &[Group]) -> Vec<Range<usize>> {
+    let from = |position: usize| groups.partition_point(|g| g.position < position);
+    (0..network.populations().count()).map(|p| from(p)..from(p + 1)).collect()
+}
+
 /// Source and target of a projection with their positions in `Network::populations`.
 type Ends<'n> = [(usize, &'n Population); 2];
 
 /// The projections between populations.
 fn ends(network: &Network) -> Vec<(&Projection, Ends<'_>)> {
-    let position = |id| network.populations().map(|(n, _)| n).position(|n| n == id);
-    let all: Vec<&Population> = network.populations().map(|(_, p)| p).collect();
-    let of = |id| position(id).map(|k| (k, all[k]));
+    let all: BTreeMap<PopulationId, (usize, &Population)> =
+        network.populations().enumerate().map(|(k, (id, p))| (id, (k, p))).collect();
+    let of = |id| all.get(&id).copied();
     network.projections().filter_map(|(e, from, to, _)| Some((&network.graph[e], [of(from)?, of(to)?]))).collect()
 }
 
@@ -328,16 +335,29 @@ fn links(pairs: &Pairs, (i, pre): (usize, &Group), post: &Group, kind: &Kind) ->
     Some(pairs.weights(pre, post).into_iter().map(link).collect())
 }
 
+/// The targets of the links that each unit has to others.
+fn reached(units: &[Unit]) -> Vec<Vec<usize>> {
+    let mut out = vec![Vec::new(); units.len()];
+    for (k, unit) in units.iter().enumerate() {
+        for link in &unit.links {
+            if let From::Group(i) = link.from {
+                out[i].push(k);
+            }
+        }
+    }
+    out
+}
+
 /// Units that an unknown one reaches are unknown too.
 fn exclude(units: &mut [Unit]) {
-    loop {
-        let unknown: Vec<bool> = units.iter().map(|u| matches!(u.kind, Kind::Unknown(_))).collect();
-        let next = units.iter().position(|u| {
-            matches!(u.kind, Kind::Lif(_)) && u.links.iter().any(|l| matches!(l.from, From::Group(i) if unknown[i]))
-        });
-        match next {
-            Some(k) => units[k].kind = Kind::Unknown("it receives from cells whose rate is not known".to_string()),
-            None => return,
+    let reached = reached(units);
+    let mut unknown: Vec<usize> = (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Unknown(_))).collect();
+    while let Some(k) = unknown.pop() {
+        for target in &reached[k] {
+            if matches!(units[*target].kind, Kind::Lif(_)) {
+                units[*target].kind = Kind::Unknown("it receives from cells whose rate is not known".to_string());
+                unknown.push(*target);
+            }
         }
     }
 }
@@ -349,25 +369,23 @@ fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction 
     let rates = low.as_ref().unwrap_or(&nothing);
     let silent = silent(network, groups, &units);
     let at: Vec<Option<cell::Point>> = (0..units.len()).map(|k| equations.point(k, rates)).collect();
-    let populations = network.populations().enumerate().map(|(position, (_, p))| {
-        let members: Vec<usize> = (0..groups.len()).filter(|k| groups[*k].position == position).collect();
-        let cells: f64 = members.iter().map(|k| groups[*k].cells.len() as f64).sum();
-        let mean = |f: &dyn Fn(usize) -> f64| {
-            members.iter().map(|k| groups[*k].cells.len() as f64 * f(*k)).sum::<f64>() / cells
-        };
-        let why = members.iter().find_map(|k| match &units[*k].kind {
+    let populations = network.populations().zip(members(network, groups)).map(|((_, p), members)| {
+        let each = || members.clone();
+        let cells: f64 = each().map(|k| groups[k].cells.len() as f64).sum();
+        let mean = |f: &dyn Fn(usize) -> f64| each().map(|k| groups[k].cells.len() as f64 * f(k)).sum::<f64>() / cells;
+        let why = each().find_map(|k| match &units[k].kind {
             Kind::Unknown(why) => Some(Treatment::Unknown(why.clone())),
             _ => None,
         });
-        let source = members.iter().all(|k| matches!(units[*k].kind, Kind::Source(_)));
+        let source = each().all(|k| matches!(units[k].kind, Kind::Source(_)));
         let treatment = why.unwrap_or(if source { Treatment::Source } else { Treatment::Lif });
         let point = |k: usize, f: &dyn Fn(&cell::Point) -> f64| at[k].as_ref().map_or(f64::NAN, f);
         let signed = |sign: f64| mean(&|k| point(k, &|q| q.shares.iter().filter(|s| **s * sign > 0.0).sum()));
         let mut shares: Vec<Share> = Vec::new();
-        for k in &members {
-            let Some(q) = &at[*k] else { continue };
-            for (link, share) in units[*k].links.iter().zip(&q.shares) {
-                let part = share * groups[*k].cells.len() as f64 / cells;
+        for k in each() {
+            let Some(q) = &at[k] else { continue };
+            for (link, share) in units[k].links.iter().zip(&q.shares) {
+                let part = share * groups[k].cells.len() as f64 / cells;
                 match shares.iter_mut().find(|s| s.projection == link.projection && s.mean * part >= 0.0) {
                     Some(s) => s.mean += part,
                     None => shares.push(Share { projection: link.projection.clone(), mean: part }),
@@ -393,7 +411,7 @@ fn summary(network: &Network, groups: &[Group], units: Vec<Unit>) -> Prediction 
             rate,
             other: second.filter(|r| (r - rate).abs() > 1e-3 * (r + rate) + 1e-9),
             t_ref: threshold(&|t| t.t_ref),
-            silent: members.iter().all(|k| silent[*k]),
+            silent: each().all(|k| silent[k]),
             shares,
         }
     });
@@ -422,20 +440,19 @@ fn resting(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
 /// The groups that can't fire: what no excitation reaches, but from groups that can't fire either.
 fn silent(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
     let mut out = resting(network, groups, units);
-    loop {
-        let excited = (0..units.len()).find(|k| {
-            out[*k]
-                && units[*k].links.iter().any(|l| {
-                    let From::Group(i) = l.from else { return false };
-                    let Kind::Lif(lif) = &units[*k].kind else { return false };
-                    !out[i] && lif.excites(&l.input)
-                })
-        });
-        match excited {
-            Some(k) => out[k] = false,
-            None => return out,
+    let reached = reached(units);
+    let mut firing: Vec<usize> = (0..units.len()).filter(|k| !out[*k]).collect();
+    while let Some(k) = firing.pop() {
+        for target in reached[k].iter().copied().filter(|t| out[*t]).collect::<Vec<_>>() {
+            let Kind::Lif(lif) = &units[target].kind else { continue };
+            let excites = |l: &Link| matches!(l.from, From::Group(i) if i == k) && lif.excites(&l.input);
+            if units[target].links.iter().any(excites) {
+                out[target] = false;
+                firing.push(target);
+            }
         }
     }
+    out
 }
 
 /// Nothing reads the time, nothing is set, no source has an end: the state that [`predict`] finds is what a run comes to.

@@ -9,7 +9,7 @@ use super::cell::{self, Input, Part, Point};
 use super::linear;
 use super::siegert::{self, Threshold};
 use super::{From, Kind, Link, Unit};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of the relaxation. A network of two populations takes about 20.
 const MOST_STEPS: usize = 400;
@@ -18,9 +18,9 @@ const TOLERANCE: f64 = 1e-10;
 
 pub(super) struct Equations<'u, 'n> {
     units: &'u [Unit<'n>],
-    /// Positions of the groups whose rate is sought.
-    sought: Vec<usize>,
-    /// For each of them, those whose rates it follows, itself among them: ascending positions in `sought`.
+    /// The groups whose rates are sought, in classes that have one rate for all, by their positions.
+    classes: Vec<Vec<usize>>,
+    /// For each class, those whose rates it follows, itself among them: ascending positions in `classes`.
     reaching: Vec<Vec<usize>>,
     /// By group: what each rate adds, where that does not depend on the others.
     sums: Vec<Option<Sum>>,
@@ -108,17 +108,24 @@ impl Slopes {
 
 impl<'u, 'n> Equations<'u, 'n> {
     pub fn new(units: &'u [Unit<'n>]) -> Equations<'u, 'n> {
-        let sought: Vec<usize> = (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Lif(_))).collect();
-        let reaching = sought.iter().map(|k| {
+        let sums: Vec<Option<Sum>> = units.iter().map(Sum::of).collect();
+        let alike = alike(units, &sums);
+        let mut numbers = BTreeMap::new();
+        let mut classes: Vec<Vec<usize>> = Vec::new();
+        for k in (0..units.len()).filter(|k| matches!(units[*k].kind, Kind::Lif(_))) {
+            let class = *numbers.entry(alike[k]).or_insert(classes.len());
+            classes.resize_with(classes.len().max(class + 1), Vec::new);
+            classes[class].push(k);
+        }
+        let reaching = classes.iter().enumerate().map(|(own, members)| {
             let from = |l: &Link| match l.from {
-                From::Group(i) => sought.binary_search(&i).ok(),
-                _ => None,
+                From::Group(i) => numbers.get(&alike[i]).copied(),
+                From::Train => None,
             };
-            let own = sought.binary_search(k).ok();
-            let all: BTreeSet<usize> = units[*k].links.iter().filter_map(from).chain(own).collect();
+            let all: BTreeSet<usize> = units[members[0]].links.iter().filter_map(from).chain([own]).collect();
             all.into_iter().collect()
         });
-        Equations { reaching: reaching.collect(), units, sought, sums: units.iter().map(Sum::of).collect() }
+        Equations { reaching: reaching.collect(), units, classes, sums }
     }
 
     /// Rates of all groups from those that are sought; unknown ones are not numbers.
@@ -131,8 +138,8 @@ impl<'u, 'n> Equations<'u, 'n> {
                 _ => f64::NAN,
             })
             .collect();
-        for (k, rate) in self.sought.iter().zip(r) {
-            out[*k] = *rate;
+        for (class, rate) in self.classes.iter().zip(r) {
+            class.iter().for_each(|k| out[*k] = *rate);
         }
         out
     }
@@ -166,17 +173,17 @@ impl<'u, 'n> Equations<'u, 'n> {
 
     fn residual(&self, r: &[f64]) -> Vec<f64> {
         let rates = self.all(r);
-        self.sought.iter().zip(r).map(|(k, r)| self.phi(*k, &rates) - r).collect()
+        self.classes.iter().zip(r).map(|(class, r)| self.phi(class[0], &rates) - r).collect()
     }
 
     /// The state that silence leads to.
     pub fn low_state(&self) -> Option<Vec<f64>> {
-        self.relax(vec![0.0; self.sought.len()])
+        self.relax(vec![0.0; self.classes.len()])
     }
 
     /// The state that high rates lead to.
     pub fn high_state(&self) -> Option<Vec<f64>> {
-        let start = self.sought.iter().map(|k| match &self.units[*k].kind {
+        let start = self.classes.iter().map(|class| match &self.units[class[0]].kind {
             Kind::Lif(lif) => 0.5 / (lif.threshold.t_ref + 1.0),
             _ => 0.0,
         });
@@ -196,9 +203,8 @@ impl<'u, 'n> Equations<'u, 'n> {
             }
             // (1 / length - df/dr) d = f
             let mut matrix = self.slopes(&r);
-            for (k, v) in matrix.iter_mut().enumerate() {
-                *v = if k / n == k % n { 1.0 / length + 1.0 } else { 0.0 } - *v;
-            }
+            matrix.iter_mut().for_each(|v| *v = -*v);
+            (0..n).for_each(|k| matrix[k * n + k] += 1.0 / length + 1.0);
             let Some(d) = linear::solve(&matrix, &f) else {
                 length *= 0.5;
                 continue;
@@ -224,19 +230,61 @@ impl<'u, 'n> Equations<'u, 'n> {
         let n = r.len();
         let mut rates = self.all(r);
         let mut out = vec![0.0; n * n];
-        for (row, k) in self.sought.iter().enumerate() {
-            let (Some(here), Some(threshold)) = (self.moments(*k, &rates), self.threshold(*k)) else { continue };
+        for (row, class) in self.classes.iter().enumerate() {
+            let k = class[0];
+            let (Some(here), Some(threshold)) = (self.moments(k, &rates), self.threshold(k)) else { continue };
             let slopes = Slopes::new(threshold, here);
             for column in self.reaching[row].iter().copied() {
-                let source = &self.sought[column];
-                let (h, before) = (1e-6 * (r[column] + 1e-3), rates[*source]);
-                rates[*source] = before + h;
-                if let Some(moved) = self.moments(*k, &rates) {
+                let h = 1e-6 * (r[column] + 1e-3);
+                self.classes[column].iter().for_each(|k| rates[*k] = r[column] + h);
+                if let Some(moved) = self.moments(k, &rates) {
                     out[row * n + column] = slopes.change(threshold, moved) / h;
                 }
-                rates[*source] = before;
+                self.classes[column].iter().for_each(|k| rates[*k] = r[column]);
             }
         }
         out
     }
+}
+
+/// For each group, a number that it shares with those that have the same equation: the same cell, and inputs alike from groups that
+/// are alike in turn. That is the coarsest equitable partition of the groups, found by refinement (Paige and Tarjan 1987, SIAM J.
+/// Comput. 16:973, in its plain form), and a state that relaxes from equal rates has equal rates in each of its classes.
+fn alike(units: &[Unit], sums: &[Option<Sum>]) -> Vec<usize> {
+    let bits = |part: &Part, l: &Link| [part.mean, part.variance, part.filtered, l.input.rate].map(f64::to_bits);
+    let mut out = numbered(units.iter().zip(sums).enumerate().map(|(k, (unit, sum))| match (&unit.kind, sum) {
+        (Kind::Lif(lif), Some(sum)) => {
+            let (t, r) = (lif.threshold, sum.rest);
+            let own = [t.theta, t.reset, t.t_ref, r.mu, r.sigma, r.tau, r.filter, sum.own];
+            own.map(f64::to_bits).to_vec()
+        }
+        (Kind::Source(rate), _) => vec![rate.to_bits()],
+        _ => vec![k as u64, 0],
+    }));
+    loop {
+        let finer = numbered(units.iter().zip(sums).enumerate().map(|(k, (unit, sum))| {
+            let from = |l: &Link| match l.from {
+                From::Group(i) => out[i],
+                From::Train => usize::MAX,
+            };
+            let parts = sum.iter().flat_map(|s| &s.parts);
+            let mut inputs: Vec<_> = unit.links.iter().zip(parts).map(|(l, p)| (from(l), bits(p, l))).collect();
+            inputs.sort_unstable();
+            (out[k], inputs)
+        }));
+        if finer == out {
+            return out;
+        }
+        out = finer;
+    }
+}
+
+/// Numbers in the order in which keys are first seen.
+fn numbered<K: Ord>(keys: impl Iterator<Item = K>) -> Vec<usize> {
+    let mut known = BTreeMap::new();
+    keys.map(|key| {
+        let next = known.len();
+        *known.entry(key).or_insert(next)
+    })
+    .collect()
 }

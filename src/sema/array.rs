@@ -426,14 +426,16 @@ impl Sema<'_> {
         Ok((value, read))
     }
 
-    /// Whether a condition holds in the turn at hand, where it follows that and nothing that may change.
+    /// Whether a condition holds, where it follows the turn at hand and params that decide how many elements there are, and nothing
+    /// that may change.
     pub(super) fn settled(&mut self, condition: &Expr) -> Option<bool> {
-        if self.turns.is_empty() {
-            return None;
-        }
         let mut read = Vec::new();
-        match self.value_of(condition, &mut read) {
-            Ok(Value::Bool(b)) if read.is_empty() => Some(b),
+        let value = self.value_of(condition, &mut read);
+        let fixed = |param: &ValueId| self.program.fixed.iter().any(|f| f.param == *param);
+        match value {
+            Ok(Value::Bool(b)) if read.iter().all(|(param, _)| fixed(param)) => {
+                (!self.turns.is_empty() || !read.is_empty()).then_some(b)
+            }
             _ => None,
         }
     }

@@ -89,6 +89,26 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// What went by since the last piece of work were steps of populations computed together, (position, neurons); `drawn` ns of it
+    /// were their draws.
+    pub fn lap_among(&mut self, parts: Vec<(usize, u64)>, drawn: u64) {
+        let now = self.epoch.elapsed().as_nanos() as u64;
+        let (start, ns) = (self.last, now.saturating_sub(self.last));
+        self.last = now;
+        let (all, drawn) = (parts.iter().map(|part| part.1).sum::<u64>().max(1), drawn.min(ns));
+        for (population, n) in &parts {
+            let total = self.profile.totals.entry(Work::Update(*population)).or_default();
+            total.ns += (ns - drawn) * n / all;
+            total.count += n;
+            self.profile.totals.entry(Work::Draw(*population)).or_default().ns += drawn * n / all;
+        }
+        if let (Some((population, ..)), true) = (parts.first(), self.profile.spans.len() < SPANS) {
+            self.profile.spans.push(Span { work: Work::Update(*population), start, ns });
+        }
+    }
+}
+
 /// Of a whole run.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {

@@ -15,7 +15,6 @@ use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId};
 use crate::ir::{self, ExprId, Projection, Weight};
 use crate::units::{self, Dimension};
-use petgraph::stable_graph::NodeIndex;
 
 /// The weight of one projection of a population.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,18 +39,17 @@ impl Lowering<'_> {
     pub(super) fn outgoing(
         &mut self,
         network: &hir::Network,
-        from: &hir::Cells,
+        (from, to): (&hir::Cells, &hir::Cells),
         p: &hir::Projection,
         projection: &Projection,
         sizes: (&Extents, &Extents),
-        target: NodeIndex<u32>,
         out: &mut Elaborated,
     ) {
         out.origins.projections.insert(projection.path.clone(), p.span);
         let Some(placed) = out.placed.get(&from.population) else { return };
         let source = out.network.population(placed.node).is_some_and(|p| p.source);
         let Some(weight) = &p.weight else { return };
-        let Some(receiver) = out.placed.values().find(|t| t.node == target) else { return };
+        let Some(receiver) = out.placed.get(&to.population) else { return };
         if p.continuous.is_some() {
             return;
         }

@@ -103,7 +103,7 @@ impl Lowering<'_> {
             Some(n) => format!("{n}:{}->{target}.{receptor}", name(from)),
             None => format!("{}->{target}.{receptor}", name(from)),
         };
-        let taken = |text: &str| out.network.graph.edge_weights().any(|e| e.path == text);
+        let taken = |text: &str| out.origins.projections.contains_key(text);
         if !taken(&base) {
             return base;
         }
@@ -224,7 +224,7 @@ impl Lowering<'_> {
             symmetric: connect.symmetric,
             procedural,
         };
-        self.outgoing(network, from, p, &projection, (&sizes.0, &sizes.1), to_node, out);
+        self.outgoing(network, (from, to), p, &projection, (&sizes.0, &sizes.1), out);
         self.initial_weights(p, &projection, (&sizes.0, &sizes.1), out)?;
         let id = out.network.graph.add_edge(from_node, to_node, projection);
         let winners = network.populations[to.population.0 as usize].winners.as_ref();

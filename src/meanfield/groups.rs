@@ -5,7 +5,9 @@
 //! population is one group.
 
 use crate::backend::build::{Elements, ParamValues};
-use crate::ir::{Network, PopulationId, Subset};
+use crate::ir::{Network, PopulationId, ProjectionId, Subset};
+use petgraph::Direction;
+use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
 
 /// More would cost more than a check may.
@@ -64,14 +66,15 @@ pub(super) fn groups(network: &Network, elements: &Elements) -> Vec<Group> {
 
 /// The parts of a population that projections name.
 fn subsets(network: &Network, id: PopulationId) -> Vec<&Subset> {
+    let of = |direction| network.graph.edges_directed(id, direction);
+    let mut ends: Vec<(ProjectionId, &Subset)> = of(Direction::Outgoing).map(|e| (e.id(), &e.weight().pre)).collect();
+    ends.extend(of(Direction::Incoming).map(|e| (e.id(), &e.weight().post)));
+    // In the order of the projections; of one to itself the source comes first.
+    ends.sort_by_key(|(e, _)| *e);
     let mut out: Vec<&Subset> = Vec::new();
-    for e in network.graph.edge_indices() {
-        let Some((from, to)) = network.graph.edge_endpoints(e) else { continue };
-        let p = &network.graph[e];
-        for (end, subset) in [(from, &p.pre), (to, &p.post)] {
-            if end == id && *subset != Subset::All && !out.contains(&subset) {
-                out.push(subset);
-            }
+    for (_, subset) in ends {
+        if *subset != Subset::All && !out.contains(&subset) {
+            out.push(subset);
         }
     }
     out

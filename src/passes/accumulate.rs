@@ -6,17 +6,19 @@
 //! their counters. All others share one sum per receptor and gain.
 
 use crate::ir::{Arrival, ExprId, Network, PopulationId, ProjectionId, Weight};
+use std::collections::{BTreeMap, HashSet};
 
 pub fn accumulate(network: &mut Network) {
-    let plastic: Vec<ProjectionId> = network.plasticity.iter().map(|p| p.projection).collect();
-    let mutable: Vec<ProjectionId> = network.mutable.clone();
-    let ids: Vec<PopulationId> = network.populations().map(|(id, _)| id).collect();
-    for id in ids {
-        let incoming: Vec<(ProjectionId, u32, Weight, Option<ExprId>)> = network
-            .projections()
-            .filter(|(_, _, to, _)| *to == id)
-            .map(|(e, _, _, p)| (e, p.receptor, p.weight, p.gain))
-            .collect();
+    let plastic: HashSet<ProjectionId> = network.plasticity.iter().map(|p| p.projection).collect();
+    let mutable: HashSet<ProjectionId> = network.mutable.iter().copied().collect();
+    let mut incoming: BTreeMap<PopulationId, Vec<(ProjectionId, u32, Weight, Option<ExprId>)>> =
+        network.populations().map(|(id, _)| (id, Vec::new())).collect();
+    for (e, _, to, p) in network.projections() {
+        if let Some(list) = incoming.get_mut(&to) {
+            list.push((e, p.receptor, p.weight, p.gain));
+        }
+    }
+    for (id, incoming) in incoming {
         let Some(population) = network.population_mut(id) else { continue };
         let d = &mut population.dynamics;
         for r in &mut d.receptors {

@@ -1,17 +1,18 @@
 //! One number for each neuron of a range, in double or single precision.
 
-use super::aligned::{Aligned, filled};
+use super::aligned::filled;
+use super::part::Part;
 
 #[derive(Clone, Debug)]
 pub enum Column {
-    Double(Aligned<f64>),
-    Single(Aligned<f32>),
+    Double(Part<f64>),
+    Single(Part<f32>),
 }
 
 impl Column {
     /// `n` times `value`.
     pub fn filled(single: bool, value: f64, n: usize) -> Column {
-        if single { Column::Single(filled(value as f32, n)) } else { Column::Double(filled(value, n)) }
+        if single { Column::Single(filled(value as f32, n).into()) } else { Column::Double(filled(value, n).into()) }
     }
 
     /// The values, then the last of them up to `n`.
@@ -94,11 +95,24 @@ impl Column {
         out
     }
 
-    /// Where the values from `start` on lie.
+    /// Where the values from `start` on lie: of this column, and of those side by side with it.
     pub fn pointer(&mut self, start: usize) -> *mut u8 {
         match self {
-            Column::Double(v) => v[start..].as_mut_ptr().cast(),
-            Column::Single(v) => v[start..].as_mut_ptr().cast(),
+            Column::Double(v) => v.pointer(start).cast(),
+            Column::Single(v) => v.pointer(start).cast(),
         }
+    }
+
+    /// Moves columns of one precision to where they lie side by side in this order.
+    pub fn side_by_side(columns: Vec<&mut Column>) {
+        let (mut doubles, mut singles) = (Vec::new(), Vec::new());
+        for column in columns {
+            match column {
+                Column::Double(v) => doubles.push(v),
+                Column::Single(v) => singles.push(v),
+            }
+        }
+        Part::side_by_side(&mut doubles);
+        Part::side_by_side(&mut singles);
     }
 }

@@ -64,6 +64,35 @@ fn hz(p: &Prediction, path: &str) -> f64 {
     of(p, path).rate * 1e3
 }
 
+/// Columns that are alike are solved for once; those that differ by a billionth are solved for by themselves, to the same rates but for
+/// what that makes of them.
+#[test]
+fn columns_alike_have_the_rates_that_they_have_by_themselves() {
+    let rates = |shift: &str, closed: &str| -> Vec<f64> {
+        let text = format!(
+            "use std.neurons.LifCuba\nregion Column {{\n param shift = 0 mV\n population E[80]: LifCuba(bias = 14 mV + shift, sigma = 2.5 mV)\n \
+             population I[20]: LifCuba(bias = 14 mV, sigma = 2.5 mV)\n projection E -> I.exc {{ connect bernoulli(0.1) weight 0.6 mV delay 1 ms \
+             }}\n projection I -> E.inh {{ connect bernoulli(0.2) weight -1.5 mV delay 1 ms }}\n port input fibres = E.exc weight 0.4 mV\n \
+             port output out = E\n}}\nnetwork Row {{\n param n = 6\n region c[k: n]: Column(shift = {shift})\n for k in 0 .. n {{\n if k < n \
+             - 1 {{ projection c[k].out -> c[k + 1].fibres {{ connect bernoulli(0.5) weight 0.4 mV delay 2 ms }} }}\n {closed}\n }}\n}}\n\
+             experiment X of Row {{ simulate 1 s }}\n"
+        );
+        let p = predicted(&text, &[]);
+        (0..6).map(|k| hz(&p, &format!("c[{k}].E"))).collect()
+    };
+    let close = "else { projection c[k].out -> c[0].fibres { connect bernoulli(0.5) weight 0.4 mV delay 2 ms } }";
+    for closed in [close, ""] {
+        let (alike, apart) = (rates("0 mV", closed), rates("1e-9 mV * k", closed));
+        assert!(alike.iter().all(|r| *r > 1.0), "{alike:?}");
+        // Picovolts, where a millivolt is worth some Hz.
+        assert!(alike.iter().zip(&apart).all(|(a, b)| (a - b).abs() < 1e-6 * a), "{alike:?} {apart:?}");
+        match closed.is_empty() {
+            true => assert!(alike[0] < alike[1] && alike[1] < alike[2], "{alike:?}"),
+            false => assert!(alike.iter().all(|r| *r == alike[0]) && alike != apart, "{alike:?} {apart:?}"),
+        }
+    }
+}
+
 /// Brunel (2000), model A: the roots of the self-consistent equation in three of its states.
 #[test]
 fn brunel_s_network_has_the_rates_of_its_theory() {

@@ -102,7 +102,7 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let mut ids: Vec<Vec<FuncId>> = Vec::new();
     let mut made: HashMap<Vec<u8>, FuncId> = HashMap::new();
     for (at, plan) in plans.iter().enumerate() {
-        if let Some(same) = plans[..at].iter().position(|p| same_code(p, plan)) {
+        if let Some(same) = plans[..at].iter().position(|p| p.same_code(plan)) {
             ids.push(ids[same].clone());
             continue;
         }
@@ -153,23 +153,6 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let kernels = ids.iter().map(|segments| segments.iter().map(kernel).collect()).collect();
     let rules = drafts.into_iter().zip(&loops).map(|(d, ids)| d.finish(&mut ids.iter().map(kernel))).collect();
     Ok((Code { module: Mutex::new(Some(module)) }, kernels, rules))
-}
-
-/// Whether two plans compile to the same code: all but the names of their projections.
-fn same_code(a: &Plan, b: &Plan) -> bool {
-    a.nodes == b.nodes
-        && a.states == b.states
-        && a.counter == b.counter
-        && a.spike == b.spike
-        && a.margin == b.margin
-        && a.segments == b.segments
-        && a.forms == b.forms
-        && a.single == b.single
-        && a.scalars == b.scalars
-        && a.rows == b.rows
-        && a.coupled == b.coupled
-        && a.rings.len() == b.rings.len()
-        && a.rings.iter().zip(&b.rings).all(|(x, y)| x.kind == y.kind)
 }
 
 /// The kernels as Cranelift IR before (`asm` false) or as machine code after optimisation.

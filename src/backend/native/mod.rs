@@ -23,7 +23,7 @@ use crate::backend::profile::Profile;
 use crate::backend::state::{self, EngineState, same};
 use crate::base;
 use crate::ir::{Dynamics, ExprId, Network, Population, ProjectionId, Weight, single};
-use crate::runtime::{RingKind, Stages, Winners, share};
+use crate::runtime::{RingKind, Stages, Winners, shares};
 use crate::valid::Validated;
 pub use jit::Lanes;
 use learning::Learning;
@@ -46,13 +46,16 @@ pub const CODEGEN: base::Code = base::Code("E0607");
 const FREE_WINDOW: u64 = 256;
 
 /// Statements that run by themselves within a step, their plan and their kernels.
-type Inner = (Dynamics, Plan, Vec<jit::Kernel>);
+type Inner = (Dynamics, Arc<Plan>, Vec<jit::Kernel>);
 
 /// Compiled kernels of a network, for any number of engines.
 pub struct Kernels {
     code: Arc<jit::Code>,
     kernels: Vec<Vec<jit::Kernel>>,
     plans: Vec<Plan>,
+    /// What the blocks of each population read: one for all that have the same code, so that a step over hundreds of small populations
+    /// finds it in a near cache.
+    shared: Vec<Arc<Plan>>,
     /// Of the populations with adaptive steps: statements, plan and kernels of what precedes them and of a trial.
     adaptive: Vec<Option<[Inner; 2]>>,
     /// Of each population: what happens at intervals.
@@ -106,15 +109,17 @@ pub fn compile(network: Validated, lanes: Lanes) -> Result<Kernels, String> {
     let mut all = plans.clone();
     all.extend(adaptive.iter().flatten().flatten().chain(every.iter().flatten()).map(|(_, plan)| plan.clone()));
     let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()), lanes)?;
+    let mut shared: Vec<Arc<Plan>> = Vec::new();
+    for plan in &plans {
+        let known = shared.iter().rev().find(|s| s.same_code(plan)).cloned();
+        shared.push(known.unwrap_or_else(|| Arc::new(plan.clone())));
+    }
     let mut inner = kernels.split_off(plans.len()).into_iter();
-    let adaptive = adaptive
-        .into_iter()
-        .map(|two| two.map(|two| two.map(|(d, plan)| (d, plan, inner.next().unwrap_or_default()))))
-        .collect();
-    let mut with_kernels = |(d, plan)| (d, plan, inner.next().unwrap_or_default());
+    let mut with_kernels = |(d, plan)| (d, Arc::new(plan), inner.next().unwrap_or_default());
+    let adaptive = adaptive.into_iter().map(|two| two.map(|two| two.map(&mut with_kernels))).collect();
     let every = every.into_iter().map(|list| list.into_iter().map(&mut with_kernels).collect()).collect();
     let rules = rules.into_iter().map(Arc::new).collect();
-    Ok(Kernels { code: Arc::new(code), kernels, plans, adaptive, every, rules })
+    Ok(Kernels { code: Arc::new(code), kernels, plans, shared, adaptive, every, rules })
 }
 
 /// The plans of a network, with what each is of.
@@ -203,12 +208,15 @@ impl Native {
 
         let layout = couplings::Layout::new(network, &elements, seed)?;
         let layout = layout.expand()?;
-        let places = |p: &&crate::ir::Population| {
-            let largest = (0..threads).map(|t| share(p.size, t, threads)).map(|(lo, hi)| hi - lo).max();
+        let sizes: Vec<u32> = populations.iter().map(|p| p.size).collect();
+        let ranges = shares(&sizes, threads);
+        let places = |ranges: &Vec<(u32, u32)>| {
+            let largest = ranges.iter().map(|(lo, hi)| hi - lo).max();
             u64::from(largest.unwrap_or(0)).next_multiple_of(GRAIN as u64)
         };
-        let places: Vec<u64> = populations.iter().map(places).collect();
-        let tracts = Tracts::new(network, &ids, &plans, &kernels.plans, &places);
+        let places: Vec<u64> = ranges.iter().map(places).collect();
+        let fleets = worker::fleets(&kernels.shared, &places, |k| kernels.adaptive[k].is_some());
+        let tracts = Tracts::new(network, &ids, &plans, &kernels.plans, (&places, &fleets));
         let contest = || {
             let winners = network.populations().map(|(id, p)| {
                 let w = network.winners.iter().find(|w| w.population == id)?;
@@ -219,11 +227,11 @@ impl Native {
         let make = |thread: usize| -> Result<Worker, RunError> {
             let mut blocks = Vec::new();
             for (k, p) in populations.iter().enumerate() {
-                let (lo, hi) = share(p.size, thread, threads);
+                let (lo, hi) = ranges[k][thread];
                 let source = BlockSource {
                     path: &p.path,
                     dynamics: &p.dynamics,
-                    plan: &kernels.plans[k],
+                    plan: &kernels.shared[k],
                     kernels: &kernels.kernels[k],
                     params: &elements.populations[k].params,
                     initial: &elements.populations[k].initial,
@@ -260,7 +268,7 @@ impl Native {
             let make = |plan: &TractPlan| builder.build(plan, &rings, &blocks, &synapses, &estimates);
             let made = tracts.tracts.iter().map(make).collect::<Result<Vec<_>, _>>()?;
             let couplings = layout.couplings(&mut blocks)?;
-            let mut worker = Worker::new(thread, blocks, rings, made, couplings, learning, contest());
+            let mut worker = Worker::new(thread, (blocks, &fleets), rings, made, couplings, learning, contest());
             worker.order();
             Ok(worker)
         };
@@ -352,13 +360,12 @@ impl Native {
             window,
             dt: network.dt_ms,
         });
-        let ranges = populations.iter().map(|p| (0..threads).map(|t| share(p.size, t, threads)).collect()).collect();
         let mut native = Native {
             dt: network.dt_ms,
             step: 0,
             paths: populations.iter().map(|p| p.path.clone()).collect(),
             dynamics: populations.iter().map(|p| p.dynamics.clone()).collect(),
-            sizes: populations.iter().map(|p| p.size).collect(),
+            sizes,
             params: elements.populations.iter().map(|p| p.params.clone()).collect(),
             ranges,
             shared,
@@ -424,9 +431,8 @@ impl Native {
     /// Gives all shares the values of the params that may have changed.
     fn spread_params(&mut self, p: usize) {
         for mut worker in self.shares() {
-            let block = &mut worker.blocks[p];
             for k in state::moving_params(&self.dynamics[p]) {
-                block.set_param(k, &self.params[p][k]);
+                worker.set_param(p, k, &self.params[p][k]);
             }
         }
     }
@@ -551,7 +557,7 @@ impl Engine for Native {
         if from == 0 {
             self.couple_first();
         }
-        self.shares().for_each(|mut worker| worker.start_clock());
+        self.shares().for_each(|mut worker| worker.start());
         shared.stages.open();
         work(&shared, 0, &mut || {
             if stop.load(Ordering::Relaxed) {

@@ -686,6 +686,27 @@ pub fn filled_before(plan: &Plan, k: usize) -> HashMap<Id, u32> {
 }
 
 impl Plan {
+    /// Whether two plans compile to the same code, and give it the same to read: all but the names of their projections.
+    pub fn same_code(&self, other: &Plan) -> bool {
+        let kinds = |p: &Plan| -> Vec<RingKind> { p.rings.iter().map(|r| r.kind).collect() };
+        self.nodes == other.nodes
+            && self.states == other.states
+            && self.counter == other.counter
+            && self.spike == other.spike
+            && self.margin == other.margin
+            && self.segments == other.segments
+            && self.forms == other.forms
+            && self.single == other.single
+            && self.singles == other.singles
+            && self.uniform == other.uniform
+            && self.scalars == other.scalars
+            && self.rows == other.rows
+            && self.scratch_rows == other.scratch_rows
+            && self.varying == other.varying
+            && self.coupled == other.coupled
+            && kinds(self) == kinds(other)
+    }
+
     fn fresh(&mut self) -> u32 {
         self.scratch_rows += 1;
         self.scratch_rows - 1

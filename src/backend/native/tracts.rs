@@ -25,7 +25,7 @@ pub struct Field {
     pub steady: bool,
     /// Longest delay, steps.
     pub longest: u32,
-    /// Ascending, each with the cells of its population one after the other.
+    /// In the order of their places, each with the cells of its population one after the other.
     pub receptors: Vec<Receptor>,
 }
 
@@ -100,17 +100,18 @@ impl Candidate {
 }
 
 impl Tracts {
-    /// For shares in which population k has `cells[k]` places at most. `ids` and `synapses` are those of the network in order.
+    /// For shares in which population k has `cells[k]` places at most and is computed with the others of fleet `fleets[k]`. `ids` and
+    /// `synapses` are those of the network in order.
     pub fn new(
         network: &Network,
         ids: &[ProjectionId],
         synapses: &[SynapsePlan],
         plans: &[Plan],
-        cells: &[u64],
+        (cells, fleets): (&[u64], &[usize]),
     ) -> Tracts {
         let candidates: Vec<Option<Candidate>> =
             ids.iter().zip(synapses).map(|(id, s)| Candidate::new(network, *id, s, plans)).collect();
-        let fields = fields(&candidates, plans, cells);
+        let fields = fields(&candidates, plans, cells, fleets);
         let places = fields.iter().enumerate().flat_map(|(k, f)| f.receptors.iter().map(move |r| (*r, k)));
         let field_of: HashMap<Receptor, usize> = places.collect();
         let mut tracts: Vec<TractPlan> = Vec::new();
@@ -141,7 +142,8 @@ impl Tracts {
             last.insert(c.receptor, at);
         }
         let receptors: Vec<Option<Receptor>> = candidates.iter().map(|c| c.as_ref().map(|c| c.receptor)).collect();
-        tracts.iter_mut().for_each(|t| t.projections.sort_by_key(|j| receptors[*j]));
+        let place = |j: &usize| receptors[*j].map(|r| place(r, fleets));
+        tracts.iter_mut().for_each(|t| t.projections.sort_by_key(place));
         Tracts { fields, tracts, receptors }
     }
 
@@ -171,51 +173,82 @@ impl Tracts {
     }
 }
 
-/// Receptors that a source reaches with equal rows, together as far as 16-bit offsets reach.
-fn fields(candidates: &[Option<Candidate>], plans: &[Plan], cells: &[u64]) -> Vec<Field> {
+/// The order of receptors: those of the same ring in the kernels of a fleet lie side by side.
+fn place((population, ring): Receptor, fleets: &[usize]) -> (usize, usize, usize) {
+    (fleets[population], ring, population)
+}
+
+/// Places of a fleet that begin with one field. What sources reach is joined as far as offsets of 16 bits allow, so that a fleet falls
+/// into a few pieces, whichever of its cells they reach.
+const GROUP: u64 = 1 << 14;
+
+/// Receptors that a fleet reads or that a source reaches with equal rows, together as far as 16-bit offsets reach.
+fn fields(candidates: &[Option<Candidate>], plans: &[Plan], cells: &[u64], fleets: &[usize]) -> Vec<Field> {
     let among = |f: fn(&Candidate) -> bool| -> HashSet<Receptor> {
         candidates.iter().flatten().filter(|c| f(c)).map(|c| c.receptor).collect()
     };
     let procedural = among(|c| c.procedural);
-    let mut fields: Vec<Field> = Vec::new();
-    let mut field_of: HashMap<Receptor, usize> = HashMap::new();
-    for (population, plan) in plans.iter().enumerate() {
-        for (k, ring) in plan.rings.iter().enumerate() {
-            field_of.insert((population, k), fields.len());
-            let steady = ring.steady && !procedural.contains(&(population, k));
-            let (kind, longest) = (ring.kind, ring.longest);
-            fields.push(Field { kind, steady, longest, receptors: vec![(population, k)] });
-        }
-    }
     // Rules and rows that are made anew know the ring of one population alone.
     let apart = among(|c| c.learns || c.procedural);
+    let size = |f: &Field| f.receptors.iter().map(|(p, _)| cells[*p]).sum::<u64>();
+    let like = |a: &Field, b: &Field| {
+        (a.kind, a.steady, a.longest.next_power_of_two()) == (b.kind, b.steady, b.longest.next_power_of_two())
+    };
+    let mut fields: Vec<Field> = Vec::new();
+    let mut field_of: HashMap<Receptor, usize> = HashMap::new();
+    // Of each ring of each fleet, the last field.
+    let mut last: HashMap<(usize, usize), usize> = HashMap::new();
+    for (population, plan) in plans.iter().enumerate() {
+        for (k, ring) in plan.rings.iter().enumerate() {
+            let receptor = (population, k);
+            let steady = ring.steady && !procedural.contains(&receptor);
+            let own = Field { kind: ring.kind, steady, longest: ring.longest, receptors: vec![receptor] };
+            let open = last.get(&(fleets[population], k)).copied().filter(|f| {
+                !apart.contains(&receptor) && like(&fields[*f], &own) && size(&fields[*f]) + size(&own) <= GROUP
+            });
+            if let Some(into) = open {
+                fields[into].longest = fields[into].longest.max(own.longest);
+                fields[into].receptors.push(receptor);
+                field_of.insert(receptor, into);
+                continue;
+            }
+            if !apart.contains(&receptor) {
+                last.insert((fleets[population], k), fields.len());
+            }
+            field_of.insert(receptor, fields.len());
+            fields.push(own);
+        }
+    }
     let joins = |c: &&Candidate| !c.written && !apart.contains(&c.receptor);
+    let fits = |a: &Field, b: &Field| like(a, b) && Indices::fit(size(a) + size(b));
     // By source and weights, the fields that its projections lead to.
     let mut reached: HashMap<(usize, WeightForm), Vec<(usize, DelayForm)>> = HashMap::new();
     for c in candidates.iter().flatten().filter(joins) {
         let own = field_of[&c.receptor];
         let others = reached.entry((c.source, c.weights)).or_default();
-        let size = |f: &Field| f.receptors.iter().map(|(p, _)| cells[*p]).sum::<u64>();
-        let fits = |a: &Field, b: &Field| {
-            (a.kind, a.steady, a.longest.next_power_of_two()) == (b.kind, b.steady, b.longest.next_power_of_two())
-                && Indices::fit(size(a) + size(b))
-        };
         let other = others.iter().find(|(f, d)| *f != own && d.is_like(c.delays) && fits(&fields[*f], &fields[own]));
         let Some((into, _)) = other.copied() else {
-            others.push((own, c.delays));
+            if !others.iter().any(|(f, d)| *f == own && d.is_like(c.delays)) {
+                others.push((own, c.delays));
+            }
             continue;
         };
-        let moved = std::mem::take(&mut fields[own].receptors);
-        moved.iter().for_each(|receptor| {
-            field_of.insert(*receptor, into);
-        });
-        fields[into].longest = fields[into].longest.max(fields[own].longest);
-        fields[into].receptors.extend(moved);
+        join(&mut fields, &mut field_of, own, into);
         reached.values_mut().flatten().filter(|(f, _)| *f == own).for_each(|(f, _)| *f = into);
     }
     fields.retain(|f| !f.receptors.is_empty());
-    fields.iter_mut().for_each(|f| f.receptors.sort_unstable());
+    fields.iter_mut().for_each(|f| f.receptors.sort_unstable_by_key(|r| place(*r, fleets)));
     fields
+}
+
+/// Moves the receptors of a field to another.
+fn join(fields: &mut [Field], field_of: &mut HashMap<Receptor, usize>, own: usize, into: usize) {
+    let moved = std::mem::take(&mut fields[own].receptors);
+    moved.iter().for_each(|receptor| {
+        field_of.insert(*receptor, into);
+    });
+    fields[into].longest = fields[into].longest.max(fields[own].longest);
+    fields[into].receptors.extend(moved);
 }
 
 pub fn nowhere(network: &Network, id: ProjectionId) -> RunError {

@@ -3,20 +3,24 @@
 mod ahead;
 mod block;
 mod calls;
+mod fleet;
 mod recorder;
 mod state;
 mod window;
 
 pub use ahead::Ahead;
 pub use block::{Block, BlockSource, Common, Landing, ParamBlock, Pointers, compute_unary};
+pub use fleet::{Fleet, fleets};
 pub use recorder::Recorder;
 pub use state::join;
 pub use window::{Batch, Board, Contest, Sequence, Spikes, Stage, Window};
 
+use self::fleet::Berth;
 use super::couplings::{Channel, Couplings};
 use super::learning::Learning;
 use super::plan::Call;
 use super::procedural::Procedural;
+use crate::backend::build::ParamValues;
 use crate::backend::engine::Touches;
 use crate::backend::profile::{Clock, ThreadProfile, Work};
 use crate::ir::{Expr, ExprId};
@@ -152,6 +156,17 @@ struct Trace {
     samples: Vec<f64>,
 }
 
+/// How a block makes its step. Most blocks of a fleet need not even be looked at.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// By itself.
+    Alone,
+    /// With its fleet; rules, intervals or winners follow.
+    Joined(Berth),
+    /// With its fleet, and that is all.
+    Plain(Berth),
+}
+
 /// A share. Lines of the cache of its own.
 #[repr(align(128))]
 pub struct Worker {
@@ -163,6 +178,14 @@ pub struct Worker {
     carrying: Vec<(usize, usize)>,
     pub learning: Vec<Learning>,
     pub couplings: Couplings,
+    /// Blocks that are computed together.
+    fleets: Vec<Fleet>,
+    /// How each block makes its step.
+    turns: Vec<Turn>,
+    /// Of each block, the positions of the rules that end their step with it.
+    rules: Vec<Vec<usize>>,
+    /// A param has changed since the fleets were settled.
+    unsettled: bool,
     traces: Vec<Trace>,
     pub contest: Contest,
     pub common: Common,
@@ -177,7 +200,7 @@ pub struct Worker {
 impl Worker {
     pub fn new(
         id: usize,
-        blocks: Vec<Block>,
+        (mut blocks, fleets): (Vec<Block>, &[usize]),
         rings: Vec<Ring>,
         tracts: Vec<Tract>,
         couplings: Couplings,
@@ -186,8 +209,13 @@ impl Worker {
     ) -> Worker {
         let carries = |t: &Tract| t.procedural.is_some() || !t.rows.is_empty();
         let carrying = tracts.iter().enumerate().filter(|(_, t)| carries(t)).map(|(at, t)| (at, t.source)).collect();
+        let fleets = Fleet::gather(&mut blocks, fleets);
         Worker {
             id,
+            fleets,
+            turns: Vec::new(),
+            rules: Vec::new(),
+            unsettled: true,
             blocks,
             tracts,
             carrying,
@@ -220,18 +248,38 @@ impl Worker {
         }
     }
 
-    /// Lets what happens to cells at intervals wait where a rule that reads them acts later than its step.
+    /// Lets what happens to cells at intervals wait where a rule that reads them acts later than its step, and finds how each block
+    /// makes its step.
     pub fn order(&mut self) {
         for (p, block) in self.blocks.iter_mut().enumerate().filter(|(_, b)| !b.every.is_empty()) {
             let late = self.learning.iter().any(|l| l.target == p && (l.decided || l.synapses.waits()));
             block.late = late.then_some([0; 2]);
         }
+        self.rules = vec![Vec::new(); self.blocks.len()];
+        for (rule, l) in self.learning.iter().enumerate().filter(|(_, l)| !l.decided) {
+            self.rules[l.target].push(rule);
+        }
+        self.turns = vec![Turn::Alone; self.blocks.len()];
+        for (at, fleet) in self.fleets.iter().enumerate() {
+            for (p, berth) in fleet.berths(at, &self.blocks) {
+                let block = &self.blocks[p];
+                let more = !block.every.is_empty() || !block.margin.is_empty() || !block.schedule.is_empty();
+                let plain = !more && !self.learning.iter().any(|l| l.target == p);
+                self.turns[p] = if plain { Turn::Plain(berth) } else { Turn::Joined(berth) };
+            }
+        }
+    }
+
+    /// Takes over its part of a param's values.
+    pub fn set_param(&mut self, population: usize, param: usize, values: &ParamValues) {
+        self.blocks[population].set_param(param, values);
+        self.unsettled = true;
     }
 
     /// Measures itself from now on.
     pub fn measure(&mut self, epoch: Instant) {
         self.clock = Some(Clock::new(epoch));
-        self.blocks.iter_mut().for_each(|b| b.called = Some(0));
+        self.common.called = Some(0);
     }
 
     /// What was measured.
@@ -289,8 +337,11 @@ impl Worker {
         self.couplings.rounds().into()
     }
 
-    /// What was done since the last task is nobody's.
-    pub fn start_clock(&mut self) {
+    /// Before the steps of a run: what was done since the last task is nobody's.
+    pub fn start(&mut self) {
+        if std::mem::take(&mut self.unsettled) {
+            self.fleets.iter_mut().for_each(|fleet| fleet.settle(&mut self.blocks));
+        }
         if let Some(clock) = &mut self.clock {
             clock.start();
         }
@@ -412,21 +463,42 @@ impl Worker {
     fn step(&mut self, step: u64, shared: &Shared, batch: &mut Batch) {
         self.ahead.begin(step);
         self.arrive(step);
-        for (p, block) in self.blocks.iter_mut().enumerate() {
-            self.common.flag = [0; 2];
-            for l in self.learning.iter_mut().filter(|l| l.target == p) {
-                self.events += l.begin(step, shared.dt, block, &mut self.common.rings);
-                learnt(&mut self.clock, l);
-            }
-            let before = batch.ids.len();
-            block.advance(step, shared.dt, &mut self.common, &mut batch.ids);
+        for l in &mut self.learning {
+            self.events += l.begin(step, shared.dt, &self.blocks[l.target], &mut self.common.rings);
+            learnt(&mut self.clock, l);
+        }
+        for fleet in &mut self.fleets {
+            fleet.advance(&mut self.blocks, step, &mut self.common);
             if let Some(clock) = &mut self.clock {
-                let called = std::mem::take(block.called.get_or_insert(0));
-                clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
+                fleet.lap(&self.blocks, clock, self.common.called.replace(0).unwrap_or(0));
             }
-            for (rule, l) in self.learning.iter_mut().enumerate().filter(|(_, l)| l.target == p && !l.decided) {
+        }
+        for (p, block) in self.blocks.iter_mut().enumerate() {
+            let before = batch.ids.len();
+            match self.turns[p] {
+                Turn::Plain(berth) => {
+                    let flag = self.fleets[berth.fleet].collect(berth, &mut batch.ids);
+                    batch.margin_ends.push(batch.margins.len());
+                    batch.ends.push(batch.ids.len());
+                    if flag != [0; 2] {
+                        block.report(step + 1, p, flag, shared);
+                    }
+                    continue;
+                }
+                Turn::Joined(berth) => self.common.flag = self.fleets[berth.fleet].collect(berth, &mut batch.ids),
+                Turn::Alone => {
+                    self.common.flag = [0; 2];
+                    block.advance(step, shared.dt, &mut self.common, &mut batch.ids);
+                    if let Some(clock) = &mut self.clock {
+                        let called = self.common.called.replace(0).unwrap_or(0);
+                        clock.lap(Work::Update(p), u64::from(block.n), Some((Work::Draw(p), called)));
+                    }
+                }
+            }
+            for rule in &self.rules[p] {
+                let l = &mut self.learning[*rule];
                 l.end(step, shared.dt, block, &batch.ids[before..]);
-                batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (rule, sums)));
+                batch.leaving.extend(l.synapses.outgoing(step + 1).map(|sums| (*rule, sums)));
                 learnt(&mut self.clock, l);
             }
             if block.late.is_none() {

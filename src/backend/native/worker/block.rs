@@ -1,5 +1,6 @@
 //! A range of one population: its states, and its steps by the kernels.
 
+use super::calls::{self, Place};
 use super::{Ahead, Fault, Shared, Tract};
 use crate::backend::build::ParamValues;
 use crate::backend::eval::evaluate;
@@ -46,6 +47,7 @@ pub struct Block {
     pub coupled: Vec<Column>,
     /// Where what arrives lies, for each ring of the plan.
     pub landings: Vec<Landing>,
+    /// One byte for each pair of neurons; empty where its fleet has it.
     pub(super) mask: Vec<u8>,
     /// Neurons handled by a kernel call.
     pub(super) chunk: usize,
@@ -54,7 +56,7 @@ pub struct Block {
     pub(super) schedule: Vec<(u64, u32)>,
     pub(super) next: usize,
     pub(super) dynamics: Dynamics,
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     pub(super) slots: Slots,
     pub(super) kernels: Vec<Kernel>,
     pub(super) scalars: Vec<f64>,
@@ -63,8 +65,7 @@ pub struct Block {
     pub(super) uniform: Vec<f64>,
     /// Whether `uniform` and the scalars hold what the next step reads, too.
     pub(super) settled: bool,
-    pub(super) noise: StreamKey,
-    pub(super) spike: StreamKey,
+    pub(super) site: Site,
     pub(super) inputs: Vec<Input>,
     pub(super) adaptive: Option<Box<AdaptiveBlocks>>,
     /// What happens every so many steps.
@@ -72,8 +73,17 @@ pub struct Block {
     /// That waits, with what comes after it, until rules that read these cells know more than their share; meanwhile this is the
     /// kernels' flag of the step.
     pub(super) late: Option<[u64; 2]>,
-    /// Nanoseconds of calls, where they are measured.
-    pub(super) called: Option<u64>,
+}
+
+/// Where the cells of a block draw.
+#[derive(Clone, Copy)]
+pub(super) struct Site {
+    pub(super) noise: StreamKey,
+    pub(super) spike: StreamKey,
+    /// The first of them in the population.
+    pub(super) lo: u32,
+    /// Their number, padded.
+    pub(super) places: u32,
 }
 
 /// A source of Poisson counts.
@@ -104,6 +114,8 @@ pub struct Common {
     pub(super) scratch: Scratch,
     pub(super) pointers: Pointers,
     pub(super) flag: [u64; 2],
+    /// Nanoseconds of calls, where they are measured.
+    pub(super) called: Option<u64>,
 }
 
 /// Rows that kernels and calls write and read, of either precision.
@@ -145,7 +157,7 @@ unsafe impl Send for Pointers {}
 pub struct BlockSource<'s> {
     pub path: &'s str,
     pub dynamics: &'s Dynamics,
-    pub plan: &'s Plan,
+    pub plan: &'s Arc<Plan>,
     pub kernels: &'s [Kernel],
     pub params: &'s [ParamValues],
     pub initial: &'s [Vec<f64>],
@@ -191,8 +203,7 @@ impl Block {
             single_scalars: Vec::new(),
             uniform: vec![0.0; source.plan.nodes.len()],
             settled: false,
-            noise: key(Purpose::Noise),
-            spike: key(Purpose::Spike),
+            site: Site { noise: key(Purpose::Noise), spike: key(Purpose::Spike), lo, places: padded as u32 },
             inputs: source
                 .dynamics
                 .poisson
@@ -207,7 +218,6 @@ impl Block {
             adaptive: None,
             every: Vec::new(),
             late: None,
-            called: None,
         };
         block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
         if single {
@@ -244,7 +254,7 @@ impl Block {
         if self.n == 0 || !self.every.iter().any(|(steps, _)| step.is_multiple_of(*steps)) {
             return;
         }
-        let mut every = std::mem::take(&mut self.every);
+        let (mut every, called) = (std::mem::take(&mut self.every), common.called.take());
         for (_, stage) in every.iter_mut().filter(|(steps, _)| step.is_multiple_of(*steps)) {
             self.lend(stage);
             let t = step as f64 * dt;
@@ -252,7 +262,7 @@ impl Block {
             stage.chunks(step, common);
             self.lend(stage);
         }
-        self.every = every;
+        (self.every, common.called) = (every, called);
     }
 
     /// Adaptive steps of all neurons, chunk by chunk until its last one has arrived.
@@ -298,9 +308,14 @@ impl Block {
         }
     }
 
-    /// Takes over this block's part of a param's values.
+    /// Takes over this block's part of a param's values, each in its place.
     pub fn set_param(&mut self, k: usize, values: &ParamValues) {
-        self.params[k] = self.param_block(k, values);
+        let part = self.lo as usize..(self.lo + self.n) as usize;
+        match (&mut self.params[k], values) {
+            (ParamBlock::One(own), values) => *own = values.at(0),
+            (ParamBlock::Each(own), ParamValues::One(v)) => own.fill(*v),
+            (ParamBlock::Each(own), ParamValues::Each(all)) => own.put(all[part].iter().copied()),
+        }
         self.settled = false;
     }
 
@@ -371,6 +386,11 @@ impl Block {
         }
     }
 
+    /// Whether a step leaves it as it is: a source of times that are known.
+    fn is_idle(&self) -> bool {
+        self.plan.states.is_empty() && self.plan.spike.is_none()
+    }
+
     /// One step; appends the neurons that fired, ascending.
     pub(super) fn advance(&mut self, step: u64, dt: f64, common: &mut Common, fired: &mut Vec<u32>) {
         if self.n == 0 {
@@ -384,11 +404,15 @@ impl Block {
                 self.next += 1;
             }
         }
-        let idle = self.plan.states.is_empty() && self.plan.spike.is_none();
-        if !idle {
+        if !self.is_idle() {
             self.move_states(step, dt, common, fired);
         }
-        if self.dynamics.looks(step + 1) {
+        self.rest(step + 1);
+    }
+
+    /// Lets states that came to rest where they are looked at be 0, at the end of `step` steps.
+    pub(super) fn rest(&mut self, step: u64) {
+        if self.dynamics.looks(step) {
             self.states.iter_mut().for_each(|s| s.map(rested));
         }
     }
@@ -401,7 +425,7 @@ impl Block {
         self.compute_uniform(step as f64 * dt, (step + 1) as f64 * dt);
         self.chunks(step, common);
         if self.plan.spike.is_some() {
-            self.collect(fired);
+            collect(&self.mask, self.lo, self.n, fired);
         }
     }
 
@@ -415,79 +439,65 @@ impl Block {
 
     /// All segments over the neurons `start .. start + len` of the block.
     fn compute(&mut self, step: u64, start: usize, len: usize, common: &mut Common) {
-        let needed = self.plan.scratch_rows as usize * self.chunk;
-        let Common { rings, scratch, pointers, flag } = common;
-        scratch.reserve(self.plan.single, needed);
+        let (mut mask, site) = (std::mem::take(&mut self.mask), self.site);
+        compute(std::slice::from_mut(self), &[0], &[site], (start, len), step, &mut mask[start / 2..], common);
+        self.mask = mask;
+    }
+
+    /// Fills the table with what lies at its place `start`.
+    fn point(&mut self, step: u64, start: usize, rings: &mut [Ring], table: &mut Vec<*mut u8>) {
         let slots = self.slots;
-        pointers.0.resize(slots.count, std::ptr::null_mut());
+        table.resize(slots.count, std::ptr::null_mut());
         for (k, s) in self.states.iter_mut().enumerate() {
-            pointers.0[k] = s.pointer(start);
+            table[k] = s.pointer(start);
         }
-        pointers.0[slots.counter] = self.counter.pointer(start);
+        table[slots.counter] = self.counter.pointer(start);
         for (k, p) in self.params.iter_mut().enumerate() {
             if let ParamBlock::Each(v) = p {
-                pointers.0[slots.params + k] = v.pointer(start);
+                table[slots.params + k] = v.pointer(start);
             }
         }
         for (k, landing) in self.landings.iter().enumerate() {
             let ring = &mut rings[landing.ring];
             let at = (ring.row(step) + landing.at + start) * ring.bytes_per_neuron();
             // SAFETY: the row of a step holds `stride` >= `landing.at + padded` neurons, and `start` < `padded`.
-            pointers.0[slots.rings + k] = unsafe { ring.pointer().add(at) };
+            table[slots.rings + k] = unsafe { ring.pointer().add(at) };
         }
         for (k, sums) in self.coupled.iter_mut().enumerate() {
-            pointers.0[slots.coupled + k] = sums.pointer(start);
+            table[slots.coupled + k] = sums.pointer(start);
         }
-        for row in 0..self.plan.scratch_rows as usize {
-            pointers.0[slots.scratch + row] = scratch.pointer(self.plan.single, row * self.chunk);
-        }
-        pointers.0[slots.mask] = self.mask[start / 2..].as_mut_ptr();
-        pointers.0[slots.flag] = flag.as_mut_ptr().cast();
         if !self.margin.is_empty() {
-            pointers.0[slots.margin] = self.margin.pointer(start);
-        }
-        let scalars: *const u8 =
-            if self.plan.single { self.single_scalars.as_ptr().cast() } else { self.scalars.as_ptr().cast() };
-        for k in 0..self.kernels.len() {
-            for c in 0..self.plan.segments[k].calls.len() {
-                let begin = self.called.map(|_| Instant::now());
-                let call = self.plan.segments[k].calls[c].clone();
-                if self.plan.single {
-                    self.call(&call, step, start, len, &mut scratch.single);
-                } else {
-                    self.call(&call, step, start, len, &mut scratch.double);
-                }
-                if let (Some(ns), Some(begin)) = (&mut self.called, begin) {
-                    *ns += begin.elapsed().as_nanos() as u64;
-                }
-            }
-            // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
-            // that slot's type, all of arrays that live across this call and that nothing else touches meanwhile; `len` is a
-            // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
-            unsafe { (self.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
+            table[slots.margin] = self.margin.pointer(start);
         }
     }
 
-    /// Reads the spike masks: a byte holds two neurons.
-    fn collect(&self, fired: &mut Vec<u32>) {
-        let words = self.mask.as_chunks::<8>().0;
-        // Few cells fire in a step: most lines are skipped whole.
-        for (line, words) in words.chunks(8).enumerate() {
-            if words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0 {
-                continue;
-            }
-            for (w, word) in words.iter().enumerate() {
-                let mut word = u64::from_le_bytes(*word);
-                while word != 0 {
-                    let bit = word.trailing_zeros();
-                    word &= word - 1;
-                    let neuron = (line * 128 + w * 16) as u32 + bit / 8 * 2 + bit % 8;
-                    if neuron < self.n {
-                        fired.push(self.lo + neuron);
-                    }
-                }
-            }
-        }
+    /// All of its columns, in the order in which those of another block with the same plan lie.
+    pub(super) fn columns(&mut self) -> Vec<&mut Column> {
+        let params = self.params.iter_mut().filter_map(|p| match p {
+            ParamBlock::Each(v) => Some(v),
+            ParamBlock::One(_) => None,
+        });
+        let own = [&mut self.counter, &mut self.margin];
+        self.states.iter_mut().chain(&mut self.coupled).chain(own).chain(params).collect()
+    }
+
+    /// Prepares the values that are the same for all its neurons in all steps until params change.
+    pub(super) fn settle(&mut self) {
+        self.compute_uniform(0.0, 0.0);
+    }
+
+    /// Whether kernels read the same of it and another with the same plan, but for columns and rings.
+    pub(super) fn reads_like(&self, other: &Block) -> bool {
+        let bits = |v: &f64| v.to_bits();
+        let singles = |v: &f32| v.to_bits();
+        self.scalars.iter().map(bits).eq(other.scalars.iter().map(bits))
+            && self.single_scalars.iter().map(singles).eq(other.single_scalars.iter().map(singles))
+    }
+
+    /// Whether its cells lie right behind another's in all rings.
+    pub(super) fn follows(&self, before: &Block) -> bool {
+        let mut pairs = before.landings.iter().zip(&self.landings);
+        pairs.all(|(a, b)| a.ring == b.ring && b.at == a.at + before.places())
     }
 
     /// Ends the run where a state is not finite any more (`flag` says that one may be), or adaptive steps did not arrive.
@@ -535,6 +545,72 @@ impl Block {
             _ => 0.0,
         });
         values[value.0 as usize]
+    }
+}
+
+/// All segments over cells of blocks with one plan that lie side by side: `len` of them from place `start` of the first block of
+/// `members` on, whose `sites` are side by side here. `mask` begins there.
+pub(super) fn compute(
+    blocks: &mut [Block],
+    members: &[usize],
+    sites: &[Site],
+    (start, len): (usize, usize),
+    step: u64,
+    mask: &mut [u8],
+    common: &mut Common,
+) {
+    let Common { rings, scratch, pointers, flag, called } = common;
+    let lead = members[0];
+    let (plan, slots, chunk) = (blocks[lead].plan.clone(), blocks[lead].slots, blocks[lead].chunk);
+    scratch.reserve(plan.single, plan.scratch_rows as usize * chunk);
+    blocks[lead].point(step, start, rings, &mut pointers.0);
+    for row in 0..plan.scratch_rows as usize {
+        pointers.0[slots.scratch + row] = scratch.pointer(plan.single, row * chunk);
+    }
+    pointers.0[slots.mask] = mask.as_mut_ptr();
+    pointers.0[slots.flag] = flag.as_mut_ptr().cast();
+    for (k, segment) in plan.segments.iter().enumerate() {
+        for call in &segment.calls {
+            let begin = called.map(|_| Instant::now());
+            let place = Place { step, start, len, chunk };
+            match plan.single {
+                true => calls::compute(call, place, (&mut *blocks, members, sites), &mut scratch.single),
+                false => calls::compute(call, place, (&mut *blocks, members, sites), &mut scratch.double),
+            }
+            if let (Some(ns), Some(begin)) = (&mut *called, begin) {
+                *ns += begin.elapsed().as_nanos() as u64;
+            }
+        }
+        let lead = &blocks[lead];
+        let scalars: *const u8 =
+            if plan.single { lead.single_scalars.as_ptr().cast() } else { lead.scalars.as_ptr().cast() };
+        // SAFETY: the table holds, for every slot that the kernel reads (`Slots`), a pointer to at least `len` neurons of
+        // that slot's type, in the columns of the first block and of those that lie side by side with it, or in one row of a ring,
+        // all of arrays that live across this call and that nothing else touches meanwhile: all blocks are borrowed. `len` is a
+        // positive multiple of GRAIN; `scalars` has one entry per slot of the plan, then its constants, in its precision.
+        unsafe { (lead.kernels[k])(pointers.0.as_ptr(), scalars, len as u64) };
+    }
+}
+
+/// The neurons of a spike mask, in which a byte holds two neurons: `n`, of which the first has number `lo`.
+pub(super) fn collect(mask: &[u8], lo: u32, n: u32, fired: &mut Vec<u32>) {
+    let words = mask.as_chunks::<8>().0;
+    // Few cells fire in a step: most lines are skipped whole.
+    for (line, words) in words.chunks(8).enumerate() {
+        if words.iter().fold(0, |any, word| any | u64::from_le_bytes(*word)) == 0 {
+            continue;
+        }
+        for (w, word) in words.iter().enumerate() {
+            let mut word = u64::from_le_bytes(*word);
+            while word != 0 {
+                let bit = word.trailing_zeros();
+                word &= word - 1;
+                let neuron = (line * 128 + w * 16) as u32 + bit / 8 * 2 + bit % 8;
+                if neuron < n {
+                    fired.push(lo + neuron);
+                }
+            }
+        }
     }
 }
 

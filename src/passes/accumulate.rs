@@ -8,10 +8,13 @@
 use crate::ir::{Arrival, ExprId, Network, PopulationId, ProjectionId, Weight};
 use std::collections::{BTreeMap, HashSet};
 
+/// What gathering reads of a projection.
+type Incoming = (ProjectionId, u32, Weight, Option<ExprId>);
+
 pub fn accumulate(network: &mut Network) {
     let plastic: HashSet<ProjectionId> = network.plasticity.iter().map(|p| p.projection).collect();
     let mutable: HashSet<ProjectionId> = network.mutable.iter().copied().collect();
-    let mut incoming: BTreeMap<PopulationId, Vec<(ProjectionId, u32, Weight, Option<ExprId>)>> =
+    let mut incoming: BTreeMap<PopulationId, Vec<Incoming>> =
         network.populations().map(|(id, _)| (id, Vec::new())).collect();
     for (e, _, to, p) in network.projections() {
         if let Some(list) = incoming.get_mut(&to) {

@@ -73,39 +73,41 @@ impl Clock {
 
     /// What went by since the last piece of work was this one; `of_it` ns of it were another.
     pub fn lap(&mut self, work: Work, count: u64, of_it: Option<(Work, u64)>) {
+        let ns = self.pass(work);
+        let inner = of_it.map_or(0, |(_, inner)| inner.min(ns));
+        self.add(work, ns - inner, count);
+        if let Some((other, _)) = of_it {
+            self.add(other, inner, 0);
+        }
+    }
+
+    /// What went by since the last piece of work were steps of populations computed together, (position, neurons); `drawn` ns of it
+    /// were their draws.
+    pub fn lap_among(&mut self, parts: &[(usize, u64)], drawn: u64) {
+        let Some((first, _)) = parts.first() else { return };
+        let ns = self.pass(Work::Update(*first));
+        let (all, drawn) = (parts.iter().map(|part| part.1).sum::<u64>().max(1), drawn.min(ns));
+        for (population, n) in parts {
+            self.add(Work::Update(*population), (ns - drawn) * n / all, *n);
+            self.add(Work::Draw(*population), drawn * n / all, 0);
+        }
+    }
+
+    /// The time since the last piece of work, of which this one is kept.
+    fn pass(&mut self, work: Work) -> u64 {
         let now = self.epoch.elapsed().as_nanos() as u64;
         let (start, ns) = (self.last, now.saturating_sub(self.last));
         self.last = now;
-        let inner = of_it.map_or(0, |(_, inner)| inner.min(ns));
-        let total = self.profile.totals.entry(work).or_default();
-        total.ns += ns - inner;
-        total.count += count;
-        if let Some((other, _)) = of_it {
-            self.profile.totals.entry(other).or_default().ns += inner;
-        }
         if self.profile.spans.len() < SPANS {
             self.profile.spans.push(Span { work, start, ns });
         }
+        ns
     }
-}
 
-impl Clock {
-    /// What went by since the last piece of work were steps of populations computed together, (position, neurons); `drawn` ns of it
-    /// were their draws.
-    pub fn lap_among(&mut self, parts: Vec<(usize, u64)>, drawn: u64) {
-        let now = self.epoch.elapsed().as_nanos() as u64;
-        let (start, ns) = (self.last, now.saturating_sub(self.last));
-        self.last = now;
-        let (all, drawn) = (parts.iter().map(|part| part.1).sum::<u64>().max(1), drawn.min(ns));
-        for (population, n) in &parts {
-            let total = self.profile.totals.entry(Work::Update(*population)).or_default();
-            total.ns += (ns - drawn) * n / all;
-            total.count += n;
-            self.profile.totals.entry(Work::Draw(*population)).or_default().ns += drawn * n / all;
-        }
-        if let (Some((population, ..)), true) = (parts.first(), self.profile.spans.len() < SPANS) {
-            self.profile.spans.push(Span { work: Work::Update(*population), start, ns });
-        }
+    fn add(&mut self, work: Work, ns: u64, count: u64) {
+        let total = self.profile.totals.entry(work).or_default();
+        total.ns += ns;
+        total.count += count;
     }
 }
 

@@ -5,6 +5,7 @@ use super::expr::{ExprId, Exprs};
 use super::protocol::Bounds;
 use crate::connect::{Rule, Spec};
 use crate::units::Dimension;
+use petgraph::Direction;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 use serde::{Deserialize, Serialize};
@@ -565,6 +566,13 @@ impl Delay {
     }
 }
 
+impl Projection {
+    /// Whether spikes go along it: it is no private source's, nor continuous.
+    fn spikes(&self) -> bool {
+        !self.private && self.coupling.is_none()
+    }
+}
+
 impl Network {
     /// Populations in order of declaration.
     pub fn populations(&self) -> impl Iterator<Item = (PopulationId, &Population)> {
@@ -598,8 +606,20 @@ impl Network {
         self.graph.edge_indices().filter_map(|e| {
             let p = &self.graph[e];
             let (from, to) = self.graph.edge_endpoints(e)?;
-            (!p.private && p.coupling.is_none()).then_some((e, from, to, p))
+            p.spikes().then_some((e, from, to, p))
         })
+    }
+
+    /// Spiking projections onto a population, in order of declaration.
+    pub fn incoming(&self, population: PopulationId) -> impl Iterator<Item = (ProjectionId, &Projection)> {
+        let mut found: Vec<(ProjectionId, &Projection)> = self
+            .graph
+            .edges_directed(population, Direction::Incoming)
+            .map(|e| (e.id(), e.weight()))
+            .filter(|(_, p)| p.spikes())
+            .collect();
+        found.sort_unstable_by_key(|(e, _)| *e);
+        found.into_iter()
     }
 
     /// Continuous projections in order of declaration, with their ends.

@@ -443,10 +443,10 @@ fn silent(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
     let reached = reached(units);
     let mut firing: Vec<usize> = (0..units.len()).filter(|k| !out[*k]).collect();
     while let Some(k) = firing.pop() {
-        for target in reached[k].iter().copied().filter(|t| out[*t]).collect::<Vec<_>>() {
+        for target in reached[k].iter().copied() {
             let Kind::Lif(lif) = &units[target].kind else { continue };
             let excites = |l: &Link| matches!(l.from, From::Group(i) if i == k) && lif.excites(&l.input);
-            if units[target].links.iter().any(excites) {
+            if out[target] && units[target].links.iter().any(excites) {
                 out[target] = false;
                 firing.push(target);
             }

@@ -6,22 +6,15 @@
 //! their counters. All others share one sum per receptor and gain.
 
 use crate::ir::{Arrival, ExprId, Network, PopulationId, ProjectionId, Weight};
-use std::collections::{BTreeMap, HashSet};
-
-/// What gathering reads of a projection.
-type Incoming = (ProjectionId, u32, Weight, Option<ExprId>);
+use std::collections::HashSet;
 
 pub fn accumulate(network: &mut Network) {
     let plastic: HashSet<ProjectionId> = network.plasticity.iter().map(|p| p.projection).collect();
     let mutable: HashSet<ProjectionId> = network.mutable.iter().copied().collect();
-    let mut incoming: BTreeMap<PopulationId, Vec<Incoming>> =
-        network.populations().map(|(id, _)| (id, Vec::new())).collect();
-    for (e, _, to, p) in network.projections() {
-        if let Some(list) = incoming.get_mut(&to) {
-            list.push((e, p.receptor, p.weight, p.gain));
-        }
-    }
-    for (id, incoming) in incoming {
+    let ids: Vec<PopulationId> = network.populations().map(|(id, _)| id).collect();
+    for id in ids {
+        let incoming: Vec<(ProjectionId, u32, Weight, Option<ExprId>)> =
+            network.incoming(id).map(|(e, p)| (e, p.receptor, p.weight, p.gain)).collect();
         let Some(population) = network.population_mut(id) else { continue };
         let d = &mut population.dynamics;
         for r in &mut d.receptors {

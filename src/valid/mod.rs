@@ -27,8 +27,6 @@ use crate::ir::{
     Arrival, Assign, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population, ProjectionId,
     Spike, Subset, Weight,
 };
-use petgraph::Direction;
-use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
 
 /// A network that keeps every rule of this room. Only [`validate`] makes one.
@@ -118,10 +116,9 @@ pub fn validate(network: &Network) -> Result<Validated<'_>, Invalid> {
                 return fail(&p.path, format!("takes projection {} of another population", e.index()));
             }
         }
-        for e in network.graph.edges_directed(id, Direction::Incoming) {
-            let p = e.weight();
-            if !p.private && p.coupling.is_none() && taken.get(&e.id()).copied().unwrap_or(0) != 1 {
-                return fail(&p.path, "is not taken by exactly one arrival term".to_string());
+        for (e, projection) in network.incoming(id) {
+            if taken.get(&e).copied().unwrap_or(0) != 1 {
+                return fail(&projection.path, "is not taken by exactly one arrival term".to_string());
             }
         }
     }

@@ -202,7 +202,7 @@ impl Cells {
                 receptor.arrivals.iter().map(pending).collect()
             })
             .collect();
-        let longest = network.projections().filter(|(_, _, to, _)| *to == id).map(|(.., p)| p.delay.max()).max();
+        let longest = network.incoming(id).map(|(_, p)| p.delay.max()).max();
         let key = |path: &str, purpose| StreamKey::new(seed, path, purpose);
         Cells {
             dt_ms: network.dt_ms,

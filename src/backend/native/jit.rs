@@ -10,7 +10,7 @@ use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
 pub type Kernel = unsafe extern "C" fn(*const *mut u8, *const u8, u64);
@@ -92,7 +92,7 @@ impl Lanes {
 const ALIGNMENT: u64 = 64;
 
 /// Compiles the segments of each plan and the loops of each rule; segments that are equal share their code.
-pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<Compiled, String> {
+pub fn compile(plans: &[Arc<Plan>], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<Compiled, String> {
     let width = lanes.available().width();
     let mut module = module()?;
     let config = module.target_config();
@@ -101,9 +101,12 @@ pub fn compile(plans: &[Plan], mut drafts: Vec<Draft>, lanes: Lanes) -> Result<C
     let signature = translate::signature(config);
     let mut ids: Vec<Vec<FuncId>> = Vec::new();
     let mut made: HashMap<Vec<u8>, FuncId> = HashMap::new();
+    // Where each plan stands first.
+    let mut shared: HashMap<*const Plan, usize> = HashMap::new();
     for (at, plan) in plans.iter().enumerate() {
-        if let Some(same) = plans[..at].iter().position(|p| p.same_code(plan)) {
-            ids.push(ids[same].clone());
+        let first = *shared.entry(Arc::as_ptr(plan)).or_insert(at);
+        if first < at {
+            ids.push(ids[first].clone());
             continue;
         }
         let mut segments = Vec::new();

@@ -106,20 +106,31 @@ pub fn compile(network: Validated, lanes: Lanes) -> Result<Kernels, String> {
     let dt = network.network().dt_ms;
     let adaptive: Vec<_> = network.network().populations().map(|(_, p)| plan::adaptive(&p.dynamics, dt)).collect();
     let every: Vec<_> = network.network().populations().map(|(_, p)| plan::every(&p.dynamics, dt)).collect();
-    let mut all = plans.clone();
-    all.extend(adaptive.iter().flatten().flatten().chain(every.iter().flatten()).map(|(_, plan)| plan.clone()));
-    let (code, mut kernels, rules) = jit::compile(&all, drafts(network.network()), lanes)?;
-    let mut shared: Vec<Arc<Plan>> = Vec::new();
-    for plan in &plans {
-        let known = shared.iter().rev().find(|s| s.same_code(plan)).cloned();
-        shared.push(known.unwrap_or_else(|| Arc::new(plan.clone())));
-    }
-    let mut inner = kernels.split_off(plans.len()).into_iter();
-    let mut with_kernels = |(d, plan)| (d, Arc::new(plan), inner.next().unwrap_or_default());
+    let inner = adaptive.iter().flatten().flatten().chain(every.iter().flatten()).map(|(_, plan)| plan);
+    let mut shared = shared(plans.iter().chain(inner));
+    let (code, mut kernels, rules) = jit::compile(&shared, drafts(network.network()), lanes)?;
+    let mut inner = shared.split_off(plans.len()).into_iter().zip(kernels.split_off(plans.len()));
+    let mut with_kernels = |(d, plan)| {
+        let (plan, kernels) = inner.next().unwrap_or_else(|| (Arc::new(plan), Vec::new()));
+        (d, plan, kernels)
+    };
     let adaptive = adaptive.into_iter().map(|two| two.map(|two| two.map(&mut with_kernels))).collect();
     let every = every.into_iter().map(|list| list.into_iter().map(&mut with_kernels).collect()).collect();
     let rules = rules.into_iter().map(Arc::new).collect();
     Ok(Kernels { code: Arc::new(code), kernels, plans, shared, adaptive, every, rules })
+}
+
+/// The same plans; of those with the same code, the first for all.
+fn shared<'p>(plans: impl Iterator<Item = &'p Plan>) -> Vec<Arc<Plan>> {
+    let (mut distinct, mut out): (Vec<Arc<Plan>>, Vec<Arc<Plan>>) = (Vec::new(), Vec::new());
+    for plan in plans {
+        let known = distinct.iter().find(|known| known.same_code(plan)).cloned();
+        out.push(known.unwrap_or_else(|| {
+            distinct.push(Arc::new(plan.clone()));
+            distinct[distinct.len() - 1].clone()
+        }));
+    }
+    out
 }
 
 /// The plans of a network, with what each is of.

@@ -707,6 +707,16 @@ impl Plan {
             && kinds(self) == kinds(other)
     }
 
+    /// Whether a step leaves its cells as they are: a source of times that are known.
+    pub fn is_idle(&self) -> bool {
+        self.states.is_empty() && self.spike.is_none()
+    }
+
+    /// Whether what is the same for all neurons differs from step to step.
+    pub fn follows_time(&self) -> bool {
+        self.uniform.iter().any(|id| matches!(self.nodes[id.0 as usize], Node::Time { .. }))
+    }
+
     fn fresh(&mut self) -> u32 {
         self.scratch_rows += 1;
         self.scratch_rows - 1

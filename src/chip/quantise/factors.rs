@@ -207,7 +207,7 @@ fn read_beside(network: &Network, id: PopulationId, cells: &Population) -> BTree
     roots.extend(d.adaptive.iter().flat_map(|a| a.before.assigns.iter().chain(&a.trial.assigns)).map(|a| a.value));
     roots.extend(d.refractory.iter().map(|r| r.steps));
     roots.extend(network.winners.iter().filter(|w| w.population == id).map(|w| w.margin));
-    roots.extend(network.projections().filter(|(_, _, to, _)| *to == id).filter_map(|(.., p)| p.gain));
+    roots.extend(network.incoming(id).filter_map(|(_, p)| p.gain));
     for a in d.receptors.iter().flat_map(|r| &r.arrivals) {
         match a {
             Arrival::Count { weight, gain, .. } => roots.extend(std::iter::once(*weight).chain(*gain)),

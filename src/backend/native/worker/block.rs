@@ -219,7 +219,12 @@ impl Block {
             every: Vec::new(),
             late: None,
         };
-        block.params = source.params.iter().enumerate().map(|(k, p)| block.param_block(k, p)).collect();
+        let room = |form: &Form| match form {
+            Form::One => ParamBlock::One(0.0),
+            Form::Each => ParamBlock::Each(Column::filled(single, 0.0, padded)),
+        };
+        block.params = source.plan.forms.iter().take(source.params.len()).map(room).collect();
+        source.params.iter().enumerate().for_each(|(k, values)| block.set_param(k, values));
         if single {
             block.single_scalars = vec![0.0; block.scalars.len()];
             block.single_scalars.extend(source.plan.single_constants().into_iter().map(f32::from_bits));
@@ -294,20 +299,6 @@ impl Block {
         self.lend(&mut a.trial);
     }
 
-    /// This block's part of a param's values.
-    fn param_block(&self, k: usize, values: &ParamValues) -> ParamBlock {
-        match (self.plan.forms[k], values) {
-            (Form::One, v) => ParamBlock::One(v.at(0)),
-            (Form::Each, ParamValues::One(v)) => {
-                ParamBlock::Each(Column::filled(self.plan.single, *v, self.counter.len()))
-            }
-            (Form::Each, ParamValues::Each(all)) => {
-                let part = all[self.lo as usize..(self.lo + self.n) as usize].iter().copied();
-                ParamBlock::Each(Column::padded(self.plan.single, part, self.counter.len()))
-            }
-        }
-    }
-
     /// Takes over this block's part of a param's values, each in its place.
     pub fn set_param(&mut self, k: usize, values: &ParamValues) {
         let part = self.lo as usize..(self.lo + self.n) as usize;
@@ -341,7 +332,7 @@ impl Block {
             return;
         }
         let plan = &self.plan;
-        self.settled = !plan.uniform.iter().any(|id| matches!(plan.nodes[id.0 as usize], Node::Time { .. }));
+        self.settled = !plan.follows_time();
         let values = &mut self.uniform;
         for id in &plan.uniform {
             let at = |c: Id, values: &[f64]| match &plan.nodes[c.0 as usize] {
@@ -386,11 +377,6 @@ impl Block {
         }
     }
 
-    /// Whether a step leaves it as it is: a source of times that are known.
-    fn is_idle(&self) -> bool {
-        self.plan.states.is_empty() && self.plan.spike.is_none()
-    }
-
     /// One step; appends the neurons that fired, ascending.
     pub(super) fn advance(&mut self, step: u64, dt: f64, common: &mut Common, fired: &mut Vec<u32>) {
         if self.n == 0 {
@@ -404,7 +390,7 @@ impl Block {
                 self.next += 1;
             }
         }
-        if !self.is_idle() {
+        if !self.plan.is_idle() {
             self.move_states(step, dt, common, fired);
         }
         self.rest(step + 1);

@@ -2,7 +2,8 @@
 //! circuit of hundreds of columns would else spend its time between calls. Each cell computes what it computes by itself.
 
 use super::block::{Block, Common, Site, collect, compute};
-use crate::backend::native::plan::{Node, Plan};
+use crate::backend::native::plan::Plan;
+use crate::backend::native::translate::GRAIN;
 use crate::backend::profile::Clock;
 use crate::ir::rest;
 use crate::runtime::Column;
@@ -15,12 +16,10 @@ const LARGE: u64 = 1024;
 
 /// For each population the first that is computed with it; itself where it is alone. `places` are what it has in a share at most.
 pub fn fleets(plans: &[Arc<Plan>], places: &[u64], alone: impl Fn(usize) -> bool) -> Vec<usize> {
-    let timed = |p: &Plan| p.uniform.iter().any(|id| matches!(p.nodes[id.0 as usize], Node::Time { .. }));
     let mut first: HashMap<*const Plan, usize> = HashMap::new();
     let mut of = |(k, plan): (usize, &Arc<Plan>)| {
-        let idle = plan.states.is_empty() && plan.spike.is_none();
         // What follows time is computed for each block and step.
-        let joins = places[k] < LARGE && !idle && !timed(plan) && !alone(k);
+        let joins = places[k] < LARGE && !plan.is_idle() && !plan.follows_time() && !alone(k);
         if joins { *first.entry(Arc::as_ptr(plan)).or_insert(k) } else { k }
     };
     plans.iter().enumerate().map(&mut of).collect()
@@ -149,13 +148,14 @@ impl Fleet {
 
     /// Gives the time since the last piece of work to its blocks; `called` ns of it took calls.
     pub fn lap(&self, blocks: &[Block], clock: &mut Clock, called: u64) {
-        clock.lap_among(self.members.iter().map(|k| (*k, u64::from(blocks[*k].n))).collect(), called);
+        let parts: Vec<(usize, u64)> = self.members.iter().map(|k| (*k, u64::from(blocks[*k].n))).collect();
+        clock.lap_among(&parts, called);
     }
 
     /// Appends the neurons of a block that fired in the last step, ascending; gives the kernels' flag.
     pub fn collect(&self, berth: Berth, fired: &mut Vec<u32>) -> [u64; 2] {
         let from = berth.start as usize / 2;
-        collect(&self.mask[from..from + (berth.n as usize).div_ceil(16) * 8], berth.lo, berth.n, fired);
+        collect(&self.mask[from..from + (berth.n as usize).next_multiple_of(GRAIN) / 2], berth.lo, berth.n, fired);
         self.flag
     }
 }

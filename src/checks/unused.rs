@@ -9,12 +9,12 @@ use crate::hir::{
     self, Cells, Experiment, Expr, ExprKind, Item, Loop, Model, Network, PopulationId, Program, Record, Rule, Slot,
     SpikeRule, Stmt, StmtKind, TableAxis, ValueId, ValueKind, Window,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What is read anywhere.
 #[derive(Default)]
 struct Reads {
-    values: BTreeSet<ValueId>,
+    values: HashSet<ValueId>,
     /// Members that are named with a dot or in `record`: of whose model is not asked.
     names: BTreeSet<String>,
 }
@@ -101,8 +101,9 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
             continue;
         }
         touched.extend(of_interest);
-        // Populations of an array of regions are one text.
-        let mut told = BTreeSet::new();
+        // Populations of an array of regions are one text: something is done with it where it is with one of them.
+        let text = |p: &hir::Population| (p.span.file, p.span.start, p.span.end);
+        let mut told: BTreeSet<_> = touched.iter().map(|id| text(&n.populations[id.0 as usize])).collect();
         for (k, p) in n.populations.iter().enumerate() {
             // The name of a modulator is its level.
             let level_read = p.level.is_some_and(|v| reads.values.contains(&v));
@@ -110,7 +111,7 @@ pub(super) fn populations(program: &Program, file: FileId, experiments: &[&Exper
             {
                 continue;
             }
-            if !told.insert((p.span.start, p.span.end)) {
+            if !told.insert(text(p)) {
                 continue;
             }
             let what = if p.source { "source" } else { "population" };

@@ -16,8 +16,10 @@ use crate::syntax::ast;
 use crate::units::Dimension;
 use std::ops::Range;
 
-/// Elements of an array, and turns of a loop that is unrolled here, at most.
+/// Elements of an array, at most.
 const LARGEST: usize = 10_000;
+/// Turns of loops inside each other that are unrolled here, at most: all pairs of a thousand.
+const TURNS: usize = 1_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArrayId(pub usize);
@@ -465,7 +467,10 @@ impl Sema<'_> {
                     ValueKind::Variable => match self.turns.iter().rev().find(|(v, _)| v == id) {
                         Some((_, value)) => Ok(value.clone()),
                         None if self.open.contains(id) => Err(Unknown::Turn(*id)),
-                        None => Err(Unknown::Never),
+                        None => match self.told.get(id).cloned() {
+                            Some(inner) => self.value_of(&inner, read),
+                            None => Err(Unknown::Never),
+                        },
                     },
                     _ => Err(Unknown::Never),
                 }
@@ -524,67 +529,105 @@ impl Sema<'_> {
         *self.diags = said;
         self.wanted.retain(|v| !own(v));
         let mut out = Vec::new();
-        self.each_turn(&loops, &mut Vec::new(), resolve, &mut out);
+        // Ends that follow an outer loop are not known yet.
+        let alone = |s: &mut Self, l: &hir::Loop| s.values_of(l, &mut Vec::new()).map_or(1, |v| v.len());
+        let turns = loops.iter().fold(1, |n: usize, l| n.saturating_mul(alone(self, l)));
+        let whole = turns <= TURNS && self.each_turn(&loops, &mut Vec::new(), resolve, &mut out);
+        if let (true, Some(first)) = (!whole && turns.max(out.len() + 1) > TURNS, loops.first()) {
+            self.diags.push(
+                Diagnostic::error(REGION_ARRAY, format!("these loops have more than {TURNS} turns"))
+                    .label(first.start.span, "each of them may pick other regions")
+                    .help(
+                        "let ends of inner loops follow outer ones: \
+                         `for x in 0 .. n, y in max(0, x - 3) .. min(n, x + 4)`",
+                    ),
+            );
+        }
         out
     }
 
+    /// Whether all turns were resolved.
     fn each_turn<T>(
         &mut self,
         loops: &[hir::Loop],
         before: &mut Vec<hir::Loop>,
         resolve: &mut dyn FnMut(&mut Self) -> T,
         out: &mut Vec<(Vec<hir::Loop>, T)>,
-    ) {
+    ) -> bool {
         let Some((first, rest)) = loops.split_first() else {
-            if out.len() < LARGEST {
-                let body = resolve(self);
-                out.push((before.clone(), body));
+            if out.len() == TURNS {
+                return false;
             }
-            return;
+            let body = resolve(self);
+            out.push((before.clone(), body));
+            return true;
         };
-        let Some(values) = self.turn_values(first) else { return };
-        for value in values {
+        let Some(values) = self.turn_values(first) else { return false };
+        let mut whole = true;
+        for (k, value) in values.into_iter().enumerate() {
             let span = first.start.span;
             let ty = self.program.value(first.variable).ty;
-            let here = Expr { kind: ExprKind::Const(value.clone()), span, ty };
+            // A label keeps its name: rows show it.
+            let label = match &first.start.kind {
+                ExprKind::List(items) => items.get(k).filter(|x| self.is_label(x)).cloned(),
+                _ => None,
+            };
+            let here = label.unwrap_or_else(|| Expr { kind: ExprKind::Const(value.clone()), span, ty });
             let start = Expr { kind: ExprKind::List(vec![here]), span, ty: ty.with_rank(ty.rank + 1) };
             before.push(hir::Loop { variable: first.variable, start, end: None });
             self.turns.push((first.variable, value));
-            self.each_turn(rest, before, resolve, out);
+            whole = self.each_turn(rest, before, resolve, out);
             self.turns.pop();
             before.pop();
+            if !whole {
+                break;
+            }
         }
+        whole
+    }
+
+    fn is_label(&self, e: &Expr) -> bool {
+        matches!(e.kind, ExprKind::Value(v) if matches!(self.program.value(v).kind, ValueKind::Label(_)))
+    }
+
+    /// The values of the variable of a loop, and the params that they follow; none where they are no values of a loop.
+    fn values_of(&mut self, l: &hir::Loop, read: &mut Vec<(ValueId, Value)>) -> Result<Vec<Value>, Unknown> {
+        let start = self.value_of(&l.start, read)?;
+        let end = l.end.as_ref().map(|e| self.value_of(e, read)).transpose()?;
+        let (lo, hi) = match (start, end) {
+            (Value::Number(lo), Some(Value::Number(hi))) => (lo, hi),
+            (Value::Number(n), None) => (0.0, n),
+            (Value::List(items), None) => return Ok(items),
+            _ => return Err(Unknown::Never),
+        };
+        let n = (hi - lo).max(0.0).round();
+        if n > TURNS as f64 {
+            return Err(Unknown::Never);
+        }
+        Ok((0..n as usize).map(|k| Value::Number(lo + k as f64)).collect())
     }
 
     /// The values of the variable of a loop that is unrolled here.
     fn turn_values(&mut self, l: &hir::Loop) -> Option<Vec<Value>> {
         let mut read = Vec::new();
-        let start = self.value_of(&l.start, &mut read);
-        let end = l.end.as_ref().map(|e| self.value_of(e, &mut read));
-        let numbers = |lo: f64, hi: f64| {
-            let n = (hi - lo).max(0.0).round();
-            (n <= LARGEST as f64).then(|| (0..n as usize).map(|k| Value::Number(lo + k as f64)).collect())
-        };
-        let values = match (start, end) {
-            (Err(Unknown::Turn(v)), _) | (_, Some(Err(Unknown::Turn(v)))) => {
+        let values = self.values_of(l, &mut read);
+        match values {
+            Err(Unknown::Turn(v)) => {
                 self.wanted.push(v);
                 return None;
             }
-            (Err(Unknown::Unbound), _) | (_, Some(Err(Unknown::Unbound))) => return None,
-            (Ok(Value::Number(lo)), Some(Ok(Value::Number(hi)))) => numbers(lo, hi),
-            (Ok(Value::Number(n)), None) => numbers(0.0, n),
-            (Ok(Value::List(items)), None) => Some(items),
-            _ => None,
-        };
+            Err(Unknown::Unbound) => return None,
+            _ => {}
+        }
         self.fix(read, l.start.span);
-        if values.is_none() {
+        if values.is_err() {
             let name = self.program.value(l.variable).name.clone();
             self.diags.push(
                 Diagnostic::error(REGION_ARRAY, "the turns of this loop are not known before the circuit runs")
                     .label(l.start.span, format!("`{name}` picks a region"))
-                    .help(format!("take literals, lets, labels and params for its ends; at most {LARGEST} turns")),
+                    .help(format!("take literals, lets, labels and params for its ends; at most {TURNS} turns")),
             );
         }
-        values
+        values.ok()
     }
 }

@@ -328,7 +328,8 @@ impl Sema<'_> {
         loops
             .iter()
             .map(|l| {
-                let start = self.expr(&l.range.start, cx, None);
+                let all = if l.range.end.is_none() { self.labels_listed(&l.range.start, cx) } else { None };
+                let start = all.unwrap_or_else(|| self.expr(&l.range.start, cx, None));
                 let end = l.range.end.as_ref().map(|e| self.number(e, cx, start.ty.dimension()));
                 let ty = if start.ty.rank > 0 { start.ty.with_rank(start.ty.rank - 1) } else { start.ty };
                 let ty = Type { dim: Some(ty.dimension()), ..ty };

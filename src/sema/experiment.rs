@@ -202,6 +202,9 @@ impl Sema<'_> {
                     }
                     let def = self.program.value(id).clone();
                     if let ValueKind::Table { axes, value } = def.kind {
+                        if axes.iter().all(|a| a.variable.is_none()) {
+                            self.told.insert(id, value.clone());
+                        }
                         self.program.values[id.0 as usize].kind = ValueKind::Variable;
                         push(StmtKind::Fill { variable: id, axes, value });
                     }
@@ -211,6 +214,7 @@ impl Sema<'_> {
                 let ty = Type { dim: Some(value.ty.dimension()), ..value.ty };
                 let id = self.new_value(&l.name, ty, ValueKind::Variable);
                 self.declare(cx.scope, &l.name, Entity::Value(id));
+                self.told.insert(id, value.clone());
                 push(StmtKind::Assign { variable: id, slots: Vec::new(), op: None, value });
             }
             ast::StmtKind::Var { name, axes, value } => {

@@ -109,14 +109,24 @@ impl Sema<'_> {
 
     /// The number of labels, where a size names a set of them.
     pub(super) fn labels_size(&mut self, e: &ast::Expr, cx: Cx) -> Option<Expr> {
+        let ids = self.labels_named(e, cx)?;
+        Some(Expr { kind: ExprKind::Const(Value::Number(ids.len() as f64)), span: e.span, ty: Type::NUMBER })
+    }
+
+    /// The list of all labels, where a loop goes over a set of them.
+    pub(super) fn labels_listed(&mut self, e: &ast::Expr, cx: Cx) -> Option<Expr> {
+        let ids = self.labels_named(e, cx)?;
+        let one = |id| Expr { kind: ExprKind::Value(id), span: e.span, ty: Type::NUMBER };
+        let all = ids.into_iter().map(one).collect();
+        Some(Expr { kind: ExprKind::List(all), span: e.span, ty: Type::NUMBER.with_rank(1) })
+    }
+
+    /// The labels of a set that is named.
+    fn labels_named(&mut self, e: &ast::Expr, cx: Cx) -> Option<Vec<ValueId>> {
         let ast::ExprKind::Name(name) = &e.kind else { return None };
-        match self.lookup(cx.scope, name)? {
-            Entity::Labels(ids) => {
-                self.program.labels.iter_mut().filter(|l| l.members == ids).for_each(|l| l.used = true);
-                Some(Expr { kind: ExprKind::Const(Value::Number(ids.len() as f64)), span: e.span, ty: Type::NUMBER })
-            }
-            _ => None,
-        }
+        let Some(Entity::Labels(ids)) = self.lookup(cx.scope, name) else { return None };
+        self.program.labels.iter_mut().filter(|l| l.members == ids).for_each(|l| l.used = true);
+        Some(ids)
     }
 
     pub(super) fn resolve_param(&mut self, b: &ast::Binding, cx: Cx) -> (Type, ValueKind) {

@@ -127,6 +127,8 @@ struct Sema<'a> {
     open: Vec<hir::ValueId>,
     /// Turns of the loops that are unrolled here.
     turns: Vec<(hir::ValueId, crate::script::Value)>,
+    /// What each `let` of an experiment stands for.
+    told: HashMap<hir::ValueId, hir::Expr>,
     /// Loops whose variable picks an element of an array.
     wanted: Vec<hir::ValueId>,
     ports: Vec<region::Port>,
@@ -205,6 +207,7 @@ pub fn analyse(
         arrays: Vec::new(),
         open: Vec::new(),
         turns: Vec::new(),
+        told: HashMap::new(),
         wanted: Vec::new(),
         ports: Vec::new(),
         modulators: Vec::new(),

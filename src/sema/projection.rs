@@ -283,7 +283,6 @@ impl Sema<'_> {
     }
 
     pub(super) fn receptor_of(&mut self, pop: &hir::Population, s: &super::query::Selected, span: Span) -> Option<u32> {
-        let model = self.program.model(pop.model).clone();
         if pop.source {
             self.diags.push(
                 Diagnostic::error(WRONG_THING, format!("`{}` is a source: nothing lands on it", pop.name))
@@ -294,54 +293,50 @@ impl Sema<'_> {
         if !self.part_is_one(s) {
             return None;
         }
-        let receptors = self.selected_receptors(s).to_vec();
-        let names: Vec<&str> = receptors.iter().map(|r| r.name.as_str()).collect();
-        match &s.member {
-            None if names.len() == 1 => Some(0),
-            None => {
-                if !model.broken {
-                    let inside = self.receptors_inside(&model);
-                    let help = if s.cells.part.is_none() && !inside.is_empty() {
-                        let all: Vec<String> = inside.iter().map(|n| format!("{}.{n}", pop.name)).collect();
-                        format!("its compartments have receptors: write one of {}", all.join(", "))
-                    } else if names.is_empty() {
-                        "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
-                    } else {
-                        format!(
-                            "write one of {}",
-                            names.iter().map(|n| format!("{}.{n}", pop.name)).collect::<Vec<_>>().join(", ")
-                        )
-                    };
-                    let (message, label) = match names.len() {
-                        0 => (format!("`{}` has no receptor", pop.name), "no spike can land here"),
-                        n => (format!("`{}` has {n} receptors: name one", pop.name), "which one?"),
-                    };
-                    self.diags.push(Diagnostic::error(RECEPTOR_CHOICE, message).label(span, label).help(help));
-                }
-                None
-            }
-            Some(member) => {
-                let found = names.iter().position(|n| *n == member.text);
-                if found.is_none() && !model.broken {
-                    if self.names_input(s) {
-                        self.spike_onto_input(&pop.name, member);
-                        return None;
-                    }
-                    let near = did_you_mean(&member.text, names.iter().copied());
-                    let help = match near {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None if names.is_empty() => "it has none: nothing of it answers to spikes".to_string(),
-                        None => format!("its receptors are {}", names.join(", ")),
-                    };
-                    self.diags.push(
-                        Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no receptor `{}`", pop.name, member.text))
-                            .label(member.span, format!("not in `{}`", model.name))
-                            .help(help),
-                    );
-                }
-                found.map(|k| k as u32)
-            }
+        let receptors = self.selected_receptors(s);
+        let found = match &s.member {
+            None => (receptors.len() == 1).then_some(0),
+            Some(member) => receptors.iter().position(|r| r.name == member.text),
+        };
+        let model = self.program.model(pop.model);
+        if found.is_some() || model.broken {
+            return found.map(|k| k as u32);
         }
+        let names: Vec<String> = receptors.iter().map(|r| r.name.clone()).collect();
+        let Some(member) = &s.member else {
+            let inside = self.receptors_inside(model);
+            let of_it =
+                |names: &[String]| names.iter().map(|n| format!("{}.{n}", pop.name)).collect::<Vec<_>>().join(", ");
+            let help = if s.cells.part.is_none() && !inside.is_empty() {
+                format!("its compartments have receptors: write one of {}", of_it(&inside))
+            } else if names.is_empty() {
+                "declare one in its model: `receptor exc(w: current) { ... }`".to_string()
+            } else {
+                format!("write one of {}", of_it(&names))
+            };
+            let (message, label) = match names.len() {
+                0 => (format!("`{}` has no receptor", pop.name), "no spike can land here"),
+                n => (format!("`{}` has {n} receptors: name one", pop.name), "which one?"),
+            };
+            self.diags.push(Diagnostic::error(RECEPTOR_CHOICE, message).label(span, label).help(help));
+            return None;
+        };
+        let of = model.name.clone();
+        if self.names_input(s) {
+            self.spike_onto_input(&pop.name, member);
+            return None;
+        }
+        let help = match did_you_mean(&member.text, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "it has none: nothing of it answers to spikes".to_string(),
+            None => format!("its receptors are {}", names.join(", ")),
+        };
+        self.diags.push(
+            Diagnostic::error(UNKNOWN_MEMBER, format!("`{}` has no receptor `{}`", pop.name, member.text))
+                .label(member.span, format!("not in `{of}`"))
+                .help(help),
+        );
+        None
     }
 
     fn connect(&mut self, c: &ast::Connect, span: Span, cx: Cx, sx: Cx) -> Option<hir::Connect> {

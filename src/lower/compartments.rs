@@ -34,9 +34,9 @@ impl Lowering<'_> {
         let mut out = program.clone();
         for (k, p) in written.populations.iter().enumerate().filter(|(_, p)| branched(p)) {
             let set = experiment.map(|e| set_names(&e.body, hir::PopulationId(k as u32))).unwrap_or_default();
-            let before = self.values.clone();
+            self.values.mark();
             let model = self.unroll_population(p, &set, &mut out);
-            self.values = before;
+            self.values.back();
             if model.is_err() {
                 // What is wrong may stand in a model of the library: the use is what its author can change.
                 self.user = Some(p.model_span);
@@ -269,9 +269,9 @@ impl Unroller<'_, '_> {
             out.receptors.push(Receptor { body, ..r.clone() });
         }
         for cell in 0..self.cells.len() {
-            let before = self.lowering.values.clone();
+            self.lowering.values.mark();
             let r = self.compartment(cell, &edges, &mut out);
-            self.lowering.values = before;
+            self.lowering.values.back();
             r?;
         }
         out.spike = match &model.spike {
@@ -393,10 +393,10 @@ impl Unroller<'_, '_> {
         };
         for value in self.lowering.loop_values(first)? {
             // As everywhere in a loop: what a let gave in one turn does not hold in the next.
-            let before = self.lowering.values.clone();
+            self.lowering.values.mark();
             self.lowering.values.insert(first.variable, value);
             let r = self.couple(c, rest, out);
-            self.lowering.values = before;
+            self.lowering.values.back();
             // A let that read the loop's variable was rewritten for this turn.
             self.copies.clear();
             r?;

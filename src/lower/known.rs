@@ -11,6 +11,10 @@ use std::rc::Rc;
 #[derive(Clone, Default)]
 pub(crate) struct Known {
     values: HashMap<ValueId, Value>,
+    /// What changed since the first of the marks that are open, with what it was.
+    changes: Vec<(ValueId, Option<Value>)>,
+    /// Marks to go back to.
+    marks: Vec<usize>,
     point: Rc<Point>,
 }
 
@@ -25,7 +29,7 @@ impl Known {
     /// What is known, at a point of a sweep.
     pub fn at(&self, point: &[(ValueId, Value)]) -> Known {
         let point = Point { values: point.to_vec(), read: RefCell::default() };
-        Known { values: self.values.clone(), point: Rc::new(point) }
+        Known { values: self.values.clone(), point: Rc::new(point), ..Known::default() }
     }
 
     pub fn get(&self, id: ValueId) -> Option<&Value> {
@@ -41,11 +45,35 @@ impl Known {
     }
 
     pub fn insert(&mut self, id: ValueId, value: Value) {
-        self.values.insert(id, value);
+        let was = self.values.insert(id, value);
+        self.note(id, was);
     }
 
     pub fn remove(&mut self, id: ValueId) {
-        self.values.remove(&id);
+        let was = self.values.remove(&id);
+        self.note(id, was);
+    }
+
+    fn note(&mut self, id: ValueId, was: Option<Value>) {
+        if !self.marks.is_empty() {
+            self.changes.push((id, was));
+        }
+    }
+
+    /// Remembers what is known, until [`Known::back`]. Circuits have turns of loops by the hundred thousand, so nothing is copied.
+    pub fn mark(&mut self) {
+        self.marks.push(self.changes.len());
+    }
+
+    /// Knows again what was known at the last mark.
+    pub fn back(&mut self) {
+        let Some(mark) = self.marks.pop() else { return };
+        for (id, was) in self.changes.drain(mark..).rev() {
+            match was {
+                Some(value) => self.values.insert(id, value),
+                None => self.values.remove(&id),
+            };
+        }
     }
 
     /// What was asked for of the point, with the answers; by this or by any copy of it.

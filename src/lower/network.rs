@@ -204,18 +204,15 @@ impl Lowering<'_> {
         if loops.is_empty() {
             return f(self);
         }
+        // Lets inside the block may read the loop's variable: what they gave in another turn does not hold.
+        self.values.mark();
         for (v, value) in loops {
             self.values.insert(*v, value.clone());
         }
         self.turn = loops.iter().map(|(_, value)| turn(value)).collect();
-        // Lets inside the block may read the loop's variable: what they gave in another turn does not hold.
-        let before = self.values.clone();
         let out = f(self);
-        self.values = before;
         self.turn.clear();
-        for (v, _) in loops {
-            self.values.remove(*v);
-        }
+        self.values.back();
         out
     }
 
@@ -261,12 +258,12 @@ impl Lowering<'_> {
         };
         for value in self.loop_values(first)? {
             // As in `in_loop`: what a let gave in one turn does not hold in the next.
-            let before = self.values.clone();
+            self.values.mark();
             self.values.insert(first.variable, value.clone());
             loops.push((first.variable, value));
             let r = self.unroll(rest, items, loops, out);
             loops.pop();
-            self.values = before;
+            self.values.back();
             r?;
         }
         Ok(())

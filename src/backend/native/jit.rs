@@ -5,11 +5,13 @@ use super::rules::{Draft, Rule};
 use super::translate;
 use super::wide::{self, Width};
 use cranelift_codegen::Context;
+use cranelift_codegen::ir::function::FunctionStencil;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A compiled segment: table of pointers, scalars, number of neurons.
@@ -136,12 +138,23 @@ pub fn compile(plans: &[Arc<Plan>], mut drafts: Vec<Draft>, lanes: Lanes) -> Res
         ids.push(segments);
     }
     let mut loops = Vec::new();
+    // By the hash of what they do: projections of an array have rules with the same loops.
+    let mut alike: HashMap<u64, Vec<(FunctionStencil, FuncId)>> = HashMap::new();
+    let hasher = RandomState::new();
     for draft in &mut drafts {
         loops.push(draft.define(&mut builder_context, config, &mut |_, fill| {
-            let mut context = module.make_context();
             fill(&mut context.func);
-            let id = module.declare_anonymous_function(&context.func.signature).map_err(|e| e.to_string())?;
-            module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+            let known = alike.entry(hasher.hash_one(&context.func.stencil)).or_default();
+            let id = match known.iter().find(|(stencil, _)| *stencil == context.func.stencil) {
+                Some((_, same)) => *same,
+                None => {
+                    let stencil = context.func.stencil.clone();
+                    let id = module.declare_anonymous_function(&stencil.signature).map_err(|e| e.to_string())?;
+                    module.define_function(id, &mut context).map_err(|e| format!("{e:?}"))?;
+                    known.push((stencil, id));
+                    id
+                }
+            };
             module.clear_context(&mut context);
             Ok(id)
         })?);

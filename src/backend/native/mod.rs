@@ -327,16 +327,17 @@ impl Native {
         let bytes = all().map(|t| t.rows.synapse_bytes()).sum::<u64>()
             + learning().map(|l| l.synapses.bytes()).sum::<u64>()
             + couplings::bytes(&workers);
-        let of = |j: usize| -> (u64, u64) {
-            let stored = all().flat_map(|t| t.members.iter().map(move |m| (t, m))).filter(|(_, m)| m.projection == j);
+        let mut held = vec![(0, 0); ids.len()];
+        let mut hold = |j: usize, synapses: u64, bytes: u64| held[j] = (held[j].0 + synapses, held[j].1 + bytes);
+        for tract in all() {
             // Synapses of a tract take the same room each.
-            let rows = stored.map(|(t, m)| (m.synapses, t.rows.synapse_bytes() / t.rows.len().max(1) * m.synapses));
-            let learnt = learning().filter(|l| l.projection == j).map(|l| (l.synapses.synapses(), l.synapses.bytes()));
-            let made = procedural[j].iter().map(|p| (p.synapses(), 0));
-            rows.chain(learnt).chain(made).fold((0, 0), |(n, b), (m, c)| (n + m, b + c))
-        };
-        let paths = ids.iter().enumerate().map(|(j, e)| (network.graph[*e].path.clone(), of(j)));
-        let projections = paths.map(|(path, (synapses, bytes))| (path, synapses, bytes)).collect();
+            let each = tract.rows.synapse_bytes() / tract.rows.len().max(1);
+            tract.members.iter().for_each(|m| hold(m.projection, m.synapses, each * m.synapses));
+        }
+        learning().for_each(|l| hold(l.projection, l.synapses.synapses(), l.synapses.bytes()));
+        procedural.iter().enumerate().for_each(|(j, p)| hold(j, p.iter().map(build::Procedural::synapses).sum(), 0));
+        let path = |(e, (synapses, bytes)): (&ProjectionId, _)| (network.graph[*e].path.clone(), synapses, bytes);
+        let projections = ids.iter().zip(held).map(path).collect();
         let mut trace_parts = Vec::new();
         for request in &traces {
             let observable = populations

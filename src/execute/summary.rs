@@ -215,7 +215,8 @@ fn judged(e: &Expectation) -> Judged {
 
 fn measured(m: MeasureSummary) -> Measured {
     let unit = Some(m.unit.spelling().to_string()).filter(|u| !u.is_empty());
-    let figure = |of: fn(Spread) -> f64| m.spread.map_or(Number::Missing, |s| of(s).into());
+    // Values of which one is infinite have no standard deviation.
+    let figure = |of: fn(Spread) -> f64| m.spread.map(of).filter(|v| !v.is_nan()).map_or(Number::Missing, Number::from);
     Measured {
         n: m.n,
         without: m.without,
@@ -232,7 +233,17 @@ mod tests {
     use super::*;
     use crate::execute::run::PopulationFigures;
     use crate::script::Value;
-    use crate::units::Dimension;
+    use crate::units::{Dimension, Unit};
+
+    #[test]
+    fn infinite_values_have_no_standard_deviation() {
+        let spread = Spread { mean: f64::INFINITY, sd: f64::NAN, min: 1.0, max: f64::INFINITY };
+        let unit = Unit::typical(Dimension::NUMBER);
+        let m = measured(MeasureSummary { name: "latency".into(), unit, n: 2, without: 0, spread: Some(spread) });
+        assert_eq!(m.sd, Number::Missing);
+        assert_eq!(m.mean.to_string(), "inf");
+        assert_eq!(m.min, Number::from(1.0));
+    }
 
     fn outcome(seed: u64, spikes: u64, cv_isi: Option<f64>) -> RunOutcome {
         let figures = |path: &str, source| PopulationFigures {

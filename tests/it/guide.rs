@@ -271,3 +271,42 @@ fn the_reference_of_commands_names_every_command_and_flag() {
     }
     assert!(missing.is_empty(), "not in commands.md: {missing:?}");
 }
+
+/// A command that can't be run as it stands is worse than none: a file with several experiments asks which of them.
+#[test]
+fn commands_name_files_and_experiments_that_are_there() {
+    let mut texts = pages();
+    texts.extend(["README.md", "docs/results.md", "docs/performance.md", "docs/shown.md"].map(PathBuf::from));
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in texts {
+        let text = std::fs::read_to_string(&page).expect("page");
+        for (number, line) in text.lines().enumerate() {
+            for (at, _) in line.match_indices("run ") {
+                let command = line[at + 4..].split(['`', '|', ';', '#']).next().unwrap_or_default();
+                let mut words = command.split_whitespace();
+                let file = words.next().unwrap_or_default();
+                // `FILE` and `NAME` stand for what the reader puts there.
+                let placed = ["examples/", "benches/"].iter().any(|folder| file.starts_with(folder));
+                if !placed || !file.ends_with(".nsm") || file.contains("FILE") || file.contains("NAME") {
+                    continue;
+                }
+                seen += 1;
+                let place = format!("{}:{}: {command}", page.display(), number + 1);
+                let Ok(source) = std::fs::read_to_string(file) else {
+                    wrong.push(format!("{place}: no such file"));
+                    continue;
+                };
+                let heads = source.lines().filter_map(|l| l.strip_prefix("experiment "));
+                let names: Vec<&str> = heads.filter_map(|l| l.split([' ', '(']).next()).collect();
+                match words.find(|w| *w == "--experiment").and_then(|_| words.next()) {
+                    Some("NAME") => {}
+                    Some(name) if names.contains(&name) => {}
+                    None if names.len() <= 1 => {}
+                    _ => wrong.push(format!("{place}: its experiments are {}", names.join(", "))),
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} commands were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

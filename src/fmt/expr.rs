@@ -106,6 +106,21 @@ impl<'a> Formatter<'a> {
         group(concat(vec![text(open), nest(inside), line(""), text(close)]))
     }
 
+    /// A matrix too long for a line has each of its rows on one.
+    fn rows(rows: Vec<Doc>) -> Doc {
+        let mut inside = Vec::with_capacity(2 * rows.len());
+        for (k, row) in rows.into_iter().enumerate() {
+            inside.extend([line(if k > 0 { " " } else { "" }), row]);
+        }
+        group(concat(vec![text("["), nest(concat(inside)), line(""), text("]")]))
+    }
+
+    /// `e` after an `=` or a word: what ends with its own bracket at the margin is not moved to the right for it.
+    pub(super) fn value(&mut self, e: &'a Expr) -> Doc {
+        let doc = self.expr(e);
+        if matches!(e.kind, ExprKind::List(_) | ExprKind::Paren(_) | ExprKind::Call(..)) { doc } else { nest(doc) }
+    }
+
     pub(super) fn expr(&mut self, e: &'a Expr) -> Doc {
         let (_, end) = ends_of(e.span);
         match &e.kind {
@@ -116,7 +131,14 @@ impl<'a> Formatter<'a> {
             ExprKind::String(s) => text(quoted(s)),
             ExprKind::Bool(b) => text(if *b { "true" } else { "false" }),
             ExprKind::Name(name) => text(name),
-            ExprKind::List(list) => Self::bracketed("[", self.exprs(list, e.span.start as usize, end), "]"),
+            ExprKind::List(list) => {
+                let elements = self.exprs(list, e.span.start as usize, end);
+                if list.len() > 1 && list.iter().all(|row| matches!(row.kind, ExprKind::List(_))) {
+                    Self::rows(elements)
+                } else {
+                    Self::bracketed("[", elements, "]")
+                }
+            }
             ExprKind::Paren(list) => Self::bracketed("(", self.exprs(list, e.span.start as usize, end), ")"),
             ExprKind::Field(inside, name) => concat(vec![self.expr(inside), text(format!(".{}", name.text))]),
             ExprKind::Index(inside, slots) => {
@@ -270,7 +292,7 @@ impl<'a> Formatter<'a> {
         }
         let mut parts = vec![text(head)];
         if let Some(value) = &b.value {
-            parts.extend([text(" = "), nest(self.expr(value))]);
+            parts.extend([text(" = "), self.value(value)]);
         }
         if let Some((low, high)) = &b.bounds {
             let low = self.expr(low);
@@ -287,8 +309,7 @@ impl<'a> Formatter<'a> {
 
     /// `head = expr`
     pub(super) fn define(&mut self, head: Doc, value: &'a Expr) -> Doc {
-        let value = self.expr(value);
-        concat(vec![head, text(" = "), nest(value)])
+        concat(vec![head, text(" = "), self.value(value)])
     }
 
     pub(super) fn opt_define(&mut self, head: Doc, value: Option<&'a Expr>) -> Doc {
@@ -300,8 +321,7 @@ impl<'a> Formatter<'a> {
 
     /// `word expr`
     pub(super) fn worded(&mut self, word: &str, value: &'a Expr) -> Doc {
-        let value = self.expr(value);
-        concat(vec![text(format!("{word} ")), nest(value)])
+        concat(vec![text(format!("{word} ")), self.value(value)])
     }
 
     /// `a, b, c`

@@ -358,7 +358,7 @@ impl<'a> Formatter<'a> {
             ClauseKind::Connect(c) => {
                 let mut parts = vec![self.worded("connect", &c.rule)];
                 if let Some(filter) = &c.filter {
-                    parts.extend([text(" where "), nest(self.expr(filter))]);
+                    parts.extend([text(" where "), self.value(filter)]);
                 }
                 let flags = [
                     (c.autapses, " with autapses"),

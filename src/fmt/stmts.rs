@@ -153,8 +153,7 @@ impl<'a> Formatter<'a> {
 
     pub(super) fn set(&mut self, s: &'a Set) -> Doc {
         let target = self.expr(&s.target);
-        let value = self.expr(&s.value);
-        let mut parts = vec![text("set "), target, text(format!(" {} ", assign_op(s.op))), nest(value)];
+        let mut parts = vec![text("set "), target, text(format!(" {} ", assign_op(s.op))), self.value(&s.value)];
         if let Some(lasting) = &s.lasting {
             parts.push(self.worded(" lasting", lasting));
         }
@@ -178,8 +177,7 @@ impl<'a> Formatter<'a> {
         match stmt {
             StmtKind::Assign { target, op, value } => {
                 let target = self.expr(target);
-                let value = self.expr(value);
-                concat(vec![target, text(format!(" {} ", assign_op(*op))), nest(value)])
+                concat(vec![target, text(format!(" {} ", assign_op(*op))), self.value(value)])
             }
             StmtKind::Let(l) => self.let_item(l),
             StmtKind::Var { name, axes, value } => {

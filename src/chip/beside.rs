@@ -34,7 +34,9 @@ impl Beside {
     /// Of `steps` steps of `dt_ms`.
     pub fn new(path: &str, size: u32, steps: u64, dt_ms: f64, chip: &Spikes, here: &Spikes) -> Beside {
         let seconds = steps as f64 * dt_ms * 1e-3;
-        let hz = |spikes: &Spikes| spikes.len() as f64 / f64::from(size.max(1)) / seconds;
+        // A run that stops before its first step has no rates.
+        let hz =
+            |spikes: &Spikes| if steps == 0 { 0.0 } else { spikes.len() as f64 / f64::from(size.max(1)) / seconds };
         let bins = (steps as f64 * dt_ms / BIN_MS).ceil();
         let bin = |step: u64| (step as f64 * dt_ms / BIN_MS) as u64;
         let (there, own) = (counts(chip, bin, |c| c), counts(here, bin, |c| c));
@@ -225,12 +227,22 @@ impl Places<'_> {
     }
 }
 
+/// A projection of a trial.
+pub struct Tried {
+    pub path: String,
+    /// By number.
+    pub target: Option<usize>,
+    /// Whether its weights can be written.
+    pub stored: bool,
+    /// Where it learns: its longest delay, ms.
+    pub learns: Option<f64>,
+}
+
 /// What a trial is of.
 pub struct Trial<'a> {
     /// By number: path and size.
     pub populations: Vec<(String, u32)>,
-    /// By number: path, and whether its weights can be written.
-    pub projections: Vec<(String, bool)>,
+    pub projections: Vec<Tried>,
     pub dt_ms: f64,
     /// How long the experiment lasts, where that is known.
     pub duration_ms: Option<f64>,
@@ -259,7 +271,7 @@ impl Trial<'_> {
         let exact = Run::new(here()?.as_mut(), n, part, most)?;
         let mut all = here()?;
         let mut alone: Vec<(usize, Run)> = vec![];
-        for (k, (edges, stored)) in weights.iter().enumerate().filter(|(k, _)| self.projections[*k].1) {
+        for (k, (edges, stored)) in weights.iter().enumerate().filter(|(k, _)| self.projections[*k].stored) {
             let mut engine = here()?;
             if engine.edges(k) != *edges || engine.weights(k) == *stored {
                 continue;
@@ -291,7 +303,7 @@ impl Trial<'_> {
     fn alone(&self, projection: usize, run: &Run, exact: &Run) -> Option<Alone> {
         let changes = (0..self.populations.len()).map(|k| (k, run.change(exact, k).0));
         let (most, change) = changes.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
-        let path = &self.projections[projection].0;
+        let path = &self.projections[projection].path;
         Some(Alone {
             projection: path.clone(),
             population: self.populations[most].0.clone(),
@@ -305,7 +317,7 @@ impl Trial<'_> {
         let population = self.populations[k].0.clone();
         let moved = alone.iter().map(|(p, run)| (*p, run.change(exact, k))).filter(|(_, (_, counts))| *counts);
         if let Some((p, _)) = moved.max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs())) {
-            let path = &self.projections[p].0;
+            let path = &self.projections[p].path;
             let cause = format!("the weights of `{path}`{}", self.lost(path));
             return Some(Spoilt { population, change, cause, place: self.places.projection(path) });
         }
@@ -317,7 +329,17 @@ impl Trial<'_> {
                 );
                 (cause, self.places.population(path))
             }
-            (true, None) => ("its program, or that of a cell that drives it".to_string(), None),
+            (true, None) => match self.learnt(k) {
+                Some((path, ms)) => {
+                    let cause = format!(
+                        "what `{path}` learns: a rule of the chip meets a presynaptic spike when it is sent, {} ms before it arrives, \
+                         and computes with traces of 7 bits",
+                        crate::units::number(ms)
+                    );
+                    (cause, self.places.projection(path))
+                }
+                None => ("its program, or that of a cell that drives it".to_string(), None),
+            },
             (false, _) => ("weights together, none alone".to_string(), None),
         };
         Some(Spoilt { population, change, cause, place })
@@ -333,6 +355,13 @@ impl Trial<'_> {
             Some(p) => format!(", {:+.1} % on average", 100.0 * p.mean_error),
             None => String::new(),
         }
+    }
+
+    /// The projection onto a population that learns, and its delay: the one with the longest.
+    fn learnt(&self, population: usize) -> Option<(&str, f64)> {
+        let onto = self.projections.iter().filter(|p| p.target == Some(population));
+        let learning = onto.filter_map(|p| Some((p.path.as_str(), p.learns?)));
+        learning.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// The state that is furthest off, if any by as much as would spoil a rate.

@@ -147,7 +147,7 @@ fn too_large(
         // Its own mistake is told when it is all that is left.
         Err(_) => String::new(),
     };
-    let help = "fewer states, fewer params that differ between cells or that the experiment sets, or a chip with larger figures (`--chip`)";
+    let help = "fewer receptors, fewer states, fewer params that differ between cells or that the experiment sets, or a chip with larger figures (`--chip`)";
     let mut d = full(target).help(help);
     for Large { path, words } in large {
         d = d.note(format!("`{path}`: {words}"));

@@ -238,7 +238,7 @@ impl Host<'_> {
                 }
                 for (neuron, (old, new)) in (cells.first..).zip(before.values.iter().zip(&after.values)) {
                     let new =
-                        new.ok_or_else(|| refuse("a rule reads a number beyond 2, which is all that a trace holds"))?;
+                        new.ok_or_else(|| refuse("a rule reads a sensor beyond -2 to 2, which is all that a trace holds: divide it, and multiply in the rule"))?;
                     if *old != Some(new) {
                         chip.write_third_factor(neuron, after.trace, new);
                     }
@@ -288,7 +288,12 @@ impl Host<'_> {
                 here = rest;
             }
         }
-        ran.map_err(|fault| stopped(fault.to_string(), Some(OVERFLOW)))?;
+        ran.map_err(|fault| {
+            let own = |c: &Cells| fault.neuron.checked_sub(c.first).filter(|k| *k < c.size);
+            let at = self.cells.iter().zip(self.deployment.network().populations());
+            let cell = at.filter_map(|(c, (_, p))| Some(format!("{fault} (`{}`, cell {})", p.path, own(c)?))).next();
+            stopped(cell.unwrap_or_else(|| fault.to_string()), Some(OVERFLOW))
+        })?;
         let step = self.step();
         for k in 0..self.traces.len() {
             let request = &self.traces[k].request;

@@ -46,11 +46,11 @@ pub(super) fn diagnostic(finding: &Finding, origins: &Origins) -> Diagnostic {
         }
     };
     let (code, message, help) = match finding.kind {
-        Kind::Dynamics => (
+        Kind::Dynamics { instead } => (
             DYNAMICS,
             format!("a neuron core can't compute `{name}`"),
-            "cores compute sums and products of up to three states: use current-based synapses (`LifExp`, `LifDelta`, `LifCuba`), \
-             `Izhikevich`, or `integrate with` a solver whose step is a polynomial",
+            instead.unwrap_or("cores compute sums and products of up to three states: use current-based synapses (`LifExp`, `LifDelta`, `LifCuba`), \
+             `Izhikevich`, or `integrate with` a solver whose step is a polynomial"),
         ),
         Kind::Delay => (DELAY, format!("the delays of `{name}` are too long"), "shorten them, or lengthen `dt`"),
         Kind::Continuous => (

@@ -24,6 +24,7 @@ use crate::driver::{self, Backend, Outcome};
 use crate::execute::Control;
 use crate::ir::artefact::{Job, Unit};
 use crate::ir::protocol::Point;
+use crate::units;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,10 @@ fn compile_one(circuit: &Circuit<'_>, path: &Path, args: &CompileArgs, target: &
         return fail(&d);
     }
     let place = |span: &Span| outcome.sources.place(*span);
-    let rates = args.quantise.map(|_| driver::rates(circuit.unit(), &built, Places { origins, place: &place }));
+    let rates = args.quantise.and_then(|_| circuit.job().points.iter().find(|p| p.unit == circuit.at)).map(|point| {
+        let places = Places { origins, place: &place };
+        driver::rates(circuit.unit(), point, &built, places)
+    });
     let rates = match rates.transpose() {
         Ok(rates) => rates,
         Err(d) => return fail(&d),
@@ -336,7 +340,7 @@ fn table(chip: &Emulator, counts: &serde_json::Value) -> String {
         m.sites.len(),
         m.target.name,
         counts["steps"],
-        m.step_ns as f64 * 1e-6,
+        units::number(m.step_ns as f64 / 1e6),
         all["updates"],
         all["operations"],
         all["synaptic_operations"],

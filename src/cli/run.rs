@@ -22,7 +22,8 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Status {
         return chip::run(args, terminal);
     }
     let only = [("--sanafe", args.sanafe.is_some()), ("--against", args.against.is_some())];
-    if let Some((flag, _)) = only.iter().find(|(_, given)| *given) {
+    // A file that is not there is told as such.
+    if let Some((flag, _)) = only.iter().find(|(_, given)| *given && Path::new(&args.file).exists()) {
         let d = usage(format!("`{flag}` is for packages of a chip, and `{}` is none", args.file));
         return source::fail_in(
             &d.help("compile it with `nsmc compile --target loihi2`"),

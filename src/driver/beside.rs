@@ -3,15 +3,15 @@
 use super::{Backend, MemoryLimit, allowed, checked, here, kernels, run_error};
 use crate::backend::{Keep, RunError};
 use crate::base::Diagnostic;
-use crate::chip::beside::{Beside, Places, Rates, Trial};
+use crate::chip::beside::{Beside, Places, Rates, Trial, Tried};
 use crate::chip::build::Built;
 use crate::chip::emulator::{Emulator, Mode};
 use crate::chip::host::Machine;
 use crate::chip::legalise::WEIGHTS;
-use crate::chip::writes::Writes;
 use crate::execute::{self, Control};
 use crate::ir::artefact::Unit;
 use crate::ir::protocol::Point;
+use crate::ir::{PopulationId, Projection, ProjectionId};
 use crate::passes;
 
 /// The rates of a circuit's first steps on its chip and here, and what of quantising changes them. Nothing of what the experiment does
@@ -19,7 +19,7 @@ use crate::passes;
 ///
 /// # Errors
 /// What can't be built or run here.
-pub fn rates(unit: &Unit, built: &Built, places: Places<'_>) -> Result<Rates, Diagnostic> {
+pub fn rates(unit: &Unit, point: &Point, built: &Built, places: Places<'_>) -> Result<Rates, Diagnostic> {
     let allowed = allowed(MemoryLimit::Default);
     let mut writable = unit.clone();
     let network = &mut writable.network;
@@ -33,12 +33,17 @@ pub fn rates(unit: &Unit, built: &Built, places: Places<'_>) -> Result<Rates, Di
     let broken = |what: String| Diagnostic::error(WEIGHTS, format!("the package can't be run: {what}"));
     let bytes = built.package.write().map_err(broken)?;
     let machine = Machine::new(bytes, Mode::Strict).map_err(|e| broken(e.to_string()))?;
-    let settings = Writes::of(unit).settings;
     let (kernels, _) = kernels(same, Backend::Native)?;
     let keep = vec![Keep::None; unit.network.populations().count()];
+    let tried = |(id, _, to, p): (ProjectionId, _, PopulationId, &Projection)| Tried {
+        path: p.path.clone(),
+        target: unit.network.populations().position(|(population, _)| population == to),
+        stored: stored.contains(&id),
+        learns: unit.network.plasticity.iter().any(|r| r.projection == id).then(|| f64::from(p.delay.max()) * dt_ms),
+    };
     let trial = Trial {
         populations: unit.network.populations().map(|(_, p)| (p.path.clone(), p.size)).collect(),
-        projections: unit.network.projections().map(|(id, _, _, p)| (p.path.clone(), stored.contains(&id))).collect(),
+        projections: unit.network.projections().map(tried).collect(),
         dt_ms,
         duration_ms: unit.protocol.duration_hint_ms,
         quantising: &built.quantising,
@@ -47,10 +52,11 @@ pub fn rates(unit: &Unit, built: &Built, places: Places<'_>) -> Result<Rates, Di
     let seed = built.package.manifest.seed;
     let fresh = || {
         let mut engine = here(same, kernels.as_ref(), seed, vec![], &keep, 1)?;
-        settings.iter().try_for_each(|s| engine.set(s))?;
+        execute::open(unit, point, seed, engine.as_mut())?;
         Ok(engine)
     };
     let mut chip = machine.engine(unit, own, vec![], &keep, 1).map_err(fail)?;
+    execute::open(unit, point, seed, &mut chip).map_err(fail)?;
     trial.rates(&mut chip, &fresh).map_err(fail)
 }
 

@@ -282,8 +282,12 @@ impl Concluder<'_> {
         let Some(first) = query.measures.first() else {
             return Err(EvalError::new(format!("{} of no measure", query.function)));
         };
-        let mut measures = Vec::with_capacity(query.measures.len());
-        for name in &query.measures {
+        // What is no variable of the rows that `by` names was measured with them.
+        let variable = |name: &str| name == "seed" || rows.variables.iter().any(|v| v.name == name);
+        let grouped = query.by.iter().filter(|name| !variable(name.as_str()) && !query.measures.contains(*name));
+        let names: Vec<String> = query.measures.iter().chain(grouped).cloned().collect();
+        let mut measures = Vec::with_capacity(names.len());
+        for name in &names {
             let found = named(name).ok_or_else(|| {
                 EvalError::empty(format!("nothing was measured as `{name}`")).help(
                     "no run came to its `measure`: it stands in an `if` that never held or in a loop without turns. Params \
@@ -294,10 +298,9 @@ impl Concluder<'_> {
         }
         let columns = rows_of(rows, &measures);
         // What is no part of a row is a variable of `conclude` and keeps its value.
-        let of_rows =
-            query.variables.iter().filter_map(|(slot, name)| Some((*slot, self.source(name, &query.measures)?)));
+        let of_rows = query.variables.iter().filter_map(|(slot, name)| Some((*slot, self.source(name, &names)?)));
         let sources: Vec<(VarId, Source)> = of_rows.collect();
-        let by = query.by.as_ref().map(|name| (name, self.source(name, &[])));
+        let by = query.by.as_ref().map(|name| (name, self.source(name, &names)));
         let Some(base) = columns.first() else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for (k, row) in base.iter().enumerate() {
@@ -313,7 +316,7 @@ impl Concluder<'_> {
                 let message = format!(
                     "`{first}` has {} rows and `{}` has {}; they can't be paired",
                     base.len(),
-                    query.measures[short],
+                    names[short],
                     columns[short].len()
                 );
                 return Err(EvalError::new(message));
@@ -417,11 +420,13 @@ impl Host for Concluder<'_> {
 
     fn rows(&mut self, rows: &RowQuery) -> Result<Value, EvalError> {
         let mut groups = self.groups(rows)?;
+        let truth = matches!(rows.function, Func::All | Func::Any);
+        let value = |v: f64| if truth { Value::Bool(v != 0.0) } else { Value::Number(v) };
         match (&rows.by, groups.pop()) {
-            (None, Some((_, v))) => Ok(Value::Number(v)),
+            (None, Some((_, v))) => Ok(value(v)),
             (_, last) => {
                 groups.extend(last);
-                Ok(Value::List(groups.into_iter().map(|(_, v)| Value::Number(v)).collect()))
+                Ok(Value::List(groups.into_iter().map(|(_, v)| value(v)).collect()))
             }
         }
     }
@@ -496,6 +501,9 @@ mod tests {
         let list = |v: &[f64]| Ok(Value::List(v.iter().map(|v| Value::Number(*v)).collect()));
         assert_eq!(value(by("seed")), list(&[0.5, 1.0]));
         assert_eq!(value(by("trial")), list(&[1.0, 0.5]));
+        // By what was measured with it: `mean(truth by correct)`.
+        let correct = RowQuery { by: Some("correct".into()), ..query(Func::Mean, &["truth"]) };
+        assert_eq!(value(correct), list(&[20.0, 80.0 / 3.0]));
         let seed = RowQuery { filter: is(1, 8.0), by: Some("trial".into()), ..query(Func::Max, &["truth"]) };
         assert_eq!(value(seed), list(&[30.0, 40.0]));
     }

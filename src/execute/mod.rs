@@ -55,5 +55,5 @@ pub use expectation::{Expectation, Ledger};
 pub use needs::{Needs, needs, needs_of};
 pub use recording::PlotData;
 pub use rows::{MeasureSummary, Row, Rows, Spread};
-pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, Session, go_on, run};
+pub use run::{Control, PopulationFigures, Progress, RunOutcome, Saving, Session, go_on, open, run};
 pub use summary::{Number, Population as PopulationSummary, Setup, Summary, summarise};

@@ -122,6 +122,15 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
     go_on(unit, point, seed, engine, control, None)
 }
 
+/// Executes what stands before the first moment that is simulated, and leaves `engine` there.
+///
+/// # Errors
+/// What went wrong in it.
+pub fn open(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine) -> Result<(), RunError> {
+    let control = Control { stop: &AtomicBool::new(true), progress: &|_| {}, quick: false };
+    run(unit, point, seed, engine, &control).error.map_or(Ok(()), Err)
+}
+
 /// As [`run`], from a checkpoint if there is one, making checkpoints if that is wanted: every so many steps, when the last
 /// `simulate` has ended, and on an interruption. Within an `update` there is none.
 ///
@@ -322,6 +331,9 @@ impl<'a> Walker<'a> {
             self.save_if_due(now, target);
             if now >= target {
                 return Ok(());
+            }
+            if self.control.stop.load(Ordering::Relaxed) {
+                return Err(Halt::Interrupted);
             }
             let pause = self.temporary.next().unwrap_or(target).min(target);
             let pause = self.next_checkpoint(now).map_or(pause, |s| s.min(pause));

@@ -164,11 +164,12 @@ pub enum StmtKind {
         op: Option<BinaryOp>,
         value: Expr,
     },
-    /// `var x[4] = 0`: the value repeated along the axes.
+    /// `var x[4] = 0`: the value repeated along the axes; or a list that is the `whole` table: `let x[3] = [1, 2, 3]`.
     Fill {
         variable: ValueId,
         axes: Vec<TableAxis>,
         value: Expr,
+        whole: bool,
     },
     For {
         loops: Vec<Loop>,

@@ -13,8 +13,9 @@ use super::network::Elaborated;
 use super::projection::{Bounds, Extents};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, PopulationId};
-use crate::ir::{self, ExprId, Projection, Weight};
+use crate::ir::{self, Expr, ExprId, Projection, Subset, Weight};
 use crate::units::{self, Dimension};
+use std::collections::HashSet;
 
 /// The weight of one projection of a population.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,28 @@ enum Sign {
     Inhibits,
     /// Its limits have both.
     Both,
+}
+
+/// Whether slices or `where` leave pairs of the two populations out.
+fn some_pairs(p: &Projection) -> bool {
+    p.filter.is_some() || p.pre != Subset::All || p.post != Subset::All
+}
+
+/// Whether the weight follows from which cells are joined.
+fn reads_ends(network: &ir::Network, p: &Projection) -> bool {
+    let Weight::PerSynapse { value, .. } = p.weight else { return false };
+    let (mut open, mut seen) = (vec![value], HashSet::new());
+    while let Some(id) = open.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let e = network.build.get(id);
+        if matches!(e, Expr::Element(..)) {
+            return true;
+        }
+        e.children(&mut |child| open.push(child));
+    }
+    false
 }
 
 impl Lowering<'_> {
@@ -93,6 +116,8 @@ impl Lowering<'_> {
             (true, false) => Sign::Inhibits,
             // Nothing bounds it: nothing is known.
             (true, true) if low == f64::NEG_INFINITY && high == f64::INFINITY => return,
+            // Limits are those of all pairs; which sign those pairs have that are joined is not known.
+            (true, true) if some_pairs(projection) && reads_ends(&out.network, projection) => return,
             (true, true) => Sign::Both,
         };
         out.outgoing.push(Outgoing { population: from.population, span: weight.span, sign, text });

@@ -79,6 +79,9 @@ struct Flat<'h> {
 
 const UNROLL_LIMIT: usize = 1_000_000;
 
+/// Why a binding has to be known.
+const SCHEDULE: &str = "the times of `spike at` are one list for all cells, known when the circuit is built";
+
 impl Lowering<'_> {
     pub(super) fn network(&mut self, id: hir::NetworkId, experiment: Option<&hir::Experiment>) -> Option<Elaborated> {
         let program = self.program;
@@ -460,14 +463,31 @@ impl Lowering<'_> {
 
     /// The list of times of `spike at`, bound or default.
     pub(super) fn times(&mut self, body: &Body, e: &hir::Expr) -> Result<Value, Fail> {
-        match &e.kind {
-            hir::ExprKind::Value(id) => match body.bound.get(id) {
-                Some(Bound::List(v)) => Ok(v.clone()),
-                Some(Bound::Const(v)) => Ok(Value::Number(*v)),
-                _ => self.constant(e),
-            },
-            _ => self.constant(e),
-        }
+        let mut read = Vec::new();
+        super::reads(e, self.program, &mut |x| {
+            read.extend(match x.kind {
+                hir::ExprKind::Value(id) => Some(id),
+                _ => None,
+            });
+            false
+        });
+        self.values.mark();
+        let bound = read.iter().try_for_each(|id| {
+            let value = match body.bound.get(id) {
+                Some(Bound::List(v)) => v.clone(),
+                Some(Bound::Const(v)) => Value::Number(*v),
+                Some(Bound::Slot(_) | Bound::Live(_)) => match body.args.iter().find(|(param, _)| param == id) {
+                    Some((_, given)) => self.constant(given).map_err(|why| why.note(SCHEDULE))?,
+                    None => return Ok(()),
+                },
+                None => return Ok(()),
+            };
+            self.values.insert(*id, value);
+            Ok(())
+        });
+        let times = bound.and_then(|()| self.constant(e));
+        self.values.back();
+        times
     }
 
     /// Steps of each train, ascending: one list for all, or one list per train.

@@ -134,6 +134,11 @@ impl Lowering<'_> {
         let mut column_data = Vec::new();
         let (rule, chance) = self.rule(connect, (n_pre, n_post), &ends, same, &mut columns, &mut column_data, out)?;
         let spec = Spec { rule, autapses: connect.autapses, multapses: connect.multapses };
+        if spec.rule == Rule::OneToOne && same && !spec.autapses && pre == post {
+            return Err(Diagnostic::error(DEGREE, "one_to_one of a population with itself has no pair to join")
+                .label(connect.span, "each pair is a cell and itself")
+                .help("write `one_to_one with autapses` if cells are to reach themselves"));
+        }
         self.check_symmetric(connect, same, &pre, &post)?;
         let mut filter = match &connect.filter {
             Some(f) => Some(self.build(f, Some(&ends), &columns, out)?),

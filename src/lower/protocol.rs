@@ -11,7 +11,7 @@ use crate::hir::{self, ExprKind, PopulationId, StmtKind, ValueId, ValueKind};
 use crate::ir::protocol::{
     Actuator, Bounds, CurvePlot, Expect, Loop, Plot, PlotItem, Protocol, Record, SetTarget, Stmt, Variable,
 };
-use crate::script::{self, BinaryOp, Cells, Expr, Func, Query, RowQuery, Value, VarId, Window};
+use crate::script::{self, BinaryOp, Cells, Expr, Func, NoHost, Query, RowQuery, Value, VarId, Window};
 use crate::sema::given;
 use crate::units::Dimension;
 use std::collections::{BTreeMap, HashMap};
@@ -318,9 +318,17 @@ impl Lowering<'_> {
                 value: self.live_script(value, out)?,
                 place,
             },
-            StmtKind::Fill { variable, axes, value } => {
-                let value =
-                    if axes.is_empty() { self.live_script(value, out)? } else { self.script_table(axes, value)? };
+            StmtKind::Fill { variable, axes, value, whole } => {
+                let value = match axes.is_empty() || *whole {
+                    true => {
+                        let given = self.live_script(value, out)?;
+                        if let (true, Ok(list)) = (*whole, script::eval(&given, &mut NoHost::default())) {
+                            self.check_shape(axes, &list, value.span)?;
+                        }
+                        given
+                    }
+                    false => self.script_table(axes, value)?,
+                };
                 Stmt::Assign {
                     variable: self.slots.get(variable).copied().unwrap_or(0),
                     slots: Vec::new(),

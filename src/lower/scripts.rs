@@ -232,7 +232,7 @@ impl Lowering<'_> {
     }
 
     /// `let N[Layer] = [...]`: the list must have the sizes that the brackets say.
-    fn check_shape(&mut self, axes: &[hir::TableAxis], v: &Value, span: Span) -> Result<(), Fail> {
+    pub(super) fn check_shape(&mut self, axes: &[hir::TableAxis], v: &Value, span: Span) -> Result<(), Fail> {
         let Some((axis, rest)) = axes.split_first() else { return Ok(()) };
         let n = self.constant_count(&axis.size, u64::from(u32::MAX))?;
         let items = match v {

@@ -12,6 +12,7 @@ use crate::hir::{self, ExprKind, ValueId, ValueKind};
 use crate::ir::{self, BinaryOp, Coupled, CoupledSum, Coupling, Expr, ExprId, Gather, ParamKind, ProjectionId, Subset};
 use crate::script::Value;
 use crate::units::Dimension;
+use std::ops::Range;
 
 /// A number of a sensor as one population reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,59 +255,86 @@ impl Lowering<'_> {
 
     /// The sum of products of two lists, element by element, as cells compute it.
     pub(super) fn dot(&mut self, a: &hir::Expr, b: &hir::Expr, span: Span, cx: &mut Cx) -> Result<ExprId, Fail> {
-        let (n, m) = (self.length(a, cx)?, self.length(b, cx)?);
+        let (a, b) = (self.row(a, cx)?, self.row(b, cx)?);
+        let (n, m) = (a.elements.len(), b.elements.len());
         if n != m {
             return Err(Diagnostic::error(SIZES_DIFFER, format!("lists of {n} and {m} elements"))
                 .label(span, "both sides of `dot` are equally long"));
         }
         let mut sum = cx.arena().real(0.0);
-        for k in 0..n {
-            let (x, y) = (element(a, k), element(b, k));
-            let (x, y) = (self.translate(&x, cx)?, self.translate(&y, cx)?);
+        for (x, y) in a.elements.clone().zip(b.elements.clone()) {
+            let (x, y) = (self.translate(&a.element(x), cx)?, self.translate(&b.element(y), cx)?);
             let term = cx.arena().binary(BinaryOp::Mul, x, y);
             sum = cx.arena().add(sum, term);
         }
         Ok(sum)
     }
 
-    /// Number of elements of a list along its first open axis.
-    fn length(&mut self, e: &hir::Expr, cx: &Cx) -> Result<u32, Fail> {
-        let (base, depth) = match &e.kind {
-            ExprKind::IndexList(base, slots) => (base.as_ref(), slots.len()),
-            _ => (e, 0),
+    /// A list along its first open axis.
+    fn row<'e>(&mut self, list: &'e hir::Expr, cx: &Cx) -> Result<Row<'e>, Fail> {
+        let (base, slots) = match &list.kind {
+            ExprKind::IndexList(base, slots) => (base.as_ref(), &slots[..]),
+            _ => (list, &[][..]),
         };
-        if let ExprKind::Value(id) = &base.kind {
-            let sizes: Option<Vec<hir::Expr>> = match &self.program.value(*id).kind {
+        let open = slots.iter().position(|s| matches!(s, hir::Slot::Range(..)));
+        let axis = open.unwrap_or(slots.len());
+        let size = match &base.kind {
+            ExprKind::Value(id) => match &self.program.value(*id).kind {
                 ValueKind::Sensor(k) => {
-                    let n = cx.network.sensors.get(*k as usize).and_then(|s| s.shape.get(depth)).copied();
-                    return n.ok_or_else(|| no_list(e.span));
+                    let shape = cx.network.sensors.get(*k as usize).map(|s| &s.shape[..]).unwrap_or_default();
+                    Some(*shape.get(axis).ok_or_else(|| no_list(list.span))?)
                 }
-                ValueKind::Table { axes, .. } => Some(axes.iter().map(|a| a.size.clone()).collect()),
+                ValueKind::Table { axes, .. } => {
+                    let size = axes.get(axis).map(|a| a.size.clone()).ok_or_else(|| no_list(list.span))?;
+                    Some(self.constant_count(&size, LONGEST)? as u32)
+                }
                 _ => None,
-            };
-            if let Some(sizes) = sizes {
-                let size = sizes.get(depth).ok_or_else(|| no_list(e.span))?;
-                return Ok(self.constant_count(size, 100_000)? as u32);
+            },
+            _ => None,
+        };
+        let Some(size) = size else {
+            let n = self.constant(list)?.elements().len() as u32;
+            // What is constant is a value by itself, of which a slice is indexed from its own beginning.
+            return Ok(Row { base: list, slots: &[], axis: 0, elements: 0..n });
+        };
+        let mut elements = 0..size;
+        if let Some(hir::Slot::Range(low, high)) = open.map(|k| &slots[k]) {
+            if let Some(low) = low {
+                elements.start = self.constant_count(low, u64::from(size))? as u32;
+            }
+            if let Some(high) = high {
+                elements.end = self.constant_count(high, u64::from(size))? as u32;
             }
         }
-        let value = self.constant(e)?;
-        Ok(value.elements().len() as u32)
+        Ok(Row { base, slots, axis, elements })
+    }
+}
+
+/// Elements of a list in `dot` at most: each becomes a product in every cell.
+const LONGEST: u64 = 100_000;
+
+/// Elements of `base` along an axis, by slots for the axes before and after it.
+struct Row<'e> {
+    base: &'e hir::Expr,
+    slots: &'e [hir::Slot],
+    axis: usize,
+    elements: Range<u32>,
+}
+
+impl Row<'_> {
+    fn element(&self, k: u32) -> hir::Expr {
+        let (span, ty) = (self.base.span, hir::Type { rank: 0, ..self.base.ty });
+        let number = ExprKind::Const(crate::script::Value::Number(f64::from(k)));
+        let at = hir::Slot::At(hir::Expr { kind: number, span, ty: hir::Type::NUMBER });
+        let mut slots = self.slots.to_vec();
+        match slots.get_mut(self.axis) {
+            Some(slot) => *slot = at,
+            None => slots.push(at),
+        }
+        hir::Expr { kind: ExprKind::IndexList(Box::new(self.base.clone()), slots), span, ty }
     }
 }
 
 fn no_list(span: Span) -> Fail {
     Diagnostic::error(EVALUATION, "a list is needed here").label(span, "one number")
-}
-
-/// The k-th element of a list.
-fn element(e: &hir::Expr, k: u32) -> hir::Expr {
-    let number = ExprKind::Const(crate::script::Value::Number(f64::from(k)));
-    let at = hir::Slot::At(hir::Expr { kind: number, span: e.span, ty: hir::Type::NUMBER });
-    let (base, mut slots) = match &e.kind {
-        ExprKind::IndexList(base, slots) => (base.clone(), slots.clone()),
-        _ => (Box::new(e.clone()), Vec::new()),
-    };
-    slots.push(at);
-    let ty = hir::Type { rank: 0, ..e.ty };
-    hir::Expr { kind: ExprKind::IndexList(base, slots), span: e.span, ty }
 }

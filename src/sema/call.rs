@@ -87,7 +87,7 @@ impl Sema<'_> {
         self.error_expr(span)
     }
 
-    fn arguments(&mut self, name: &str, args: &[ast::Arg], (low, high): (usize, usize), span: Span) -> bool {
+    pub(super) fn arguments(&mut self, name: &str, args: &[ast::Arg], (low, high): (usize, usize), span: Span) -> bool {
         if let Some(arg) = args.iter().find(|a| a.name.is_some()) {
             self.diags.push(
                 Diagnostic::error(UNKNOWN_ARGUMENT, format!("`{name}` has no named arguments"))

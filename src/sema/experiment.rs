@@ -202,11 +202,13 @@ impl Sema<'_> {
                     }
                     let def = self.program.value(id).clone();
                     if let ValueKind::Table { axes, value } = def.kind {
-                        if axes.iter().all(|a| a.variable.is_none()) {
+                        let unnamed = axes.iter().all(|a| a.variable.is_none());
+                        if unnamed {
                             self.told.insert(id, value.clone());
                         }
+                        let whole = unnamed && value.ty.rank as usize >= axes.len();
                         self.program.values[id.0 as usize].kind = ValueKind::Variable;
-                        push(StmtKind::Fill { variable: id, axes, value });
+                        push(StmtKind::Fill { variable: id, axes, value, whole });
                     }
                     return;
                 }
@@ -228,7 +230,7 @@ impl Sema<'_> {
                 let id = self.new_value(name, ty, ValueKind::Variable);
                 self.mutable.insert(id);
                 self.declare(cx.scope, name, Entity::Value(id));
-                push(StmtKind::Fill { variable: id, axes, value });
+                push(StmtKind::Fill { variable: id, axes, value, whole: false });
             }
             ast::StmtKind::Assign { target, op, value } => self.assign(target, *op, value, cx, &mut push),
             ast::StmtKind::For { loops, body } => {
@@ -521,13 +523,6 @@ impl Sema<'_> {
 
     fn expect(&mut self, e: &ast::Expect, cx: Cx) -> StmtKind {
         let condition = self.condition(&e.condition, cx);
-        if condition.ty.kind == Kind::Bool && condition.ty.rank > 0 {
-            self.diags.push(
-                Diagnostic::error(KIND_MISMATCH, "an expectation is one condition")
-                    .label(condition.span, "a list of them")
-                    .help("write all(...) or any(...)"),
-            );
-        }
         let within = e.within.as_ref().map(|w| {
             // `within 5 %` is relative, `within 2 ms` absolute: the unit says which.
             let relative = matches!(&w.kind, ast::ExprKind::Number { unit: Some(u), .. } if u.text == "%");

@@ -913,13 +913,20 @@ impl Sema<'_> {
                     let mut all = end.axes.clone();
                     all.extend(self.model_names(end.model).into_iter().map(|(n, _)| n));
                     let near = crate::base::diag::did_you_mean(&name.text, all.iter().map(String::as_str));
+                    let help = match (near, &end.axes[..]) {
+                        (Some(near), _) => Some(format!("did you mean `{near}`?")),
+                        (None, []) => Some(
+                            "axes have names where the population gives them: with `E[k: 100]` it is `pre.k`".into(),
+                        ),
+                        (None, axes) => Some(format!("its axes are `{}`", axes.join("`, `"))),
+                    };
                     self.diags.push(
                         Diagnostic::error(
                             UNKNOWN_MEMBER,
                             format!("the cells at this end have no axis or param `{}`", name.text),
                         )
                         .label(name.span, format!("not in `{}`", self.program.model(end.model).name))
-                        .maybe_help(near.map(|n| format!("did you mean `{n}`?"))),
+                        .maybe_help(help),
                     );
                     return self.error_expr(span);
                 }

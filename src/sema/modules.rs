@@ -259,7 +259,7 @@ impl Sema<'_> {
         self.diags.push(d);
     }
 
-    /// A public name of a file or folder. Reports what is missing.
+    /// A public name of a file or folder. Reports what is missing, and what has no names within.
     pub(super) fn member_of(&mut self, container: &Entity, name: &ast::Name) -> Option<Entity> {
         match container {
             Entity::Module(id) => {
@@ -303,7 +303,16 @@ impl Sema<'_> {
                 self.not_in_module(&folder.replace('/', "."), name, &all);
                 None
             }
-            _ => None,
+            // Reported where it went wrong.
+            Entity::Poison => None,
+            other => {
+                self.diags.push(
+                    Diagnostic::error(WRONG_THING, format!("{} has no names within", other.words()))
+                        .label(name.span, "what stands before it is no file or folder")
+                        .help(format!("leave `.{}` out", name.text)),
+                );
+                None
+            }
         }
     }
 

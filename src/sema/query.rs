@@ -230,8 +230,9 @@ impl Sema<'_> {
             return self.error_expr(span);
         };
         let Some(ty) = self.observable(&s, &member) else { return self.error_expr(span) };
+        let rank = u8::from(!self.is_one_cell(&s.cells, cx));
         let kind = ExprKind::Trace { of: s.cells, name: member.text, window: None };
-        Expr { kind, span, ty: ty.with_rank(1) }
+        Expr { kind, span, ty: ty.with_rank(rank) }
     }
 
     fn window(&mut self, e: &ast::Expr, end: Option<&Option<ast::Expr>>, cx: Cx) -> Window {
@@ -436,7 +437,7 @@ impl Sema<'_> {
         }
         let base = match stat {
             Stat::Rate => Type::quantity(Dimension::RATE),
-            Stat::FirstSpike => Type::quantity(Dimension::TIME).with_rank(1),
+            Stat::FirstSpike => Type::quantity(Dimension::TIME).with_rank(u8::from(!self.is_one_cell(&of, cx))),
             Stat::Active => Type::MASK,
             Stat::Avalanches => Type::NUMBER.with_rank(1),
             _ => Type::NUMBER,
@@ -445,7 +446,19 @@ impl Sema<'_> {
         Expr { kind: ExprKind::Spikes { stat, of, window, by, bin }, span, ty }
     }
 
+    /// Whether an index along each axis picks one cell.
+    fn is_one_cell(&self, of: &hir::Cells, cx: Cx) -> bool {
+        let (Place::Experiment(n) | Place::Conclude(n)) = cx.place else { return false };
+        let population = &self.program.network(*n).populations[of.population.0 as usize];
+        let axes = population.axes.as_ref().map_or(1, Vec::len);
+        let one = |s: &hir::Slot| matches!(s, hir::Slot::At(e) if e.ty.kind != Kind::Mask && e.ty.rank == 0);
+        of.slots.len() == axes && of.slots.iter().all(one)
+    }
+
     fn row_aggregate(&mut self, func: Func, args: &[ast::Arg], span: Span, cx: Cx) -> Option<Expr> {
+        if !self.arguments(func.name(), args, func.arity(), span) {
+            return Some(self.error_expr(span));
+        }
         let modified = args.iter().any(|a| !a.modifiers.is_empty());
         let values: Vec<Expr> = args.iter().map(|a| self.expr(&a.value, cx, None)).collect();
         if values.iter().any(|v| v.ty.kind == Kind::Unknown) {
@@ -455,7 +468,7 @@ impl Sema<'_> {
             // An ordinary function of aggregates: `max(sqrt(mean(a by k)))`.
             return Some(self.call_of(func, values, span));
         }
-        if !values.iter().all(|v| self.reads_measure(v)) {
+        if !values.iter().any(|v| self.reads_measure(v)) {
             self.diags.push(
                 Diagnostic::error(
                     STATISTIC_TARGET,
@@ -479,9 +492,11 @@ impl Sema<'_> {
                 }
                 ast::Modifier::By(name) => {
                     let known = name.text == "seed"
-                        || matches!(self.lookup(cx.scope, &name.text), Some(Entity::Value(id)) if matches!(self.program.value(id).kind, ValueKind::Variable));
+                        || matches!(self.lookup(cx.scope, &name.text), Some(Entity::Value(id)) if matches!(self.program.value(id).kind, ValueKind::Variable | ValueKind::Measure));
                     if !known {
-                        self.unknown_name(cx.scope, &name.text, name.span, &["seed"], "row variable", None);
+                        let help =
+                            "rows are grouped by a `sweep`, a loop's variable, what was measured with them, or `seed`";
+                        self.unknown_name(cx.scope, &name.text, name.span, &["seed"], "row variable", Some(help));
                     }
                     by = Some(name.text.clone());
                 }

@@ -11,6 +11,7 @@ use crate::base::diag::did_you_mean;
 use crate::base::{Diagnostic, Span};
 use crate::hir::{Kind, ModelId, NetworkId, PopulationId, Type, ValueDef, ValueId, ValueKind};
 use crate::syntax::ast;
+use crate::units;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,9 @@ impl Sema<'_> {
             "I_axial" => Some("couplings bring it into a compartment: it stands in the equations of one".to_string()),
             _ if self.measured.contains(name) => Some(format!(
                 "what is measured is read in `conclude`; within the run, name it first: `let {name} = ..`"
+            )),
+            _ if name.len() > 1 && units::parse_unit(name).is_ok() => Some(format!(
+                "`{name}` is a unit, and a unit stands right after its number: `1 {name}`, and `1 {name}^-1` for one over it"
             )),
             _ => said_here(name).map(|here| format!("write {here}")).or_else(|| {
                 let near = did_you_mean(name, names.iter().map(String::as_str));

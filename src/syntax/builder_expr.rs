@@ -271,10 +271,19 @@ impl Builder<'_> {
         let op = self.text[place.start as usize..].chars().next().unwrap_or('/');
         let operand = rest.get(1..).filter(|o| !o.is_empty());
         let because = operand.map_or_else(String::new, |o| format!(", but `{o}` is no unit"));
+        // `uF/cm2`
+        let power = operand.and_then(|o| {
+            let symbol = o.trim_end_matches(|c: char| c.is_ascii_digit());
+            let whole = symbol.len() < o.len() && super::lexical::is_unit(symbol);
+            whole.then(|| format!("`{number} {unit}{op}{symbol}^{}`", &o[symbol.len()..]))
+        });
         let operand = operand.unwrap_or("(..)");
-        let suggestion = match op {
-            '^' => format!("`({number} {unit})^{operand}`"),
-            _ => format!("`{number} {unit} {op} {operand}`"),
+        let help = match (power, op) {
+            (Some(power), _) => format!("a power of a unit has its sign: write {power}"),
+            (None, '^') => {
+                format!("a compound unit has no spaces, an operator has: write `({number} {unit})^{operand}`")
+            }
+            _ => format!("a compound unit has no spaces, an operator has: write `{number} {unit} {op} {operand}`"),
         };
         self.error(
             SyntaxError::new(
@@ -283,7 +292,7 @@ impl Builder<'_> {
                 format!("`{op}` sticks to the unit `{unit}`{because}"),
                 "read as part of the unit",
             )
-            .help(format!("a compound unit has no spaces, an operator has: write {suggestion}")),
+            .help(help),
         );
         span.end = span.start + cut as u32;
         Name { text: unit.to_owned(), span }

@@ -346,6 +346,9 @@ impl Stop<'_> {
         if let Some(here) = said_here(word).filter(|_| word == "reset" && self.body == Body::Model) {
             return Some(error("unknown item").help(format!("write {here}")));
         }
+        if let Some(instead) = instead(word, self.body) {
+            return Some(error("not here").help(instead));
+        }
         let homes: Vec<&str> = Body::ALL.iter().filter(|b| b.opens(word)).map(|b| b.owner()).collect();
         if !homes.is_empty() {
             let homes = homes.join(" or ");
@@ -508,6 +511,21 @@ fn said_here(word: &str) -> Option<&'static str> {
         "procedural" => "it after the rule: `connect bernoulli(0.1) procedural`",
         _ => return None,
     })
+}
+
+/// What does here what a word does in another body.
+fn instead(word: &str, body: Body) -> Option<&'static str> {
+    match (word, body) {
+        ("couple", Body::Circuit) => Some(
+            "`couple` joins the compartments of a cell; cells are joined by a projection from a state: \
+             `projection A.V -> B.I_gap { .. }`",
+        ),
+        ("state", Body::Plasticity) => Some(
+            "what a synapse keeps is written `synapse e: e' = -e / tau`, what is kept of either neuron's spikes \
+             `pre trace x: x' = -x / tau`",
+        ),
+        _ => None,
+    }
 }
 
 /// The error for a bracket that nothing closes.

@@ -29,7 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("execute", &["backend", "base", "ir", "random", "record", "script", "units"]),
     ("report", &["chip", "doc", "execute", "ir", "plot", "record", "script", "units"]),
     ("meanfield", &["backend", "connect", "ir", "numerics", "random"]),
-    ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "runtime", "script", "valid"]),
+    ("chip", &["backend", "base", "ir", "lower", "numerics", "random", "runtime", "script", "units", "valid"]),
     ("nir", &["backend", "base", "ir", "lower", "numerics", "syntax", "units", "valid"]),
     ("checks", &["base", "hir", "ir", "lower", "meanfield", "units"]),
     (

@@ -88,7 +88,8 @@ impl<'n> Deployment<'n> {
         let known = &self.arrivals[population];
         let arrivals = known.get().map_or(&[][..], Vec::as_slice);
         let lowered = lower(self.network, population, &self.elements, &self.writes, arrivals);
-        let lowered = lowered.map_err(|refusals| refusals.join("; "))?;
+        let lowered =
+            lowered.map_err(|refusals| refusals.into_iter().map(|r| r.what).collect::<Vec<_>>().join("; "))?;
         if let Some(first) = &lowered {
             known.get_or_init(|| first.arrivals.clone());
         }

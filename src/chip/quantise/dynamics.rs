@@ -7,11 +7,12 @@ use super::code::{Code, UNIFORM_BITS};
 use super::factors::{HEARD, LEVEL, RESTING, TOLD};
 use super::forms::{Reader, Refusal};
 use super::rounding::rounding;
-use super::scale::{DISTANCE, floor_log2, scales};
+use super::scale::{Count, DISTANCE, floor_log2, scales};
 use super::values::{Form, Leaf, Polynomial, Test, Values};
 use crate::backend::build::PopulationElements;
 use crate::chip::fixed::Words;
 use crate::ir::{Arrival, Assign, ExprId, Population, Spike};
+use crate::units;
 use std::collections::BTreeSet;
 
 /// A model that a core can run.
@@ -59,8 +60,17 @@ const NORMAL_BITS: i32 = 20;
 const MOST_COUNTS: usize = 40;
 /// Probability of more spikes in a step than are told apart.
 const TAIL: f64 = 6e-8;
-/// How many comparisons a count takes depends on its rate.
-const LIVE_RATE: &str = "a rate of private trains that the experiment changes: give the source a size";
+
+fn live_rate() -> Refusal {
+    // How many comparisons a count takes depends on its rate.
+    Refusal {
+        what: "a rate of private trains that the experiment changes".into(),
+        instead: Some(
+            "give the source a size, so that the host plays its spikes; for a `kick` of sleep, a source of its own with a size whose rate the \
+             phase sets",
+        ),
+    }
+}
 /// Bits after the point of a modulator's level, beyond those that it sends.
 const LEVEL_BITS: u32 = 10;
 /// Bits of its sum over 2^k steps, which has room for a mean of 16 at k = 3; of the counter of these steps while it does; beyond that,
@@ -116,13 +126,18 @@ pub(super) fn lower(
         refusals: vec![],
     };
     if d.adaptive.is_some() {
-        model.refusals.push("steps of its own length (rkf45): ask for another solver with `integrate with`".into());
+        model.refusals.push(Refusal {
+            what: "steps of its own length (rkf45)".into(),
+            instead: Some("ask for another solver with `integrate with`"),
+        });
     }
     if let Some(e) = d.every.first() {
-        model.refusals.push(format!(
-            "what happens every {} ms: a core runs one program in every step; let a state follow an equation, or set a param from the experiment",
-            e.steps as f64 * dt_ms
-        ));
+        model.refusals.push(Refusal {
+            what: format!("what happens every {} ms", units::number(e.steps as f64 * dt_ms)),
+            instead: Some(
+                "a core runs one program in every step: let a state follow an equation, or set a param from the experiment",
+            ),
+        });
     }
     let body = model.body(outside);
     match body {
@@ -165,7 +180,7 @@ struct Model<'p> {
 
 impl Model<'_> {
     fn take<T>(&mut self, what: &str, r: Result<T, Refusal>) -> Option<T> {
-        r.map_err(|why| self.refusals.push(format!("{what}: {why}"))).ok()
+        r.map_err(|why| self.refusals.push(Refusal { what: format!("{what}: {}", why.what), ..why })).ok()
     }
 
     fn assigns(&mut self, list: &[Assign]) -> Vec<(u32, Form)> {
@@ -189,7 +204,7 @@ impl Model<'_> {
                 let Arrival::Poisson(k) = a else { continue };
                 let input = &d.poisson[*k as usize];
                 let rate = self.reader.constant(input.rate, "a rate");
-                let rate = rate.and_then(|r| if r.live { Err(LIVE_RATE.to_string()) } else { Ok(r) });
+                let rate = rate.and_then(|r| if r.live { Err(live_rate()) } else { Ok(r) });
                 let rate = self.take(&input.path, rate);
                 let weight = self.reader.constant(input.weight, "a weight");
                 let weight = self.take(&input.path, weight);
@@ -219,10 +234,16 @@ impl Model<'_> {
                 let steps = self.reader.constant(r.steps, "a refractory time");
                 let steps = self.take("the refractory time", steps)?;
                 if steps.live {
-                    self.refusals.push("a refractory time that the experiment changes".to_string());
+                    self.refusals.push(Refusal {
+                        what: "a refractory time that the experiment changes".into(),
+                        instead: Some("give populations that differ in it each their own"),
+                    });
                 }
                 if steps.largest() >= f64::from(1 << (REFRACTORY_BITS - 1)) {
-                    self.refusals.push(format!("a refractory time of {} steps", steps.largest()));
+                    self.refusals.push(Refusal {
+                        what: format!("a refractory time of {} steps", steps.largest()),
+                        instead: Some("shorten it, or lengthen `dt`"),
+                    });
                 }
                 (steps.largest() > 0.0).then(|| (steps, r.held.iter().copied().collect()))
             }
@@ -295,6 +316,11 @@ fn write(
     let initial: Vec<f64> = elements.initial.iter().enumerate().map(largest).collect();
     let updates: Vec<(u32, Form)> = body.stages.iter().flatten().chain(&body.reset).cloned().collect();
     let mut scales = scales(&updates, body.test.as_ref(), &initial);
+    for (k, scale) in scales.iter_mut().enumerate() {
+        if let Some(counted) = count(&body, k as u32, offsets[k], initial[k]).and_then(|c| c.scale()) {
+            *scale = counted;
+        }
+    }
     let steps: Vec<(u32, Form)> = body.stages.iter().flatten().cloned().collect();
     let mut distances = vec![DISTANCE; scales.len()];
     let coarse = rounding(&steps, &body.reset, offsets, &scales, &distances);
@@ -359,6 +385,29 @@ fn write(
         error: code.error,
         rounding,
         largest,
+    })
+}
+
+/// A state that one assignment moves in a step, and no other state or receptor reads.
+fn count(body: &Body, state: u32, offset: f64, initial: f64) -> Option<Count<'_>> {
+    let all = || body.stages.iter().flatten().chain(&body.reset);
+    let receptors = body.receptors.iter().flat_map(|r| &r.assigns);
+    let sent = body.level.iter().map(|(form, _)| form).chain(body.told.iter().map(|(form, _)| form));
+    let mut read = receptors.clone().any(|(to, _)| *to == state);
+    let others = all().chain(receptors).filter(|(to, _)| *to != state).map(|(_, form)| form);
+    others.chain(sent).for_each(|form| {
+        form.each(&mut |p| read |= p.0.keys().flatten().any(|leaf| *leaf == Leaf::State(state)));
+    });
+    let mut steps = body.stages.iter().flatten().filter(|(to, _)| *to == state).map(|(_, form)| form);
+    let mut resets = body.reset.iter().filter(|(to, _)| *to == state).map(|(_, form)| form);
+    let (step, reset, test) = (steps.next()?, resets.next(), body.test.as_ref()?);
+    (!read && steps.next().is_none() && resets.next().is_none()).then_some(Count {
+        state,
+        step,
+        reset,
+        test,
+        offset,
+        initial,
     })
 }
 
@@ -474,7 +523,7 @@ impl Writer<'_> {
         // What is left of an offset that cancels is rounding.
         let value = self.code.form(&from, self.scales[k]);
         self.code.live_bits = WIDE_BITS;
-        value
+        Ok(value?)
     }
 
     fn store(&mut self, state: u32, value: &str, held: bool) {
@@ -647,7 +696,7 @@ impl Writer<'_> {
         let inside = self.code.lines.len() - at;
         let word = if inside <= 7 { "SKP_B" } else { "JMP_B" };
         if inside > 255 {
-            return Err("a reset of more than 255 operations".to_string());
+            return Err("a reset of more than 255 operations".into());
         }
         self.code.lines.insert(at, format!("{word} {inside}"));
         Ok(())
@@ -664,7 +713,7 @@ fn bounded(scale: f64, bound: Option<f64>) -> f64 {
 /// The limits of a uniform number above which there are more than 0, 1, 2 ... spikes in a step.
 fn poisson_limits(mean: &Values) -> Result<Vec<Values>, Refusal> {
     if mean.each.iter().any(|m| !m.is_finite() || *m < 0.0) {
-        return Err("a Poisson input whose rate is no rate".to_string());
+        return Err("a Poisson input whose rate is no rate".into());
     }
     let mut term = mean.map(|m| crate::numerics::exp(-m));
     let mut sum = term.clone();
@@ -676,7 +725,10 @@ fn poisson_limits(mean: &Values) -> Result<Vec<Values>, Refusal> {
         sum = sum.zip(&term, |s, t| s + t);
         out.push(sum.clone());
         if out.len() > MOST_COUNTS {
-            return Err(format!("{} spikes of a Poisson input in one step: shorten the step", mean.largest()));
+            return Err(Refusal {
+                what: format!("{} spikes of a Poisson input in one step", units::number(mean.largest())),
+                instead: Some("shorten `dt`, or give the cells two such inputs of half the rate"),
+            });
         }
     }
     Ok(out)

@@ -36,7 +36,24 @@ struct RuleReader<'p> {
 }
 
 /// What an expression is that no core computes, in words.
-pub(super) type Refusal = String;
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub what: String,
+    /// What to do, where it is not to take another model.
+    pub instead: Option<&'static str>,
+}
+
+impl From<String> for Refusal {
+    fn from(what: String) -> Refusal {
+        Refusal { what, instead: None }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(what: &str) -> Refusal {
+        what.to_string().into()
+    }
+}
 
 #[derive(Clone)]
 enum Node {
@@ -85,7 +102,7 @@ impl<'p> Reader<'p> {
 
     /// A value that no state enters.
     pub(super) fn constant(&self, id: ExprId, what: &str) -> Result<Values, Refusal> {
-        self.form(id)?.as_constant().ok_or_else(|| format!("{what} that changes while the circuit runs"))
+        self.form(id)?.as_constant().ok_or_else(|| format!("{what} that changes while the circuit runs").into())
     }
 
     /// A condition; `Err` with the value inside where it is known.
@@ -95,7 +112,7 @@ impl<'p> Reader<'p> {
             Node::Known(k) => Err(k),
             Node::Form(f) => match f.as_constant() {
                 Some(v) if v.each.len() == 1 && !v.live => Err(v.at(0) != 0.0),
-                _ => return Err("a condition that is a number".to_string()),
+                _ => return Err("a condition that is a number".into()),
             },
         })
     }
@@ -106,7 +123,7 @@ impl<'p> Reader<'p> {
             let node = self.read(self.exprs.get(at), &done)?;
             done.insert(at, node);
         }
-        done.remove(&id).ok_or_else(|| "nothing".to_string())
+        done.remove(&id).ok_or_else(|| "nothing".into())
     }
 
     fn of_synapse(&self, e: &Expr, rule: &RuleReader<'_>) -> Result<Node, Refusal> {
@@ -125,13 +142,15 @@ impl<'p> Reader<'p> {
 
     fn read(&self, e: &Expr, done: &BTreeMap<ExprId, Node>) -> Result<Node, Refusal> {
         let leaf = |l: Leaf| Ok(Node::Form(Form::Polynomial(Polynomial::leaf(l))));
-        let form = |id: &ExprId| match done.get(id) {
-            Some(Node::Form(f)) => Ok(f.clone()),
-            Some(Node::Known(k)) => Ok(Form::one(f64::from(u8::from(*k)))),
-            Some(Node::Test(t)) => {
-                Ok(Form::Select(Box::new(t.clone()), Box::new(Form::one(1.0)), Box::new(Form::one(0.0))))
+        let form = |id: &ExprId| -> Result<Form, Refusal> {
+            match done.get(id) {
+                Some(Node::Form(f)) => Ok(f.clone()),
+                Some(Node::Known(k)) => Ok(Form::one(f64::from(u8::from(*k)))),
+                Some(Node::Test(t)) => {
+                    Ok(Form::Select(Box::new(t.clone()), Box::new(Form::one(1.0)), Box::new(Form::one(0.0))))
+                }
+                None => Err("an expression that is not there".into()),
             }
-            None => Err("an expression that is not there".to_string()),
         };
         match e {
             Expr::Const(Real(v)) => Ok(Node::Form(Form::one(*v))),
@@ -161,23 +180,23 @@ impl<'p> Reader<'p> {
             Expr::Select(c, a, b) => match done.get(c) {
                 Some(Node::Test(t)) => choice(t, form(a)?, form(b)?).map(Node::Form),
                 Some(Node::Known(k)) => Ok(Node::Form(form(if *k { a } else { b })?)),
-                _ => Err("a choice by something that is no condition".to_string()),
+                _ => Err("a choice by something that is no condition".into()),
             },
             Expr::Elapsed | Expr::Integral(_) | Expr::Read(_) => match &self.rule {
                 Some(rule) => self.of_synapse(e, rule),
-                None => Err("something of a synapse".to_string()),
+                None => Err("something of a synapse".into()),
             },
-            Expr::Time => Err("the time".to_string()),
-            Expr::Held => Err("whether the neuron is refractory, within an equation".to_string()),
-            Expr::Before(_) => Err("a value from before the step".to_string()),
+            Expr::Time => Err("the time".into()),
+            Expr::Held => Err("whether the neuron is refractory, within an equation".into()),
+            Expr::Before(_) => Err("a value from before the step".into()),
             Expr::Coupled(k) => match self.follows.iter().find(|(followed, _)| followed == k) {
                 Some((_, start)) => {
                     let constant = Polynomial::constant(Values::one(*start));
                     Ok(Node::Form(Form::Polynomial(Polynomial::leaf(Leaf::Coupled(*k)).plus(&constant))))
                 }
-                None => Err("values of other neurons at every step".to_string()),
+                None => Err("values of other neurons at every step".into()),
             },
-            _ => Err("something that only the building of a network knows".to_string()),
+            _ => Err("something that only the building of a network knows".into()),
         }
     }
 }
@@ -208,7 +227,7 @@ fn unary(op: UnaryOp, node: Option<Node>, a: &Form) -> Result<Node, Refusal> {
     match op {
         UnaryOp::Neg => Ok(Node::Form(minus)),
         UnaryOp::Abs => Ok(Node::Form(larger(a, &minus, true)?)),
-        _ => Err(format!("{} of a state", op.name())),
+        _ => Err(format!("{} of a state", op.name()).into()),
     }
 }
 
@@ -222,12 +241,12 @@ fn both(op: BinaryOp, a: Option<&Node>, b: Option<&Node>) -> Result<Node, Refusa
             let (a, b) = (Box::new(a.clone()), Box::new(b.clone()));
             Ok(Node::Test(if and { Test::And(a, b) } else { Test::Or(a, b) }))
         }
-        _ => Err("a condition over numbers".to_string()),
+        _ => Err("a condition over numbers".into()),
     }
 }
 
 fn binary(op: BinaryOp, a: &Form, b: &Form) -> Result<Form, Refusal> {
-    let product = || "a product of more than three states".to_string();
+    let product = || Refusal::from("a product of more than three states");
     let minus = Values::one(-1.0);
     match op {
         BinaryOp::Add => a.combine(b, &|a, b| Some(a.plus(b))).ok_or_else(product),
@@ -245,9 +264,9 @@ fn binary(op: BinaryOp, a: &Form, b: &Form) -> Result<Form, Refusal> {
             (Some(a), Some(b)) => {
                 Ok(Form::Polynomial(Polynomial::constant(a.zip(&b, |a, b| BinaryOp::Pow.compute(a, b)))))
             }
-            _ => Err("a power of a state".to_string()),
+            _ => Err("a power of a state".into()),
         },
-        BinaryOp::And | BinaryOp::Or => Err("a condition over numbers".to_string()),
+        BinaryOp::And | BinaryOp::Or => Err("a condition over numbers".into()),
     }
 }
 
@@ -261,7 +280,7 @@ fn larger(a: &Form, b: &Form, larger: bool) -> Result<Form, Refusal> {
     match compare(op, a, b)? {
         Node::Test(t) => Ok(Form::Select(Box::new(t), Box::new(a.clone()), Box::new(b.clone()))),
         Node::Known(k) => Ok(if k { a.clone() } else { b.clone() }),
-        Node::Form(_) => Err("a condition that is a number".to_string()),
+        Node::Form(_) => Err("a condition that is a number".into()),
     }
 }
 
@@ -276,6 +295,6 @@ fn compare(op: Compare, a: &Form, b: &Form) -> Result<Node, Refusal> {
             }
             Ok(Node::Test(Test::Compare(op, p)))
         }
-        Form::Select(..) => Err("a comparison of values that conditions choose".to_string()),
+        Form::Select(..) => Err("a comparison of values that conditions choose".into()),
     }
 }

@@ -260,7 +260,7 @@ fn decay(rule: &Plasticity, reader: &Reader<'_>, state: u32) -> Result<f64, Stri
 }
 
 fn polynomial(reader: &Reader<'_>, id: ExprId) -> Result<Polynomial, String> {
-    match reader.form(id)? {
+    match reader.form(id).map_err(|why| why.what)? {
         super::values::Form::Polynomial(p) => Ok(p),
         super::values::Form::Select(..) => {
             Err("it decides by conditions, and the engine knows signs of weights, tags and delays alone".to_string())

@@ -30,6 +30,7 @@ pub use deployed::{CellCode, Deployment, SynapseCode, ThirdFactor};
 use dynamics::{Lowered, Outside};
 use factors::Origin;
 pub use factors::RESTING;
+use forms::Refusal;
 pub use learning::TermReport;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -44,8 +45,10 @@ pub struct Finding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An equation, a condition or a reset.
-    Dynamics,
+    /// An equation, a condition or a reset; what to do, where it is not to take another model.
+    Dynamics {
+        instead: Option<&'static str>,
+    },
     Delay,
     /// A connection that is no spike.
     Continuous,
@@ -325,8 +328,19 @@ fn examine(
             continue;
         }
         lowered.push(lower(network, k, &elements, writes, &[]).unwrap_or_else(|refusals| {
-            let place = Place::Population(p.path.clone());
-            findings.push(Finding { kind: Kind::Dynamics, place, what: refusals.join("; ") });
+            // What has the same remedy is told at once.
+            let mut told: Vec<(Option<&'static str>, Vec<String>)> = Vec::new();
+            for r in refusals {
+                match told.iter_mut().find(|(instead, _)| *instead == r.instead) {
+                    Some((_, list)) => list.push(r.what),
+                    None => told.push((r.instead, vec![r.what])),
+                }
+            }
+            findings.extend(told.into_iter().map(|(instead, list)| Finding {
+                kind: Kind::Dynamics { instead },
+                place: Place::Population(p.path.clone()),
+                what: list.join("; "),
+            }));
             None
         }));
     }
@@ -340,7 +354,7 @@ fn lower(
     elements: &Elements,
     writes: &Writes,
     arrivals: &[f64],
-) -> Result<Option<Lowered>, Vec<String>> {
+) -> Result<Option<Lowered>, Vec<Refusal>> {
     match network.populations().nth(population) {
         Some((id, p)) if !matches!(p.dynamics.spike, Spike::Schedule(_)) => {
             let (live, bounds) = (writes.live(population), bounds(network, id, p));
@@ -353,17 +367,17 @@ fn lower(
 }
 
 /// What a population sends as a modulator, what modulators its cells follow, and what events it hears.
-fn outside(network: &Network, elements: &Elements, id: PopulationId) -> Result<Outside, Vec<String>> {
-    let start = |source: PopulationId, value: ExprId| -> Result<f64, Vec<String>> {
+fn outside(network: &Network, elements: &Elements, id: PopulationId) -> Result<Outside, Vec<Refusal>> {
+    let start = |source: PopulationId, value: ExprId| -> Result<f64, Vec<Refusal>> {
         let at = network.populations().position(|(p, _)| p == source);
         let level = at.and_then(|at| Some(first_level(network.population(source)?, &elements.populations[at], value)));
         // What it is told by is a multiple of this; so both sides begin with the same.
         let level = level.map(|level| (level * factors::TOLD).round() / factors::TOLD);
-        level.filter(|v| v.is_finite()).ok_or_else(|| vec!["a level that has no value at the start".to_string()])
+        level.filter(|v| v.is_finite()).ok_or_else(|| vec!["a level that has no value at the start".into()])
     };
     let followed = factors::followed(network, id).into_iter().flatten();
     let follows = followed.map(|f| Ok((f.coupled, start(f.modulator.source, f.modulator.value)?)));
-    let follows = follows.collect::<Result<_, Vec<String>>>()?;
+    let follows = follows.collect::<Result<_, Vec<Refusal>>>()?;
     let told = factors::told(network, id).map(|value| start(id, value).map(|first| (value, first))).transpose()?;
     let readers = network.events.iter().flat_map(|e| &e.readers).filter(|r| r.population == id);
     let flags = readers.map(|r| r.flag).collect();
@@ -472,7 +486,8 @@ fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut 
         Ok(program) => program,
         Err(e) => {
             let place = Place::Population(p.path.clone());
-            findings.push(Finding { kind: Kind::Dynamics, place, what: format!("its program is too large: {e}") });
+            let what = format!("its program is too large: {e}");
+            findings.push(Finding { kind: Kind::Dynamics { instead: None }, place, what });
             return;
         }
     };

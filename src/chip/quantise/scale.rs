@@ -2,7 +2,8 @@
 //! truncation of every product stays far below what noise does, with 2^5 such distances of room on either side in 24 bits. A state
 //! that drives another one is scaled by the steady response of the other to it, so that both use their bits alike.
 
-use super::values::{Form, Leaf, Polynomial, Test};
+use super::code::nearly_one;
+use super::values::{Form, Leaf, Polynomial, Test, Values};
 
 /// Bits of the distance to threshold.
 const DISTANCE_BITS: i32 = 18;
@@ -63,6 +64,63 @@ fn thresholds(p: &Polynomial, distance: f64, out: &mut [Option<f64>]) {
             let away = if away > 0.0 { away } else { by.largest() };
             out[*k as usize] = Some(distance * by.largest() / away);
         }
+    }
+}
+
+/// What moves a state that is nothing but a count, such as the time to the next spike: by the same constant in each step, by constants at a
+/// spike, and read by nothing but the condition of one.
+pub(super) struct Count<'f> {
+    pub state: u32,
+    /// Its new value in a step, and at a spike.
+    pub step: &'f Form,
+    pub reset: Option<&'f Form>,
+    pub test: &'f Test,
+    /// What its integers are measured from, and the furthest from there at the start.
+    pub offset: f64,
+    pub initial: f64,
+}
+
+/// Bits that a count keeps of its 24: one for the sign, one to spare.
+const COUNT_BITS: i32 = 22;
+
+impl Count<'_> {
+    /// Integers per unit by which a step is a power of two, so that no step loses anything and what lies half a step off is told apart; as
+    /// many as the furthest that a count comes leaves room for. `None` where it is no count, or comes too far.
+    pub(super) fn scale(&self) -> Option<f64> {
+        let own = [Leaf::State(self.state)];
+        let moved = |form: &Form| {
+            let Form::Polynomial(p) = form else { return None };
+            let constant = p.coefficient(&[]);
+            let alone = p.0.keys().all(|m| m.is_empty() || **m == own);
+            (alone && !constant.live).then(|| (constant.map(|v| v - self.offset), p.coefficient(&own)))
+        };
+        let stays = |by: &Values| !by.live && by.each.iter().all(|v| nearly_one(*v) == 1.0);
+        let (step, kept) = moved(self.step)?;
+        let unit = step.largest();
+        let even = unit > 0.0 && step.each.iter().all(|v| (v.abs() / unit - 1.0).abs() < 1e-9);
+        if !even || !stays(&kept) {
+            return None;
+        }
+        let mut furthest = self.initial;
+        if let Some(reset) = self.reset {
+            let (by, kept) = moved(reset)?;
+            if !stays(&kept) && !kept.always(0.0) {
+                return None;
+            }
+            furthest = furthest.max(by.largest());
+        }
+        let mut alone = true;
+        self.test.each(&mut |p| {
+            let reads = p.0.keys().any(|m| m.contains(&Leaf::State(self.state)));
+            let by = p.coefficient(&own);
+            if reads {
+                alone &= p.0.keys().all(|m| m.is_empty() || **m == own) && by.each.iter().all(|v| *v != 0.0);
+                furthest = furthest.max(p.coefficient(&[]).zip(&by, |away, by| away / by).largest());
+            }
+        });
+        let steps = furthest / unit + 1.0;
+        let bits = COUNT_BITS - 1 - floor_log2(steps);
+        (alone && steps.is_finite() && bits >= 1).then(|| 2_f64.powi(bits) / unit)
     }
 }
 

@@ -294,6 +294,8 @@ pub fn package(
     target: &chip::target::Target,
     options: chip::build::Options,
 ) -> Result<chip::build::Built, Vec<Diagnostic>> {
+    // All synapses are listed before they are quantised.
+    check_memory(unit, allowed(MemoryLimit::Default)).map_err(|d| vec![d])?;
     stack::deep(|| chip::build::build(unit, origins, target, options))
 }
 
@@ -489,7 +491,7 @@ fn check_memory(unit: &Unit, allowed: f64) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let parts = valid::estimate(&unit.network);
-    let (need, have) = (valid::bytes_text(total), valid::bytes_text(allowed));
+    let (need, have) = (bytes_text(total), bytes_text(allowed));
     Err(Diagnostic::error(lower::error::MEMORY, format!("the network needs about {need}, allowed are {have}"))
         .note(format!("     bytes           items  part\n{}", valid::table(&parts, 12)))
         .help("lower sizes or connectivity, or raise the limit: --memory-limit 64GB"))

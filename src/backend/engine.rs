@@ -130,6 +130,13 @@ pub struct TraceLog {
     pub values: Vec<f64>,
 }
 
+impl TraceLog {
+    /// Memory of the samples.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.steps.as_slice()) + size_of_val(self.values.as_slice())
+    }
+}
+
 /// Which spikes of a population are kept one by one. Count and intervals are summed up in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Keep {
@@ -171,6 +178,11 @@ impl SpikeLog {
         let known = self.senders.iter().all(|s| (*s as usize) < self.neurons.len());
         let past = self.steps.last().is_none_or(|s| *s <= step) && self.neurons.iter().all(|n| n.last <= step);
         (self.neurons.len(), self.keep) == (other.neurons.len(), other.keep) && whole && known && past
+    }
+
+    /// Memory of the spikes that are kept one by one.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.steps.as_slice()) + size_of_val(self.senders.as_slice())
     }
 
     /// Appends the spikes stamped `step`, neurons ascending.
@@ -248,6 +260,8 @@ pub enum RunError {
     Outside { place: String, message: String, notes: Vec<String>, help: Option<String> },
     /// The circuit asks for more than it may have.
     Limit(String),
+    /// What is kept of the run outgrew its memory at a step; most of it is what `most` says.
+    Memory { message: String, most: String, step: u64 },
     /// A chip stopped, or can't do what the experiment asks of it.
     Chip { message: String, help: Option<String> },
 }

@@ -8,7 +8,7 @@ use crate::base::sections::{Broken, Format};
 use crate::ir::artefact::Job;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-const FORMAT: Format = Format { magic: *b"NSMART\x1a\n", version: 3 };
+const FORMAT: Format = Format { magic: *b"NSMART\x1a\n", version: 4 };
 /// Expressions are at most 256 deep in a source; each level takes a few levels of RON.
 const DEPTH: usize = 4096;
 

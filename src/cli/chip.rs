@@ -252,7 +252,7 @@ fn compare(job: &Job, chips: &[Emulator], against: AgainstArg, settings: &Settin
         let d = usage("`--against` takes one run, and the experiment has several");
         return Err(d.help("leave its sweep out"));
     };
-    let control = Control { stop: settings.stop, progress: &|_| {}, quick: settings.part };
+    let control = Control { stop: settings.stop, progress: &|_| {}, quick: settings.part, memory: f64::INFINITY };
     driver::beside(unit, point, chip, against.backend(), settings.limit, settings.threads, &control)
 }
 

@@ -3,7 +3,7 @@
 use super::checkpoint::Checkpoints;
 use super::output::Output;
 use super::pool::{Pool, Task};
-use super::progress::Bar;
+use super::progress::{self, Bar};
 use crate::base::Diagnostic;
 use crate::chip::host::Machine;
 use crate::driver::Profile;
@@ -71,7 +71,7 @@ pub(super) fn execute(job: &Job, settings: &Settings, output: Option<&Output>) -
     let lanes = lanes(job, runs, settings.threads, allowed);
     let units = job.units.iter().map(|unit| Shared { unit, prepared: OnceLock::new() }).collect();
     let series =
-        Series { job, settings, recorded: output.is_some(), units, allowed, threads: settings.threads / lanes };
+        Series { job, settings, recorded: output.is_some(), units, allowed, lanes, threads: settings.threads / lanes };
     let mut all = Together::default();
     let watch = RefCell::new(Watch::new(name, runs, settings.bar));
     let pool = Pool { runs, lanes, stop: settings.stop, work: &|task| series.run(task) };
@@ -122,6 +122,8 @@ struct Series<'j> {
     units: Vec<Shared<'j>>,
     /// Bytes for one network.
     allowed: f64,
+    /// Runs at the same time.
+    lanes: usize,
     /// Threads of one run.
     threads: usize,
 }
@@ -155,7 +157,9 @@ impl Series<'_> {
         let prepared = prepared.as_ref().map_err(Diagnostic::clone)?;
         let threads = if settings.chosen { self.threads } else { prepared.busy(self.threads) };
         let (mut engine, build_s) = prepared.engine(seed, traces, &spikes, threads)?;
-        let control = Control { stop: task.stop, progress: task.progress, quick: settings.part };
+        // Runs at the same time share what their networks leave.
+        let memory = self.allowed / self.lanes as f64 - driver::memory(unit);
+        let control = Control { stop: task.stop, progress: task.progress, quick: settings.part, memory };
         let write = |c: &Checkpoint| {
             if let Some(checkpoints) = settings.checkpoints {
                 checkpoints.save(task.run, c);
@@ -168,6 +172,7 @@ impl Series<'_> {
         if measured {
             engine.measure();
         }
+        progress::begun();
         let outcome = execute::go_on(unit, point, seed, engine.as_mut(), &control, saving);
         let profile = if measured { engine.profile() } else { None };
         Ok(Done { outcome, build_s, threads, profile })

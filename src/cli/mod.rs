@@ -120,5 +120,5 @@ fn command() -> u8 {
         Command::New(args) => new::new(&args.dir, &terminal),
         Command::Completions(args) => completions::completions(args.shell),
     };
-    status.code()
+    if status == Status::Fine && !terminal::complete() { Status::Failed.code() } else { status.code() }
 }

@@ -8,10 +8,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set by the first Ctrl-C or SIGTERM.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// The flag that stops a run; the handler is installed. The second Ctrl-C ends the program at once.
+/// Set when the first run begins to simulate: before, nothing can be lost.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// From now on there is something to write when a run is stopped.
+pub(super) fn begun() {
+    BEGUN.store(true, Ordering::Relaxed);
+}
+
+/// The flag that stops a run; the handler is installed. While networks are only built, and when it comes twice, Ctrl-C ends the
+/// program at once.
 pub(super) fn stop_flag() -> &'static AtomicBool {
     let handler = || {
-        if STOP.swap(true, Ordering::Relaxed) {
+        let again = STOP.swap(true, Ordering::Relaxed);
+        if !BEGUN.load(Ordering::Relaxed) {
+            super::terminal::err("nsmc: interrupted before the first step\n");
+        }
+        if again || !BEGUN.load(Ordering::Relaxed) {
             std::process::exit(i32::from(super::Status::Interrupted.code()));
         }
     };

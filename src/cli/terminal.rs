@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
@@ -75,12 +76,21 @@ fn unicode() -> bool {
     })
 }
 
+/// Something that was to stand on standard output does not.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether standard output has all that was written to it.
+pub(super) fn complete() -> bool {
+    !LOST.load(Ordering::Relaxed)
+}
+
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
 pub(super) fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
     if let Err(e) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
         && e.kind() != ErrorKind::BrokenPipe
     {
+        LOST.store(true, Ordering::Relaxed);
         err(&format!("nsmc: standard output: {e}\n"));
     }
 }

@@ -69,6 +69,12 @@ pub fn diagnostic(error: &RunError, dt_ms: f64) -> Diagnostic {
             d.note(format!("at {place}")).maybe_help(help.clone())
         }
         RunError::Limit(message) => Diagnostic::error(LIMIT, message.clone()),
+        RunError::Memory { message, most, step } => Diagnostic::error(LIMIT, message.clone())
+            .note(format!(
+                "at {} ms, most of it for {most}; what was recorded up to then is kept",
+                number(*step as f64 * dt_ms)
+            ))
+            .help("record fewer cells, `every` some milliseconds, or raise the limit: --memory-limit 64GB"),
         RunError::Chip { message, help } => {
             Diagnostic::error(CHIP, format!("the chip stopped: {message}")).maybe_help(help.clone())
         }

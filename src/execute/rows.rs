@@ -121,6 +121,11 @@ impl Rows {
         k
     }
 
+    /// Memory that the rows take, but for lists among their variables.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.len() * (size_of::<Row>() + self.slots.len() * size_of::<Option<Value>>())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -16,7 +16,7 @@ use super::settings::{Place, Return, Temporary};
 use super::sleep::Sleep;
 use super::statistics::{Spikes, Steps};
 use super::synapses::SynapseLog;
-use crate::backend::{Engine, RunError, Setting, Touches, build};
+use crate::backend::{Engine, RunError, Setting, Touches, TraceLog, build};
 use crate::base::stack;
 use crate::ir::Population;
 use crate::ir::artefact::Unit;
@@ -26,6 +26,7 @@ use crate::record::Recording;
 use crate::script::{
     BinaryOp, Cells, Distribution, EvalError, Expr, Host, ListDraw, Query, RowQuery, Value, VarId, Window, binary, eval,
 };
+use crate::units::bytes_text;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ pub struct Control<'a> {
     pub progress: &'a dyn Fn(Progress),
     /// A part of the experiment is run, as by `nsmc test --quick`: an expectation without data is skipped.
     pub quick: bool,
+    /// Bytes that spikes, traces and rows of the run may take.
+    pub memory: f64,
 }
 
 /// How a run is saved, and what it goes on from.
@@ -127,7 +130,7 @@ pub fn run(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine, contr
 /// # Errors
 /// What went wrong in it.
 pub fn open(unit: &Unit, point: &Point, seed: u64, engine: &mut dyn Engine) -> Result<(), RunError> {
-    let control = Control { stop: &AtomicBool::new(true), progress: &|_| {}, quick: false };
+    let control = Control { stop: &AtomicBool::new(true), progress: &|_| {}, quick: false, memory: f64::INFINITY };
     run(unit, point, seed, engine, &control).error.map_or(Ok(()), Err)
 }
 
@@ -231,6 +234,9 @@ pub(super) struct Walker<'a> {
 
 /// The engine is asked to advance for about so long at a time.
 const FRAME: Duration = Duration::from_millis(30);
+
+/// Rows of `measure` after which the memory that they take is looked at.
+const ROWS_BETWEEN_COUNTS: usize = 4096;
 
 /// Times beyond this many steps would lose whole steps in a 64-bit float.
 const STEP_LIMIT: f64 = 9.0e15;
@@ -347,6 +353,7 @@ impl<'a> Walker<'a> {
             self.spent += elapsed;
             let done = done?;
             self.end_events()?;
+            self.within_memory()?;
             self.pace(done, elapsed);
             (self.control.progress)(Progress {
                 time_ms: self.engine.step() as f64 * self.dt(),
@@ -360,6 +367,28 @@ impl<'a> Walker<'a> {
                 return Err(Halt::Failed(RunError::Build("the engine stopped without a reason".to_string())));
             }
         }
+    }
+
+    /// What was recorded and measured fits twice: it is copied when it is written.
+    fn within_memory(&self) -> Result<(), Halt> {
+        let spikes = (0..self.populations.len()).map(|p| self.engine.spikes(p).bytes()).sum::<usize>();
+        let traces = self.engine.traces().iter().map(TraceLog::bytes).sum::<usize>();
+        let rows = self.rows.bytes();
+        let kept = 2.0 * (spikes + traces + rows) as f64;
+        if kept <= self.control.memory {
+            return Ok(());
+        }
+        let what = [(spikes, "the spikes"), (traces, "the traces"), (rows, "the rows of `measure`")];
+        let most = what.into_iter().max_by_key(|(bytes, _)| *bytes).map_or("", |(_, name)| name);
+        Err(Halt::Failed(RunError::Memory {
+            message: format!(
+                "what is kept of the run needs {} to be written, allowed are {}",
+                bytes_text(kept),
+                bytes_text(self.control.memory)
+            ),
+            most: most.to_string(),
+            step: self.engine.step(),
+        }))
     }
 
     /// Slices grow or shrink towards a frame, at most fourfold at once: one slow slice says little.
@@ -440,6 +469,9 @@ impl<'a> Walker<'a> {
     fn values(&mut self, value: &Expr, of: &Selection, text: &str) -> Result<Vec<f64>, EvalError> {
         let value = eval(value, self)?;
         let values = value.numbers()?;
+        if values.iter().any(|v| v.is_nan()) {
+            return Err(EvalError::new(format!("what `{text}` is set to is not a number")));
+        }
         if !matches!(value, Value::List(_) | Value::Mask(_)) || values.len() == of.cells.len() {
             return Ok(values);
         }
@@ -601,7 +633,8 @@ impl Actor for Walker<'_> {
             Stmt::Measure { name, value, dimension, place } => {
                 let value = eval(value, self).and_then(|v| v.number()).map_err(|e| script(place, e))?;
                 self.rows.measure(name, *dimension, value, &self.variables);
-                Ok(())
+                // Counting all that is kept takes longer than a row does.
+                if self.rows.list.len().is_multiple_of(ROWS_BETWEEN_COUNTS) { self.within_memory() } else { Ok(()) }
             }
             Stmt::Learning { on, projections } => {
                 self.learn(projections, *on);

@@ -60,6 +60,6 @@ pub use expr::{Attribute, BinaryOp, Compare, Expr, ExprId, Exprs, Real, Side, Un
 pub use network::{
     Adaptive, Arrival, Assign, Axis, Delay, Derived, Dynamics, EventPort, EventReader, Every, Network, Node,
     Observable, Param, ParamKind, PoissonInput, Population, PopulationId, Procedural, Projection, ProjectionId, Reader,
-    Receptor, Refractory, Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Weight, Winners,
+    Receptor, Refractory, Sensor, SolverChoice, Spike, Stage, State, Subset, System, Table, Trains, Weight, Winners,
 };
 pub use print::{expr_text, print};

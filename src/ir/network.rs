@@ -442,8 +442,43 @@ pub enum Spike {
     Never,
     /// A condition in [`Dynamics::exprs`].
     When(ExprId),
-    /// Given steps for each element, ascending.
-    Schedule(Vec<Vec<u64>>),
+    /// Given steps.
+    Schedule(Trains),
+}
+
+/// The steps at which the trains of a source spike, ascending in each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Trains {
+    /// One train that all elements send.
+    Same(Vec<u64>),
+    /// A train for each element.
+    Each(Vec<Vec<u64>>),
+}
+
+impl Trains {
+    /// The steps of one element.
+    pub fn of(&self, element: usize) -> &[u64] {
+        match self {
+            Trains::Same(train) => train,
+            Trains::Each(trains) => trains.get(element).map_or(&[], |t| t),
+        }
+    }
+
+    /// The trains that differ.
+    pub fn distinct(&self) -> &[Vec<u64>] {
+        match self {
+            Trains::Same(train) => std::slice::from_ref(train),
+            Trains::Each(trains) => trains,
+        }
+    }
+
+    /// Spikes of `size` elements.
+    pub fn spikes(&self, size: u32) -> u64 {
+        match self {
+            Trains::Same(train) => train.len() as u64 * u64::from(size),
+            Trains::Each(trains) => trains.iter().map(|t| t.len() as u64).sum(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -120,9 +120,8 @@ fn population(w: &mut String, network: &Network, p: &Population) {
         Spike::When(c) => {
             let _ = writeln!(w, "  spike when {}", expr_text(d, *c));
         }
-        Spike::Schedule(times) => {
-            let total: usize = times.iter().map(Vec::len).sum();
-            let _ = writeln!(w, "  spike at {total} given steps");
+        Spike::Schedule(trains) => {
+            let _ = writeln!(w, "  spike at {} given steps", trains.spikes(p.size));
         }
     }
     if !d.reset.is_empty() {

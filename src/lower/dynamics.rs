@@ -385,7 +385,7 @@ impl Lowering<'_> {
                 Spike::When(hazard(cx.arena(), rate, self.dt))
             }
             // Filled where the size is known.
-            SpikeRule::Times(_) => Spike::Schedule(Vec::new()),
+            SpikeRule::Times(_) => Spike::Schedule(ir::Trains::Same(Vec::new())),
         };
         let reset = self.assign_list(&model.reset, &mut cx)?;
         let spike = match spike {

@@ -490,32 +490,33 @@ impl Lowering<'_> {
         times
     }
 
-    /// Steps of each train, ascending: one list for all, or one list per train.
-    pub(super) fn schedule(&mut self, times: &Value, size: u32, span: Span) -> Result<Vec<Vec<u64>>, Fail> {
-        let rows: Vec<Value> = match times {
-            Value::List(items) if items.iter().any(|i| matches!(i, Value::List(_))) => items.clone(),
-            one => vec![one.clone(); size as usize],
-        };
-        if rows.len() != size as usize {
-            return Err(Diagnostic::error(SIZES_DIFFER, format!("{} lists of times for {size} trains", rows.len()))
+    /// Steps of each train: one list for all, or one list per train.
+    pub(super) fn schedule(&mut self, times: &Value, size: u32, span: Span) -> Result<ir::Trains, Fail> {
+        let Value::List(items) = times else { return Ok(ir::Trains::Same(self.train(times, span)?)) };
+        if !items.iter().any(|i| matches!(i, Value::List(_))) {
+            return Ok(ir::Trains::Same(self.train(times, span)?));
+        }
+        if items.len() != size as usize {
+            return Err(Diagnostic::error(SIZES_DIFFER, format!("{} lists of times for {size} trains", items.len()))
                 .label(span, "one list for each train, or one list for all"));
         }
-        rows.iter()
-            .map(|row| {
-                let mut steps = Vec::new();
-                for t in row.numbers().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(span, "here"))? {
-                    let exact = t / self.dt;
-                    if !(exact > 0.0 && exact < 9.0e15) {
-                        return Err(Diagnostic::error(OUT_OF_BOUNDS, format!("a spike at {t} ms"))
-                            .label(span, "spike times are positive: the first step ends at dt"));
-                    }
-                    steps.push((exact.round_ties_even() as u64).max(1));
-                }
-                steps.sort_unstable();
-                steps.dedup();
-                Ok(steps)
-            })
-            .collect()
+        Ok(ir::Trains::Each(items.iter().map(|row| self.train(row, span)).collect::<Result<_, _>>()?))
+    }
+
+    /// Steps of one train, ascending.
+    fn train(&self, times: &Value, span: Span) -> Result<Vec<u64>, Fail> {
+        let mut steps = Vec::new();
+        for t in times.numbers().map_err(|why| Diagnostic::error(EVALUATION, why.message).label(span, "here"))? {
+            let exact = t / self.dt;
+            if !(exact > 0.0 && exact < 9.0e15) {
+                return Err(Diagnostic::error(OUT_OF_BOUNDS, format!("a spike at {t} ms"))
+                    .label(span, "spike times are positive: the first step ends at dt"));
+            }
+            steps.push((exact.round_ties_even() as u64).max(1));
+        }
+        steps.sort_unstable();
+        steps.dedup();
+        Ok(steps)
     }
 
     /// The cells that slots choose, fixed when the network is laid out.

@@ -8,6 +8,7 @@ use super::{Fail, Lowering, reads};
 use crate::base::{Diagnostic, Span};
 use crate::hir::{self, ExprKind, ValueId};
 use crate::ir::{ExprId, Exprs};
+use crate::random::MAX_POISSON_MEAN;
 use crate::script::{self, Expr, NoHost, Value};
 use crate::units::{self, Dimension};
 use std::collections::HashMap;
@@ -21,7 +22,13 @@ impl Lowering<'_> {
     /// A param's value, known when the network is laid out: a time by which an equation divides is a time constant.
     pub(super) fn plausible_constant(&self, id: ValueId, v: f64, span: Span) -> Result<(), Fail> {
         let def = self.program.value(id);
-        if v > 0.0 || v.is_nan() || def.ty.dimension() != Dimension::TIME || !self.time_constant(id) {
+        if v.is_nan() {
+            return Err(Diagnostic::error(EVALUATION, format!("`{}` is not a number", def.name))
+                .label(span, "comes to NaN")
+                .label(def.span, "declared here")
+                .help("look for 0 / 0, infinity - infinity, or a root or logarithm of what is negative"));
+        }
+        if v > 0.0 || def.ty.dimension() != Dimension::TIME || !self.time_constant(id) {
             return Ok(());
         }
         let found = units::display(v, Dimension::TIME);
@@ -45,11 +52,29 @@ impl Lowering<'_> {
     /// A hazard that is a constant.
     pub(super) fn plausible_rate(&self, x: &Exprs, rate: ExprId, span: Span) -> Result<(), Fail> {
         match x.as_const(rate) {
+            Some(v) if v.is_nan() => Err(Diagnostic::error(EVALUATION, "a rate that is not a number")
+                .label(span, "comes to NaN")
+                .help("look for 0 / 0, infinity - infinity, or a root or logarithm of what is negative")),
             Some(v) if v < 0.0 => {
                 let found = units::display(v, Dimension::RATE);
                 Err(Diagnostic::error(NEGATIVE, format!("a rate of {found}"))
                     .label(span, "a rate of spikes is not negative")
                     .help("where a formula may fall below, cut it: `max(0 Hz, ...)`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The rate of trains that only their counts per step are drawn of, a constant.
+    pub(super) fn countable_rate(&self, x: &Exprs, rate: ExprId, span: Span) -> Result<(), Fail> {
+        self.plausible_rate(x, rate, span)?;
+        match x.as_const(rate) {
+            Some(v) if v * self.dt > MAX_POISSON_MEAN => {
+                let found = units::display(v, Dimension::RATE);
+                let most = units::display(MAX_POISSON_MEAN / self.dt, Dimension::RATE);
+                Err(Diagnostic::error(OUT_OF_BOUNDS, format!("a rate of {found}"))
+                    .label(span, format!("above {most}, which is a million events in a step"))
+                    .help("so many events are a current: give its mean and let `xi` bring its variance"))
             }
             _ => Ok(()),
         }
@@ -64,8 +89,28 @@ impl Lowering<'_> {
                     .label(span, "a duration is not negative")
                     .help("time only goes forward; `reset` takes a circuit back to its start"))
             }
+            Some(v) if !v.is_finite() => {
+                Err(Diagnostic::error(NEGATIVE, format!("{what} of {}", units::display(v, Dimension::TIME)))
+                    .label(span, "a duration is finite")
+                    .help("what should go on until something happens is `repeat ... until`"))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The interval of a `record ... every`: where it is a constant, a number of steps.
+    pub(super) fn record_interval(&mut self, e: &hir::Expr, out: &mut Elaborated) -> Result<Expr, Fail> {
+        let lowered = self.live_script(e, out)?;
+        let Some(ms) = known(&lowered).and_then(|v| v.number().ok()) else { return Ok(lowered) };
+        let steps = (ms / self.dt).round();
+        let (found, step) = (units::display(ms, Dimension::TIME), units::display(self.dt, Dimension::TIME));
+        if !(1.0..=1e15).contains(&steps) {
+            return Err(Diagnostic::error(NEGATIVE, format!("an interval of {found}"))
+                .label(e.span, format!("at least one step of {step}"))
+                .help("without `every`, each step is recorded"));
+        }
+        self.whole_steps(ms, e.span, "an interval");
+        Ok(lowered)
     }
 
     /// How often a `repeat` runs: where it is a constant, a whole number.

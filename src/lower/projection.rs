@@ -489,7 +489,7 @@ impl Lowering<'_> {
             Cx { network: ir, mode: Mode::Dynamics(&mut guest), formals: HashMap::new(), tables, lets: HashMap::new() };
         let span = rate.span;
         let bound = self.bind_all(source.model, &mut cx).and_then(|()| self.translate(rate, &mut cx));
-        let bound = bound.and_then(|rate| self.plausible_rate(cx.arena(), rate, span).map(|()| rate));
+        let bound = bound.and_then(|rate| self.countable_rate(cx.arena(), rate, span).map(|()| rate));
         let params: Vec<(String, u32)> = guest
             .bound
             .iter()

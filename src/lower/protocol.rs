@@ -797,13 +797,13 @@ impl Lowering<'_> {
             hir::Record::Spikes(c) => vec![Record::Spikes { of: self.cells(c, out)? }],
             hir::Record::Observable { of, name, every, .. } => {
                 let observable = self.observe(of, name, out)?;
-                let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
+                let every = every.as_ref().map(|e| self.record_interval(e, out)).transpose()?;
                 vec![Record::Observable { of: self.cells(of, out)?, observable, every }]
             }
             hir::Record::Weights { projection, every, span } => {
                 let found = self.projections(std::slice::from_ref(projection), *span, out)?;
                 self.kept(&found, *span, RECORDED, out)?;
-                let every = every.as_ref().map(|e| self.live_script(e, out)).transpose()?;
+                let every = every.as_ref().map(|e| self.record_interval(e, out)).transpose()?;
                 found.into_iter().map(|projection| Record::Weights { projection, every: every.clone() }).collect()
             }
         })

@@ -425,7 +425,7 @@ fn resting(network: &Network, groups: &[Group], units: &[Unit]) -> Vec<bool> {
         let moved = d.params.iter().any(|p| p.settable) || d.exprs.iter().any(|(_, e)| matches!(e, Expr::Time));
         match (&u.kind, &d.spike) {
             _ if moved => false,
-            (_, Spike::Schedule(trains)) => trains.iter().all(Vec::is_empty),
+            (_, Spike::Schedule(trains)) => trains.distinct().iter().all(Vec::is_empty),
             (Kind::Source(rate), _) => *rate == 0.0,
             (Kind::Lif(lif), _) => {
                 let train = |l: &Link| matches!(l.from, From::Train) && l.input.rate > 0.0 && lif.excites(&l.input);

@@ -24,5 +24,5 @@ pub mod unit;
 
 pub use decimal::{NumberError, quantity_value};
 pub use dimension::Dimension;
-pub use display::{display, display_in, heading, number, rounded};
+pub use display::{bytes_text, display, display_in, heading, number, rounded};
 pub use unit::{Unit, UnitError, from_si, internal_exponent, parse_unit, to_si};

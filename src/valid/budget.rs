@@ -1,7 +1,8 @@
 //! How much memory a network will take, and how long its making, before anything is allocated.
 
 use crate::connect::Rule;
-use crate::ir::{Delay, Gather, Network, ParamKind, Projection, Weight};
+use crate::ir::{Delay, Gather, Network, ParamKind, Projection, Spike, Weight};
+use crate::units::bytes_text;
 
 /// Bytes of one part of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +15,6 @@ pub struct Estimate {
     pub seconds: f64,
 }
 
-/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations, and
-/// the largest projection what building it takes.
 /// Seconds per synapse: choosing its ends and storing it (Brunel's network: 12 ns); each formula that is drawn for it (uniform 70
 /// ns, normal 180 ns). Processor time of the release build on a server core of 2020 or so.
 const SYNAPSE: f64 = 1.5e-8;
@@ -24,8 +23,11 @@ const DRAW: f64 = 1.2e-7;
 const PAIR: f64 = 2e-9;
 /// Seconds per state or param of a cell.
 const CELL: f64 = 2e-8;
+/// Bytes of a spike at a given step: the step and the element.
+const SCHEDULED: f64 = 16.0;
 
-/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations.
+/// Upper estimates: one entry per population and per projection. Random rules count their mean and six standard deviations, and
+/// the largest projection what building it takes.
 pub fn estimate(network: &Network) -> Vec<Estimate> {
     let mut out = Vec::new();
     let mut most = (0, 0.0);
@@ -33,7 +35,11 @@ pub fn estimate(network: &Network) -> Vec<Estimate> {
         let d = &p.dynamics;
         let arrays = d.states.len() + 2 + d.params.iter().filter(|q| !matches!(q.kind, ParamKind::Scalar(_))).count();
         // 24 bytes per cell keep the running statistics of its intervals.
-        let bytes = f64::from(p.size) * (arrays as f64 * 8.0 + 24.0);
+        let given = match &d.spike {
+            Spike::Schedule(trains) => trains.spikes(p.size) as f64 * SCHEDULED,
+            _ => 0.0,
+        };
+        let bytes = f64::from(p.size) * (arrays as f64 * 8.0 + 24.0) + given;
         let seconds = f64::from(p.size) * arrays as f64 * CELL;
         out.push(Estimate { path: p.path.clone(), items: f64::from(p.size), bytes, seconds });
     }
@@ -123,14 +129,4 @@ pub fn table(parts: &[Estimate], rows: usize) -> String {
         out.push_str(&format!("      and {} more\n", sorted.len() - rows));
     }
     out
-}
-
-/// `3.2 GB`
-pub fn bytes_text(bytes: f64) -> String {
-    for (unit, size) in [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)] {
-        if bytes >= size {
-            return format!("{:.1} {unit}", bytes / size);
-        }
-    }
-    format!("{bytes:.0} B")
 }

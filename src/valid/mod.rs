@@ -13,19 +13,20 @@
 //! 6. A rule belongs to one synaptic projection, reads its own variables and expressions of its target that exist, and writes only
 //!    what its events may.
 //! 7. A sensor has a position for each neuron that follows it, and its readers are settable params that exist.
-//! 8. Schedules have one ascending list per train, and only sources have schedules.
+//! 8. Schedules have one ascending list, or one per train, and only sources have schedules.
 
 mod budget;
 mod coupling;
 mod plasticity;
 mod protocol;
 
-pub use budget::{Estimate, bytes_text, estimate, table};
+pub use crate::units::bytes_text;
+pub use budget::{Estimate, estimate, table};
 
 use crate::connect::Rule;
 use crate::ir::{
     Arrival, Assign, Delay, Derived, Dynamics, Expr, ExprId, Exprs, Network, Node, ParamKind, Population, ProjectionId,
-    Spike, Subset, Weight,
+    Spike, Subset, Trains, Weight,
 };
 use std::collections::BTreeMap;
 
@@ -255,10 +256,11 @@ fn check_population(network: &Network, p: &Population) -> Result<(), String> {
     }
     match &d.spike {
         Spike::When(c) if !inside(*c) => Err("its condition does not exist".to_string()),
-        Spike::Schedule(rows) => {
-            let ascending = rows.iter().all(|r| r.first().is_none_or(|s| *s >= 1) && r.windows(2).all(|w| w[0] < w[1]));
-            if !p.source || rows.len() != p.size as usize || !ascending {
-                return Err("its schedule is not one ascending list per train".to_string());
+        Spike::Schedule(trains) => {
+            let rising = |r: &Vec<u64>| r.first().is_none_or(|s| *s >= 1) && r.windows(2).all(|w| w[0] < w[1]);
+            let fits = !matches!(trains, Trains::Each(each) if each.len() != p.size as usize);
+            if !p.source || !fits || !trains.distinct().iter().all(rising) {
+                return Err("its schedule is not one ascending list, or one per train".to_string());
             }
             Ok(())
         }

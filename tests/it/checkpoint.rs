@@ -58,7 +58,7 @@ fn go(job: &Job, point: usize, how: How) -> Went {
     });
     let write = how.saved.then_some(&write as &dyn Fn(&Checkpoint));
     let saving = Saving { origin: origin(job, point), from, every: how.every, write };
-    let control = Control { stop: &stop, progress: &|_| {}, quick: true };
+    let control = Control { stop: &stop, progress: &|_| {}, quick: true, memory: f64::INFINITY };
     let mut outcome = execute::go_on(unit, &job.points[point], 3, engine.as_mut(), &control, Some(saving));
     // Of the machine, and of how synapses are held.
     (outcome.run_s, outcome.synapse_bytes) = (0.0, 0);
@@ -335,7 +335,7 @@ fn a_state_of_another_network_is_refused() {
         let mut engine = made.unwrap_or_else(|d| panic!("{}", d.message)).0;
         let from = Checkpoint::read(&file).ok();
         let saving = Saving { origin: origin(&b, 0), from, every: None, write: None };
-        let control = Control { stop: &AtomicBool::new(false), progress: &|_| {}, quick: false };
+        let control = Control { stop: &AtomicBool::new(false), progress: &|_| {}, quick: false, memory: f64::INFINITY };
         let outcome = execute::go_on(unit, &b.points[0], 3, engine.as_mut(), &control, Some(saving));
         let error = format!("{:?}", outcome.error);
         assert!(error.contains("does not fit the network"), "{error}");

@@ -40,7 +40,14 @@ fn run_on(lab: &Lab, place: Place, stop: &AtomicBool, saving: Option<Saving>) ->
     let Needs { spikes, traces } = needs(unit, point, true).expect("needs");
     let made = driver::engine(unit, 1, traces, &spikes, place.backend, place.threads, MemoryLimit::Default);
     let (mut engine, _) = made.expect("engine");
-    execute::go_on(unit, point, 1, engine.as_mut(), &Control { stop, progress: &|_| {}, quick: false }, saving)
+    execute::go_on(
+        unit,
+        point,
+        1,
+        engine.as_mut(),
+        &Control { stop, progress: &|_| {}, quick: false, memory: f64::INFINITY },
+        saving,
+    )
 }
 
 fn values(outcome: &RunOutcome, measure: &str) -> Vec<f64> {

@@ -152,7 +152,13 @@ pub fn run<'u>(unit: &'u Unit, point: &Point, seed: u64, place: Place, quick: bo
     let made = driver::engine(unit, seed, traces, &spikes, place.backend, place.threads, MemoryLimit::Default);
     let (mut engine, _) = made.map_err(|d| d.message)?;
     let stop = AtomicBool::new(false);
-    let outcome = execute::run(unit, point, seed, engine.as_mut(), &Control { stop: &stop, progress: &|_| {}, quick });
+    let outcome = execute::run(
+        unit,
+        point,
+        seed,
+        engine.as_mut(),
+        &Control { stop: &stop, progress: &|_| {}, quick, memory: f64::INFINITY },
+    );
     Ok(Ran { unit, engine, outcome })
 }
 

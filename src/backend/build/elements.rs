@@ -104,6 +104,10 @@ impl<'n> Builder<'n> {
                 ParamKind::Scalar(v) => self.params[j as usize] = ParamValues::One(v),
                 ParamKind::PerNeuron(root) => {
                     let values = self.each(&param.name, root, Purpose::Parameter)?;
+                    if let Some(neuron) = values.iter().position(|v| v.is_nan()) {
+                        let message = format!("{path}: `{}` of neuron {neuron} is not a number", param.name);
+                        return Err(RunError::Build(message));
+                    }
                     if let Some(bounds) = &param.bounds {
                         within(bounds, &values).map_err(|why| RunError::Build(format!("{path}: {why}")))?;
                     }

@@ -370,9 +370,7 @@ impl Cells {
         now.arrival = f64::NAN;
         let fires = match &dynamics.spike {
             Spike::Never => false,
-            Spike::Schedule(steps) => {
-                steps.get(neuron as usize).is_some_and(|steps| steps.binary_search(&(k + 1)).is_ok())
-            }
+            Spike::Schedule(trains) => trains.of(neuron as usize).binary_search(&(k + 1)).is_ok(),
             Spike::When(_) => code.condition.as_ref().is_some_and(|condition| {
                 let value = now.evaluate(condition, states, scratch);
                 value != 0.0 && !value.is_nan()

@@ -91,7 +91,7 @@ fn connect(network: &mut Network, from: PopulationId, to: PopulationId, weight: 
 
 fn train(network: &mut Network, zero: ExprId, path: &str, steps: &[&[u64]]) -> PopulationId {
     let dynamics = Dynamics {
-        spike: Spike::Schedule(steps.iter().map(|s| s.to_vec()).collect()),
+        spike: Spike::Schedule(Trains::Each(steps.iter().map(|s| s.to_vec()).collect())),
         receptors: vec![],
         ..counter(vec![], zero)
     };

@@ -529,9 +529,9 @@ fn population(p: &Population, l: &Lowered, out: &mut FixedNetwork, report: &mut 
 
 /// The spikes of a scheduled source within `steps` steps. One at step s of the IR is sent at the end of it.
 fn schedule(p: &Population, base: u32, steps: u64, out: &mut Vec<HostSpike>) {
-    let Spike::Schedule(rows) = &p.dynamics.spike else { return };
-    for (row, k) in rows.iter().zip(0_u32..) {
-        let kept = row.iter().filter(|s| **s <= steps);
+    let Spike::Schedule(trains) = &p.dynamics.spike else { return };
+    for k in 0..p.size {
+        let kept = trains.of(k as usize).iter().filter(|s| **s <= steps);
         out.extend(kept.map(|s| HostSpike { step: *s, neuron: base + k, payload: 1 }));
     }
 }

@@ -77,7 +77,7 @@ impl Session {
 
     fn with<T>(&mut self, unit: &Unit, act: impl FnOnce(&mut Walker) -> T) -> T {
         let stop = AtomicBool::new(false);
-        let control = Control { stop: &stop, progress: &|_| {}, quick: false };
+        let control = Control { stop: &stop, progress: &|_| {}, quick: false, memory: f64::INFINITY };
         let mut walker = Walker::new(unit, self.seed, self.engine.as_mut(), &control);
         walker.sensors = std::mem::take(&mut self.sensors);
         walker.events = std::mem::take(&mut self.events);

@@ -248,7 +248,7 @@ fn point() -> Point {
 }
 
 fn quiet(stop: &AtomicBool) -> Control<'_> {
-    Control { stop, progress: &|_| {}, quick: false }
+    Control { stop, progress: &|_| {}, quick: false, memory: f64::INFINITY }
 }
 
 fn outcome(protocol: Protocol) -> RunOutcome {
@@ -460,9 +460,28 @@ fn an_error_or_an_interruption_keeps_what_was_recorded() {
     let stop = AtomicBool::new(false);
     let mut engine = Clocks::new(&unit, &needs);
     let after = |p: Progress| stop.store(p.time_ms >= 2.0, Ordering::Relaxed);
-    let out = run(&unit, &point(), 1, &mut engine, &Control { stop: &stop, progress: &after, quick: false });
+    let out = run(
+        &unit,
+        &point(),
+        1,
+        &mut engine,
+        &Control { stop: &stop, progress: &after, quick: false, memory: f64::INFINITY },
+    );
     assert!(out.interrupted && out.error.is_none() && out.steps < 24);
     assert!(out.recording.spikes[0].steps.len() >= 4);
+
+    // A spike takes 12 bytes, and room for it is needed twice.
+    let mut engine = Clocks::new(&unit, &needs);
+    let out = run(
+        &unit,
+        &point(),
+        1,
+        &mut engine,
+        &Control { stop: &AtomicBool::new(false), progress: &|_| {}, quick: false, memory: 300.0 },
+    );
+    let Some(RunError::Memory { most, step, .. }) = out.error else { panic!("{:?}", out.error) };
+    assert_eq!((most.as_str(), step), ("the spikes", out.steps));
+    assert!(out.steps < 24 && !out.recording.spikes[0].steps.is_empty());
 }
 
 #[test]

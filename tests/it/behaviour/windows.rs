@@ -32,7 +32,7 @@ fn spikes_of_the_longest_window_are_kept_and_no_others() {
     let made = driver::engine(unit, 1, traces, &spikes, NATIVE.backend, 1, MemoryLimit::Default);
     let (mut engine, _) = made.unwrap_or_else(|d| panic!("{}", d.message));
     let stop = AtomicBool::new(false);
-    let control = Control { stop: &stop, progress: &|_| {}, quick: false };
+    let control = Control { stop: &stop, progress: &|_| {}, quick: false, memory: f64::INFINITY };
     let outcome = execute::run(unit, point, 1, engine.as_mut(), &control);
     let whole = lab.run(NATIVE);
     assert_eq!(format!("{:?}", outcome.rows), format!("{:?}", whole.outcome.rows));

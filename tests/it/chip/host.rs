@@ -22,7 +22,13 @@ fn machine(file: &str) -> Machine {
 
 fn run(unit: &Unit, point: &Point, engine: &mut dyn nsm::backend::Engine) -> RunOutcome {
     let stop = AtomicBool::new(false);
-    let out = execute::run(unit, point, SEED, engine, &Control { stop: &stop, progress: &|_| {}, quick: false });
+    let out = execute::run(
+        unit,
+        point,
+        SEED,
+        engine,
+        &Control { stop: &stop, progress: &|_| {}, quick: false, memory: f64::INFINITY },
+    );
     assert_eq!(out.error, None);
     out
 }

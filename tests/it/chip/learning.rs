@@ -28,7 +28,7 @@ struct Side {
 fn run(file: &str, unit: &Unit, engine: &mut dyn Engine) -> Side {
     let (_, points) = super::job(file);
     let stop = AtomicBool::new(false);
-    let control = Control { stop: &stop, progress: &|_| {}, quick: false };
+    let control = Control { stop: &stop, progress: &|_| {}, quick: false, memory: f64::INFINITY };
     let outcome = execute::run(unit, &points[0], SEED, engine, &control);
     assert_eq!(outcome.error, None);
     let failed: Vec<_> = outcome.expectations.iter().filter(|e| !e.holds()).map(|e| &e.text).collect();

@@ -175,9 +175,9 @@ impl Block {
             Column::padded(single, values[range.clone()].iter().map(|v| source.dynamics.settled(*v)), padded)
         };
         let mut schedule = Vec::new();
-        if let crate::ir::Spike::Schedule(rows) = &source.dynamics.spike {
-            for (k, row) in rows[range.clone()].iter().enumerate() {
-                schedule.extend(row.iter().map(|step| (*step, lo + k as u32)));
+        if let crate::ir::Spike::Schedule(trains) = &source.dynamics.spike {
+            for k in lo..hi {
+                schedule.extend(trains.of(k as usize).iter().map(|step| (*step, k)));
             }
             schedule.sort_unstable();
         }
